@@ -364,7 +364,15 @@ def _cause(book: Book, reading: _Reading, signs: Signs) -> Cause:
         unjudged = everywhere or status in _OF_THE_MOMENT or status >= _BROKEN
     good = list(reading.good())
     text = sentence(
-        SentenceContext(book, signs.key, signs.all, calls, good, signs.said, everywhere)
+        SentenceContext(
+            book,
+            signs.key,
+            findings=signs.all,
+            calls=calls,
+            good=good,
+            said=signs.said,
+            everywhere=everywhere,
+        )
     )
     details = tuple(dict.fromkeys(_detail(one) for one in signs.all))
     broken, left = ((), facts) if unjudged else (facts, ())

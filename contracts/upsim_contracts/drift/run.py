@@ -208,12 +208,30 @@ def _stale(cassette: Cassette, today: date, limit: int) -> Iterator[Drift]:
         age = _age(source, today)
         if age is None or age > limit:
             seen = "no date" if age is None else f"{age} days"
-            yield _old(header.provider, "evidence", source, limit, seen, number, cassette, today)
+            yield _old(
+                header.provider,
+                "evidence",
+                source=source,
+                limit=limit,
+                seen=seen,
+                number=number,
+                cassette=cassette,
+                today=today,
+            )
     age = _age(header.recorded, today)
     if age is None or age > limit:
         seen = "no date" if age is None else f"{age} days"
         name = cassette.name
-        yield _old(header.provider, "recording", name, limit, seen, 0, cassette, today)
+        yield _old(
+            header.provider,
+            "recording",
+            source=name,
+            limit=limit,
+            seen=seen,
+            number=0,
+            cassette=cassette,
+            today=today,
+        )
 
 
 def _old(
@@ -236,7 +254,13 @@ def _aged(
     days = _DAY.findall(finding.evidence)
     read = "-".join(days[-1]) if days else ""
     return Drift(
-        kind, finding, read, recorded, _age(read, today), _age(recorded, today), tuple(numbers)
+        kind,
+        finding,
+        read=read,
+        recorded=recorded,
+        read_age=_age(read, today),
+        recorded_age=_age(recorded, today),
+        exchanges=tuple(numbers),
     )
 
 

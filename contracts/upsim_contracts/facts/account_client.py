@@ -235,11 +235,11 @@ class AccountClient:
                 Exchanged(
                     form,
                     self._operation(request),
-                    body,
-                    response.status_code,
-                    document,
-                    text,
-                    self._findings(request, response),
+                    body=body,
+                    status=response.status_code,
+                    document=document,
+                    text=text,
+                    findings=self._findings(request, response),
                 )
             )
         return self.answer

@@ -105,7 +105,9 @@ def _of_mapping(path: tuple[str, ...], node: Mapping[str, Any]) -> Iterator[Alte
             continue
         if path and name not in SHAPE:
             renamed = f"{name}x"
-            yield Alteration(here, (), name, renamed, inner, "key", renamed)
+            yield Alteration(
+                here, (), true=name, said=renamed, whole=inner, kind="key", renamed=renamed
+            )
         if isinstance(inner, Mapping):
             yield from _of_mapping(here, inner)
         elif knob and inner in node["values"]:

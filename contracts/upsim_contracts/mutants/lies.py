@@ -150,7 +150,16 @@ def _listed(file: Path, document: Mapping[str, Any], part: str) -> tuple[Equival
 
 def _lie(provider: str, one: Alteration) -> Lie:
     place = ".".join((*one.path, *one.below))
-    return Lie(provider, one.path, one.whole, place, one.true, one.said, one.kind, one.renamed)
+    return Lie(
+        provider,
+        one.path,
+        value=one.whole,
+        place=place,
+        true=one.true,
+        said=one.said,
+        kind=one.kind,
+        renamed=one.renamed,
+    )
 
 
 def _further(

@@ -118,11 +118,23 @@ class Recording:
         start = seconds()
         judge = ResponseFindings(target, charging.tolls, redactor)
         self.logbook = CassetteLog(
-            writer, judge, self._of_caller, charging.auth, say, seconds, start
+            writer,
+            judge,
+            redactor=self._of_caller,
+            auth=charging.auth,
+            say=say,
+            seconds=seconds,
+            start=start,
         )
         self._hooks = hooks
         self.relay = WebhookRelay(
-            hooks, http, self._turns, redactor, seconds, self.logbook.write, start
+            hooks,
+            http,
+            turns=self._turns,
+            redactor=redactor,
+            seconds=seconds,
+            write=self.logbook.write,
+            start=start,
         )
         self._roots = {path.split("/")[1] for path in measuring.paths}
 
@@ -223,7 +235,16 @@ class Recording:
         path = self._meant(path, proxy)
         began = self._seconds()
         return PassingRequest(
-            request.method, path, "api", proxy, headers, body, sent, sighted, began, share
+            request.method,
+            path,
+            part="api",
+            proxy=proxy,
+            headers=headers,
+            body=body,
+            sent=sent,
+            sighted=sighted,
+            began=began,
+            share=share,
         )
 
     async def _unread(
@@ -240,7 +261,16 @@ class Recording:
         await asyncio.to_thread(self._check_length, headers, path)
         path, began, tee = self._meant(path, proxy), self._seconds(), Tee(is_whole=False)
         passing = PassingRequest(
-            request.method, path, "api", proxy, headers, b"", {}, NOTHING, began, share
+            request.method,
+            path,
+            part="api",
+            proxy=proxy,
+            headers=headers,
+            body=b"",
+            sent={},
+            sighted=NOTHING,
+            began=began,
+            share=share,
         )
         passing.tee = tee
         passing.upload = unread(found, pieces, tee, share)
@@ -261,7 +291,16 @@ class Recording:
         headers = self._of_stream(request)
         await asyncio.to_thread(self._check_length, headers, path)
         passing = PassingRequest(
-            request.method, path, "file", proxy, headers, b"", {}, NOTHING, self._seconds(), share
+            request.method,
+            path,
+            part="file",
+            proxy=proxy,
+            headers=headers,
+            body=b"",
+            sent={},
+            sighted=NOTHING,
+            began=self._seconds(),
+            share=share,
         )
         if request.method not in FREE_METHODS:
             passing.tee = Tee()

@@ -289,7 +289,7 @@ def _failure(
     name = type(error).__name__
     cause = _cause(reached, error)
     more = f"\nupsim: cause: {cause}" if cause else ""
-    document = _problem(order, client, job, name, reason, error, cause)
+    document = _problem(order, client, job=job, name=name, text=reason, error=error, cause=cause)
     return _Failed(f"{reason}{after}{more}", document)
 
 

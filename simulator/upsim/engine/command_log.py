@@ -384,14 +384,14 @@ class CommandLog:
         known = LoggedRequest._make(request)
         named = ((b"host", known.host), (b"content-type", known.content_type))
         command = Command(
-            self,
-            known.at,
-            known.scheme,
-            known.method,
-            known.path,
-            known.query,
-            [(name, value) for name, value in named if value is not None],
-            known.key,
+            log=self,
+            at=known.at,
+            scheme=known.scheme,
+            method=known.method,
+            path=known.path,
+            query=known.query,
+            headers=[(name, value) for name, value in named if value is not None],
+            key=known.key,
             oversized=known.oversized,
         )
         command.take(known.body)

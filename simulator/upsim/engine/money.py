@@ -48,16 +48,16 @@ class Money:
     def charge(self, accepted: JobAccepted, spec: JobSpec) -> Entry:
         """Return the charge of a job, to be committed together with it."""
         quote = spec.quote
-        return Entry(  # by position: keywords cost 0.4 µs more for each submit
-            accepted.at,
-            self._timeline.state.entry_count + 1,
-            accepted.account,
-            "charge",
-            spec.debit,
-            quote.unit,
-            accepted.job,
-            quote.formula,
-            quote.inputs,
+        return Entry(
+            at=accepted.at,
+            number=self._timeline.state.entry_count + 1,
+            account=accepted.account,
+            kind="charge",
+            amount=spec.debit,
+            unit=quote.unit,
+            job=accepted.job,
+            formula=quote.formula,
+            inputs=quote.inputs,
         )
 
     def refund(self, job: Job) -> None:

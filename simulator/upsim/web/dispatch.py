@@ -129,7 +129,7 @@ class Dispatch:
         sandbox, credential, account, views, key, key_flaw = resolved
         bound, seen = views.get(place.dialect) or sandbox.view(provider, place.dialect)
         operation, params = (UNROUTED, {}) if isinstance(found, Miss) else found
-        call = Call(  # by position, which takes half the time
+        call = Call(  # by position: keywords cost 0.6 µs more a request
             operation.name,
             operation.kind,
             bound.rules,
@@ -148,7 +148,9 @@ class Dispatch:
         if key_flaw:
             call.key_flaw = key_flaw
         miss = found if isinstance(found, Miss) else None
-        return RequestContext(sandbox, bound, operation, call, scope, miss, key)
+        return RequestContext(
+            sandbox, bound, operation=operation, call=call, scope=scope, miss=miss, key=key
+        )
 
     async def _with_file(
         self, begun: RequestContext, scope: Scope, receive: Receive, send: Send

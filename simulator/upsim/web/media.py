@@ -350,7 +350,15 @@ def begun(sandbox: Sandbox, scope: Scope) -> Command:
     at = sandbox.run_due()
     path, query = scope["path"], scope["query_string"]
     log = sandbox.commands
-    return Command(log, at, scope["scheme"], scope["method"], path, query, kept)
+    return Command(
+        log=log,
+        at=at,
+        scheme=scope["scheme"],
+        method=scope["method"],
+        path=path,
+        query=query,
+        headers=kept,
+    )
 
 
 def _methods(kind: str) -> bytes:

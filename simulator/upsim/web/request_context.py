@@ -41,14 +41,14 @@ def command_of(begun: RequestContext) -> Command:
     scope, call = begun.scope, begun.call
     headers = call.headers
     command = Command(
-        begun.sandbox.commands,
-        call.now,
-        scope["scheme"],
-        call.method,
-        scope["path"],
-        call.query_string,
-        [(name, headers[name]) for name in KEPT_HEADERS if name in headers],
-        begun.key,
+        log=begun.sandbox.commands,
+        at=call.now,
+        scheme=scope["scheme"],
+        method=call.method,
+        path=scope["path"],
+        query=call.query_string,
+        headers=[(name, headers[name]) for name in KEPT_HEADERS if name in headers],
+        key=begun.key,
         oversized=call.oversized,
     )
     command.take(call.body, call.size, begun.digest)

@@ -58,13 +58,13 @@ def _end(request: Request, sandbox: Sandbox, response: Response) -> None:
 def _command(request: Request, sandbox: Sandbox, body: bytes) -> Command:
     scope = request.scope
     command = Command(
-        sandbox.commands,
-        sandbox.now,
-        scope["scheme"],
-        request.method,
-        scope["path"],
-        scope["query_string"],
-        [pair for pair in scope["headers"] if pair[0] in KEPT_HEADERS],
+        log=sandbox.commands,
+        at=sandbox.now,
+        scheme=scope["scheme"],
+        method=request.method,
+        path=scope["path"],
+        query=scope["query_string"],
+        headers=[pair for pair in scope["headers"] if pair[0] in KEPT_HEADERS],
         wall=wall_clock(),
     )
     command.take(body)

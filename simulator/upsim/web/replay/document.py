@@ -146,14 +146,14 @@ class MediaPart(msgspec.Struct, omit_defaults=True):
         if self.unmeasurable is not None:
             return Unmeasurable(self.unmeasurable, self.detail)
         return Media(
-            self.duration,
-            Fraction(self.frame_rate),
-            self.width,
-            self.height,
-            self.frames,
-            self.container,
-            self.audio,
-            self.size,
+            duration=self.duration,
+            frame_rate=Fraction(self.frame_rate),
+            width=self.width,
+            height=self.height,
+            frames=self.frames,
+            container=self.container,
+            audio=self.audio,
+            size=self.size,
         )
 
 

@@ -626,3 +626,57 @@ def test_dripping_responses_are_given_up(tmp_path: Path, monkeypatch: pytest.Mon
         return [one.status_code for one in answers]
 
     assert [502, 502, 502] == asyncio.run(run())
+
+
+class Watched(Dripping):
+    """A dripping provider that counts the requests that reached it."""
+
+    def __init__(self) -> None:
+        """No request came yet."""
+        self.reached = asyncio.Semaphore(0)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Count the request, and answer it without an end."""
+        self.reached.release()
+        return await super().handle_async_request(request)
+
+
+def test_requests_under_way_are_recorded_when_a_recording_ends(tmp_path: Path) -> None:
+    """A request whose response never ended is in the cassette once, and a paid one is booked."""
+    said: list[str] = []
+    asked = {"upstream": "http://127.0.0.1:9", "to": tmp_path / "c.jsonl", "provider": "piapi"}
+    asked |= {"cap": Decimal(10**9), "balances": False, "clips": ["*=854x480 30fps 4.5s"]}
+    order = {
+        "model": "Qubico/video-toolkit",
+        "task_type": "upscale",
+        "input": {"video": "https://a.example/b.mp4"},
+    }
+
+    async def run() -> Decimal:
+        upstream = Watched()
+        with recording(asked, None, said.append, upstream) as session:
+            calls = httpx.ASGITransport(session.application)
+            async with httpx.AsyncClient(transport=calls, base_url="http://r.test") as http:
+                begun = [
+                    asyncio.create_task(http.post("/api/v1/task", json=order)),
+                    asyncio.create_task(http.get("/api/v1/task/head")),
+                    asyncio.create_task(http.get("/api/v1/task/document")),
+                ]
+                for _ in begun:
+                    await upstream.reached.acquire()
+                line = session.end()
+                for task in begun:
+                    task.cancel()
+                await asyncio.gather(*begun, return_exceptions=True)
+            assert line.startswith("3 exchanges, 0 findings")
+            assert line == session.summary
+            return session.purse.spent
+
+    spent = asyncio.run(run())
+
+    kept = read_cassette(tmp_path / "c.jsonl").exchanges
+    assert {"/api/v1/task", "/api/v1/task/head", "/api/v1/task/document"} == {k.path for k in kept}
+    assert [0, 0, 0] == [one.status for one in kept]
+    assert "POST /api/v1/task: the recording ended before the whole response came" in said
+    (paid,) = (one.charge for one in kept if one.charge is not None)
+    assert spent == paid.documented != 0

@@ -158,6 +158,10 @@ class Writer:
         """Do the same as `add` beside the event loop: one line at a time, in the order of calls."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self.add, exchange)
 
+    def add_last(self, exchange: RecordedExchange) -> None:
+        """Do the same as `add`, after all lines that `add_beside` was given, and wait for it."""
+        self._thread.submit(self.add, exchange).result()
+
     def add(self, exchange: RecordedExchange) -> None:
         """Write one exchange with the next number; it is in the file when this returns.
 

@@ -19,6 +19,9 @@ MAX_ACCOUNTS = 1_000
 """Keys that are told apart in a cassette."""
 MAX_LINES = 200
 """Characters of a method and a path that a line about them shows."""
+ENDED = "the recording ended before the whole response came"
+Head = tuple[str, dict[str, str], dict[str, Seen]]
+"""The path, the headers and the videos of a request, without secrets."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,33 @@ class CassetteLog:
     findings: int = 0
     lost: int = 0
     _accounts: dict[bytes, int] = field(default_factory=dict)
+    _open: dict[int, tuple[PassingRequest, PaidCall | None]] = field(default_factory=dict)
+
+    def begin(self, passing: PassingRequest, paid: PaidCall | None) -> None:
+        """Remember a request that is about to be sent, until `record` or `end` writes it down."""
+        self._open[id(passing)] = (passing, paid)
+
+    def forget(self, passing: PassingRequest) -> None:
+        """Forget a request that could not be sent."""
+        self._open.pop(id(passing), None)
+
+    def end(self) -> None:
+        """Write down every request that is still without its whole response, with status 0.
+
+        The upstream got these requests and may have charged for them.
+        """
+        for passing, paid in self._open.values():
+            if paid is not None:
+                paid.close()
+            message = RecordedMessage({}, {"text": ENDED})
+            took = self._since(passing.began)
+            exchange = self._exchange(passing, 0, message, paid, self._head(passing), took, ())
+            try:
+                self.writer.add_last(exchange)
+            except (ContractFileError, OSError) as error:
+                self._lose(exchange, error)
+            self.say(self.redactor.text(f"{exchange.call[:MAX_LINES]}: {ENDED}"))
+        self._open.clear()
 
     async def record(
         self,
@@ -51,13 +81,42 @@ class CassetteLog:
         """Write one exchange down, and say what was found. Long texts do not hold up others."""
         charge = paid.charge if paid is not None else None
         toll = paid.toll if paid is not None else None
-        took = Decimal(str(round(self.seconds() - passing.began, 3)))
+        took = self._since(passing.began)
         count, lines = await asyncio.to_thread(
             self.judge.of, passing, status, body, headers, toll, charge
         )
         notes = await asyncio.to_thread(self.judge.notes, passing, status, body, message.body)
-        path, sent, media = await asyncio.to_thread(self._head, passing)
-        exchange = RecordedExchange(
+        head = await asyncio.to_thread(self._head, passing)
+        exchange = self._exchange(passing, status, message, paid, head, took, tuple(lines))
+        if self._open.pop(id(passing), None) is not None:  # else `end` has written it down
+            await self.write(exchange, count, [*lines, *notes])
+
+    async def write(self, exchange: RecordedExchange, count: int, lines: list[str]) -> None:
+        """Write a line of the cassette, and say what was found."""
+        try:
+            await self.writer.add_beside(exchange)
+        except (ContractFileError, OSError) as error:
+            self._lose(exchange, error)
+        self.findings += count
+        for line in lines:
+            self.say(line)
+
+    def _lose(self, exchange: RecordedExchange, error: ContractFileError | OSError) -> None:
+        self.lost += 1
+        self.say(f"{exchange.call[:MAX_LINES]} is not in the cassette: {_reason(error)}")
+
+    def _exchange(
+        self,
+        passing: PassingRequest,
+        status: int,
+        message: RecordedMessage,
+        paid: PaidCall | None,
+        head: Head,
+        took: Decimal,
+        findings: tuple[str, ...],
+    ) -> RecordedExchange:
+        path, sent, media = head
+        return RecordedExchange(
             number=0,
             at=Decimal(str(round(passing.began - self.start, 3))),
             took=took,
@@ -67,24 +126,15 @@ class CassetteLog:
             status=status,
             answer=message,
             part=passing.part,
-            charge=charge,
+            charge=paid.charge if paid is not None else None,
             media=media,
             hook=passing.hook,
-            findings=tuple(lines),
+            findings=findings,
             account=self._account(passing.headers),
         )
-        await self.write(exchange, count, [*lines, *notes])
 
-    async def write(self, exchange: RecordedExchange, count: int, lines: list[str]) -> None:
-        """Write a line of the cassette, and say what was found."""
-        try:
-            await self.writer.add_beside(exchange)
-        except (ContractFileError, OSError) as error:
-            self.lost += 1
-            self.say(f"{exchange.call[:MAX_LINES]} is not in the cassette: {_reason(error)}")
-        self.findings += count
-        for line in lines:
-            self.say(line)
+    def _since(self, began: float) -> Decimal:
+        return Decimal(str(round(self.seconds() - began, 3)))
 
     def _account(self, headers: Mapping[str, str]) -> int:
         """Return the number of the key of a request; 0 where it has none."""
@@ -94,7 +144,7 @@ class CassetteLog:
             return 0
         return self._accounts.setdefault(key, len(self._accounts) + 1)
 
-    def _head(self, passing: PassingRequest) -> tuple[str, dict[str, str], dict[str, Seen]]:
+    def _head(self, passing: PassingRequest) -> Head:
         """The path, the headers and the videos of a request without what is secret."""
         redactor = self.redactor
         media = {redactor.text(url): seen for url, seen in passing.sighted.media.items()}

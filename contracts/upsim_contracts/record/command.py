@@ -75,6 +75,11 @@ class RecordingSession:
     purse: SpendingBudget
     writer: Writer
 
+    def end(self) -> str:
+        """Write down the requests that are still under way; return the line about the recording."""
+        self.application.logbook.end()
+        return self.summary
+
     @property
     def summary(self) -> str:
         """What was recorded, in one line."""

@@ -368,6 +368,7 @@ class Recording:
             if paid is not None:
                 paid.cancel()
             raise
+        self.logbook.begin(passing, paid)
         try:
             async with read_within(self._held + (UPLOAD_SECONDS if passing.upload else 0)):
                 answer = await self._http.send(request, stream=True)
@@ -377,6 +378,7 @@ class Recording:
             if why is not None:
                 return self._unsent(passing, paid, why)
             if isinstance(error, OSError):
+                self.logbook.forget(passing)
                 raise
             reason = await self._failed(passing, paid, error)
             return own_response(502, "upstream", f"{self.target.host} gave no answer: {reason}")
@@ -415,6 +417,7 @@ class Recording:
         """Refuse a request that could not leave this machine; it cost nothing."""
         if paid is not None:
             paid.cancel()
+        self.logbook.forget(passing)
         self.refused += 1
         name = f"{passing.method} {passing.path.partition('?')[0]}"[:MAX_LINES]
         text = f"this machine cannot connect to {self.target.host}: {why}"

@@ -135,7 +135,7 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
 
             def stopped() -> None:
                 ready.remove()
-                say(f"{session.summary}\n")
+                say(f"{session.end()}\n")
 
             hooks = ServerHooks(
                 lambda: ready.write(server, said),

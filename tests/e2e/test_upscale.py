@@ -279,7 +279,7 @@ def _all_of(terminal: int) -> bytes:
         (["no.mp4", "--model", "venice", "--to", "a.mp4"], "the file 'no.mp4' does not exist"),
         ([".", "--model", "venice", "--to", "a.mp4"], "'.' is a folder"),
         (["clip.mp4", "--model", "nope", "--to", "a.mp4"], "there is no model 'nope'"),
-        (["clip.mp4", "--model", "topaz-video-upscale", "--to", "a.mp4"], "say which"),
+        (["clip.mp4", "--model", "topaz-video-upscale", "--to", "a.mp4"], "is ambiguous: use"),
         (["clip.mp4", "--model", "venice", "--to", "."], "is a directory"),
         (["clip.mp4", "--model", "venice", "--to", "no/a.mp4"], "cannot be written"),
         (["clip.mp4", "--model", "venice", "--to", "x" * 300], "cannot be written"),

@@ -8,19 +8,11 @@ from decimal import Decimal
 
 from upsim.scenario.build import OK
 from upsim.scenario.durations import DURATION, seconds_of
-from upsim.scenario.schema import source
+from upsim.scenario.schema import sections, source
 from upsim.scenario.suggestions import suggest, unknown, unknown_value
 from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 Trees = Callable[[str], Mapping[str, Value] | None]
-_CLOSED = ("limits", "facts", "headers", "retention", "statuses", "checks", "hosts")
-"""Sections of which the code reads certain entries: another one would never be looked at."""
-_OPTIONAL = {
-    "webhooks": "documents no webhooks, so none is ever sent",
-    "headers": "documents no response headers of its own, so none is ever sent",
-}
-"""Sections that a provider may lack, with what is known of such a provider."""
-_OPEN = {"plans": "plan", "models": "model", "errors": "error", "failures": "failure"}
 _REFUSAL = "refusal"
 """The fact of a plan that names the error of all its calls."""
 _NAMES_KNOB = frozenset({"base_price_by", "minimum_by"})
@@ -33,16 +25,16 @@ def strange_entries(value: Value, base: Mapping[str, Value] | None) -> Found:
     if base is None:
         return
     root = mapping(value)
-    for section, why in _OPTIONAL.items():
+    for section, why in sections("x-without").items():
         if section in root and section not in base:
             yield (section,), f"{root.get('provider')} {why}; remove this section"
-    for section in _CLOSED:
+    for section in sections("x-closed"):
         if section not in base:
             continue
         known = mapping(base.get(section))
         for name in mapping(root.get(section)).keys() - known.keys():
             yield (section, name), f"unknown name; {suggest(name, known)}"
-    for section, what in _OPEN.items():
+    for section, what in sections("x-new").items():
         known = mapping(base[section])
         needed = source()["$defs"][what]["required"]
         for name, entry in mapping(root.get(section)).items():
@@ -55,7 +47,7 @@ def strange_entries(value: Value, base: Mapping[str, Value] | None) -> Found:
 def lacking_entries(value: Value, base: Mapping[str, Value]) -> Found:
     """Entries that the code reads and that a whole file of one's own left out."""
     root = mapping(value)
-    for section in (*_CLOSED, "errors", "failures", "knobs"):
+    for section in (*sections("x-closed"), "errors", "failures", "knobs"):
         for name in mapping(base.get(section)):
             if name not in mapping(root.get(section)):
                 yield (section,), f"lacks {name}, which the shipped baseline has"

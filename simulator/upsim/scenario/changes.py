@@ -8,27 +8,13 @@ from dataclasses import dataclass
 from upsim.core.instants import Instant, from_iso
 from upsim.scenario.durations import meant_time, micros_of
 from upsim.scenario.merging import merged
+from upsim.scenario.schema import sections, source
 from upsim.scenario.suggestions import shown
 from upsim.scenario.yaml_tree import Found, Mistake, Place, Tree, dotted, items, mapping
 
 CHANGES = "changes"
-MAX_CHANGES = 100
+MAX_CHANGES: int = source()["properties"][CHANGES]["maxItems"]
 """Changes that a scenario may plan: each is judged with the whole file that it is laid over."""
-FIXED = (
-    "extends",
-    "provider",
-    "title",
-    "summary",
-    "evidence",
-    "clock",
-    "seed",
-    "webhook_timestamp",
-    "hosts",
-    "auth",
-    "dialects",
-    CHANGES,
-)
-"""Sections that a sandbox, or a server, reads once when it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +86,7 @@ def _node_mistakes(node: object) -> Found:
     if "set" in mapping(node) and not mapping(changed):
         found = "" if changed == {} else f", not {shown(changed)}"
         yield ("set",), f"say what changes: set: {{refund: …}}{found}"
-    for key in FIXED:
+    for key in sections("x-fixed"):
         if key in mapping(changed):
             yield ("set", key), "this is read once, in the beginning, and cannot change later"
 
@@ -132,4 +118,5 @@ def _change(tree: Tree, number: int) -> Tree:
     here = (CHANGES, number, "set")
     marks = {place[3:]: mark for place, mark in tree.marks.items() if place[:3] == here}
     changed = mapping(mapping(items(mapping(tree.value)[CHANGES])[number])["set"])
-    return Tree({key: item for key, item in changed.items() if key not in FIXED}, marks)
+    fixed = sections("x-fixed")
+    return Tree({key: item for key, item in changed.items() if key not in fixed}, marks)

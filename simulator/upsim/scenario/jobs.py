@@ -15,6 +15,7 @@ from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, JobState
 from upsim.scenario.durations import DURATION, meant_time
 from upsim.scenario.inputs import inputs_of, statuses_of, values_of, wrong_source
 from upsim.scenario.model import word
+from upsim.scenario.schema import properties_of
 from upsim.scenario.suggestions import (
     nearest_to,
     shown,
@@ -27,7 +28,7 @@ from upsim.scenario.yaml_tree import Found, Value, items, mapping
 
 STATES = tuple(state.value for state in JobState if state is not JobState.DELETED)
 """What a step may be called."""
-_KEYS = ("when", "lifecycle")
+_KEYS = tuple(properties_of("job_rule"))
 _RULE = "a rule is {lifecycle: [steps]}, with when: {name: value} if it is for some jobs only"
 _STEP = "a step ends by a time such as 90s or 2m30s, by {polls: <number from 1>} or by command"
 _FORM = "one step is {state: how it ends}, such as {processing: 90s}"

@@ -3,6 +3,13 @@
 In the source, `required` holds in a resolved file and `x-always` in every file. A file that
 extends another may leave out all the rest, so the published form drops `required`; it also lets a
 `${VARIABLE}` stand for any single value, and offers the names that exist at each provider.
+
+Further keywords say of a section what no JSON Schema can say, for the code that checks it:
+
+- `x-fixed`: it is read once, when a sandbox or a server begins; a change cannot set it;
+- `x-closed`: its entries are those of the provider's baseline, because the code reads them by name;
+- `x-new`: it can have new entries, of the kind that the keyword names;
+- `x-without`: a provider may lack it, and then does what the keyword says.
 """
 
 from __future__ import annotations
@@ -13,7 +20,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from upsim.scenario.changes import FIXED
 from upsim.scenario.inputs import inputs_of
 
 Schema = dict[str, Any]
@@ -28,6 +34,18 @@ def source() -> Schema:
     """The schema as it is written."""
     path = Path(__file__).with_name("schema.json")
     found: Schema = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def sections(keyword: str) -> dict[str, Any]:
+    """Return the sections of a file that have a keyword, each with its value."""
+    properties: Schema = source()["properties"]
+    return {name: node[keyword] for name, node in properties.items() if keyword in node}
+
+
+def properties_of(definition: str) -> Schema:
+    """Return what a mapping of the source may hold, by key."""
+    found: Schema = source()["$defs"][definition]["properties"]
     return found
 
 
@@ -51,8 +69,9 @@ def published_schema(baselines: Mapping[str, Schema], scenarios: Iterable[str]) 
         provider: {"$ref": "#/$defs/account", "properties": {"plan": _offered("", tree["plans"])}}
         for provider, tree in baselines.items()
     }
+    fixed = sections("x-fixed")
     root["$defs"]["change"]["properties"]["set"] |= {
-        "properties": {k: {"$ref": f"#/properties/{k}"} for k in properties if k not in FIXED},
+        "properties": {k: {"$ref": f"#/properties/{k}"} for k in properties if k not in fixed},
         "additionalProperties": False,
     }
     root |= {
@@ -82,7 +101,9 @@ def _with_required(node: Any, *, keep: bool) -> Any:  # noqa: ANN401 - JSON
         return node
     names = [*node.get(ALWAYS, ()), *(_required(node) if keep else ())]
     rest = {
-        k: v for k, v in node.items() if k != ALWAYS and (k != "required" or not _required(node))
+        key: value
+        for key, value in node.items()
+        if not key.startswith("x-") and (key != "required" or not _required(node))
     }
     found = {key: _with_required(value, keep=keep) for key, value in rest.items()}
     return {**found, "required": names} if names else found

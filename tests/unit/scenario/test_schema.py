@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from upsim.cli import main
+from upsim.core.baseline import RateLimit
+from upsim.core.faults import STAGES
+from upsim.core.media import Container
+from upsim.core.states import TERMINAL
+from upsim.scenario.jobs import STATES
 from upsim.scenario.loader import Library
 from upsim.scenario.publish import published, schema_of
-from upsim.scenario.schema import resolved_schema, source
+from upsim.scenario.schema import resolved_schema, sections, source
 from upsim.scenario.schemas import jsonable
 from upsim.scenario.yaml_tree import parse_tree
 
@@ -77,6 +82,40 @@ def test_each_view_is_a_schema(schema: dict[str, Any]) -> None:
     Draft202012Validator.check_schema(schema)
 
     assert "https://json-schema.org/draft/2020-12/schema" == schema["$schema"]
+
+
+def test_enumerations_are_those_of_the_code() -> None:
+    """Stages, states, ends, containers and windows of the schema are all that the code knows."""
+    defs, root = source()["$defs"], source()["properties"]
+    step = defs["job_rule"]["properties"]["lifecycle"]["items"]["properties"]
+    ends = root["refund"]["properties"]["states"]["items"]
+    containers = [defs[name]["properties"]["container"] for name in ("media", "media_rule")]
+
+    assert list(STAGES) == defs["fault"]["properties"]["at"]["enum"]
+    assert list(STATES) == defs["state"]["enum"] == list(step)
+    assert {state.value for state in TERMINAL} - {"deleted"} == set(ends["enum"])
+    assert [list(get_args(Container))] * 2 == [one["enum"] for one in containers]
+    windows = get_args(get_type_hints(RateLimit)["per"])
+    assert list(windows) == defs["rate_limit"]["properties"]["per"]["enum"]
+
+
+def test_keywords_of_sections() -> None:
+    """Each keyword of our own is one that the code reads, and none of them is published."""
+    known = {"x-always", "x-fixed", "x-closed", "x-new", "x-without"}
+    used = {key for key in keys(source()) if key.startswith("x-")}
+
+    assert known == used
+    assert [] == [key for key in (*keys(PUBLISHED), *keys(resolved_schema())) if key in known]
+    assert set(sections("x-new")) == {"plans", "models", "errors", "failures"}
+
+
+def keys(node: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    """Yield every key of a schema."""
+    for item in node if isinstance(node, list) else ():
+        yield from keys(item)
+    for key, value in node.items() if isinstance(node, dict) else ():
+        yield key
+        yield from keys(value)
 
 
 def test_every_key_has_a_description() -> None:

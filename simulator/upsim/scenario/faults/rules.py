@@ -18,23 +18,12 @@ from upsim.scenario.faults.selection import count_mistakes, selection_mistakes, 
 from upsim.scenario.faults.shadows import shadow_of
 from upsim.scenario.faults.sizes import size_mistakes, together
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
+from upsim.scenario.schema import properties_of
 from upsim.scenario.suggestions import nearest_to, shown, unknown_value
 from upsim.scenario.yaml_tree import Found
 
 _EXAMPLE = "{at: poll, do: drop_connection}"
-_KEYS = (
-    "at",
-    "do",
-    "id",
-    "on",
-    "account",
-    "when",
-    "state",
-    "first",
-    "every",
-    "after",
-    "probability",
-)
+_KEYS = tuple(properties_of("fault"))
 
 
 def all_mistakes(faults: object, known: FaultVocabulary) -> Found:

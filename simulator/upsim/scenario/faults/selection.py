@@ -14,13 +14,16 @@ from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.inputs import wrong_source
 from upsim.scenario.jobs import unknown_state
+from upsim.scenario.schema import properties_of
 from upsim.scenario.suggestions import MAX_SHOWN_LENGTH, nearest_to, shown, unknown_value
 from upsim.scenario.yaml_tree import Found
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _ACCOUNT = re.compile(r"(?:[a-z0-9_-]+-)?[1-9][0-9]{0,8}\Z")
 _MAX_GLOB_LENGTH = 200
-_LEAST = {"first": 1, "every": 1, "after": 0}
+_LEAST = {
+    name: found["minimum"] for name, found in properties_of("fault").items() if "minimum" in found
+}
 _SUBMITTED: tuple[Stage, ...] = ("before_accept", "after_accept")
 """Stages whose rules without `on` speak of submits, and so look into their bodies."""
 _ACCEPTED: tuple[Stage, ...] = ("after_accept", "webhook")

@@ -222,7 +222,7 @@ def test_the_names_of_a_provider(provider: str) -> None:
 
 def test_a_new_provider_needs_no_edit_of_the_source() -> None:
     """The names come from the baselines that are there."""
-    toy = Path(__file__).parents[2] / "fixtures/toy_provider/toytown/scenarios"
+    toy = Path(__file__).parents[2] / "fixtures/toy_provider/scenarios/toytown"
     library = Library(folders=lambda: {"toytown": toy})
 
     assert "names-toytown" in schema_of(library)["$defs"]

@@ -11,6 +11,7 @@ import pytest
 from tests.hosts import ELSEWHERE, LOOPBACK
 from tests.http.conftest import refusal_of
 from upsim.app import App
+from upsim.core.bounded_cache import BoundedCache
 from upsim.engine.settings import ServerSettings
 from upsim.transport import Transport
 from upsim.web import hosts
@@ -155,7 +156,7 @@ def test_accepted_hosts_are_remembered_within_bounds(
         return True
 
     monkeypatch.setattr(hosts, "is_loopback", judge)
-    monkeypatch.setattr(hosts, "MAX_HOSTS_KEPT", 8)
+    monkeypatch.setattr(door, "_accepted", BoundedCache[bytes, None](8))
     for port in (*range(1, 21), 20, 20):
         call(door, "/vicsee/api/v1/credits", f"localhost:{port}")
     assert (20, True) == (len(judged), len(door._accepted) <= 8)

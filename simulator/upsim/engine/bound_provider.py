@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from upsim.core.baseline import Baseline, BaselineError, Rules
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY, Check
 from upsim.core.instants import SECOND
 from upsim.core.job_spec import JobSpec, failure_of
@@ -18,6 +19,7 @@ from upsim.core.states import Failure
 from upsim.core.uses import CheckUses
 from upsim.scenario.model import Scenario
 
+MAX_TERMS_KEPT = 4096
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -41,7 +43,7 @@ class BoundProvider:
     failures: Mapping[str, Failure]
     scenario: Scenario
     ending: EndPolicy
-    known_terms: dict[object, tuple[Media | None, JobSpec]]
+    known_terms: BoundedCache[object, tuple[Media | None, JobSpec]]
     """Terms by what they depend on: identical submits need not be priced twice."""
     generation: int = 0
     """How often the rules of the sandbox had changed when these were in force."""
@@ -67,7 +69,7 @@ def bind(
         failures={name: failure_of(rule) for name, rule in rules.failures.items()},
         scenario=scenario,
         ending=_ending(rules.baseline),
-        known_terms={},
+        known_terms=BoundedCache(MAX_TERMS_KEPT),
         generation=generation,
     )
 

@@ -21,7 +21,6 @@ from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.sandbox import Sandbox
 from upsim.media.store import BlobStore
 
-MAX_TERMS_KEPT = 4096
 MAX_FILE_NAME_KEPT = 1_000
 
 
@@ -76,8 +75,6 @@ class BoundSandbox:
                 failures=self._bound.failures,
                 failure=call.failure,
             )
-            if len(known) >= MAX_TERMS_KEPT:
-                known.clear()
             known[key] = (call.media, found)  # the media is kept, so its id stays its own
         return found
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Call
 from upsim.core.events import JobAccepted
 from upsim.core.faults import Corrupt, FaultRule, Headers, Respond, Truncate, Word
@@ -123,7 +124,7 @@ class ClientActivity:
         self._timeline = timeline
         self._rules = rules
         self._submits: dict[int, str] = {}
-        self._waits: dict[tuple[int, str], RequestedWait] = {}
+        self._waits: BoundedCache[tuple[int, str], RequestedWait] = BoundedCache(MAX_WAITS)
 
     def subscribe(self, reader: ActivityReader) -> None:
         """Pass `reader` the tallies of jobs that are counted no more."""
@@ -177,8 +178,6 @@ class ClientActivity:
         seconds = plain_count(said[-1].decode("latin-1")) if said else None
         if seconds is None or call.account is None:
             return
-        if len(self._waits) >= MAX_WAITS:
-            del self._waits[next(iter(self._waits))]
         self._waits[call.account.number, call.operation] = RequestedWait(
             exchange.number, exchange.at, self._timeline.jumped, seconds
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict, cast
 
 from upsim.core.baseline import Baseline, Rules
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Call, SandboxApi
 from upsim.core.checks import Violation, first_violation
 from upsim.core.states import JobState
@@ -44,7 +44,7 @@ class Hints:
 
     def __init__(self) -> None:
         """Start with no polls counted."""
-        self._polls: OrderedDict[tuple[str, str], _Polls] = OrderedDict()
+        self._polls: BoundedCache[tuple[str, str], _Polls] = BoundedCache(KEPT)
 
     def of_poll(self, sandbox: Sandbox, call: Call, form: str) -> str:
         """Return what helps a client that polls a finished job repeatedly; empty at first.
@@ -57,8 +57,6 @@ class Hints:
         key = (sandbox.id, job.id)
         polls = self._polls.pop(key, None) or _Polls()
         self._polls[key] = polls
-        if len(self._polls) > KEPT:
-            self._polls.popitem(last=False)
         polls.count += 1
         if polls.count < PATIENCE:
             return ""

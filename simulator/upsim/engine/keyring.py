@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from upsim.core.baseline import Auth
+from upsim.core.bounded_cache import BoundedCache
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
 from upsim.engine.keys import MAX_KEY_LENGTH, Fingerprints, can_be_sent, new_key
 from upsim.engine.seeds import Seeds, fresh_seed, fresh_token
@@ -41,7 +42,7 @@ class Keyring:
         self.fingerprints = Fingerprints(fresh_token())
         self._holders: dict[bytes, KeyHolder] = {}
         self._issued: dict[str, list[bytes]] = {}
-        self._retired: dict[bytes, str] = {}
+        self._retired: BoundedCache[bytes, str] = BoundedCache(MAX_RETIRED_KEPT)
         self._forms: dict[str, dict[KeyForm, set[str]]] = {}
 
     def issue(self, holder: KeyHolder, auth: Auth, brought: str | None = None) -> str:
@@ -120,5 +121,3 @@ class Keyring:
         for fingerprint in self._issued.pop(sandbox, ()):
             self._holders.pop(fingerprint, None)
             self._retired[fingerprint] = sandbox
-        while len(self._retired) > MAX_RETIRED_KEPT:
-            del self._retired[next(iter(self._retired))]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Call
 from upsim.core.hosts import MAX_URL_LENGTH, canonical, is_loopback, port_flaw
 from upsim.core.media import Measured, Media, Unmeasurable
@@ -27,7 +27,9 @@ _PLAIN_HOST = re.compile(r"https?://([a-z0-9][a-z0-9.-]*)(?::[1-9][0-9]{0,3})?/"
 class Measurements:
     """What was measured of files whose content is known by name: clips, and blobs of the store."""
 
-    _found: OrderedDict[str, Measured] = field(default_factory=OrderedDict)
+    _found: BoundedCache[str, Measured] = field(
+        default_factory=lambda: BoundedCache(MAX_MEASUREMENTS_KEPT)
+    )
 
     def get(self, key: str) -> Measured | None:
         """A measurement made before."""
@@ -35,11 +37,8 @@ class Measurements:
 
     def put(self, key: str, measured: Measured) -> None:
         """Keep a measurement under a short name; the oldest is dropped beyond a number."""
-        if len(key) > MAX_KEPT_LENGTH:
-            return
-        self._found[key] = measured
-        if len(self._found) > MAX_MEASUREMENTS_KEPT:
-            self._found.popitem(last=False)
+        if len(key) <= MAX_KEPT_LENGTH:
+            self._found[key] = measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,9 @@ class MediaLookup:
     fetch_loopback: bool
     fetch_public: bool
     measurements: Measurements = field(default_factory=Measurements)
-    _elsewhere: set[str] = field(default_factory=set)
+    _elsewhere: BoundedCache[str, None] = field(
+        default_factory=lambda: BoundedCache(MAX_MEASUREMENTS_KEPT)
+    )
 
     def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
         """What is known at once; None when the video must be made, fetched or probed first."""
@@ -91,9 +92,7 @@ class MediaLookup:
         """Remember that a URL leads elsewhere and is not fetched, whatever our own address is."""
         if "/media/" in source or "%" in source or len(source) > MAX_KEPT_LENGTH:
             return
-        if len(self._elsewhere) >= MAX_MEASUREMENTS_KEPT:
-            self._elsewhere.clear()
-        self._elsewhere.add(source)
+        self._elsewhere[source] = None
 
     def own(self, source: str, base: str) -> HostedMedia | None:
         """The part of this server's own media that a URL names, as a GET of it finds it."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from upsim.core.baseline import SecondHeader
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Credential, Headers
 from upsim.core.ledger import Account
 from upsim.engine.clock import monotonic
@@ -57,7 +58,7 @@ class Resolver:
         """Look into the sandboxes of a registry."""
         self._registry = registry
         self._keys = keys
-        self._seen: dict[Mark, Resolved] = {}
+        self._seen: BoundedCache[Mark, Resolved] = BoundedCache(MAX_RESOLUTIONS_KEPT)
         self._key_headers: dict[str, tuple[bytes, ...]] = {}
 
     def forget(self) -> None:
@@ -74,8 +75,6 @@ class Resolver:
             return seen
         resolved = self._resolve(provider, headers, named)
         if resolved.account is not None:
-            if len(self._seen) >= MAX_RESOLUTIONS_KEPT:
-                self._seen.clear()
             self._seen[mark] = resolved
         return resolved
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.media import Unmeasurable
 from upsim.media.clip import ClipRoomError, SyntheticClip
 from upsim.media.resample_plan import ResamplePlan
@@ -69,7 +70,7 @@ class Renderer:
         self._own = workers is None
         self._workers = WorkerPool(1) if workers is None else workers
         self._jobs: dict[object, asyncio.Task[Any]] = {}
-        self._digests: dict[_Key, str] = {}
+        self._digests: BoundedCache[_Key, str] = BoundedCache(_MAX_DIGESTS)
 
     async def synthetic(self, clip: SyntheticClip) -> bytes | Path:
         """The file of `clip`. Raises `ClipNameError` where there can be none.
@@ -145,8 +146,6 @@ class Renderer:
 
     def _remember(self, key: _Key, digest: str) -> Path | None:
         self._digests[key] = digest
-        if len(self._digests) > _MAX_DIGESTS:
-            del self._digests[next(iter(self._digests))]
         return self._store.path(digest)
 
     async def _resample(self, source: Path, key: _Resampling) -> Path | Unmeasurable:

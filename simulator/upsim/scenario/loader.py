@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.nearest import closest, near_names
 from upsim.core.provider import Provider
 from upsim.scenario.build import build_scenario
@@ -27,11 +28,12 @@ MAX_LEVELS = 20
 _NEEDS_BASE = "say what this file changes"
 _BASELINES = f"/{BASELINE}"
 Stamp = tuple[int, int, int]
-_SHARED: dict[tuple[str, Path], tuple[Scenario, Mapping[Path, Stamp | None]]] = {}
 _READ: dict[Path, tuple[Tree, Stamp]] = {}
 
 
 MAX_SHARED = 400
+_Shared = BoundedCache[tuple[str, Path], tuple[Scenario, Mapping[Path, Stamp | None]]]
+_SHARED = _Shared(MAX_SHARED)
 """Scenarios that all libraries of a program keep; the one that was not used longest goes."""
 
 MAX_REPORTED = 500
@@ -328,8 +330,6 @@ class Library:
         if known is None or any(stamp_of(path) != stamp for path, stamp in known[1].items()):
             known = self._read(name)
         _SHARED[place] = known
-        if len(_SHARED) > MAX_SHARED:
-            _SHARED.pop(next(iter(_SHARED)), None)
         self._stamps.update(known[1])
         return known[0]
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.hosts import canonical, is_loopback, split_authority
 from upsim.engine.settings import ServerSettings
 from upsim.web.admin.problems import problem, shown
@@ -54,7 +55,9 @@ class Door:
     base: str
     inner: Callable[[Scope, bytes], ASGIApp]
     observers: Sequence[Observer] = ()
-    _accepted: set[bytes] = field(default_factory=set)
+    _accepted: BoundedCache[bytes, None] = field(
+        default_factory=lambda: BoundedCache(MAX_HOSTS_KEPT)
+    )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -84,9 +87,7 @@ class Door:
         except OSError as error:
             return short(scope, error)
         if known:
-            if len(self._accepted) >= MAX_HOSTS_KEPT:
-                self._accepted.clear()
-            self._accepted.add(value)
+            self._accepted[value] = None
             return None
         message = f"this server does not answer to the Host {shown(host)}: call it as {self.base}"
         if named:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs
 
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Call, Pending
 from upsim.core.hosts import is_loopback
 from upsim.core.jobs import Job
@@ -63,7 +64,7 @@ class MediaService:
         """Nothing is started before it is needed."""
         self._registry = registry
         self._fetchers: dict[bool, Fetcher] = {}
-        self._measured: dict[tuple[bytes, Media], str] = {}
+        self._measured: BoundedCache[tuple[bytes, Media], str] = BoundedCache(MAX_MEASUREMENTS_KEPT)
 
     @cached_property
     def _workers(self) -> WorkerPool:
@@ -103,8 +104,6 @@ class MediaService:
     def _keep(self, source: str, measured: Media, digest: str) -> None:
         """Remember which file was measured at a URL, for the output that is made later."""
         self._measured[_hashed(source), measured] = digest
-        if len(self._measured) > MAX_MEASUREMENTS_KEPT:
-            del self._measured[next(iter(self._measured))]
 
     def repeats(self, sandbox: Sandbox, call: Call, wanted: Pending) -> bool:
         """Whether the same is found wherever the call is made again: a clip, or sent bytes."""

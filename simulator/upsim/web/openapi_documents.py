@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any
 
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Reply
 from upsim.core.url_builder import UrlBuilder
 from upsim.web.bodies import encode
@@ -37,7 +38,7 @@ class Documents:
 
     def __init__(self) -> None:
         """Know none yet."""
-        self._encoded: dict[tuple[str, str, str, str, bool], bytes] = {}
+        self._encoded: BoundedCache[tuple[str, str, str, str, bool], bytes] = BoundedCache(KEPT)
 
     def reply(
         self,
@@ -63,8 +64,6 @@ class Documents:
             if found is None:
                 return self._missing(provider, path)
             body = encode({**_noted(found, any_key=any_key), "servers": [{"url": address}]})
-            if len(self._encoded) >= KEPT:
-                self._encoded.clear()
             self._encoded[key] = body
         return Reply(200, body)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.provider import Operation, Provider
 
 
@@ -37,7 +38,7 @@ class Routes:
         self._root = _Node()
         self._aliases = tuple((f"{alias}/", real) for alias, real in provider.aliases.items())
         self._exact: dict[tuple[str, str], Found] = {}
-        self._submits: dict[tuple[str, str], Found] = {}
+        self._submits: BoundedCache[tuple[str, str], Found] = BoundedCache(MAX_SUBMITS_KEPT)
         for operation in provider.operations:
             self._add(operation)
             if "{" not in operation.path:
@@ -65,8 +66,6 @@ class Routes:
 
     def _keep(self, key: tuple[str, str], found: Found) -> None:
         """Remember where a submit goes: unlike a poll, it comes again and again by one path."""
-        if len(self._submits) >= MAX_SUBMITS_KEPT:
-            self._submits.clear()
         self._submits[key] = found
 
     def _add(self, operation: Operation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from starlette.types import Scope
 
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Headers
 from upsim.core.hosts import bare
 from upsim.core.url_builder import UrlBuilder
@@ -31,6 +32,10 @@ class ParsedUrl(msgspec.Struct, frozen=True, gc=False):
     prefix: str = ""
 
 
+Origin = tuple[str, bytes | None, str | None, str, str]
+"""Scheme, host, sandbox in the path, prefix and sandbox of a request."""
+
+
 class UrlParser:
     """Reads addresses. Prefix and host forms are those of `design.md` 3."""
 
@@ -38,9 +43,9 @@ class UrlParser:
         """Read addresses for the providers of a registry."""
         self._registry = registry
         self._hosts: dict[str, str] | None = None
-        self._known: dict[str, ParsedUrl] = {}
+        self._known: BoundedCache[str, ParsedUrl] = BoundedCache(MAX_ORIGINS_KEPT)
         self._dialects: dict[str, tuple[str, ...]] = {}
-        self._origins: dict[tuple[str, bytes | None, str | None, str, str], UrlBuilder] = {}
+        self._origins: BoundedCache[Origin, UrlBuilder] = BoundedCache(MAX_ORIGINS_KEPT)
 
     def parse(self, scope: Scope) -> ParsedUrl:
         """Where a request points."""
@@ -55,8 +60,6 @@ class UrlParser:
             and place.prefix
             and len(path) <= MAX_PATH_LENGTH
         ):
-            if len(self._known) >= MAX_ORIGINS_KEPT:
-                self._known.clear()
             self._known[path] = place
         return place
 
@@ -88,8 +91,6 @@ class UrlParser:
         key = (scope["scheme"], host, place.sandbox, place.prefix, sandbox.id)
         found = self._origins.get(key)
         if found is None:
-            if len(self._origins) >= MAX_ORIGINS_KEPT:
-                self._origins.clear()
             base = self._registry.settings.public_url or f"{scope['scheme']}://{host_of(scope)}"
             named = "" if place.sandbox is None else f"/sandbox/{place.sandbox}"
             elsewhere = sandbox is not self._registry.default or named

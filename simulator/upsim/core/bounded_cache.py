@@ -1,0 +1,30 @@
+"""A cache with a bound, for whatever is found again by a key."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class BoundedCache(OrderedDict[K, V]):
+    """A dictionary of at most `most` entries: the one that was added first goes first.
+
+    Reading costs as much as of any dictionary. Threads may share it: it takes an entry in, and
+    drops one, by one call each. Add entries by `cache[key] = value` only.
+    """
+
+    __slots__ = ("_most",)
+
+    def __init__(self, most: int) -> None:
+        """Begin empty."""
+        super().__init__()
+        self._most = most
+
+    def __setitem__(self, key: K, value: V) -> None:
+        """Add or replace an entry, and drop the oldest beyond the bound."""
+        super().__setitem__(key, value)
+        if len(self) > self._most:
+            self.popitem(last=False)

@@ -50,3 +50,15 @@ def test_the_index_lists_every_page_once(folder: str) -> None:
     listed = {(index.parent / link).resolve() for link, _ in LINK.findall(index.read_text("utf-8"))}
 
     assert pages - listed == {index} & pages
+
+
+def test_the_index_of_decisions_has_their_titles() -> None:
+    """Each link of the index has the title of its page: the number, then a sentence."""
+    folder = ROOT / "docs/decisions"
+    index = (folder / "README.md").read_text("utf-8")
+    titles = {
+        page.name: page.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        for page in folder.glob("0*.md")
+    }
+
+    assert {file: title for title, file in re.findall(r"- \[(.+)\]\((\S+)\)", index)} == titles

@@ -26,7 +26,6 @@ READ = (
 )
 UNREAD = ("tests/fixtures", "tests/e2e/documents", "tests/prose.py", "tests/unit/test_prose.py")
 NOT_YET: tuple[str, ...] = (
-    *("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "docs"),
     *("Makefile", ".ci", "pyproject.toml", "scripts", "scenarios", "tests"),
     *("contracts", "simulator"),
 )

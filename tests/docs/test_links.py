@@ -47,9 +47,12 @@ def test_the_index_lists_every_page_once(folder: str) -> None:
     index = ROOT / "docs" / folder / "README.md"
     shelves = [folder] if folder else SHELVES
     pages = {page for shelf in shelves for page in (ROOT / "docs" / shelf).glob("*.md")}
-    listed = {(index.parent / link).resolve() for link, _ in LINK.findall(index.read_text("utf-8"))}
+    links = LINK.findall(index.read_text("utf-8"))
+    listed = [(index.parent / link).resolve() for link, _ in links]
 
-    assert pages - listed == {index} & pages
+    assert {page: listed.count(page) for page in pages - {index}} == dict.fromkeys(
+        pages - {index}, 1
+    )
 
 
 def test_the_index_of_decisions_has_their_titles() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.e2e.conftest import Server
+from tests.samples import expected_upscale, model_calls
 from upsim import Simulator
 from upsim.client import (
     AsyncClient,
@@ -23,6 +24,7 @@ from upsim.client import (
     model_names,
     sandbox_sleeper,
 )
+from upsim.client.discovery import library
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
 
@@ -43,14 +45,10 @@ PAIRS_OF_WAYS: list[tuple[Way, Way]] = [
 SHORT = {(model, way) for number, model in enumerate(MODELS) for way in PAIRS_OF_WAYS[number % 4]}
 """Cases of the short suite: each model meets each choice, and each two choices meet in a model."""
 PRICES = {
-    "piapi/Qubico/video-toolkit": ("360000", "point", "120 frames", "1280x720"),
-    "venice/topaz-video-upscale": ("0.052", "USD", "4 seconds", "1280x720"),
-    "vicsee/topaz-video-upscale": ("64", "credit", "4 seconds", "1280x720"),
-    "wavespeed/wavespeed-ai/video-upscaler": ("0.025", "USD", "5 seconds", "1920x1080"),
-    "wavespeed/runwayml/upscale-v1": ("0.1", "USD", "5 seconds", "3840x2160"),
+    f"{made.provider}/{made.model}": expected_upscale(made, "640x360 30fps 4s")
+    for made in model_calls()
 }
-"""By the published prices: 120 frames at $0.0003 (ten million points a dollar), 4 s at 0.013, 4 s
-at 16 credits, 5 s at least at 0.005 and at 0.02."""
+"""Price, unit, billed quantity and output size of `CLIP`, worked out by the contracts."""
 
 
 def clip(name: str = CLIP) -> bytes:
@@ -147,7 +145,7 @@ def in_process(
         stack,
         World(
             model=model,
-            base_url=f"{LOCAL}/{provider}" + (f"/{dialect}" if dialect else ""),
+            base_url=f"{LOCAL}/{provider}" + _prefix(provider, dialect),
             admin_url=LOCAL,
             key="sk-of-the-tests",
             sandbox="default",
@@ -177,7 +175,7 @@ def over_socket(
         stack,
         World(
             model=model,
-            base_url=f"{server.base_url}/{provider}" + (f"/{dialect}" if dialect else ""),
+            base_url=f"{server.base_url}/{provider}" + _prefix(provider, dialect),
             admin_url=server.base_url,
             key=made["keys"][provider],
             sandbox=made["id"],
@@ -209,6 +207,11 @@ def hand(world: World, *, kind: str = "sync", **settings: Any) -> Hand:  # noqa:
         if http is not None:
             world.stack.callback(lambda: world.runner.run(http.aclose()))
     return Hand(client, world.runner)
+
+
+def _prefix(provider: str, dialect: str) -> str:
+    """Return the path that chooses a dialect, where the provider has it."""
+    return f"/{dialect}" if dialect in library().baseline(provider).baseline.dialects else ""
 
 
 def _world(stack: ExitStack, world: World) -> World:

@@ -19,8 +19,6 @@ CASES = [
     for dialect in LIBRARY.baseline(provider).baseline.dialects
 ]
 CAP = Decimal(100_000)
-FACTS = {"piapi": 85, "venice": 90, "vicsee": 80, "wavespeed": 140}
-"""How many facts of each provider a stranger shows at the least."""
 
 
 @pytest.mark.parametrize(("provider", "dialect"), CASES)
@@ -33,10 +31,11 @@ def test_stranger_shows_no_difference(provider: str, dialect: str) -> None:
         accounts = ("new",) if dialect == "live" else ("new", "used")
         reports = [verify(book, book.facts, target, sleep=lambda _seconds: None) for _ in accounts]
 
+    shown = sum(fact.needs_control is None for fact in book.facts)
     for report in reports:
         assert [str(one) for one in report.causes] == []
         assert report.differences == ()
-        assert report.count("held") >= FACTS[provider]
+        assert report.count("held") >= shown * 3 / 4
 
 
 @pytest.mark.parametrize("provider", LIBRARY.providers())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from upsim_contracts.facts.account_client import body_of
 from upsim_contracts.facts.fact import Book, filled
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.record.command import recording
+from upsim_contracts.suite.exploring import table_of
 from upsim_contracts.verify.reports import as_text
 from upsim_contracts.verify.run import VerifyReport, book_of, verify
 from upsim_contracts.yaml12 import read_exact
@@ -65,12 +66,21 @@ async def _call(application: Any, made: Made) -> None:  # noqa: ANN401 - ASGI
     base = f"http://recorder.test/{made.provider}"
     async with httpx.AsyncClient(transport=transport, base_url=base) as http:
         caller = _Caller(book, http, made.key)
-        for step in CALLERS[made.provider]:
+        for step in CALLERS.get(made.provider) or _plain_day(book):
             if "wait" in step:
                 await made.simulator.advance_async(step["wait"])
             else:
                 await caller.take(step)
         await made.simulator.app.deliverer.flush_all()
+
+
+def _plain_day(book: Book) -> Iterator[Mapping[str, Any]]:
+    """Yield the steps where the file names none of the provider: one job, and all reads."""
+    submit = next(iter(table_of(book.provider).submits.values()))
+    size, rate = submit.clips.sizes[0], submit.clips.rates[0]
+    yield {"call": submit.call, "video": f"{size} {rate}fps 2s"}
+    yield {"poll": 4}
+    yield from ({"call": name} for name, form in book.calls.items() if form.method == "GET")
 
 
 class _Caller:

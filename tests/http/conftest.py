@@ -6,13 +6,16 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.samples import Place, model_calls, path_of, place_of
 from upsim import Simulator
+from upsim_contracts.facts.fact import CallForm, filled
 
 LOCAL = "http://127.0.0.1:4747"
 VICSEE_SUBMIT = "/api/v1/tools/upscale-video"
@@ -144,17 +147,14 @@ class Sample:
     path: str
     body: Mapping[str, Any]
     video_at: tuple[str, ...]
-    id_at: tuple[str, ...]
-    poll: str
-    output_at: tuple[str | int, ...]
+    id_at: Place
+    poll: CallForm
+    output_at: Place
 
     def submit(self, http: httpx.Client, video: str, **inputs: object) -> httpx.Response:
         """Submit a video."""
-        body = {**self.body}
-        inner = body
-        for name in self.video_at[:-1]:
-            inner[name] = {**inner[name]}
-            inner = inner[name]
+        body: Any = deepcopy(self.body)
+        inner = _at(body, self.video_at[:-1])
         inner.update(inputs)
         inner[self.video_at[-1]] = video
         return http.post(self.path, json=body)
@@ -162,15 +162,14 @@ class Sample:
     def job(self, http: httpx.Client, video: str, **inputs: object) -> str:
         """Submit a video that must be accepted, and return the id."""
         answer = self.submit(http, video, **inputs)
-        assert answer.status_code == 200, answer.text
+        assert answer.is_success, answer.text
         found: str = _at(answer.json(), self.id_at)
         return found
 
     def status(self, http: httpx.Client, job: str) -> httpx.Response:
         """Ask how a job is."""
-        if self.poll.startswith("POST "):
-            return http.post(self.poll[5:], json={"queue_id": job})
-        return http.get(self.poll.format(job))
+        body = filled(self.poll.body, {"job": job})
+        return http.request(self.poll.method, self.poll.path.replace("$job", job), json=body)
 
     def output(self, http: httpx.Client, job: str) -> str:
         """Return the URL of the finished file."""
@@ -186,50 +185,24 @@ def _at(document: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - JS
     return document
 
 
-WAVESPEED: dict[str, Any] = {
-    "provider": "wavespeed",
-    "body": {},
-    "video_at": ("video",),
-    "id_at": ("data", "id"),
-    "poll": "/api/v3/predictions/{}/result",
-    "output_at": ("data", "outputs", 0),
-}
-SAMPLES = {
-    "video-upscaler": Sample(
-        model="wavespeed-ai/video-upscaler", path="/api/v3/wavespeed-ai/video-upscaler", **WAVESPEED
-    ),
-    "upscale-v1": Sample(
-        model="runwayml/upscale-v1", path="/api/v3/runwayml/upscale-v1", **WAVESPEED
-    ),
-    "venice": Sample(
-        provider="venice",
-        model="topaz-video-upscale",
-        path="/api/v1/video/queue",
-        body={"model": "topaz-video-upscale"},
-        video_at=("video_url",),
-        id_at=("queue_id",),
-        poll="POST /api/v1/video/retrieve",
-        output_at=("url",),
-    ),
-    "piapi": Sample(
-        provider="piapi",
-        model="Qubico/video-toolkit",
-        path="/api/v1/task",
-        body={"model": "Qubico/video-toolkit", "task_type": "upscale", "input": {}},
-        video_at=("input", "video"),
-        id_at=("data", "task_id"),
-        poll="/api/v1/task/{}",
-        output_at=("data", "output", "video_url"),
-    ),
-    "vicsee": Sample(
-        provider="vicsee",
-        model="topaz-video-upscale",
-        path=VICSEE_SUBMIT,
-        body={},
-        video_at=("video_url",),
-        id_at=("data", "id"),
-        poll="/api/v1/tasks/{}",
-        output_at=("data", "result", "url"),
-    ),
-}
+def _samples() -> Iterator[tuple[str, Sample]]:
+    """Yield a sample for each model, under the provider's name where it has but one."""
+    for made in model_calls():
+        alone = len(made.table.book.models) == 1
+        yield (
+            made.provider if alone else made.model.rpartition("/")[2],
+            Sample(
+                provider=made.provider,
+                model=made.model,
+                path=made.call.path,
+                body=made.body,
+                video_at=place_of(made.body, "$video"),
+                id_at=path_of(str(made.call.job)),
+                poll=made.poll,
+                output_at=made.output_at,
+            ),
+        )
+
+
+SAMPLES = dict(_samples())
 """One way to every model, for what holds for all of them."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,15 +9,14 @@ from typing import Any
 
 import httpx
 
+from tests.samples import ModelCall, Place, model_calls, path_of
 from upsim import Simulator
 from upsim_contracts.documents.openapi import providers
-from upsim_contracts.facts.fact import Book, CallForm
-from upsim_contracts.verify.run import book_of
+from upsim_contracts.facts.fact import filled
 
 LOCAL = "http://127.0.0.1:4747"
 VIDEO = "https://clips.example/8.mp4"
 PROVIDERS = providers()
-Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,35 +29,33 @@ class Patient:
 
     def submit(self, **inputs: object) -> httpx.Response:
         """Ask for an upscale."""
-        call = next(one for one in self._book.calls.values() if one.paid)
-        return self.http.request(call.method, call.path, json={**_body(call, VIDEO), **inputs})
+        made = self._made
+        body = {**filled(made.body, {"video": VIDEO}), **inputs}
+        return self.http.request(made.call.method, made.call.path, json=body)
 
     def job(self) -> str:
         """Return the id of a job that must be accepted."""
-        call = next(one for one in self._book.calls.values() if one.paid)
-        found: str = at(self.submit().json(), _path(str(call.job)))
+        found: str = at(self.submit().json(), path_of(str(self._made.call.job)))
         return found
 
     def poll(self, job: str) -> httpx.Response:
         """Ask how a job is."""
-        call = self._book.calls[self._book.lifecycle.call]
-        path = call.path.replace("$job", job)
-        if call.method == "GET":
-            return self.http.get(path)
-        return self.http.request(call.method, path, json=_body(call, job))
+        form = self._made.poll
+        body = filled(form.body, {"job": job})
+        return self.http.request(form.method, form.path.replace("$job", job), json=body)
 
     def status(self, job: str) -> str:
         """Return the word that a poll shows."""
-        found: str = at(self.poll(job).json(), _path(self._book.lifecycle.read))
+        found: str = at(self.poll(job).json(), path_of(self._made.table.book.lifecycle.read))
         return found
 
     def output(self, job: str) -> Any:  # noqa: ANN401 - JSON
         """Return the address of the output that a poll shows, or what stands there."""
-        return at(self.poll(job).json(), _path(self._book.lifecycle.output[0]))
+        return at(self.poll(job).json(), self._made.output_at)
 
     @property
-    def _book(self) -> Book:
-        return book_of(self.provider)
+    def _made(self) -> ModelCall:
+        return next(made for made in model_calls() if made.provider == self.provider)
 
     def arm(self, **fault: object) -> dict[str, Any]:
         """Arm a fault of the provider by the admin API."""
@@ -86,19 +81,7 @@ class Patient:
         return [-entry.amount for entry in entries if entry.kind == "charge"]
 
 
-def _body(call: CallForm, value: str) -> dict[str, Any]:
-    """Return the body of a call, in which the one word with a `$` becomes this value."""
-    found: dict[str, Any] = json.loads(
-        re.sub(r'"\$[a-z]+"', json.dumps(value), json.dumps(call.body))
-    )
-    return found
-
-
-def _path(dotted: str) -> Path:
-    return tuple(int(part) if part.isdigit() else part for part in dotted.split("."))
-
-
-def at(document: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - JSON
+def at(document: Any, path: Place) -> Any:  # noqa: ANN401 - JSON
     """Return what is at a path of a document."""
     for step in path:
         document = document[step]

@@ -210,11 +210,11 @@ def test_polls_after_an_altered_end_are_no_finding(start_admin: Start, do: objec
     pass_time(admin, 600)
     arm(admin, at="poll", first=5, do=do)
     for _ in range(6):
-        http.get(VICSEE.poll.format(job))
+        VICSEE.status(http, job)
         pass_time(admin, 600)
     assert "polled_after_the_end" not in names(card(admin))
     for _ in range(4):
-        http.get(VICSEE.poll.format(job))
+        VICSEE.status(http, job)
     assert "polled_after_the_end" in names(card(admin))
 
 
@@ -225,7 +225,7 @@ def test_a_retry_after_an_altered_poll_is_not_hasty(start_admin: Start) -> None:
     job = VICSEE.job(http, CLIP)
     arm(admin, at="poll", first=2, do={"patch": {"data": None}})
     for _ in range(3):
-        http.get(VICSEE.poll.format(job))
+        VICSEE.status(http, job)
         pass_time(admin, 0.5)
     assert "polled_too_often" not in names(card(admin, "?pauses=all"))
 

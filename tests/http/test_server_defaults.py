@@ -90,7 +90,7 @@ class Caller:
         if not (self.live and self.sample.provider == "venice"):
             return self.sample.status(self.http, job)
         body = {"model": self.sample.model, "queue_id": job}
-        return self.http.post(self.sample.poll.removeprefix("POST "), json=body)
+        return self.http.post(self.sample.poll.path, json=body)
 
     def wait(self, seconds: float) -> None:
         """Let time pass, and what is due happen."""

@@ -201,7 +201,7 @@ def test_missing_file_is_a_source_error(client: Hand, world: World, tmp_path: Pa
 def test_what_is_no_source_is_told(client: Hand) -> None:
     """A number is no video; the message says what is one."""
     with pytest.raises(
-        SourceError, match="a video is a path, bytes, a binary file object or a URL"
+        SourceError, match="a video must be a path, bytes, a binary file object or a URL"
     ):
         client.submit(4)
 

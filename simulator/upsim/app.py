@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from threading import RLock
+from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from starlette.applications import Starlette
@@ -302,7 +303,12 @@ class Simulator:
         """Return the simulator itself."""
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Close the simulator."""
         self.close()
 

@@ -19,6 +19,7 @@ from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.job_spec import JobSpec
 from upsim.core.jobs import Job
+from upsim.core.json_bodies import decode
 from upsim.core.ledger import Account, Entry
 from upsim.core.media import Measured, Media
 from upsim.core.states import Failure, JobState
@@ -31,14 +32,6 @@ Credential = Literal["missing", "malformed", "ill_formed", "unknown", "known"]
 a key that was never issued (strict keys only), or one that has an account."""
 
 JSON = b"application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """A body that could not be read as JSON, and why."""
-
-    reason: Literal["syntax", "encoding", "too_deep", "too_large", "content_type"]
-    detail: str
 
 
 class NoRoomError(Exception):
@@ -138,7 +131,6 @@ class Call:
     query_string: bytes
     headers: Headers
     body: bytes
-    decode: Callable[[Call], object]
     credential: Credential
     account: Account | None
     # ---
@@ -189,7 +181,8 @@ class Call:
     def json(self) -> object:
         """The decoded body (decoded once), or Malformed."""
         if self.document is None:
-            self.document = self.decode(self)
+            refuse = self.rules.knobs.get("duplicate_keys") == "refuse"
+            self.document = decode(self.body, self.headers, refuse_repeats=refuse)
         return self.document
 
     @property

@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Protocol
 
 from upsim.core import causes
-from upsim.core.call import Call, Malformed, Pending
+from upsim.core.call import Call, Pending
 from upsim.core.instants import SECOND, iso
 from upsim.core.job_spec import JobSpec
+from upsim.core.json_bodies import Malformed
 from upsim.core.media import MICROSECONDS, Media, Unmeasurable
 from upsim.core.numbers import counted
 from upsim.core.pricing import plain

@@ -109,7 +109,6 @@ def _again(call: Call, rules: Rules, world: SandboxApi) -> Call:
         query_string=call.query_string,
         headers=call.headers,
         body=call.body,
-        decode=call.decode,
         credential=call.credential,
         account=call.account,
         now=call.now,

@@ -231,7 +231,6 @@ class Webhooks:
             query_string=b"",
             headers={},
             body=b"",
-            decode=lambda _call: None,
             credential="known",
             account=self._timeline.state.accounts[accepted.account],
             now=self._timeline.now,

@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Self
 
 from upsim.core.media import Unmeasurable
@@ -190,7 +191,12 @@ class BlobWriter:
         """Itself."""
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Drops the file unless it is finished."""
         self._drop()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from decimal import Decimal
+from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -219,7 +220,12 @@ class SandboxHandle:
         """Return the sandbox itself."""
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Remove the sandbox."""
         self.close()
 

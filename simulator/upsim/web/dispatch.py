@@ -17,6 +17,7 @@ from upsim.core import causes
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, Carried, Content, FileReply, Hold, Pending, Reply, SentFile
 from upsim.core.checks import Violation
+from upsim.core.json_bodies import LONG
 from upsim.core.media import Unmeasurable
 from upsim.core.provider import Operation
 from upsim.engine.bound_provider import BoundProvider
@@ -29,7 +30,7 @@ from upsim.engine.registry import Registry
 from upsim.engine.room import CrowdedError, Share
 from upsim.engine.sandbox import Sandbox
 from upsim.web import near_paths
-from upsim.web.bodies import LONG, ClientGoneError, decode, encode, headers_of, read_body
+from upsim.web.bodies import ClientGoneError, encode, headers_of, read_body
 from upsim.web.clock_driver import catch_up
 from upsim.web.crashes import crashed
 from upsim.web.faults import Faulty
@@ -141,7 +142,6 @@ class Dispatch:
             scope["query_string"],
             headers,
             b"",
-            decode,
             credential,
             account,
         )

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from tests.http.replay.conftest import (
     Start,
 )
 from upsim.cli import main
+
+Invoke = Callable[..., Result]
 
 
 @pytest.fixture

@@ -174,7 +174,6 @@ def call(world: FakeWorld | None = None, **fields: object) -> Call:
         "query_string": b"",
         "headers": {},
         "body": b"",
-        "decode": lambda asked: asked.body,
         "credential": "known",
         "account": account(),
     }

@@ -24,7 +24,7 @@ from tests.unit.core.conftest import (
     video,
 )
 from upsim.core.baseline import RateLimit
-from upsim.core.call import Call, Credential, Malformed, Pending
+from upsim.core.call import Call, Credential, Pending
 from upsim.core.causes import kind_of
 from upsim.core.checks import (
     COMMON,
@@ -47,6 +47,7 @@ from upsim.core.checks import (
 from upsim.core.events import OutputPlan
 from upsim.core.instants import DAY, SECOND
 from upsim.core.job_spec import JobSpec
+from upsim.core.json_bodies import Malformed
 from upsim.core.media import Reason, Unmeasurable
 
 DAILY = RateLimit("unlimited/0", 3, "day", "all")
@@ -205,12 +206,12 @@ def test_a_refused_call_takes_no_place() -> None:
 )
 def test_json_object(document: object, violation: Violation | None) -> None:
     """Only a JSON object passes; what it was instead is told."""
-    assert violation == json_object(call(decode=lambda _call: document))
+    assert violation == json_object(call(document=document))
 
 
 def test_the_object_becomes_the_inputs() -> None:
     """The members of the body are the call's inputs."""
-    asked = call(decode=lambda _call: {"a": 1})
+    asked = call(body=b'{"a": 1}')
     json_object(asked)
 
     assert asked.inputs == {"a": 1}

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import cast
 
 from upsim.core import causes
-from upsim.core.call import Call, Carried, Content, Malformed, Reply, SentFile
+from upsim.core.call import Call, Carried, Content, Reply, SentFile
 from upsim.core.checks import Violation, size_flaw
+from upsim.core.json_bodies import Malformed
 from upsim.providers.piapi import wire
 from upsim.providers.piapi.encoded import decoded, encoded
 

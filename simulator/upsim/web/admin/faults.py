@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.core.faults import Armed, spoken_of
+from upsim.core.json_bodies import MAX_DEPTH, depth_over
 from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_id
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
@@ -25,7 +26,6 @@ from upsim.web.admin.calls import Text
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
-from upsim.web.bodies import MAX_DEPTH, depth_over
 
 MOST = 1_000
 """Faults that a sandbox may have armed at once."""

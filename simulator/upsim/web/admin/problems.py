@@ -10,18 +10,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upsim.core.nearest import closest
-from upsim.web.admin import body_mistakes
-from upsim.web.admin.body_mistakes import SHOWN, nearest
-from upsim.web.bodies import (
+from upsim.core.json_bodies import (
     LONG,
     MAX_BESIDE,
     MAX_VALUES,
-    encode,
     has_too_many_values,
     has_too_much_beside_texts,
     repeats_a_key,
 )
+from upsim.core.nearest import closest
+from upsim.web.admin import body_mistakes
+from upsim.web.admin.body_mistakes import SHOWN, nearest
+from upsim.web.bodies import encode
 
 MAX_BODY = 8 * 1024 * 1024
 MAX_NUMBER_LENGTH = 18

@@ -40,7 +40,6 @@ def call(query: str = "", *, inputs: dict[str, object] | None = None, **knobs: s
         query_string=query.encode(),
         headers={},
         body=b"",
-        decode=lambda _call: None,
         credential="known",
         account=cast("Any", SimpleNamespace(number=1, name="wavespeed-1")),
         inputs=inputs or {},

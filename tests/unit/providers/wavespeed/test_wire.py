@@ -29,7 +29,6 @@ def call(**knobs: str) -> Call:
         query_string=b"",
         headers={},
         body=b"",
-        decode=lambda _call: None,
         credential="missing",
         account=None,
     )

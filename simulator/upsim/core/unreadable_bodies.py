@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Mapping
 
 from upsim.core import causes
-from upsim.core.call import Call
 
 _AT_BYTE = re.compile(r"\(byte ([0-9]{1,18})\)")
 _UTF_8 = "UTF-8"
@@ -21,16 +21,16 @@ _GZIP = b"\x1f\x8b"
 _FORM = re.compile(rb"[A-Za-z0-9_.%+-]{1,100}=")
 
 
-def flaw(call: Call, error: str) -> str:
+def flaw(body: bytes, headers: Mapping[bytes, bytes], error: str) -> str:
     """A sentence on a body in which a parser found this error."""
-    return _of_encoding(call) or _of_start(call.body) or _of_byte(call.body, error)
+    return _of_encoding(body, headers) or _of_start(body) or _of_byte(body, error)
 
 
-def _of_encoding(call: Call) -> str:
-    encoding = call.headers.get(b"content-encoding", b"").strip()
+def _of_encoding(body: bytes, headers: Mapping[bytes, bytes]) -> str:
+    encoding = headers.get(b"content-encoding", b"").strip()
     if encoding and encoding.lower() != b"identity":
         return causes.header("Content-Encoding", encoding, "no such header: send JSON uncompressed")
-    if call.body.startswith(_GZIP):
+    if body.startswith(_GZIP):
         return "found gzip data, expected JSON uncompressed"
     return ""
 

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -70,3 +71,49 @@ def test_landing_page_polls_venice_for_the_url_that_it_downloads() -> None:
 
         assert http.get(plain.json()["url"]).content == naming.content
         assert "video/mp4" == naming.headers["content-type"]
+
+
+def _messages(http: httpx.Client) -> dict[str, str]:
+    """Return messages that the simulator gives, each with the page that quotes it."""
+    admin, vicsee = f"{ROOT}/__sim/sandboxes", f"{ROOT}/vicsee/api/v1"
+    key = {"Authorization": "Bearer any"}
+    patch = {"id": "odd", "provider": "vicsee", "at": "poll", "do": {"patch": {"data.staus": "x"}}}
+    http.post(f"{admin}/default/faults", json=patch).raise_for_status()
+    clip = "/media/synthetic/640x360_30fps_"
+
+    def submit(seconds: str) -> httpx.Response:
+        body = {"video_url": f"{ROOT}{clip}{seconds}s.mp4"}
+        return http.post(f"{vicsee}/tools/upscale-video", json=body, headers=key)
+
+    def why() -> dict[str, Any]:
+        found: dict[str, Any] = http.get(f"{admin}/default/journal").json()["exchanges"][-1]["why"]
+        return found
+
+    http.get(f"{vicsee}/tasks/{submit('4').json()['data']['id']}", headers=key)
+    unfired = why()["unfired"][0]
+    submit("61.5")
+    order = {"task/create": ["authenticated", "within_frames", "measurable"]}
+    checks = {"extends": "piapi/baseline", "checks": order}
+    mistakes = http.post(admin, json={"scenario": checks}).json()["error"]["message"]
+    return {
+        unfired: "how-to/faults.md",
+        why()["cause"]: "how-to/control-a-sandbox.md",
+        http.get(f"{ROOT}/media/synthetic/1280x720_29.97fps_2.5s.mp4").text.strip(): (
+            "how-to/your-own-video.md"
+        ),
+        http.post(admin, json={"sed": 1}).json()["error"]["message"]: "reference/admin-api.md",
+        mistakes.partition("[1]: ")[2].partition("\n")[0]: "reference/scenarios.md",
+    }
+
+
+def test_pages_quote_messages_as_they_are() -> None:
+    """Each message that a page quotes is, word for word, the one that the simulator gives."""
+    with Simulator(clock="auto") as sim, httpx.Client(transport=sim.transport()) as http:
+        messages = _messages(http)
+
+    assert len(messages) == 5
+    assert {
+        message: page
+        for message, page in messages.items()
+        if not message or message not in (PAGES.parent / page).read_text("utf-8")
+    } == {}

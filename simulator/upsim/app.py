@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from threading import RLock
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from starlette.applications import Starlette
@@ -303,12 +302,7 @@ class Simulator:
         """Return the simulator itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Close the simulator."""
         self.close()
 

@@ -69,9 +69,6 @@ def table_of(provider: str) -> Generation:
     return next(table for table in tables() if table.provider == provider)
 
 
-TABLES = [pytest.param(table, id=table.book.provider) for table in tables()]
-
-
 def submits_where(holds: Callable[[Generation, Submit], bool]) -> list[Any]:
     """The submits of which something holds, each as a parameter of a test."""
     return [

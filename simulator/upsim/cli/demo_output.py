@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from decimal import Decimal
-from types import TracebackType
 from typing import Self
 
 from rich.box import SIMPLE
@@ -53,12 +52,7 @@ class DemoOutput:
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Remove the live table; the final table replaces it."""
         if self._live is not None:
             self._live.stop()

@@ -171,7 +171,6 @@ class Baseline:
     errors: Mapping[str, ErrorRule]
     failures: Mapping[str, ErrorRule]
     checks: Mapping[str, tuple[str, ...]]
-    check_evidence: Evidence
     refund: Refund
     default_media: Media
     knobs: Mapping[str, Knob]

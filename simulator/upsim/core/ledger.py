@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -55,11 +54,6 @@ class Account:
     jobs: dict[str, None] = field(default_factory=dict)
     running: int = 0
     queue: dict[str, None] = field(default_factory=dict)
-
-
-def balance_of(opening: Decimal, entries: Iterable[Entry]) -> Decimal:
-    """The balance by definition: opening plus the sum of the entries."""
-    return sum((entry.amount for entry in entries), opening)
 
 
 def check_entry(entry: Entry, charge: Entry | None, refund: Entry | None) -> None:

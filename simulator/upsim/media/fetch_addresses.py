@@ -45,7 +45,6 @@ class FetchPolicy:
 
 LOOPBACK = FetchPolicy("loopback")
 PUBLIC = FetchPolicy("public", redirects=5)
-PUBLIC_AND_LOOPBACK = FetchPolicy("public", redirects=5, allow_loopback=True)
 
 
 def embedded(address: Address) -> Address:

@@ -95,7 +95,6 @@ def build_baseline(tree: Node) -> Baseline:
         errors={k: _error(k, v, sources) for k, v in tree["errors"].items()},
         failures={k: _failure(k, v, sources) for k, v in tree["failures"].items()},
         checks={k: tuple(v) for k, v in tree["checks"].items() if k != "evidence"},
-        check_evidence=evidence(tree["checks"], sources),
         refund=Refund(
             states=tuple(refund["states"]),
             after=seconds_of(refund["after"]),

@@ -51,11 +51,6 @@ class Sections:
         return _broken(_validator().descend(jsonable(section), rule, path=name))  # type: ignore[attr-defined]  # not in its protocol
 
 
-def schema_mistakes(value: Value) -> list[Broken]:
-    """Return everything in which a resolved file breaks the schema."""
-    return Sections().mistakes(value)
-
-
 def _broken(errors: Iterable[ValidationError]) -> list[Broken]:
     return [
         Broken(place, message, str(error.validator))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -220,12 +219,7 @@ class SandboxHandle:
         """Return the sandbox itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Remove the sandbox."""
         self.close()
 

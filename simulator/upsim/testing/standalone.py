@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, ExitStack
 from decimal import Decimal
 from functools import wraps
 from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgeneratorfunction
-from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from upsim.testing.sandboxes import SandboxHandle
@@ -39,12 +38,7 @@ class StandaloneInterception(AbstractContextManager[SandboxHandle]):
             self._lasting.append(stack.pop_all())
         return sandbox
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Restore the libraries, and remove the sandbox."""
         self._lasting.pop().close()
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ from tests.http.replay.conftest import (
     Start,
 )
 from upsim.cli import main
-
-Invoke = Callable[..., Result]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from upsim_contracts.clips import ClipProperties, clip
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.facts.fact import Book
-from upsim_contracts.suite.exploring import TABLES, tables
+from upsim_contracts.suite.exploring import tables
 from upsim_contracts.suite.generation import generation
 from upsim_contracts.suite.strategies.clips import bounds, clips
 from upsim_contracts.suite.strategies.flaws import pairs
@@ -37,7 +37,7 @@ def test_a_book_is_read_once() -> None:
 
 def test_every_provider_has_a_table() -> None:
     """No provider is left out of properties and machines."""
-    assert [table.id for table in TABLES] == list(providers())
+    assert [table.provider for table in tables()] == list(providers())
 
 
 def test_a_book_without_a_table_has_none() -> None:

@@ -20,12 +20,12 @@ from upsim.media.fetch import Fetcher
 from upsim.media.fetch_addresses import (
     LOOPBACK,
     PUBLIC,
-    PUBLIC_AND_LOOPBACK,
     FetchPolicy,
     resolve,
 )
 from upsim.media.store import BlobStore
 
+PUBLIC_AND_LOOPBACK = FetchPolicy("public", redirects=5, allow_loopback=True)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 

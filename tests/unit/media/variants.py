@@ -29,7 +29,6 @@ FRAGMENTS = ("-movflags", "frag_keyframe+empty_moov+default_base_moof")
 EACH = ("-movflags", "frag_every_frame+empty_moov+default_base_moof")
 UNEVEN = ("-vf", "select='not(mod(n\\,3))+not(mod(n\\,7))'", "-fps_mode", "vfr")
 CUT = ("cut", "cut reordered")
-STORED = ("h264", "reordered")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ def hint(name: object, known: Iterable[str]) -> str:
     >>> hint("vicse", ["venice", "vicsee"])
     'did you mean vicsee?'
     >>> hint("other", ["venice", "vicsee"])
-    'there are venice, vicsee'
+    'allowed: venice, vicsee'
     """
     names = list(known)
     found = near(name, names)
-    return f"did you mean {found}?" if found else f"there are {', '.join(names) or 'none'}"
+    return f"did you mean {found}?" if found else f"allowed: {', '.join(names) or 'none'}"
 
 
 def near(name: object, known: Iterable[str]) -> str:

@@ -139,7 +139,7 @@ def _fields(
 def _unknown(kind: str, name: object, known: Sequence[str]) -> str:
     shown = str(name)[:SHOWN]
     near = get_close_matches(shown, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}"
     return f"no {kind} {shown!r}; {hint}"
 
 

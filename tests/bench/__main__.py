@@ -199,7 +199,7 @@ def main() -> None:
     given = parser.parse_args()
     unknown = [part for part in given.parts if part not in PARTS]
     if unknown:
-        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+        parser.error(f"there is no part {unknown[0]!r}; allowed: {', '.join(PARTS)}")
     bench = Bench(SHORT if given.short else LONG)
     for part in given.parts or (IN_SHORT if given.short else PARTS):
         getattr(bench, part)()

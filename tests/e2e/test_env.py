@@ -112,8 +112,8 @@ def test_places_that_are_not_there_are_refused(
     record = f"record --to {tmp_path / 'c.jsonl'} --port 0 --upstream"
     refused = [
         ("", "verify --provider vicsee --dialect liv", "vicsee has no dialect 'liv'; did you mean"),
-        ("", "verify --provider vicsee --dialect auto", "vicsee has no dialect 'auto'; there are"),
-        ("", "verify --dialect auto", "piapi has no dialect 'auto'; there are guide, live"),
+        ("", "verify --provider vicsee --dialect auto", "vicsee has no dialect 'auto'; allowed: "),
+        ("", "verify --dialect auto", "piapi has no dialect 'auto'; allowed: guide, live"),
         ("", f"verify --target {url}/vicsee/liv", f"--target {url}/vicsee/liv: vicsee has no"),
         ("", f"verify --target {url}/vicse", f"did you mean {url}/vicsee?"),
         ("", f"verify --target {url}/x", f"give {url}, or the URL of a provider"),

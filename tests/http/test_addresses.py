@@ -238,7 +238,7 @@ def test_a_dialect_of_one_provider_is_an_option_for_it_alone(start_admin: Start)
 
 def test_an_unknown_dialect_as_an_option_is_refused(start_admin: Start) -> None:
     """A dialect that no provider has is a mistake at the start."""
-    with pytest.raises(BaselineError, match="no provider has a dialect 'slang'; there are guide"):
+    with pytest.raises(BaselineError, match="no provider has a dialect 'slang'; allowed: guide"):
         start_admin(dialect="slang")
 
 

@@ -31,7 +31,10 @@ MANY = {f"data.k{number}": 1 for number in range(45_000)}
         ),
         ({"at": "before_accept", "when": MANY}, "when: when has 45000 fields; at most 50"),
         ({"do": MANY}, "this fault has 45004 values; at most 4000 are allowed"),
-        ({"do": {f"k{n}": 1 for n in range(3_000)}}, "do: one action in each fault: {k0: …} or"),
+        (
+            {"do": {f"k{n}": 1 for n in range(3_000)}},
+            "do: a fault has exactly one action: {k0: …} or",
+        ),
         ({"do": {"respond": {"body": [1.5] * 4_000}}}, "this fault has 4006 values"),
         ({"do": {"respond": {"body": ["y" * 900_000] * 2}}}, "this fault has 1800"),
         ({"do": {"respond": {"headers": {f"x{n}": "" for n in range(101)}}}}, "do.respond.headers"),

@@ -134,7 +134,7 @@ def test_a_change_of_nothing_is_no_mistake(admin: Admin) -> None:
         ({"seconds": 1e300}, 400, "invalid", "seconds '1e+300'"),
         ({"seconds": "1e999999"}, 400, "invalid", "seconds '1e999999'"),
         ({"seconds": "NaN"}, 400, "invalid", "seconds 'NaN'"),
-        ({"seconds": "soon"}, 400, "invalid", "seconds 'soon' is not a time such as 90, 2.5"),
+        ({"seconds": "soon"}, 400, "invalid", "seconds 'soon' is not a duration such as 90, 2.5"),
         ({"seconds": "9" * 5000}, 400, "invalid", "seconds '999"),
         ({"seconds": True}, 400, "invalid", "seconds: found"),
         ({"seconds": [1]}, 400, "invalid", "seconds: found"),
@@ -216,7 +216,7 @@ def test_times_that_are_none_are_refused_with_the_forms(admin: Admin, seconds: s
     """The message shows the value and the forms that a time may have."""
     status, code, message = admin.refusal("POST", ADVANCE, {"seconds": seconds})
     assert (status, code) == (400, "invalid")
-    assert f"seconds {seconds[:40]!r} is not a time such as 90, 2.5, 250ms" in message
+    assert f"seconds {seconds[:40]!r} is not a duration such as 90, 2.5, 250ms" in message
 
 
 @pytest.mark.parametrize("mode", ["real", "scaled:5", "manual", "auto"])
@@ -270,7 +270,7 @@ def test_patch_does_not_advance_a_real_clock(admin: Admin) -> None:
         ({"clock": {"rate": 2}}, "allowed: mode, now, pace"),
         ({"clok": "auto"}, "did you mean clock?"),
         ({"pace": 2, "clock": {"pace": 3}}, "pace 2 and clock.pace 3 differ"),
-        ({"ttl": "soon"}, "ttl 'soon' is not a time such as"),
+        ({"ttl": "soon"}, "ttl 'soon' is not a duration such as"),
         ({"ttl": "-1"}, "ttl -1 is not 0 or more"),
     ],
 )

@@ -174,7 +174,7 @@ def fact(value: object) -> dict[str, object]:
         (
             "wavespeed",
             {"facts": {"parameters/model/pricing": {"value": {"mine": {"required": True}}}}},
-            "facts.parameters/model/pricing.value.mine.kind: unknown kind null; there are",
+            "facts.parameters/model/pricing.value.mine.kind: unknown kind null; allowed:",
         ),
         (
             "wavespeed",
@@ -184,17 +184,17 @@ def fact(value: object) -> dict[str, object]:
         (
             "wavespeed",
             {"plans": {"suspended": {"facts": {"refusal": fact(["x"])}}}},
-            "plans.suspended.facts.refusal.value: ['x'] is no text, as it is in the baseline",
+            "plans.suspended.facts.refusal.value: ['x'] must be a text, as in the baseline",
         ),
         (
             "wavespeed",
             {"plans": {"suspended": {"facts": {"refusal": None}}}},
-            "plans.suspended.facts.refusal: a mapping belongs here, not nothing",
+            "plans.suspended.facts.refusal: a mapping is needed here, not nothing",
         ),
         (
             "wavespeed",
             {"plans": {"bronze": {"access": False}}},
-            "plans.bronze.facts: a plan without access needs refusal, the error that its calls get",
+            "plans.bronze.facts: a plan without access needs refusal, the error",
         ),
         (
             "wavespeed",
@@ -204,17 +204,17 @@ def fact(value: object) -> dict[str, object]:
         (
             "piapi",
             {"models": {"Qubico/video-toolkit": {"facts": {"task_type": fact({"a": "b"})}}}},
-            "facts.task_type.value: {'a': 'b'} is no text, as it is in the baseline",
+            "facts.task_type.value: {'a': 'b'} must be a text, as in the baseline",
         ),
         (
             "piapi",
             {"facts": {"credit_pack_days": {"value": None}}},
-            "facts.credit_pack_days.value: None is no number, as it is in the baseline",
+            "facts.credit_pack_days.value: None must be a number, as in the baseline",
         ),
         (
             "venice",
             {"facts": {"diem": {"value": None}}},
-            "facts.diem.value: None is no number, as it is in the baseline",
+            "facts.diem.value: None must be a number, as in the baseline",
         ),
     ],
 )

@@ -84,7 +84,7 @@ def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
         ("zzz=1", "allowed: scenario, balance, clock, seed, dialect, strict_keys"),
         ("'vicsee/no-funds'", "accepts no positional argument such as 'vicsee/no-funds'"),
         ("scenario='vicsee/out-of-credit'", "did you mean vicsee/insufficient-funds"),
-        ("scenario='nowhere.yaml'", "no scenario file '.*nowhere.yaml': there is no such file"),
+        ("scenario='nowhere.yaml'", "no scenario file '.*nowhere.yaml': the file does not exist"),
         ("scenario={'extends': 'vicsee/basline'}", "did you mean vicsee/baseline"),
         ("clock='fast'", "clock 'fast' is unknown; allowed: real, manual, auto"),
         ("dialect='life'", "no provider has a dialect 'life'; did you mean live[?]"),

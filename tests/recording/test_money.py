@@ -284,7 +284,7 @@ def test_what_nobody_can_price_is_not_sent(
 
 SORA = (
     "the model 'openai/sora' is not documented; "
-    "there are wavespeed-ai/video-upscaler, runwayml/upscale-v1"
+    "allowed: wavespeed-ai/video-upscaler, runwayml/upscale-v1"
 )
 MISTYPED = (
     "the model 'wavespeed-ai/video-upscalr' is not documented; "
@@ -301,7 +301,7 @@ UNDOCUMENTED: dict[str, tuple[str, dict[str, object], str]] = {
     "POST /api/v1/video/queue": (
         "venice",
         {"model": "sora"},
-        "the model 'sora' is not documented; there are topaz-video-upscale",
+        "the model 'sora' is not documented; allowed: topaz-video-upscale",
     ),
     "POST /api/v1/task": (
         "piapi",

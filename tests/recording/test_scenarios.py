@@ -92,7 +92,7 @@ media: [{url: "https://example.com/a.mp4", duration: 2.5, size: 320x240, fps: 30
 def test_a_recording_that_makes_no_scenario_is_named_itself(
     studio: Studio, charge: str, said: str
 ) -> None:
-    """The message names the recording and the mistake, and no file that upsim made for itself."""
+    """The message names the recording and the mistake and no file that upsim made for itself."""
     cassette = studio.record("vicsee", CALLERS["vicsee"])
     changed, times = re.subn(r'(?<="actual":")[^"]+', charge, cassette.read_text("utf-8"))
     cassette.write_text(changed, "utf-8")

@@ -103,7 +103,7 @@ def check_names(where: str, given: Mapping[str, object], known: Mapping[str, obj
     unknown = sorted(given.keys() - known.keys())
     if unknown:
         hint = (
-            nearest_to(unknown[0], known) if len(unknown) == 1 else f"there are {', '.join(known)}"
+            nearest_to(unknown[0], known) if len(unknown) == 1 else f"allowed: {', '.join(known)}"
         )
         raise ArgumentError(f"no such {where}: {', '.join(unknown)}; {hint}")
 

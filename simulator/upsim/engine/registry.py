@@ -320,7 +320,7 @@ class Registry:
         known = {name: None for baseline in boxes for name in baseline.dialects}
         if dialect not in known:
             near = closest(dialect, known)
-            hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
+            hint = f"did you mean {near}?" if near else f"allowed: {', '.join(known)}"
             msg = f"no provider has a dialect {dialect!r}; {hint}"
             raise BaselineError(msg)
 
@@ -331,7 +331,7 @@ class Registry:
         if provider not in self.providers:
             known = ", ".join(self.providers)
             near = closest(provider, self.providers)
-            hint = f"did you mean {near}?" if near else f"there are {known}"
+            hint = f"did you mean {near}?" if near else f"allowed: {known}"
             msg = f"there is no provider {provider[:80]!r}; {hint}"
             raise SandboxRefusedError(msg)
         return provider

@@ -1,1 +1,1 @@
-"""Scenario files: read with their positions, resolved, judged, and made into frozen values."""
+"""Scenario files: read with positions, resolved, validated, and turned into frozen values."""

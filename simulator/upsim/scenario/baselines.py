@@ -1,4 +1,4 @@
-"""What a scenario changes must be there to be changed: entries, and the kinds of their values."""
+"""Check a scenario against its baseline: entries must exist, and values keep their kind."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 Trees = Callable[[str], Mapping[str, Value] | None]
 _REFUSAL = "refusal"
-"""The fact of a plan that names the error of all its calls."""
+"""The fact of a plan that names the error of all its requests."""
 _NAMES_KNOB = frozenset({"base_price_by", "minimum_by"})
-"""Facts of models that name the knob by which a value is replaced."""
+"""Facts of models that name the knob which replaces a value."""
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?\Z")
 
 
 def strange_entries(value: Value, base: Mapping[str, Value] | None) -> Found:
-    """Entries that the baseline does not have and that are not whole enough to be new ones."""
+    """Yield entries that the baseline does not have and that are too incomplete to be new ones."""
     if base is None:
         return
     root = mapping(value)
@@ -45,12 +45,12 @@ def strange_entries(value: Value, base: Mapping[str, Value] | None) -> Found:
 
 
 def lacking_entries(value: Value, base: Mapping[str, Value]) -> Found:
-    """Entries that the code reads and that a whole file of one's own left out."""
+    """Yield entries that the code reads but a complete file of the user lacks."""
     root = mapping(value)
     for section in (*sections("x-closed"), "errors", "failures", "knobs"):
         for name in mapping(base.get(section)):
             if name not in mapping(root.get(section)):
-                yield (section,), f"lacks {name}, which the shipped baseline has"
+                yield (section,), f"{name} is missing; the built-in baseline has it"
 
 
 def baseline_mistakes(
@@ -59,7 +59,7 @@ def baseline_mistakes(
     trees: Trees,
     names: Callable[[], Collection[str]],
 ) -> Found:
-    """Values of another kind than the baseline's, and accounts that no provider has."""
+    """Yield values of another kind than the baseline's, and accounts of unknown providers."""
     root = mapping(value)
     yield from _accounts(root, trees, names)
     yield from _lifetimes(root)
@@ -95,20 +95,20 @@ def _dialects(root: dict[str, Value], base: Mapping[str, Value]) -> Found:
 
 
 def _statuses_of_failures(root: dict[str, Value], base: dict[str, Value]) -> Found:
-    """A status where failed jobs are shown with 200, and none where each failure has its own."""
+    """Yield failures with a status that has no effect, and failures without a required status."""
     told = any("status" in mapping(entry) for entry in base.values())
     for name, entry in mapping(root["failures"]).items():
         place: Place = ("failures", name)
         status = mapping(entry).get("status")
         if told and status is None:
-            yield place, f"lacks status, which each failure of {root['provider']} has"
+            yield place, f"status is missing; each failure of {root['provider']} has one"
         elif not told and status not in (None, OK):
-            what = f"{root['provider']} shows a failed job with {OK}"
-            yield (*place, "status"), f"{what}, so that a status changes nothing; remove it"
+            what = f"{root['provider']} always reports a failed job with {OK}"
+            yield (*place, "status"), f"{what}, so a status has no effect; remove it"
 
 
 def _facts_of_entries(section: str, root: dict[str, Value], base: dict[str, Value]) -> Found:
-    """Facts of plans or models; a new entry has those that all entries of the baseline have."""
+    """Yield mistakes in the facts of plans or models; a new entry needs the facts of all others."""
     known = {name: mapping(mapping(entry).get("facts")) for name, entry in base.items()}
     first = next(iter(known.values()), {})
     shared = {
@@ -119,7 +119,7 @@ def _facts_of_entries(section: str, root: dict[str, Value], base: dict[str, Valu
         place: Place = (section, name, "facts")
         before = known.get(name, shared)
         for lacking in before.keys() - facts.keys():
-            yield place, f"lacks {lacking}, which the shipped baseline has"
+            yield place, f"{lacking} is missing; the built-in baseline has it"
         yield from _facts(before, facts, place)
         for fact in facts.keys() & _NAMES_KNOB:
             knob = str(mapping(facts[fact]).get("value"))
@@ -137,7 +137,7 @@ def _facts(before: dict[str, Value], after: dict[str, Value], place: Place) -> F
 
 
 def _unknown_kinds(before: dict[str, Value], name: str, now: Value, place: Place) -> Found:
-    """Rows of a table of parameters whose `kind` is none of those that the baseline has."""
+    """Yield rows of a parameter table whose `kind` does not exist in the baseline."""
     if not _kinds_of(before[name]):
         return
     known = sorted({kind for fact in before.values() for kind in _kinds_of(fact)})
@@ -148,22 +148,22 @@ def _unknown_kinds(before: dict[str, Value], name: str, now: Value, place: Place
 
 
 def _kinds_of(fact: Value) -> list[str]:
-    """The kinds of a table all of whose rows have one; none of any other fact."""
+    """Return the kinds of a table if all of its rows have one; otherwise an empty list."""
     rows = [mapping(row).get("kind") for row in mapping(mapping(fact).get("value")).values()]
     found = [kind for kind in rows if isinstance(kind, str)]
     return found if len(found) == len(rows) else []
 
 
 def _other_kind(was: Value, now: Value, place: Place) -> Found:
-    """Values, also inside of tables and lists, that are of another kind than the baseline's."""
+    """Yield values, also inside of tables and lists, of another kind than the baseline's."""
     if kind(was) != kind(now):
         timed = DURATION.match(str(now)) is not None and "seconds" in str(place[-2])
-        hint = f"; write the seconds, {seconds_of(str(now)):f}" if timed else ""
-        yield place, f"{_shown(now)} is no {kind(was)}, as it is in the baseline{hint}"
+        hint = f"; write it in seconds, {seconds_of(str(now)):f}" if timed else ""
+        yield place, f"{_shown(now)} must be a {kind(was)}, as in the baseline{hint}"
     elif isinstance(was, dict):
         for name, inner in was.items():
             if name not in mapping(now):
-                yield place, f"lacks {name}, which the shipped baseline has"
+                yield place, f"{name} is missing; the built-in baseline has it"
             elif inner is not None:
                 yield from _other_kind(inner, mapping(now)[name], (*place, name))
     elif isinstance(was, list) and was and len({kind(item) for item in was}) == 1:
@@ -172,7 +172,7 @@ def _other_kind(was: Value, now: Value, place: Place) -> Found:
 
 
 def _refusals(root: dict[str, Value], base: dict[str, Value]) -> Found:
-    """Plans without access whose calls get the error that the fact `refusal` names."""
+    """Yield plans without access whose fact `refusal` does not name an error."""
     if not any(_REFUSAL in mapping(mapping(plan).get("facts")) for plan in base.values()):
         return
     for name, plan in mapping(root["plans"]).items():
@@ -183,11 +183,11 @@ def _refusals(root: dict[str, Value], base: dict[str, Value]) -> Found:
             message = unknown("error", refusal, mapping(root["errors"]))
             yield (*place, _REFUSAL, "value"), message
         elif _REFUSAL not in facts and mapping(plan).get("access") is False:
-            yield place, "a plan without access needs refusal, the error that its calls get"
+            yield place, "a plan without access needs refusal, the error that its requests get"
 
 
 def kind(value: Value) -> str:
-    """What a value is to the code that reads it."""
+    """Return the kind of a value as the code reads it: list, table, switch, number or text."""
     if isinstance(value, list):
         return "list"
     if isinstance(value, dict):
@@ -213,7 +213,7 @@ def _lifetimes(root: dict[str, Value]) -> Found:
     for name, entry in mapping(root["retention"]).items():
         value = mapping(entry).get("value")
         if value is not None and kind(value) != "number" and not DURATION.match(str(value)):
-            told = "is no number of seconds, no time such as 24h, and not null"
+            told = "must be a number of seconds, a duration such as 24h, or null"
             yield ("retention", name, "value"), f"{_shown(value)} {told}"
 
 

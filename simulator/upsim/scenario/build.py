@@ -1,4 +1,4 @@
-"""From the resolved, validated tree of a file to the frozen values that the program uses."""
+"""Build the frozen values of a scenario from its resolved and validated tree."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
 
 OK = 200
 Node = Mapping[str, Any]
-"""A validated mapping of the file: the schema has already said what its values are."""
+"""A validated mapping of the file; the schema has checked its values."""
 
 
 def build_scenario(name: str, tree: Node, folder: Path) -> Scenario:
-    """The scenario of a resolved tree; local files are relative to `folder`."""
+    """Return the scenario of a resolved tree; local files are relative to `folder`."""
     chosen = {k: v["chosen"] for k, v in tree["knobs"].items() if "chosen" in v}
     return Scenario(
         name=name,
@@ -65,7 +65,7 @@ def build_scenario(name: str, tree: Node, folder: Path) -> Scenario:
 
 
 def build_baseline(tree: Node) -> Baseline:
-    """The facts of a resolved tree."""
+    """Return the facts of a resolved tree."""
     sources = tree["sources"]
     auth, account, refund = tree["auth"], tree["account"], tree["refund"]
     return Baseline(
@@ -110,12 +110,12 @@ def build_baseline(tree: Node) -> Baseline:
 
 
 def digest(tree: object) -> str:
-    """A short hash of a resolved tree: the name under which the journal cites its rules."""
+    """Return a short hash of a resolved tree, by which the journal names its rules."""
     return hashlib.sha256(repr(tree).encode()).hexdigest()[:12]
 
 
 def evidence(node: Node, sources: Node) -> Evidence:
-    """The evidence of an entry, its date taken from the named source when it gives none."""
+    """Return the evidence of an entry; a missing date is taken from the named source."""
     found = node["evidence"]
     source = sources.get(found["source"])
     title = source["title"] if source else found["source"]
@@ -124,7 +124,7 @@ def evidence(node: Node, sources: Node) -> Evidence:
 
 
 def frozen(value: Any) -> Plain:  # noqa: ANN401 - the edge where YAML values come in
-    """The same value with tuples for lists and read-only mappings."""
+    """Return the value with tuples for lists and read-only mappings."""
     if isinstance(value, list):
         return tuple(frozen(item) for item in value)
     if isinstance(value, dict):
@@ -133,7 +133,7 @@ def frozen(value: Any) -> Plain:  # noqa: ANN401 - the edge where YAML values co
 
 
 def media(node: Node) -> Media:
-    """Properties of a video written in a file; frames follow from the duration unless given."""
+    """Return the properties of a video in a file; frames follow from the duration unless given."""
     width, height = map(int, node.get("size", "1280x720").split("x"))
     duration = _micros(node["duration"])
     rate = Fraction(str(node.get("fps", "30")))
@@ -155,7 +155,7 @@ def _facts(nodes: Node, sources: Node) -> dict[str, BaselineFact]:
 
 
 def _lifetime(node: Node, sources: Node) -> BaselineFact:
-    """How long something lives, in seconds, however it is written (None: for ever)."""
+    """Return a lifetime in seconds (None: unlimited)."""
     value = node.get("value")
     timed = DURATION.match(str(value)) is not None
     seconds = f"{seconds_of(str(value)):f}" if timed else frozen(value)
@@ -306,7 +306,7 @@ def _error(name: str, node: Node, sources: Node) -> ErrorRule:
 
 
 def _failure(name: str, node: Node, sources: Node) -> ErrorRule:
-    """Why a job failed; most providers show a failed job as any other, with 200."""
+    """Return the reason of a failed job; most providers report it with status 200."""
     return _error(name, {"status": OK, **node}, sources)
 
 

@@ -1,4 +1,4 @@
-"""What a scenario changes while it runs: the section `changes`, each laid over what held before."""
+"""The section `changes`: rules that a scenario changes while it runs, each over those before it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from upsim.scenario.yaml_tree import Found, Mistake, Place, Tree, dotted, items,
 
 CHANGES = "changes"
 MAX_CHANGES: int = source()["properties"][CHANGES]["maxItems"]
-"""Changes that a scenario may plan: each is judged with the whole file that it is laid over."""
+"""Maximum number of changes; each is validated together with the whole file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The rules from one change on: the whole file as it then is."""
+    """The rules from one change on: the whole file with the change applied."""
 
     number: int
     after: Instant
@@ -28,7 +28,7 @@ class Stage:
     change: Tree
 
     def told(self, mistake: Mistake) -> Mistake:
-        """A mistake of the changed file, at its place in the change."""
+        """Return a mistake of the changed file, at its place in the change."""
         here = (CHANGES, self.number, "set")
         changed = any(mistake.mark == mark for mark in self.change.marks.values())
         mark = mistake.mark if changed else self.change.mark(())
@@ -37,9 +37,9 @@ class Stage:
 
 
 def stages(tree: Tree) -> Iterator[Stage]:
-    """Each change of a file, laid over those before it; what cannot change is left out.
+    """Yield each change of a file, applied over those before it, without keys that cannot change.
 
-    There is none where a file plans more than it may: all of them would take long.
+    A file with too many changes yields none, because validating all of them would take long.
     """
     nodes = items(mapping(tree.value).get(CHANGES))
     if len(nodes) > MAX_CHANGES:
@@ -55,30 +55,30 @@ def stages(tree: Tree) -> Iterator[Stage]:
 
 
 def without_changes(tree: Tree) -> Tree:
-    """The file as it is in the beginning."""
+    """Return the file as it is at start."""
     value = {key: item for key, item in mapping(tree.value).items() if key != CHANGES}
     return Tree(value, tree.marks, [], tree.whole, tree.files)
 
 
 def change_mistakes(tree: Tree) -> Found:
-    """What is wrong with the changes of a file before they are laid over it."""
+    """Yield the mistakes in the changes of a file before they are applied."""
     nodes = items(mapping(tree.value).get(CHANGES))
     for number, node in enumerate(nodes):
         for place, message in _node_mistakes(node) if isinstance(node, dict) else ():
             yield (CHANGES, number, *place), message
     yield from _order(nodes)
     if len(nodes) > MAX_CHANGES:
-        yield (CHANGES,), f"there are {len(nodes)} changes; {MAX_CHANGES} are allowed"
+        yield (CHANGES,), f"{len(nodes)} changes; at most {MAX_CHANGES} are allowed"
 
 
 def _node_mistakes(node: object) -> Found:
     when = [key for key in ("after", "at") if key in mapping(node)]
     if len(when) > 1:
-        yield (), "a change has both after and at; only one of them may say when it comes"
+        yield (), "a change has both after and at; remove one of them"
     elif not when:
         yield (), "a change needs either after, such as 10m, or at, such as 2026-01-01T00:10:00Z"
     elif _instant(node) is None:
-        form = "a time such as 90s, 10m or 2m30s" if when == ["after"] else "an ISO 8601 instant"
+        form = "a duration such as 90s, 10m or 2m30s" if when == ["after"] else "an ISO 8601 time"
         value = mapping(node)[when[0]]
         hint = meant_time(value) if when == ["after"] else ""
         yield (when[0],), f"{str(value)!r} is not {form}{hint}"
@@ -88,7 +88,10 @@ def _node_mistakes(node: object) -> Found:
         yield ("set",), f"say what changes: set: {{refund: …}}{found}"
     for key in sections("x-fixed"):
         if key in mapping(changed):
-            yield ("set", key), "this is read once, in the beginning, and cannot change later"
+            yield (
+                ("set", key),
+                f"{key} is read only at start and cannot be changed here; set it at the top level",
+            )
 
 
 def _order(nodes: Sequence[object]) -> Found:
@@ -98,12 +101,15 @@ def _order(nodes: Sequence[object]) -> Found:
             found = _instant(node) if key in mapping(node) else None
             if found is not None and last is not None and found < last:
                 place: Place = (CHANGES, number, key)
-                yield place, "this is earlier than a change above it; write them in order of time"
+                yield (
+                    place,
+                    "this change is earlier than the one above it; write changes in order of time",
+                )
             last = last if found is None else found
 
 
 def _instant(node: object) -> Instant | None:
-    """The instant or the time that a change names, if it can be read."""
+    """Return the time or duration of a change if it can be read."""
     at, after = mapping(node).get("at"), mapping(node).get("after")
     if at is None:
         return micros_of(after)
@@ -114,7 +120,7 @@ def _instant(node: object) -> Instant | None:
 
 
 def _change(tree: Tree, number: int) -> Tree:
-    """What one change sets, as a file that extends what holds before it."""
+    """Return the new values of one change, as a file that extends the state before it."""
     here = (CHANGES, number, "set")
     marks = {place[3:]: mark for place, mark in tree.marks.items() if place[:3] == here}
     changed = mapping(mapping(items(mapping(tree.value)[CHANGES])[number])["set"])

@@ -1,4 +1,4 @@
-"""Names in a resolved scenario that must exist in the code of its provider."""
+"""Check names in a resolved scenario that must exist in the code of its provider."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def code_mistakes(
     base: Mapping[str, Value] | None,
     providers: Mapping[str, Provider],
 ) -> Found:
-    """Providers, operations and checks that nobody wrote, and limits that count nothing.
+    """Yield unknown providers, operations and checks, and limits on unknown quantities.
 
-    `written` is the file with all that is not sound in it.
+    `written` is the file including its invalid parts.
     """
     root, raw = mapping(value), mapping(written)
     name = str(root["provider"])
@@ -30,7 +30,7 @@ def code_mistakes(
         return
     provider = providers[name]
     shipped = mapping((base or root).get("checks"))
-    if isinstance(raw.get("checks", {}), dict):  # else the schema says what belongs here
+    if isinstance(raw.get("checks", {}), dict):  # otherwise the schema reports it
         yield from _checks(mapping(raw.get("checks")), shipped, provider)
     yield from _counts(raw, base or root, provider)
     yield from _notices(root, provider)
@@ -54,7 +54,7 @@ def _checks(checks: dict[str, Value], shipped: dict[str, Value], provider: Provi
                 yield (place if at is None else (*place, at)), flaw
     for operation in operations:
         if operation not in checks:
-            yield ("checks",), f"lacks the operation {operation}"
+            yield ("checks",), f"the operation {operation} is missing"
 
 
 def _counts(root: dict[str, Value], base: Mapping[str, Value], provider: Provider) -> Found:
@@ -63,7 +63,7 @@ def _counts(root: dict[str, Value], base: Mapping[str, Value], provider: Provide
     known = dict.fromkeys([_ALL, *get_args(Kind), *operations, *own])
     for place, counted in _counted(mapping(root.get("plans"))):
         if counted not in known:
-            yield place, f"nothing is counted as {counted!r}; {suggest(counted, known)}"
+            yield place, f"unknown quantity {counted!r}; {suggest(counted, known)}"
 
 
 def _counted(plans: dict[str, Value]) -> Iterator[tuple[Place, str]]:
@@ -75,7 +75,7 @@ def _counted(plans: dict[str, Value]) -> Iterator[tuple[Place, str]]:
 
 
 def bodiless_of(value: Value, providers: Mapping[str, Provider] | None) -> Iterator[str]:
-    """The operations of a file's provider whose requests have no body."""
+    """Yield the operations of a file's provider whose requests have no body."""
     found = (providers or {}).get(str(mapping(value)["provider"]))
     for operation in found.operations if found else ():
         if operation.method in BODILESS:
@@ -85,7 +85,7 @@ def bodiless_of(value: Value, providers: Mapping[str, Provider] | None) -> Itera
 def answers_of(
     value: Value, providers: Mapping[str, Provider] | None
 ) -> Mapping[str, frozenset[str]]:
-    """Return the fields that the responses of a file's provider may have, where they are known.
+    """Return the response fields of each operation of a file's provider, as far as they are known.
 
     A failure of the file itself may add some.
     """

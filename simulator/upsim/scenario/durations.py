@@ -1,4 +1,4 @@
-"""Times as scenarios write them: `250ms`, `90s`, `10m`, `3h`, `2d`, or several units: `2m30s`."""
+"""Durations in scenarios: `250ms`, `90s`, `10m`, `3h`, `2d`, or several units: `2m30s`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 DURATION = re.compile(
     rf"(?=[0-9])(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m(?!s))?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?\Z"
 )
-"""A time with its unit, or with several, the largest first."""
+"""A duration with one or several units, the largest first."""
 _PART = re.compile(rf"(?P<number>{_NUMBER})(?P<unit>ms|s|m|h|d)")
 MICROS = {"ms": 1_000, "s": 10**6, "m": 60 * 10**6, "h": 3_600 * 10**6, "d": 86_400 * 10**6}
 
@@ -31,22 +31,22 @@ _UNITS: Mapping[str, str] = {
     }.items()
     for word in words.split()
 }
-"""How people write units, and how files do."""
+"""Names of units that people write, for each unit of files."""
 EXAMPLES = "90, 2.5, 250ms, 90s, 10m, 3h, 2d or 2m30s"
 
 
 def parse_seconds(value: object) -> Decimal:
-    """The seconds of a number, or of a time with its unit. Raises ValueError with the forms."""
+    """Return the seconds of a number or of a duration with units. Raises ValueError."""
     text = str(value)
     found = None if isinstance(value, bool) or len(text) > MAX_LENGTH else _seconds_in(value)
     if found is None:
         shown = repr(text[:MAX_LENGTH])
-        raise ValueError(f"{shown} is not a time such as {EXAMPLES}{meant_time(value)}")
+        raise ValueError(f"{shown} is not a duration such as {EXAMPLES}{meant_time(value)}")
     return found
 
 
 def meant_time(value: object) -> str:
-    """Return the time that a text was meant as, as a question behind a message; else nothing.
+    """Return the duration that a text probably means, as a question after a message; else "".
 
     >>> meant_time("3 hours"), meant_time("1:30"), meant_time("soon")
     ('; did you mean 3h?', '; did you mean 90s?', '')
@@ -56,7 +56,7 @@ def meant_time(value: object) -> str:
 
 
 def near_form(text: str) -> str:
-    """Return a time as files write it for one that is written in another way; empty for none.
+    """Return a duration in the format of files for one in another format; else "".
 
     >>> near_form("90 sec"), near_form("1 h 30 min"), near_form("PT1H"), near_form("01:00:00")
     ('90s', '1h30m', '1h', '3600s')
@@ -85,13 +85,13 @@ def _seconds_in(value: object) -> Decimal | None:
 
 
 def micros_of(value: object) -> int | None:
-    """The microseconds of a time with its unit, if it is one."""
+    """Return the microseconds of a duration with units; None for any other value."""
     found = _micros_in(str(value))
     return None if found is None else int(found)
 
 
 def seconds_of(value: str | int | Decimal) -> Decimal:
-    """The seconds of a time that is written with its unit, or as a number of seconds."""
+    """Return the seconds of a duration with units, or of a number of seconds."""
     found = _micros_in(str(value))
     return Decimal(value) if found is None else found / 10**6
 

@@ -1,8 +1,8 @@
-"""What of a broken file can still be judged: the rest of it, with stand-ins for what is broken.
+"""Repair a broken file for further validation: replace each invalid part by a stand-in.
 
-Only the smallest part around a mistake gives way: a single value, or an entry that lacks
-something. What the baseline has in its place stands in for it; what has no such place is left
-out. So all that is sound is judged in the same round, and nothing broken is judged twice.
+The replaced part is as small as possible: a single value, or an incomplete entry. The baseline's
+value at the same place replaces it; without such a value the part is left out. This way one
+validation reports all mistakes, and each of them only once.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import NamedTuple
 from upsim.scenario.yaml_tree import Place, Value, mapping
 
 APART = ("jobs", "faults", "media", "changes")
-"""Sections whose items are judged one by one, whatever their form."""
+"""Sections whose items are checked one by one, in any form."""
 _ROUNDS = 8
-"""An entry gives way to the one around it so often at the most; then the section does."""
+"""Number of rounds in which an entry is widened to the entry around it; then the section goes."""
 _ENTRY = 2
 _NAMED = ("plans", "models", "errors", "failures", "limits", "facts", "retention", "sources")
-"""Sections that hold entries of one kind by name."""
+"""Sections that hold named entries of one kind."""
 
 
 class Broken(NamedTuple):
-    """One thing in which a file breaks the schema; `rule` is the schema's word for it."""
+    """One violation of the schema; `rule` is the schema keyword."""
 
     place: Place
     message: str
@@ -30,7 +30,7 @@ class Broken(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """The part that can be judged, and the entries in which something had no stand-in."""
+    """The part that can be validated further, and the entries without a stand-in."""
 
     value: dict[str, Value]
     doubtful: frozenset[Place]
@@ -43,7 +43,7 @@ _LOST = object()
 def recover(
     value: Value, broken: Collection[Broken], base: Mapping[str, Value] | None, judge: Judge
 ) -> Recovered | None:
-    """The part of a file that can be judged; None for a broken one without a baseline."""
+    """Return the part of a file to validate; None for a broken file without a baseline."""
     doubtful: set[Place] = set()
     rest: Value = {k: v for k, v in mapping(value).items() if k not in APART}
     wrong = [found for found in broken if not found.place or found.place[0] not in APART]
@@ -62,7 +62,7 @@ def recover(
 def _repaired(
     node: Value, stand_in: object, wrong: Sequence[Broken], place: Place, doubtful: set[Place]
 ) -> object:
-    """The node without what is wrong in it, or `_LOST` if nothing of it can stay."""
+    """Return the node without its invalid parts, or `_LOST` if nothing remains."""
     here = [found for found in wrong if found.place == place]
     if isinstance(node, dict) and all(found.rule == "required" for found in here):
         if here and not isinstance(stand_in, Mapping):
@@ -102,7 +102,7 @@ def _mended_mapping(
 
 
 def _sibling(entries: Mapping[str, object], place: Place) -> object:
-    """What stands in for a new entry of a section, so that its name is known."""
+    """Return a stand-in for a new entry of a section, so that its name is known."""
     named = len(place) == 1 and place[0] in _NAMED
     return next(iter(entries.values()), _LOST) if named else _LOST
 
@@ -110,7 +110,7 @@ def _sibling(entries: Mapping[str, object], place: Place) -> object:
 def _instead(
     stand_in: object, wrong: Sequence[Broken], place: Place, doubtful: set[Place]
 ) -> object:
-    told = len(place) <= _ENTRY or place[0] == "models"  # whose values speak of each other
+    told = len(place) <= _ENTRY or place[0] == "models"  # models refer to each other
     if stand_in is _LOST and told and any(e.rule != "additionalProperties" for e in wrong):
         doubtful.add(place[:_ENTRY])
     return stand_in

@@ -1,4 +1,4 @@
-"""A resolved scenario for people: every value with the line that it comes from and its evidence."""
+"""Explain a resolved scenario: every value with the line that it comes from and its evidence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WIDEST = 100
 
 @dataclass(frozen=True, slots=True)
 class ExplainedValue:
-    """One value of a resolved file: its place, where it stands, and why it is believed."""
+    """One value of a resolved file: its place, its line, and its evidence."""
 
     place: Place
     value: Value
@@ -32,7 +32,7 @@ class ExplainedValue:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A scenario with everything that it extends merged in; `files` begin with its own."""
+    """A scenario merged with everything that it extends; `files` start with its own."""
 
     name: str
     tree: Tree
@@ -41,7 +41,7 @@ class Explained:
 
 
 def explain(library: Library, name: str) -> Explained:
-    """Where everything in a scenario comes from. Raises UnknownScenarioError or ScenarioError."""
+    """Return the origin of every value. Raises UnknownScenarioError or ScenarioError."""
     library.load(name)
     tree = library.resolve_name(name)
     lines = tuple(_lines(tree, tree.value, (), None))
@@ -52,7 +52,7 @@ def explain(library: Library, name: str) -> Explained:
 
 
 def as_json(explained: Explained) -> dict[str, object]:
-    """The explanation for programs."""
+    """Return the explanation as JSON data."""
     root = mapping(explained.tree.value)
     return {
         "name": explained.name,
@@ -73,7 +73,7 @@ def as_json(explained: Explained) -> dict[str, object]:
 
 
 def as_text(explained: Explained) -> str:
-    """The resolved file as YAML, its origin and grade behind each line."""
+    """Return the resolved file as YAML, with origin and evidence grade after each line."""
     head = [f"# {explained.name}: {' <- '.join(short(file) for file in explained.files)}"]
     grades = {line.place: line for line in explained.lines}
     body = _Writer(explained.tree, grades).lines(explained.tree.value, (), 0)
@@ -81,7 +81,7 @@ def as_text(explained: Explained) -> str:
 
 
 def short(file: str | Path) -> str:
-    """A shipped file by its name in the library, another as it was given."""
+    """Return a built-in file by its name in the library, any other file as given."""
     path = Path(file)
     shipped = path.parent.parent.name in ("scenarios", "_scenarios")
     return f"{path.parent.name}/{path.name}" if shipped else str(file)
@@ -124,7 +124,7 @@ class _Writer:
         self._lines = lines
 
     def lines(self, value: Value, place: Place, depth: int) -> Iterator[str]:
-        """The lines of a mapping or a list, indented."""
+        """Yield the indented lines of a mapping or a list."""
         pairs: Iterator[tuple[str | int, Value]]
         pairs = iter(value.items()) if isinstance(value, dict) else iter(enumerate(_list(value)))
         for key, item in pairs:
@@ -150,7 +150,7 @@ class _Writer:
 
 
 def flow(value: Value) -> str:
-    """A value on one line."""
+    """Return a value on one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{scalar(k)}: {flow(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
@@ -159,7 +159,7 @@ def flow(value: Value) -> str:
 
 
 def scalar(value: Value) -> str:
-    """A single value, quoted where it would be read as something else."""
+    """Return a single value, quoted if YAML would read it as something else."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if not isinstance(value, str):

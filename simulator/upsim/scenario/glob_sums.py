@@ -1,4 +1,4 @@
-"""All globs of a scenario together: a request may be compared with each of them."""
+"""A limit on all globs of a scenario together, because a request may be compared with each."""
 
 from __future__ import annotations
 

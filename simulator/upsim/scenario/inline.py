@@ -1,7 +1,7 @@
-"""A scenario that came as a document, in a request or from a program, and not from a file.
+"""Scenarios that are sent as a document, in a request or by a program, instead of a file.
 
-It speaks the language of files, but for what would let whoever sends it look into the machine: it
-extends scenarios by name only, names no file, and takes no variable of the environment.
+The format is that of files, without features that would let the sender read this machine: a
+document extends scenarios by name only, names no file, and uses no environment variable.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ from upsim.scenario.yaml_tree import (
 )
 
 SENT = "request body"
-"""The name of such a scenario. No other has it: names hold a slash, and files end in .yaml."""
+"""The name of such a scenario; no file has it, because file names contain a slash or .yaml."""
 MAX_SENT = 4_000
-"""Values that a document may hold; the largest baseline has half of that."""
+"""Maximum values in a document; the largest baseline has half of that."""
 MAX_CHARACTERS = 5_000_000
 """Characters of all texts and keys of a document; its faults may hold 4,000,000 of them."""
 MAX_JUDGED = 40_000
-"""Values that are judged: all of a document, and again with each of its changes."""
+"""Maximum values that are validated: those of a document, times its changes plus one."""
 MAX_NUMBER_LENGTH = 30
-"""Digits of a number; what is longer stays text, as in files."""
+"""Maximum digits of a number; a longer one stays text, as in files."""
 _VARIABLE = re.compile(r"(?<!\$)\$\{")
-_NO_VARIABLES = "no variable of the server's environment can be used here; $${ stands for ${ itself"
+_NO_VARIABLES = "environment variables cannot be used here; write $${ for a literal ${"
 _NO_FILES = (
-    "no file of the server's disk can be named here; give duration, size and fps,"
-    " or let the request name a clip below /media/"
+    "files of the server cannot be used here; write duration, size and fps,"
+    " or use a clip below /media/ in the request"
 )
-_NEEDS_BASE = "say what this changes: extends: <provider>/baseline"
+_NEEDS_BASE = "extends is missing; write extends: <provider>/baseline"
 
 
 class _TooMuchError(Exception):
-    """A document that holds more than can be meant; nothing more is read of it."""
+    """A document that is too large to be meant; reading stops there."""
 
 
 def load_inline(
     library: Library, document: Mapping[str, object], providers: Mapping[str, Provider]
 ) -> Scenario:
-    """The scenario that a document is. Raises ScenarioError with all of its mistakes."""
+    """Return the scenario of a document. Raises ScenarioError with all of its mistakes."""
     tree, folder = _resolved(library, sent_tree(document))
     mistakes = library.mistakes_in(tree, providers)
     if mistakes:
@@ -64,7 +64,7 @@ def load_inline(
 
 
 def sent_tree(document: object) -> Tree:
-    """The tree of a document: its marks name no file, and count its values in their order."""
+    """Return the tree of a document; its marks have no file and count the values."""
     tree = Tree(None, {(): Mark("", 0, 0)})
     try:
         _refuse_long_texts(document)
@@ -77,7 +77,7 @@ def sent_tree(document: object) -> Tree:
 
 
 def as_json(value: object) -> object:
-    """A document, or any value in one, as a request carries it."""
+    """Return a document, or any value in one, as JSON data."""
     if isinstance(value, Mapping):
         return {key: as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -86,7 +86,7 @@ def as_json(value: object) -> object:
 
 
 def _resolved(library: Library, tree: Tree) -> tuple[Tree, Path]:
-    """The document with what it extends merged in, and the folder that this stands in."""
+    """Return the document merged with its base, and the folder of that base."""
     root = mapping(tree.value)
     if not tree.whole or ("provider" in root and "extends" not in root):
         return tree, Path()
@@ -104,20 +104,22 @@ def _failed(tree: Tree, place: Place, message: str) -> Tree:
 
 def _unknown(library: Library, parent: Value) -> str:
     if not isinstance(parent, str):
-        return f"{shown(parent)} is no name of a scenario; write <provider>/baseline or another"
+        return f"{shown(parent)} is not a scenario's name; write, for example, <provider>/baseline"
     near = library.near(parent)
     hint = f"did you mean {', '.join(near)}?" if near else "GET /__sim/scenarios lists them"
-    return f"there is no scenario {shown(parent)} that ships, and paths mean nothing here; {hint}"
+    return f"there is no built-in scenario {shown(parent)}, and paths are not allowed here; {hint}"
 
 
 def _refuse_labour(tree: Tree) -> None:
-    """Raise _TooMuchError for what would take long to judge: a server has other callers."""
+    """Raise _TooMuchError for a document whose validation would block the server for long."""
     changes, values = len(items(mapping(tree.value).get("changes"))), len(tree.marks)
     if changes > MAX_CHANGES:
-        raise _TooMuchError(f"the document has {changes} changes; {MAX_CHANGES} are allowed")
+        raise _TooMuchError(
+            f"the document has {changes} changes; at most {MAX_CHANGES} are allowed"
+        )
     if values * (changes + 1) > MAX_JUDGED:
         raise _TooMuchError(
-            f"a document of {values} values with {changes} changes is too much to judge"
+            f"a document of {values} values with {changes} changes is too large to validate"
         )
 
 
@@ -136,7 +138,7 @@ def _read(tree: Tree, value: object, place: Place) -> Value:
     if len(place) > MAX_DEPTH:
         raise _TooMuchError(f"the document is nested more than {MAX_DEPTH} levels deep")
     if number > MAX_SENT:
-        raise _TooMuchError(f"the document holds more than {MAX_SENT} values")
+        raise _TooMuchError(f"the document has more than {MAX_SENT} values")
     tree.marks[place] = Mark("", number, 0)
     if isinstance(value, Mapping):
         return dict(_pairs(tree, value, place))
@@ -162,7 +164,7 @@ def _scalar(tree: Tree, value: object, place: Place) -> Value:
         return _number(tree, Decimal(str(value)), place)
     if not isinstance(value, str):
         tree.mistakes.append(
-            tree.mistake(place, f"{type(value).__name__} is no value of a scenario")
+            tree.mistake(place, f"a scenario cannot contain a {type(value).__name__}")
         )
         return None
     if _VARIABLE.search(value):
@@ -177,13 +179,13 @@ def _number(tree: Tree, value: Decimal, place: Place) -> Value:
 
 
 def _meaningless(tree: Tree, place: Place) -> Value:
-    message = f"a number has {MAX_NUMBER_LENGTH} digits at the most before or after its point"
+    message = f"a number has at most {MAX_NUMBER_LENGTH} digits before or after its point"
     tree.mistakes.append(tree.mistake(place, message))
     return None
 
 
 def _files(value: Value) -> Iterator[Place]:
-    """Where media rules name local files, now or from a change on."""
+    """Yield the places of local files in media rules, now or after a change."""
     root = mapping(value)
     changed = enumerate(mapping(mapping(node).get("set")) for node in items(root.get("changes")))
     parts: list[tuple[Place, dict[str, Value]]] = [((), root)]

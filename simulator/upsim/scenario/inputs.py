@@ -1,4 +1,4 @@
-"""What a baseline says that rules may speak of: fields of a submit, options, words for states."""
+"""The names that a baseline offers to rules: submit fields, options, and words for states."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from upsim.scenario.yaml_tree import items, mapping
 MODEL = "model"
 TASK_TYPE = "task_type"
 SOURCES = ("video", "video_url")
-"""The fields of a submit that hold the video: a text in each accepted one."""
+"""The fields of a submit that contain the video, as a text in each accepted request."""
 
 
 def inputs_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
-    """The fields that a baseline names in its fact `inputs`, and `model`; none, if it has none."""
+    """Return the fields in a baseline's fact `inputs`, and `model`; empty without that fact."""
     fact = tree.get("facts", {}).get("inputs")
     return () if fact is None else (MODEL, *map(str, items(fact.get("value"))))
 
 
 def body_fields_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the body of a submit may hold at the top; empty where a baseline does not say.
+    """Return the top-level fields of a submit body; empty if the baseline does not list them.
 
-    That is what the fact `body_fields` names, or else `inputs` and the options of the models.
+    They are in the fact `body_fields`; without it they are `inputs` and the options of the models.
     """
     facts = tree.get("facts", {})
     own = facts.get("body_fields")
@@ -37,7 +37,7 @@ def body_fields_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def options_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The options of all models of a file, with the values that any of them takes."""
+    """Return the options of all models of a file, with all values that any model allows."""
     found: dict[str, list[str]] = {}
     for model in mapping(root.get("models")).values():
         for name, option in mapping(mapping(model).get("options")).items():
@@ -47,7 +47,7 @@ def options_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def values_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The values of a submit: of its options, the task types, and the names of the models."""
+    """Return the values of a submit: of its options, the task types, and model names."""
     models = mapping(root.get("models"))
     facts = [mapping(mapping(model).get("facts")).get(TASK_TYPE) for model in models.values()]
     types = {} if None in facts else {TASK_TYPE: [str(mapping(f).get("value")) for f in facts]}
@@ -55,13 +55,13 @@ def values_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def wrong_source(field: str, value: object) -> str | None:
-    """Why no accepted submit has this value in a field that holds the video, if so."""
+    """Return why no accepted submit has this value in a video field; None if one can."""
     if field not in SOURCES or isinstance(value, str):
         return None
-    return f"{shown(value)} is not a text; the video of every job is one, such as a URL"
+    return f"{shown(value)} is not a text; the video of a job is a text such as a URL"
 
 
 def statuses_of(root: Mapping[str, Any]) -> dict[str, str]:
-    """The provider's word for each state."""
+    """Return the provider's word for each state."""
     found = mapping(root.get("statuses"))
     return {state: str(mapping(fact).get("value")) for state, fact in found.items()}

@@ -1,7 +1,7 @@
-"""The section `jobs`: which jobs a rule is for, the steps that it gives them, and their order.
+"""The section `jobs`: which jobs a rule matches, the steps of these jobs, and their order.
 
-Each rule and each step is judged by itself, whatever the others are, so that no mistake hides
-another; nothing here needs the schema.
+Each rule and each step is checked separately, so that no mistake hides another. These checks do not
+use the schema.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from upsim.scenario.suggestions import (
 from upsim.scenario.yaml_tree import Found, Value, items, mapping
 
 STATES = tuple(state.value for state in JobState if state is not JobState.DELETED)
-"""What a step may be called."""
+"""The allowed names of a step."""
 _KEYS = tuple(properties_of("job_rule"))
-_RULE = "a rule is {lifecycle: [steps]}, with when: {name: value} if it is for some jobs only"
-_STEP = "a step ends by a time such as 90s or 2m30s, by {polls: <number from 1>} or by command"
-_FORM = "one step is {state: how it ends}, such as {processing: 90s}"
+_RULE = "a rule is {lifecycle: [steps]}, with when: {name: value} to match only some jobs"
+_STEP = "a step ends after a duration such as 90s, after {polls: <number from 1>}, or by command"
+_FORM = "a step is {state: how it ends}, such as {processing: 90s}"
 
 
 def job_mistakes(rules: Value, root: Mapping[str, Value], written: Mapping[str, Value]) -> Found:
-    """Everything wrong with the rules of a file, at places within it.
+    """Yield all mistakes in the rules of a file, at places within it.
 
-    `root` is what is sound of the file; `written` is all of it, with options that are not sound.
+    `root` is the valid part of the file; `written` is the whole file with invalid options.
     """
     fields = _fields(root, written)
     above: list[frozenset[tuple[str, str]] | None] = []
@@ -48,27 +48,30 @@ def job_mistakes(rules: Value, root: Mapping[str, Value], written: Mapping[str, 
         taken = None if asked is None else _taken_by(asked, above)
         if taken is not None:
             by = f"jobs[{taken}]" + ("" if above[taken] else ", which has no when,")
-            yield ("jobs", i), f"no job comes to this rule: {by} takes all of them before"
+            yield (
+                ("jobs", i),
+                f"this rule can never match: {by} matches all of its jobs; move this rule up",
+            )
         above.append(asked)
 
 
 def wrong_order(states: Sequence[str | None]) -> Iterator[tuple[int, str]]:
-    """Which of the states cannot follow those before them (None: not known)."""
+    """Yield each state that cannot follow the one before it (None: unknown state)."""
     if states and states[0] in TERMINAL:
-        yield 0, "a job begins waiting or processing"
+        yield 0, "a job starts waiting or processing"
     for i, (before, after) in enumerate(pairwise(states)):
         if None not in (before, after) and (before, after) not in EDGES:
             yield i + 1, f"a job that is {before} cannot become {after}"
 
 
 def unknown_state(name: object, statuses: Mapping[str, str], provider: str) -> str:
-    """What to say of a word that is no state: the states that a provider calls so, or all."""
+    """Return a message for an unknown state, with the states that the provider's word means."""
     said = str(name).lower()
     meant = [state for state in STATES if statuses.get(state, "").lower() == said]
-    every = f"there are {', '.join(STATES)}"
+    every = f"allowed: {', '.join(STATES)}"
     if meant:
         which = " or ".join(f"`{state}`" for state in meant)
-        return f"in {provider}'s `{name}` the job is {which}: write that; {every}"
+        return f"{provider}'s `{name}` means {which}: write that; {every}"
     return f"unknown state {shown(name)}; {nearest_to(name, STATES)}"
 
 
@@ -87,7 +90,10 @@ def _rule_mistakes(
     if "lifecycle" not in rule:
         yield (), "lacks lifecycle"
     elif not isinstance(rule["lifecycle"], list) or not rule["lifecycle"]:
-        yield ("lifecycle",), f"a list of steps, such as [{{processing: 90s}}, {{{_end(root)}}}]"
+        yield (
+            ("lifecycle",),
+            f"lifecycle is a list of steps, such as [{{processing: 90s}}, {{{_end(root)}}}]",
+        )
     else:
         for place, message in _step_mistakes(rule["lifecycle"], root):
             yield ("lifecycle", *place), message
@@ -99,16 +105,16 @@ def _end(root: Mapping[str, Value]) -> str:
 
 def _when_mistakes(when: Value, fields: Mapping[str, Sequence[str] | None]) -> Found:
     if not isinstance(when, dict):
-        yield (), "options or fields of the request, as {name: value}"
+        yield (), "write options or fields of the request as {name: value}"
         return
     for name, value in when.items():
         allowed = fields.get(name)
         if fields and name not in fields:
-            yield (name,), f"no model has this; {suggest(name, fields)}"
+            yield (name,), f"no model has this option; {suggest(name, fields)}"
         elif isinstance(value, dict | list):
-            yield (name,), "a field is compared with a single value"
+            yield (name,), "a field needs a single value"
         elif isinstance(value, str) and (broken := flaw(value)):
-            yield (name,), f"{shown(value)} is no glob: {broken}"
+            yield (name,), f"{shown(value)} is not a valid glob: {broken}"
         elif allowed and not any(is_like(one, word(value)) for one in allowed):
             yield (name,), unknown("value", word(value), allowed)
         elif (wrong := wrong_source(name, value)) is not None:
@@ -118,9 +124,9 @@ def _when_mistakes(when: Value, fields: Mapping[str, Sequence[str] | None]) -> F
 def _fields(
     root: Mapping[str, Value], written: Mapping[str, Value]
 ) -> dict[str, Sequence[str] | None]:
-    """What a rule may ask for, with the values that it may have (None: any).
+    """Return the names that a rule may test, with their allowed values (None: any).
 
-    Empty where a baseline does not say what its requests hold.
+    The result is empty if a baseline does not list its request fields.
     """
     fields: dict[str, Sequence[str] | None] = dict.fromkeys(inputs_of(root))
     if not fields:
@@ -134,7 +140,7 @@ def _fields(
 
 
 def _asked(rule: Value) -> frozenset[tuple[str, str]] | None:
-    """What a rule asks of a job, if that can be read."""
+    """Return the conditions of a rule as pairs; None if they cannot be read."""
     when = mapping(rule).get("when", {}) if isinstance(rule, dict) else None
     if not isinstance(when, dict) or any(isinstance(v, dict | list) for v in when.values()):
         return None
@@ -144,7 +150,7 @@ def _asked(rule: Value) -> frozenset[tuple[str, str]] | None:
 def _taken_by(
     asked: frozenset[tuple[str, str]], above: Sequence[frozenset[tuple[str, str]] | None]
 ) -> int | None:
-    """The rule above that asks for nothing that this one does not ask for too."""
+    """Return the index of an earlier rule whose conditions are all among this rule's."""
     return next((i for i, a in enumerate(above) if a is not None and a <= asked), None)
 
 
@@ -168,7 +174,7 @@ def _step_mistakes(steps: Sequence[Value], root: Mapping[str, Value]) -> Found:
         yield (index, str(states[index])), message
     last = states[-1]
     if last is not None and len(steps) - 1 not in wrong and _is_a_way_on(last, steps[-1]):
-        message = "the last step has nowhere to go: add an end, or write command"
+        message = "the last step has no end state: add one, or write command"
         yield (len(steps) - 1, last), message
 
 
@@ -177,7 +183,7 @@ def _wrong_form(step: Value, root: Mapping[str, Value]) -> Found:
         yield (), f"{_FORM}; this is {shown(step)}"
     elif len(step) > 1:
         parts = ", ".join(f"{{{name}: …}}" for name in step)
-        yield (), f"one state in each step: write [{parts}]"
+        yield (), f"a step has one state: write [{parts}]"
     else:
         (state,) = step
         if state not in STATES:
@@ -190,7 +196,7 @@ def _is_a_way_on(state: str, step: Value) -> bool:
 
 
 def _wrong_how(how: Value) -> str | None:
-    """What is wrong with how a step ends, if anything."""
+    """Return the mistake in how a step ends; None if it is valid."""
     if isinstance(how, dict):
         polls = how.get("polls")
         whole = isinstance(polls, int) and not isinstance(polls, bool)
@@ -208,11 +214,11 @@ def _wrong_how(how: Value) -> str | None:
 
 
 def _wrong_end(state: str, how: Value, root: Mapping[str, Value]) -> str | None:
-    """What is wrong with what an end says, if anything."""
+    """Return the mistake in an end state; None if it is valid."""
     if how is None:
         return None
     if state not in UNSUCCESSFUL:
-        return f"a job that is {state} stays so; write `{state}:` with nothing behind it"
+        return f"a job that is {state} does not change any more; write `{state}:` without a value"
     failures = mapping(root["failures"])
     known = isinstance(how, str) and how in failures
     return None if known else unknown_value("failure", how, failures)

@@ -1,4 +1,4 @@
-"""What a library holds, without judging any of it."""
+"""List the scenarios of a library, without validating them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from upsim.scenario.loader import Library
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One scenario at a glance."""
+    """The name, provider and summary of one scenario."""
 
     name: str
     provider: str
@@ -25,7 +25,7 @@ class Listed:
 
 
 def listing(library: Library) -> list[Listed]:
-    """Every scenario of the library, by name."""
+    """Return every scenario of the library, by name."""
     return [_listed(library, name) for name in library.names()]
 
 

@@ -1,4 +1,4 @@
-"""Finding scenario files by name or path, resolving `extends`, and judging them."""
+"""Find scenario files by name or path, resolve `extends`, and validate them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_NAME_LENGTH = 250
 MAX_PATH_LENGTH = 4096
 SUFFIXES = (".yaml", ".yml")
 MAX_LEVELS = 20
-_NEEDS_BASE = "say what this file changes"
+_NEEDS_BASE = "extends is missing"
 _BASELINES = f"/{BASELINE}"
 Stamp = tuple[int, int, int]
 _READ: dict[Path, tuple[Tree, Stamp]] = {}
@@ -34,10 +34,10 @@ _READ: dict[Path, tuple[Tree, Stamp]] = {}
 MAX_SHARED = 400
 _Shared = BoundedCache[tuple[str, Path], tuple[Scenario, Mapping[Path, Stamp | None]]]
 _SHARED = _Shared(MAX_SHARED)
-"""Scenarios that all libraries of a program keep; the one that was not used longest goes."""
+"""Number of scenarios that all libraries of a program share; the least recently used one goes."""
 
 MAX_REPORTED = 500
-"""Mistakes that one message tells."""
+"""Maximum number of mistakes in one message."""
 
 
 def join_mistakes(mistakes: Sequence[object]) -> str:
@@ -49,39 +49,39 @@ def join_mistakes(mistakes: Sequence[object]) -> str:
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be used; `mistakes` are all that was found, in order of place."""
+    """A scenario that cannot be used; `mistakes` holds all mistakes, sorted by place."""
 
     def __init__(self, mistakes: list[Mistake]) -> None:
-        """Keep the mistakes; the message is one line for each."""
+        """Keep the mistakes; the message has one line for each."""
         self.mistakes = sorted(mistakes)
         super().__init__(join_mistakes(self.mistakes))
 
 
 class UnknownScenarioError(LookupError):
-    """No scenario of this name; the message names the nearest ones."""
+    """An unknown scenario name; the message names the nearest scenarios."""
 
 
 class NoScenarioFileError(UnknownScenarioError):
-    """What is asked for by its path is not there; the message has the whole path.
+    """A path without a scenario file; the message contains the absolute path.
 
-    `as_given` is the same message with the path as it was given.
+    `as_given` is the same message with the path as given.
     """
 
     def __init__(self, message: str, path: str, given: str) -> None:
-        """Keep both messages; `path` stands in the first."""
+        """Keep both messages; `path` is part of the first."""
         self.as_given = message.replace(repr(path), repr(given))
         super().__init__(message)
 
 
 def shipped_root() -> Path:
-    """The folder of the scenarios that come with the package, or with its checkout."""
+    """Return the folder of the built-in scenarios, in the package or in its checkout."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "_scenarios"
     return installed if installed.is_dir() else package.parent.parent / "scenarios"
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """What tells one state of a file from another (None: there is no such file now)."""
+    """Return a value that changes with the file (None: the file does not exist)."""
     try:
         found = path.stat()
     except OSError:
@@ -90,10 +90,10 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 class Library:
-    """The scenarios under one root, each read when first asked for and then kept.
+    """The scenarios under one root, each read on first use and then kept.
 
-    What was read is not read again: `renewed` gives a library that looks at the files anew.
-    A provider from elsewhere brings a folder of its own, found under the provider's name.
+    Files are read only once: `renewed` returns a library that reads them again. An outside provider
+    has its own folder, which is found by the provider's name.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ class Library:
         folders: Callable[[], Mapping[str, Path]] = dict,
         kinds: Callable[[str], Mapping[str, str]] = lambda _provider: {},
     ) -> None:
-        """Use the shipped scenarios unless another root is given; ask for folders when needed.
+        """Use the built-in scenarios unless another root is given; call `folders` when needed.
 
-        `kinds` tells the operations of a provider and their kinds, for judging faults.
+        `kinds` returns the operations of a provider with their kinds, for the validation of faults.
         """
         self._kinds = kinds
         self._root = root or shipped_root()
@@ -116,25 +116,25 @@ class Library:
         self._sound: set[str] = set()
 
     def renewed(self) -> Library:
-        """A library of the same folders that has read nothing yet."""
+        """Return a library of the same folders that has read nothing yet."""
         return Library(self._root, folders=self._folders, kinds=self._kinds)
 
     @property
     def loaded(self) -> tuple[str, ...]:
-        """The names of what was loaded so far."""
+        """Return the names of the scenarios loaded so far."""
         return tuple(self._loaded)
 
     @property
     def stamps(self) -> Mapping[Path, Stamp | None]:
-        """The files that were read for what was loaded, each as it was when it was read."""
+        """Return the files that were read, each with its state at that time."""
         return self._stamps
 
     def providers(self) -> tuple[str, ...]:
-        """The providers that have a baseline here."""
+        """Return the providers that have a baseline here."""
         return tuple(name.partition("/")[0] for name in self.names() if name.endswith(_BASELINES))
 
     def names(self) -> tuple[str, ...]:
-        """All scenarios by name, `<provider>/<name>`."""
+        """Return the names of all scenarios, `<provider>/<name>`."""
         shipped = [(path.parent.name, path.stem) for path in self._root.glob("*/*.yaml")]
         brought = [
             (provider, path.stem)
@@ -147,12 +147,12 @@ class Library:
         return tuple(sorted(f"{provider}/{stem}" for provider, stem in files | common))
 
     def baseline(self, provider: str) -> Scenario:
-        """The baseline of a provider, as the scenario in which nothing is changed."""
+        """Return the baseline of a provider, as a scenario without changes."""
         return self.load(f"{provider}/{BASELINE}")
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:
-        """Names that scenarios had before, and what they are called now."""
+        """Return former names of scenarios, with their present names."""
         path = self._root / ALIASES
         known = mapping(read_tree(path).value) if path.is_file() else {}
         return {old: str(new) for old, new in known.items()}
@@ -164,7 +164,7 @@ class Library:
         return self._loaded[name]
 
     def remember(self, scenario: Scenario) -> None:
-        """Take a scenario that has no file here; it stands before one of the same name."""
+        """Add a scenario without a file; it takes precedence over a file of the same name."""
         self._loaded[scenario.name] = scenario
 
     def path_of(self, name: str, folder: Path | None = None) -> Path:
@@ -217,14 +217,14 @@ class Library:
         if there and name.endswith(SUFFIXES):
             return path
         if there:
-            msg = f"{name!r} is no scenario file: it must be YAML and end in .yaml or .yml"
+            msg = f"{name!r} is not a scenario file: it must be YAML and end in .yaml or .yml"
             raise UnknownScenarioError(msg)
         raise self._unknown(name[:MAX_NAME_LENGTH], path)
 
     def near(self, name: str) -> list[str]:
-        """The names of scenarios that are meant by one that is none; a provider's is its own.
+        """Return the scenarios that an unknown name may mean; a provider's name means its baseline.
 
-        A name without its provider means the scenarios of all providers that have it.
+        A name without a provider may mean the scenarios of all providers that have it.
         """
         if name in self.providers():
             return [f"{name}/{BASELINE}"]
@@ -239,18 +239,18 @@ class Library:
         ]
 
     def _unknown(self, name: str, path: Path) -> UnknownScenarioError:
-        """What to say of a name, or of a path, behind which there is nothing."""
+        """Return the error for a name or a path without a scenario."""
         near = self.near(name)
-        hint = f"did you mean {', '.join(near)}?" if near else "`upsim scenarios list` shows them"
+        hint = f"did you mean {', '.join(near)}?" if near else "`upsim scenarios list` lists all"
         whole = os.path.abspath(str(path)[:MAX_PATH_LENGTH])  # noqa: PTH100 - without its `..`
         if name.endswith(SUFFIXES) or name.startswith(("/", "./", "../")):
             short = name.removesuffix(".yaml").removesuffix(".yml")
-            ships = f"; the one that ships is called {short}" if short in self.names() else ""
-            folder = "that is a folder" if _is_folder(path) else "there is no such file"
+            ships = f"; the built-in scenario is called {short}" if short in self.names() else ""
+            folder = "this is a folder" if _is_folder(path) else "the file does not exist"
             message = f"no scenario file {whole!r}: {folder}{ships}"
             return NoScenarioFileError(message, whole, name)
         if "/" in name and not near and name.partition("/")[0] not in self.providers():
-            message = f"there is no scenario {name!r}, and no file {whole!r}"
+            message = f"there is no scenario {name!r} and no file {whole!r}"
             return NoScenarioFileError(message, whole, name)
         return UnknownScenarioError(f"there is no scenario {name!r}; {hint}")
 
@@ -264,7 +264,7 @@ class Library:
         return None if brought is None else _inside(brought, rest)
 
     def resolve(self, path: Path) -> Tree:
-        """The tree of a file with everything that it extends merged in."""
+        """Return the tree of a file merged with everything that it extends."""
         return self._resolve(path, "", ())
 
     def resolve_all(self, path: Path) -> list[Tree]:
@@ -279,23 +279,23 @@ class Library:
     def mistakes_in(
         self, tree: Tree, providers: Mapping[str, Provider] | None = None
     ) -> list[Mistake]:
-        """Everything wrong in a resolved tree: as it is read, by the schema, by name.
+        """Return all mistakes in a resolved tree, by syntax, schema and names.
 
-        With `providers` also what their code does not know.
+        With `providers`, names that their code does not know are mistakes too.
         """
         return ScenarioValidator(self.tree_of, self._kinds, self.providers).mistakes_in(
             tree, providers
         )
 
     def judged(self, name: str, providers: Mapping[str, Provider]) -> list[Mistake]:
-        """Everything wrong in a file by name; one without mistakes is loaded as it is."""
+        """Return all mistakes in a file by name; a file without mistakes is loaded."""
         found = self.mistakes_in(self.resolve_name(name), providers)
         if not found:
             self._sound.add(name)
         return found
 
     def named(self, error: ScenarioError) -> ScenarioError:
-        """Return the same error with names of scenarios in place of the paths of shipped files."""
+        """Return the same error with names of scenarios in place of the paths of built-in files."""
         return ScenarioError([replace(m, mark=self._named(m.mark)) for m in error.mistakes])
 
     def _named(self, mark: Mark) -> Mark:
@@ -306,12 +306,12 @@ class Library:
         return next((replace(mark, file=f"{name}/{path.stem}") for name in brought), mark)
 
     def is_as_in(self, other: Library, name: str) -> bool:
-        """Whether the files of a scenario are still those that another library has read."""
+        """Whether the files of a scenario are unchanged since another library has read them."""
         files = self.resolve_name(name).files
         return all(self._stamps[file] == other.stamps.get(file) for file in files)
 
     def tree_of(self, provider: str) -> Mapping[str, Value] | None:
-        """The resolved tree of a provider's baseline (None: there is no such provider)."""
+        """Return the resolved tree of a provider's baseline (None: unknown provider)."""
         if provider not in self._trees:
             name = f"{provider}/{BASELINE}"
             found = self.resolve_name(name) if self._shipped(name) is not None else None
@@ -319,9 +319,9 @@ class Library:
         return self._trees[provider]
 
     def _shared(self, name: str) -> Scenario:
-        """All libraries of a program share what they read, as long as its files stay as they are.
+        """Return a scenario from the cache of all libraries, if its files are unchanged.
 
-        So a test suite that starts a simulator for each test has its own scenario judged once.
+        This way a test suite with a simulator for each test validates its scenarios only once.
         """
         if self._root != shipped_root():
             return self._read(name)[0]
@@ -354,7 +354,7 @@ class Library:
             key = closest("extends", mapping(tree.value))
             if key:
                 return _failed(tree, (key,), "unknown key; did you mean extends?")
-            return _failed(tree, (), f"{_NEEDS_BASE}: extends: <provider>/baseline")
+            return _failed(tree, (), f"{_NEEDS_BASE}; write extends: <provider>/baseline")
         if "extends" not in mapping(tree.value):
             return tree
         here = (*above, path.resolve())
@@ -370,7 +370,7 @@ class Library:
         return _failed(tree, (), f"this is a template of every provider; use {names}")
 
     def _tree_at(self, path: Path, provider: str) -> Tree:
-        """The tree of one file; nothing that is laid over a shipped one changes it."""
+        """Return the tree of one file; changes to a tree never modify a built-in one."""
         stamp = self._stamps[path] = stamp_of(path)
         if provider:  # its words can change with the baseline
             tree = self._template(path, provider).tree()
@@ -397,21 +397,21 @@ class Library:
         except UnknownScenarioError as error:
             return str(error)
         if base[0].resolve() in here:
-            return f"{parent} extends this file in turn"
+            return f"{parent} extends this file, directly or indirectly"
         return f"more than {MAX_LEVELS} levels of files" if len(here) > MAX_LEVELS else base
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that no file can have
+    except OSError:  # an impossible file name
         return False
 
 
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except (OSError, ValueError):  # a name that nothing can have
+    except (OSError, ValueError):  # an impossible name
         return False
 
 
@@ -422,7 +422,7 @@ def _inside(folder: Path, name: str) -> Path | None:
 
 
 def built(name: str, tree: Tree, folder: Path) -> Scenario:
-    """The scenario of a judged tree, and what it becomes with each of its changes."""
+    """Return the scenario of a valid tree, with the scenarios of its changes."""
     found = build_scenario(name, mapping(tree.value), folder)
     later = tuple(
         Change(stage.after, stage.at, build_scenario(name, mapping(stage.tree.value), folder))
@@ -432,7 +432,7 @@ def built(name: str, tree: Tree, folder: Path) -> Scenario:
 
 
 def _anchor(tree: Tree, folder: Path) -> None:
-    """Let the local files of media rules be found from where the rules themselves stand."""
+    """Make the local files of media rules absolute, relative to the file with the rules."""
     root = mapping(tree.value)
     changed = [mapping(mapping(node).get("set")) for node in items(root.get("changes"))]
     for rule in [rule for part in (root, *changed) for rule in items(part.get("media"))]:

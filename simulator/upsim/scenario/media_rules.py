@@ -1,4 +1,4 @@
-"""The section `media`: what each rule says is found, and the URLs that no rule above takes."""
+"""The section `media`: check the result of each rule, and find URLs that no rule can match."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FOUND_BY = ("duration", "file", "unreachable", "not_a_video")
 
 
 def media_mistakes(rules: Value, broken: Collection[Place]) -> Found:
-    """What is wrong with the rules beside their form, which is wrong at the `broken` places."""
+    """Yield the mistakes in the rules, except those of the schema at the `broken` places."""
     above: list[str] = []
     for i, rule in enumerate(items(rules)):
         place: Place = ("media", i)
@@ -24,20 +24,23 @@ def media_mistakes(rules: Value, broken: Collection[Place]) -> Found:
         url = mapping(rule).get("url")
         wrong = flaw(url) if isinstance(url, str) else ""
         if wrong:
-            yield (*place, "url"), f"{shown(url)} is no glob: {wrong}"
+            yield (*place, "url"), f"{shown(url)} is not a valid glob: {wrong}"
         taken = _taken_by(url, above) if isinstance(url, str) else None
         if taken is not None:
-            said = "has this pattern" if above[taken] == url else f"takes all of {above[taken]!r}"
-            yield (*place, "url"), f"no URL comes to this rule: media[{taken}] {said} before it"
+            said = "has this pattern" if above[taken] == url else f"matches all of {above[taken]!r}"
+            yield (
+                (*place, "url"),
+                f"this rule can never match: media[{taken}] {said}; move this rule before it",
+            )
         above.append(url if isinstance(url, str) else "")
 
 
 def _taken_by(url: str, above: Sequence[str]) -> int | None:
-    """The rule above whose glob takes all that this one takes."""
+    """Return the index of the earlier rule whose glob covers this one's; None if there is none."""
     return next((i for i, glob in enumerate(above) if _covers(glob, url)), None)
 
 
 def _covers(glob: str, url: str) -> bool:
-    """Whether a glob takes all that another takes; with sets and `?` only if they are the same."""
+    """Whether a glob matches all that another matches; sets and `?` must be identical."""
     plain = not {"?", "["} & {*glob} and "[" not in url
     return glob == url or (plain and bool(glob) and fits(url, glob))

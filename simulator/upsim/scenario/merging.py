@@ -1,7 +1,7 @@
-"""A file laid over what it extends: mappings merge, everything else is replaced.
+"""Merge a file over the file that it extends: mappings merge, everything else is replaced.
 
-What a scenario changes without saying why is believed for no other reason than that: the evidence
-around a changed value becomes `assumed`, unless the scenario brings evidence of its own.
+A value that a scenario changes has no source but the scenario: the evidence around it becomes
+`assumed`, unless the scenario has its own evidence.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ CHANGED = "changed by a scenario"
 
 
 def merged(base: Tree, change: Tree) -> Tree:
-    """The base with the change laid over it."""
+    """Return the base with the change merged over it."""
     result = Tree(
         value=None,
         marks={**base.marks, **change.marks},
@@ -31,17 +31,17 @@ def _other_provider(base: Tree, change: Tree) -> list[Mistake]:
     if not isinstance(below, dict) or not isinstance(above, dict) or "provider" not in above:
         return []
     place: Place = ("provider",)
-    message = f"a file that extends another is of its provider, {below.get('provider')}"
+    message = f"provider must be {below.get('provider')}, as in the extended file"
     return [change.mistake(place, message)]
 
 
 def _without(value: Value, name: str) -> Value:
-    """The file without a key: a base loses the report that it reproduces, which is not this one."""
+    """Return the file without a key: a base's `reproduces` does not apply to the change."""
     return {k: v for k, v in value.items() if k != name} if isinstance(value, dict) else value
 
 
 def _with_choices(base: Value, change: Value) -> Value:
-    """A scenario writes `knobs: {name: value}`; the definition stays and takes the choice."""
+    """Return the change with `knobs: {name: value}` turned into a choice within the definition."""
     defined = base.get("knobs") if isinstance(base, dict) else None
     knobs = change.get("knobs") if isinstance(change, dict) else None
     if not isinstance(change, dict) or not isinstance(defined, dict) or not isinstance(knobs, dict):
@@ -56,14 +56,14 @@ def _with_choices(base: Value, change: Value) -> Value:
 
 
 class _Layers:
-    """One change laid over one base, place by place."""
+    """A merge of one change over one base, place by place."""
 
     def __init__(self, result: Tree, change: Tree) -> None:
         self._marks = result.marks
         self._change = change
 
     def over(self, base: Value, change: Value, place: Place) -> tuple[Value, bool]:
-        """What is at a place now, and whether evidence around it must answer for a change."""
+        """Return the value at a place, and whether the evidence around it changes to `assumed`."""
         if not isinstance(base, dict) or not isinstance(change, dict):
             return change, base != change
         both = dict(base)

@@ -1,4 +1,4 @@
-"""A scenario: a baseline with overrides, and what happens to media, accounts and jobs."""
+"""A scenario: a baseline with overrides, and rules for media, accounts and jobs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from upsim.core.media import Media, Unmeasurable
 
 @dataclass(frozen=True, slots=True)
 class MediaRule:
-    """What is found at the URLs that match a glob: properties, a failure, or a local file."""
+    """The result for URLs that match a glob: video properties, a failure, or a local file."""
 
     url: str
     found: Media | Unmeasurable | Path
 
     def matches(self, url: str) -> bool:
-        """Whether the rule speaks of this URL."""
+        """Whether the rule matches this URL."""
         return fits(url, self.url)
 
 
@@ -36,7 +36,7 @@ class JobRule:
     phases: tuple[PhaseRule, ...]
 
     def matches(self, values: Mapping[str, object]) -> bool:
-        """Whether the rule speaks of a job with these options and inputs."""
+        """Whether the rule matches a job with these options and inputs."""
         return all(is_like(values.get(name), wanted) for name, wanted in self.when)
 
 
@@ -45,7 +45,7 @@ word = spelt
 
 @dataclass(frozen=True, slots=True)
 class AccountRule:
-    """What accounts of a provider start with."""
+    """The initial state of accounts of a provider."""
 
     balance: Decimal | None
     plan: str | None
@@ -55,8 +55,8 @@ class AccountRule:
 class Scenario:
     """A resolved scenario of one provider. `knobs` and `dialect` are its own choices.
 
-    `evidence` is where it was reported that what it reproduces happens; `values` are those of the
-    file and of all that it extends, from which it was built.
+    `evidence` is the report of the behaviour that it reproduces; `values` are the merged values of
+    the file and all that it extends.
     """
 
     name: str
@@ -79,9 +79,9 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Rules that hold from an instant on: `after` the sandbox began, or `at` a date.
+    """Rules that apply from a time on: `after` the start of the sandbox, or `at` a date.
 
-    `scenario` is what then holds, whole, with the changes before this one in it.
+    `scenario` is the complete scenario from then on, with all earlier changes.
     """
 
     after: Instant
@@ -89,5 +89,5 @@ class Change:
     scenario: Scenario
 
     def instant(self, began: Instant) -> Instant:
-        """When it takes place in a sandbox that began at an instant."""
+        """Return the time of the change in a sandbox that started at `began`."""
         return began + self.after if self.at is None else self.at

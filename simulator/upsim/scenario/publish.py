@@ -14,7 +14,7 @@ SCHEMA_FILE = "schema.json"
 
 
 def published(library: Library, providers: Iterable[str] | None = None) -> str:
-    """The schema for editors, with the names of some providers, or of all of the library."""
+    """Return the schema for editors as a text, with the names of some or all providers."""
     return json.dumps(schema_of(library, providers), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -28,7 +28,7 @@ def schema_files(library: Library, providers: Iterable[str]) -> dict[str, str]:
 
 
 def schema_of(library: Library, providers: Iterable[str] | None = None) -> Schema:
-    """The same as a value."""
+    """Return the schema for editors as a value."""
     chosen = tuple(library.providers() if providers is None else providers)
     found = {provider: library.tree_of(provider) for provider in chosen}
     trees = {provider: jsonable(dict(tree)) for provider, tree in found.items() if tree}

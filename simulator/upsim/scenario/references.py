@@ -1,4 +1,4 @@
-"""Names in a resolved scenario that must exist elsewhere in it, which no schema can say."""
+"""Check names in a resolved scenario that refer to other entries of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MEASURES = ("output_height",)
 
 
 def reference_mistakes(value: Value) -> Found:
-    """Every name in a file, valid by the schema, that stands for nothing there."""
+    """Yield every name in a schema-valid file that refers to a missing entry."""
     root = mapping(value)
     yield from _knobs(mapping(root["knobs"]))
     yield from _second_header(root)
@@ -32,7 +32,7 @@ def _knobs(knobs: dict[str, Value]) -> Found:
 
 
 def _second_header(root: dict[str, Value]) -> Found:
-    """The knob, and its value, by which a key is taken from the second header too."""
+    """Yield mistakes in the knob, and its value, that allow a key in the second header."""
     second = mapping(mapping(root["auth"]).get("second"))
     if not second:
         return
@@ -46,7 +46,7 @@ def _second_header(root: dict[str, Value]) -> Found:
 
 
 def choice_mistakes(knobs: Value, defined: Mapping[str, Value]) -> Found:
-    """Choices of knobs that do not exist, and choices that are no text."""
+    """Yield choices of unknown knobs, and choices that are not a text."""
     for name, chosen in mapping(knobs).items():
         values = [str(item) for item in items(mapping(defined.get(name)).get("values"))]
         if isinstance(chosen, dict):
@@ -54,9 +54,12 @@ def choice_mistakes(knobs: Value, defined: Mapping[str, Value]) -> Found:
         if name not in defined:
             yield ("knobs", name), unknown("knob", name, defined)
         elif str(chosen) in values:
-            yield ("knobs", name), f'the value of a knob is a text: write {name}: "{chosen}"'
+            yield ("knobs", name), f'the value of a knob must be a text: write {name}: "{chosen}"'
         else:
-            yield ("knobs", name), f"{shown(chosen)} is no value; there are {', '.join(values)}"
+            yield (
+                ("knobs", name),
+                f"{shown(chosen)} is not a value of this knob; allowed: {', '.join(values)}",
+            )
 
 
 def _dialect(root: dict[str, Value]) -> Found:
@@ -105,7 +108,7 @@ def _rates(model: dict[str, Value], options: dict[str, Value], place: Place) -> 
     by = rate.get("by")
     if by is None:
         if "flat" not in rate:
-            yield here, "a rate is flat, or says by what"
+            yield here, "a rate needs either flat or by"
     elif by not in options and by not in _MEASURES:
         yield (*here, "by"), unknown("option", str(by), [*options, *_MEASURES])
     elif by in options and not rate.get("tiers"):
@@ -113,21 +116,21 @@ def _rates(model: dict[str, Value], options: dict[str, Value], place: Place) -> 
     elif by in _MEASURES and (
         not (tiers := items(rate.get("tiers"))) or "up_to" in mapping(tiers[-1])
     ):
-        yield (*here, "tiers"), "the last tier has no up_to, so that every number has a rate"
+        yield (*here, "tiers"), "the last tier must not have up_to, so that every number has a rate"
 
 
 def _outputs(model: dict[str, Value], options: dict[str, Value], place: Place) -> Found:
     output = mapping(model["output"])
     kinds = [kind for kind in ("scale", "short_side") if kind in output]
     if len(kinds) != 1:
-        yield (*place, "output"), "an output has either scale or short_side"
+        yield (*place, "output"), "an output needs either scale or short_side"
         return
     rule = mapping(output[kinds[0]])
     here: Place = (*place, "output", kinds[0])
     by = rule.get("by")
     if by is None:
         if "value" not in rule:
-            yield here, "a size has a value, or says by what"
+            yield here, "a size needs either a value or by"
     elif by not in options:
         yield (*here, "by"), unknown("option", str(by), options)
     else:
@@ -137,14 +140,14 @@ def _outputs(model: dict[str, Value], options: dict[str, Value], place: Place) -
 def _lacking(
     table: dict[str, Value], options: dict[str, Value], by: str, model: Place, what: str
 ) -> Found:
-    """Values of an option that a table says nothing about."""
+    """Yield values of an option that are missing in a table."""
     for i, value in enumerate(items(mapping(options[by])["allowed"])):
         if value not in table:
-            yield (*model, "options", by, "allowed", i), f"{what} has no line for {value!r}"
+            yield (*model, "options", by, "allowed", i), f"{what} has no entry for {value!r}"
 
 
 def _messages(root: dict[str, Value]) -> Found:
-    """Texts whose braces cannot be filled in; why a job failed has nothing to fill in."""
+    """Yield messages with invalid braces; the message of a failed job has no placeholders."""
     for section in ("errors", "failures"):
         for name, entry in mapping(root[section]).items():
             forms: list[tuple[Place, dict[str, Value]]] = [((section, name), mapping(entry))]
@@ -160,8 +163,10 @@ def _wrong_text(text: str, *, filled: bool) -> str | None:
     try:
         names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
     except ValueError as error:
-        return f"{error}; a brace that stays is doubled"
+        return f"{error}; write a literal brace twice"
     if not filled and names:
-        return f"{{{names[0]}}} is not filled in here; a brace that stays is doubled"
+        return f"{{{names[0]}}} is not a placeholder here; write a literal brace twice"
     wrong = [name for name in names if not name.isidentifier()]
-    return f"{{{wrong[0]}}} is no name; a brace that stays is doubled" if wrong else None
+    return (
+        f"{{{wrong[0]}}} is not a valid placeholder; write a literal brace twice" if wrong else None
+    )

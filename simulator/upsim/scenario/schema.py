@@ -1,8 +1,8 @@
-"""The JSON Schema of scenario files: one source, read for resolved files and published for editors.
+"""The JSON Schema of scenario files: one source, for resolved files and for editors.
 
-In the source, `required` holds in a resolved file and `x-always` in every file. A file that
-extends another may leave out all the rest, so the published form drops `required`; it also lets a
-`${VARIABLE}` stand for any single value, and offers the names that exist at each provider.
+In the source, `required` applies to a resolved file and `x-always` to every file. A file that
+extends another may leave out everything else, so the published schema has no `required`; it also
+allows `${VARIABLE}` for any single value, and lists the names that exist for each provider.
 
 Further keywords say of a section what no JSON Schema can say, for the code that checks it:
 
@@ -31,7 +31,7 @@ _ENTRIES = ("plans", "limits", "facts", "headers", "retention", "statuses", "err
 
 @cache
 def source() -> Schema:
-    """The schema as it is written."""
+    """Return the schema as written."""
     path = Path(__file__).with_name("schema.json")
     found: Schema = json.loads(path.read_text(encoding="utf-8"))
     return found
@@ -51,15 +51,15 @@ def properties_of(definition: str) -> Schema:
 
 @cache
 def resolved_schema() -> Schema:
-    """What a file must be once everything that it extends is merged in."""
+    """Return the schema of a file that is merged with everything it extends."""
     found: Schema = _with_required(source(), keep=True)
     return found
 
 
 def published_schema(baselines: Mapping[str, Schema], scenarios: Iterable[str]) -> Schema:
-    """What editors judge and complete files by; the baselines and scenarios give the names.
+    """Return the schema for editors; the baselines and scenarios provide the names.
 
-    Without any, it explains the keys of a file of whatever provider.
+    Without baselines it describes the keys of a file of any provider.
     """
     root: Schema = _open(_with_required(source(), keep=False))
     properties: Schema = root["properties"]
@@ -110,13 +110,13 @@ def _with_required(node: Any, *, keep: bool) -> Any:  # noqa: ANN401 - JSON
 
 
 def _required(node: Schema) -> list[str]:
-    """The required names, unless `required` is itself the name of a property."""
+    """Return the required names, unless `required` is itself a property."""
     found = node.get("required", [])
     return found if isinstance(found, list) else []
 
 
 def _open(node: Any) -> Any:  # noqa: ANN401 - JSON
-    """The same schema, in which a variable may stand for every value that is no free text."""
+    """Return the schema with a variable allowed for every value except free text."""
     if isinstance(node, list):
         return [_open(item) for item in node]
     if not isinstance(node, dict):
@@ -126,7 +126,7 @@ def _open(node: Any) -> Any:  # noqa: ANN401 - JSON
     told = {key: node[key] for key in ("description",) if key in node}
     value = {key: value for key, value in node.items() if key not in told}
     if isinstance(node.get("type"), list) and "integer" in node["type"]:
-        value["type"] = [*node["type"], "number"]  # a number with a point, which is exact here
+        value["type"] = [*node["type"], "number"]  # a number with a point, kept exact
     return {**told, "anyOf": [value, _VARIABLE]}
 
 
@@ -141,7 +141,7 @@ def _is_restricted_leaf(node: Schema) -> bool:
 
 
 def _where(provider: str) -> Schema:
-    """The names of a provider, where the file is one of its own."""
+    """Return the names of a provider, for files of this provider."""
     extends = {"properties": {"extends": {"pattern": f"^{provider}/"}}, "required": ["extends"]}
     states = {"properties": {"provider": {"const": provider}}, "required": ["provider"]}
     return {"if": {"anyOf": [extends, states]}, "then": {"$ref": f"#/$defs/names-{provider}"}}
@@ -192,13 +192,13 @@ def _when(tree: Schema) -> Schema:
 
 
 def _offered(description: str, names: Iterable[str]) -> Schema:
-    """Any value, with these names as the ones that an editor completes."""
+    """Return a schema of any value that offers these names for completion."""
     told = {"description": description} if description else {}
     return {**told, "anyOf": [{"enum": list(names)}, {}]}
 
 
 def _said(entry: Schema) -> str:
-    """What the baseline says of an entry, for an editor to show."""
+    """Return the baseline's text for an entry, for an editor to show."""
     status, message, value = entry.get("status"), entry.get("message"), entry.get("value")
     text = f"{status} {message}" if message is not None else "" if value is None else str(value)
     evidence = entry["evidence"]

@@ -1,4 +1,4 @@
-"""What a resolved file breaks of the JSON Schema, in sentences with a place."""
+"""Validate a resolved file by the JSON Schema, with messages for people."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Sections:
-    """Judges files by the schema, each section once: those of a later file are mostly the same.
+    """Validates files by the schema, section by section, and remembers unchanged sections.
 
-    A change of a scenario is laid over the file before it, whose other sections stay as they are.
+    A change of a scenario leaves most sections of the file before it unchanged.
     """
 
     def __init__(self) -> None:
-        """Nothing was judged yet."""
+        """Start without results."""
         self._judged: dict[str, tuple[Value, list[Broken]]] = {}
 
     def mistakes(self, value: Value) -> list[Broken]:
@@ -60,7 +60,7 @@ def _broken(errors: Iterable[ValidationError]) -> list[Broken]:
 
 
 def jsonable(value: Value) -> Any:  # noqa: ANN401 - JSON
-    """The value as the schema knows it: a number with a point is a text of digits."""
+    """Return the value for the schema: a number with a point becomes a text of digits."""
     if isinstance(value, dict):
         return {key: jsonable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -69,7 +69,7 @@ def jsonable(value: Value) -> Any:  # noqa: ANN401 - JSON
 
 
 class Digits(str):
-    """A number with a point, whose digits are kept; no text, unless a number may stand there."""
+    """A number with a point, as exact digits; it is a text only where a number is allowed."""
 
     __slots__ = ()
 
@@ -98,7 +98,7 @@ def _validator() -> Validator:
 
 @cache
 def _outline() -> Validator:
-    """Judge which sections a file has, and nothing in them."""
+    """Return a validator for the names of sections, without their contents."""
     from jsonschema import Draft202012Validator
 
     schema = resolved_schema()
@@ -114,7 +114,7 @@ def _told(error: ValidationError) -> Iterator[tuple[Place, str]]:
         given: Any = instance
         for key in sorted(set(given) - set(allowed)):
             inner = None if place else _INNER.get(key)
-            hint = suggest(key, allowed, "allowed: ") if inner is None else f"it stands in {inner}"
+            hint = suggest(key, allowed, "allowed: ") if inner is None else f"it belongs in {inner}"
             yield (*place, key), f"unknown key; {hint}"
     elif rule == "required":
         yield place, f"lacks {error.message.split(chr(39))[1]}"
@@ -123,7 +123,7 @@ def _told(error: ValidationError) -> Iterator[tuple[Place, str]]:
     elif rule == "type":
         yield place, _wrong_kind(wanted, instance, error.schema)
     elif rule == "const":
-        yield place, f"only {_seen(wanted)} can stand here, not {_seen(instance)}"
+        yield place, f"the value must be {_seen(wanted)}, not {_seen(instance)}"
     elif rule == "pattern" and isinstance(error.schema, Mapping):
         near = near_form(str(instance))
         hint = f" Did you mean {near}?" if near and re.search(wanted, near) else ""
@@ -144,7 +144,7 @@ _INNER = {
     "rates": "a plan: plans.<name>",
     "concurrency": "a plan: plans.<name>",
 }
-"""Keys that people put at the top of a file, and where they belong."""
+"""Keys that people put at the top of a file, and the place where they belong."""
 _NESTED = frozenset({"object", "array"})
 _KINDS = {
     "string": "a text",
@@ -157,9 +157,9 @@ _KINDS = {
 
 
 def _wrong_kind(wanted: str | list[str], found: object, schema: object) -> str:
-    """What belongs in a place, and what stands there instead."""
+    """Return a message with the allowed kind of value and the value found."""
     kinds = [wanted] if isinstance(wanted, str) else wanted
-    told = f"{' or '.join(_KINDS[kind] for kind in kinds)} belongs here, not {_seen(found)}"
+    told = f"{' or '.join(_KINDS[kind] for kind in kinds)} is needed here, not {_seen(found)}"
     properties = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
     if isinstance(found, dict | list) or found is None:
         return f"{told}{_shape(kinds, schema)}"
@@ -173,12 +173,12 @@ def _wrong_kind(wanted: str | list[str], found: object, schema: object) -> str:
 
 
 def _shape(kinds: Iterable[str], schema: Any) -> str:  # noqa: ANN401 - JSON
-    """Return what a mapping or a list looks like here; empty where a single value may stand."""
+    """Return an example of a mapping or a list here; empty if a single value is allowed."""
     return f"; write {shape_of(schema)}" if _NESTED.issuperset(kinds) else ""
 
 
 def _seen(value: object) -> str:
-    """A value as it may stand in a file."""
+    """Return a value as a file would contain it."""
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     if isinstance(value, dict | list):

@@ -1,4 +1,4 @@
-"""Finding scenarios by what people call things, whatever words their names and summaries use."""
+"""Find scenarios by common words, also those that their names and summaries do not use."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _ENDING = r"(s|es|d|ed|ing|er)?"
 _ENDINGS = ("ings", "ures", "ying", "ure", "ies", "ied", "ing", "ed", "es", "s", "e", "y")
 _WORD = re.compile(r"[a-z0-9]+")
 _SMALL = frozenset({"a", "an", "and", "for", "in", "is", "no", "not", "of", "on", "the", "with"})
-"""Words that say nothing alone: they count only within a term such as `no money`."""
+"""Words without a meaning alone: they count only within a term such as `no money`."""
 _MIN_STEM = 4
-"""Letters of a word that are left at least when its ending is taken off."""
+"""Minimum length of a word after its ending is removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One thing that is looked for: words that were typed, and what else says the same.
+    """One search term: the typed words, and their synonyms.
 
-    `parts` are the words of a typed `one-name`, which count where nothing has the whole.
+    `parts` are the words of a typed `one-name`, which count if no scenario has the whole name.
     """
 
     typed: str
@@ -34,7 +34,7 @@ class Term:
     parts: tuple[Term, ...] = ()
 
     def is_in(self, item: Listed) -> bool:
-        """Whether a scenario has all that was typed, or anything that is meant by it."""
+        """Whether a scenario matches the typed words or a synonym."""
         text = f"{item.name} {item.summary}".lower()
         if all(_is_in(word, text) for word in self.typed.split()):
             return True
@@ -45,14 +45,14 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Words in any order; some of them in a row may be one term."""
+    """Search words in any order; several in a row may be one term."""
 
     terms: tuple[Term, ...]
 
     def of(self, everything: Iterable[Listed]) -> tuple[list[Listed], int]:
-        """The scenarios that have the most of the terms, and how many those are.
+        """Return the scenarios that match the most terms, and how many these are.
 
-        The name of a provider is no match by itself where another term is not found.
+        A provider's name alone is not a match if another term is not found.
         """
         items = list(everything)
         having = [_having(term, items) for term in self.terms]
@@ -71,20 +71,20 @@ class Search:
 
 
 def searched(words: Sequence[str], synonyms: Synonyms) -> Search:
-    """What is meant by the words that somebody typed, in any case."""
+    """Return the terms of the typed words, in any case."""
     terms = tuple(_terms(" ".join(words).lower().split(), synonyms))
     telling = tuple(term for term in terms if term.typed not in _SMALL)
     return Search(telling or terms)
 
 
 def former_names(aliases: Mapping[str, str]) -> Synonyms:
-    """The names that scenarios had before, as synonyms of their present ones."""
+    """Return the former names of scenarios, as synonyms of their present names."""
     short = {old.partition("/")[2]: new.partition("/")[2] for old, new in aliases.items()}
     return {_spaced(old): (_spaced(new),) for old, new in short.items()}
 
 
 def known_synonyms() -> Synonyms:
-    """What people type, with the words that scenarios use for it."""
+    """Return the words that people type, with the words that scenarios use."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in items(read_tree(SYNONYMS).value):
         meant = tuple(map(str, items(mapping(entry).get("meant"))))
@@ -94,7 +94,7 @@ def known_synonyms() -> Synonyms:
 
 
 def vocabulary(everything: Iterable[Listed], synonyms: Synonyms) -> tuple[str, ...]:
-    """Names, providers, words of names and what has synonyms: all that may have been meant."""
+    """Return names, providers, words of names and words with synonyms, for suggestions."""
     words: dict[str, None] = {}
     for item in everything:
         parts = (item.short, item.provider, *_spaced(item.short).split())
@@ -103,7 +103,7 @@ def vocabulary(everything: Iterable[Listed], synonyms: Synonyms) -> tuple[str, .
 
 
 def _terms(words: list[str], synonyms: Synonyms) -> Iterator[Term]:
-    """The words as terms; the longest row that has synonyms is one."""
+    """Yield the words as terms; the longest sequence that has synonyms is one term."""
     while words:
         for length in range(len(words), 0, -1):
             row = " ".join(words[:length])
@@ -120,7 +120,7 @@ def _parts(row: str, synonyms: Synonyms) -> tuple[Term, ...]:
 
 
 def _having(term: Term, items: Sequence[Listed]) -> set[Listed]:
-    """The scenarios with a term; where none has it, those with all its parts."""
+    """Return the scenarios that match a term, or else all its parts."""
     found = {item for item in items if term.is_in(item)}
     if found or not term.parts:
         return found
@@ -128,7 +128,7 @@ def _having(term: Term, items: Sequence[Listed]) -> set[Listed]:
 
 
 def _meant(row: str, synonyms: Synonyms) -> tuple[str, ...]:
-    """What a row of words means; their order does not matter."""
+    """Return the synonyms of a sequence of words, in any order."""
     for asked, meant in synonyms.items():
         if re.fullmatch(asked + _ENDING, row):
             return meant
@@ -142,15 +142,15 @@ def _stems(row: str) -> list[str]:
 
 
 def _is_in(word: str, text: str) -> bool:
-    """Whether a text has a word in any of its forms, or as part of another word."""
-    if word.isascii() and word.isdigit():  # 402 is no part of 1402
+    """Whether a text contains a word in any form, or as part of another word."""
+    if word.isascii() and word.isdigit():  # 402 must not match 1402
         return re.search(rf"(?<![0-9]){word}(?![0-9])", text) is not None
     return word in text or _stem(word) in map(_stem, _WORD.findall(text))
 
 
 @cache
 def _stem(word: str) -> str:
-    """The word without an English ending, so that `refunded` finds `refund` and `refunds`.
+    """Return the word without an English ending, so that `refunded` finds `refund`.
 
     A doubled letter at the end counts once, since `stopping` doubles one and `polling` does not.
     """
@@ -163,5 +163,5 @@ def _stem(word: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    """The text with the hyphens of names as spaces."""
+    """Return the text with hyphens replaced by spaces."""
     return re.sub(r"[-_/]", " ", text)

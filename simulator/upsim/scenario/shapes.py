@@ -1,4 +1,4 @@
-"""The shape that the schema of scenario files wants of a value, for messages."""
+"""Show the expected shape of a value by the schema of scenario files, for messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from upsim.scenario.schema import ALWAYS, Schema, resolved_schema
 
 MAX_NAMES = 2
-"""Names of one mapping that a shape shows."""
+"""Number of keys of a mapping that a shape shows."""
 MAX_DEPTH = 4
 _EVIDENCE = "evidence"
 _PLAIN = re.compile(r"[a-z0-9.]*[a-z][^:#{}\[\],&*?|<>=!%@`'\" ]*(?::[^ ]+)?\Z")
@@ -18,7 +18,7 @@ _SINGLE = {"string": "TEXT", "integer": "NUMBER", "boolean": "true", "null": "nu
 
 
 def shape_of(schema: Schema, depth: int = 0) -> str:
-    """Return what a value looks like: examples of the schema, else NAME, TEXT and NUMBER.
+    """Return an example of a value: examples of the schema, else NAME, TEXT and NUMBER.
 
     >>> shape_of({"type": "object", "additionalProperties": {"type": "array", "items": {}}})
     '{NAME: [VALUE, …]}'
@@ -57,7 +57,7 @@ def _mapping_shape(schema: Schema, depth: int) -> str:
 
 
 def _written(example: object) -> str:
-    """Return an example as it may stand in a file."""
+    """Return an example as a file would contain it."""
     if isinstance(example, dict):
         return f"{{{', '.join(f'{name}: {_written(item)}' for name, item in example.items())}}}"
     return str(example) if _PLAIN.match(str(example)) else f'"{example}"'

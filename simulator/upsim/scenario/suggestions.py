@@ -1,4 +1,4 @@
-"""Sentences about names that do not exist, with the nearest one that does."""
+"""Messages about unknown names, with the nearest known name."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from itertools import islice
 from upsim.core.nearest import MAX_COMPARED_LENGTH, closest
 
 MAX_SHOWN_LENGTH = 80
-"""Characters of a value of any length that a message quotes."""
+"""Number of characters of a value that a message quotes."""
 MAX_SHOWN_DEPTH, MAX_SHOWN = 3, 10
-"""Levels of a mapping or list that a message shows, and parts of each."""
+"""Number of levels of a mapping or list that a message shows, and of parts of each."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./*-]*")
-"""Texts that a file holds without quotes."""
+"""Texts that a file contains without quotes."""
 
 
-def suggest(name: str, known: Iterable[str], otherwise: str = "there are ") -> str:
-    """The nearest of the known names as a question, or all of them."""
+def suggest(name: str, known: Iterable[str], otherwise: str = "allowed: ") -> str:
+    """Return the nearest known name as a question, or all known names."""
     names = tuple(known)
     return suggestion(name, names) or f"{otherwise}{', '.join(names) or 'none'}"
 
@@ -29,7 +29,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """A sentence about a name that does not exist: the nearest one, or all there are."""
+    """Return a message about an unknown name, with the nearest known name or all of them."""
     return f"unknown {what} {name!r}; {suggest(name, known)}"
 
 
@@ -42,7 +42,7 @@ def nearest_to(value: object, known: Iterable[str]) -> str:
 
 
 def unknown_value(what: str, value: object, known: Iterable[str]) -> str:
-    """As `unknown`, of a value of any kind and length."""
+    """Return `unknown` for a value of any kind and length."""
     return f"unknown {what} {shown(value)}; {nearest_to(value, known)}"
 
 
@@ -55,7 +55,7 @@ def shown(value: object) -> str:
 
 
 def _written(value: object, depth: int) -> str:
-    """Return a value as it may stand in a file; the inside of what is deep or long is left out."""
+    """Return a value as a file would contain it; deep or long parts are left out."""
     if isinstance(value, str):
         plain = len(value) <= MAX_SHOWN_LENGTH and _PLAIN.fullmatch(value)
         return value if plain else repr(value[:MAX_SHOWN_LENGTH])

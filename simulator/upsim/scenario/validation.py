@@ -1,4 +1,4 @@
-"""Judging a resolved file: everything wrong in it at once, each mistake told but once."""
+"""Validate a resolved file: report all mistakes at once, and each only once."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from upsim.scenario.whole_units import unit_mistakes
 from upsim.scenario.yaml_tree import Found, Mistake, Place, Tree, Value, mapping
 
 _ONE_BY_ONE = (("jobs",), ("faults",))
-"""Sections whose items are judged without the schema."""
+"""Sections whose items are checked without the schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioValidator:
-    """Judges files by the baselines of `trees`, those of `names`, and the `kinds` of operations."""
+    """Validates files by the baselines of `trees`, known `names`, and the `kinds` of operations."""
 
     trees: Trees
     kinds: Callable[[str], Mapping[str, str]]
@@ -39,9 +39,9 @@ class ScenarioValidator:
         providers: Mapping[str, Provider] | None = None,
         sections: Sections | None = None,
     ) -> list[Mistake]:
-        """Everything wrong in a resolved tree; with `providers` also what their code lacks.
+        """Return all mistakes in a resolved tree; `providers` adds names that their code lacks.
 
-        `sections` knows what was judged already.
+        `sections` remembers the sections that were already validated.
         """
         if not tree.whole:
             return sorted(tree.mistakes)
@@ -55,7 +55,7 @@ class ScenarioValidator:
     def _found_in(
         self, tree: Tree, providers: Mapping[str, Provider] | None, sections: Sections
     ) -> Found:
-        """What is wrong in the file as it stands; what is judged closely is told but once."""
+        """Yield the mistakes in the file as it is; closer checks replace those of the schema."""
         base = self._baseline_tree(tree)
         broken = sections.mistakes(tree.value)
         strange = dict(strange_entries(tree.value, base))
@@ -79,7 +79,7 @@ class ScenarioValidator:
         broken: Collection[Place],
         providers: Mapping[str, Provider] | None,
     ) -> Found:
-        """What no schema can say, of all that is sound and of every item of a list."""
+        """Yield mistakes that no schema can find, in all valid parts and every item of a list."""
         written, base = mapping(tree.value), self._baseline_tree(tree)
         knobs = mapping((base or sound.value)["knobs"])
         kinds = self._kinds_of(written, providers)
@@ -109,7 +109,7 @@ class ScenarioValidator:
         providers: Mapping[str, Provider] | None,
         sections: Sections,
     ) -> Iterator[Mistake]:
-        """What is wrong once a change of the file has taken place, and was not wrong before."""
+        """Yield mistakes that appear only after a change of the file."""
         before = {(mistake.place, mistake.message) for mistake in known}
         places = {mistake.place for mistake in known}
         for stage in stages(tree):
@@ -123,7 +123,7 @@ class ScenarioValidator:
     def _kinds_of(
         self, root: Mapping[str, Value], providers: Mapping[str, Provider] | None
     ) -> Mapping[str, str]:
-        """The operations of a file's provider and their kinds, where it has faults to judge."""
+        """Return the operations of a file's provider with their kinds, if the file has faults."""
         name = str(root.get("provider"))
         if "faults" not in root:
             return {}
@@ -133,7 +133,7 @@ class ScenarioValidator:
         return {operation.name: operation.kind for operation in known}
 
     def _baseline_tree(self, tree: Tree) -> Mapping[str, Value] | None:
-        """The baseline that a file changes in the end, or that it stands in for."""
+        """Return the baseline that a file changes, directly or indirectly, or replaces."""
         name = mapping(tree.value).get("provider")
         return self.trees(name) if isinstance(name, str) else None
 

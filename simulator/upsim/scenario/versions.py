@@ -1,4 +1,4 @@
-"""The version of this package, and how new the facts of a baseline are."""
+"""The version of this package, and the date of the newest fact of a baseline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from upsim.scenario.model import Scenario
 
 
 def own_version() -> str:
-    """The version of this package; a checkout that was never installed has none."""
+    """Return the version of this package; a checkout that was never installed has none."""
     try:
         return version("upsim")
     except PackageNotFoundError:
@@ -16,7 +16,7 @@ def own_version() -> str:
 
 
 def latest_date(scenario: Scenario) -> str:
-    """The newest date among the evidence of a baseline's errors and limits."""
+    """Return the newest date in the evidence of a baseline's errors and limits."""
     baseline = scenario.baseline
     dates = [fact.evidence.date for fact in baseline.limits.values()]
     dates += [rule.evidence.date for rule in baseline.errors.values()]

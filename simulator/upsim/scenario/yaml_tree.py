@@ -1,10 +1,10 @@
-"""YAML 1.2 text to plain values, with the line and column of every one of them kept.
+"""Read YAML 1.2 text into plain values, and keep line and column of every value.
 
-PyYAML reads YAML 1.1, takes `on` for a boolean and lets a repeated key win silently; here the
-words, integers and decimals of the 1.2 core schema mean what they do there, numbers with a point
-become `Decimal`, everything else stays text (dates, exponents, `0x1F`), and a repeated key or a
-tag is a mistake. `${NAME}` and `${NAME:-default}` in a value stand for a variable of the
-environment; what they give is one value and never becomes structure.
+PyYAML reads YAML 1.1, takes `on` for a boolean and lets a repeated key win silently. Here words,
+integers and decimals follow the YAML 1.2 core schema, and numbers with a point become `Decimal`.
+Everything else stays text (dates, exponents, `0x1F`). A repeated key or a tag is a mistake.
+`${NAME}` and `${NAME:-default}` in a value are replaced by an environment variable; the result is
+always a single value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import yaml
 Value = None | bool | int | str | Decimal | list["Value"] | dict[str, "Value"]
 Place = tuple[str | int, ...]
 Found = Iterator[tuple[Place, str]]
-"""What is wrong at which place, in a sentence."""
+"""A place, and a sentence about its mistake."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)\Z")
@@ -46,20 +46,20 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _VARIABLE = re.compile(
     r"(?P<escaped>\$\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{"
 )
-_SPELLING = "a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"
+_SPELLING = "write a variable as ${NAME} or ${NAME:-default}, and $${ for a literal ${"
 MAX_BYTES = 4 * 1024 * 1024
 MAX_VALUES = 100_000
-"""Values that a file may stand for once its aliases are followed."""
+"""Maximum number of values in a file after its aliases are expanded."""
 MAX_DEPTH = 64
 TOLD = 400
-"""Characters of a message that are told from either end; a person reads it in a line."""
+"""Number of characters that a long message keeps at each end."""
 _SAFELY_DEEP = 5_000
-"""Nesting that the YAML library takes without running out of stack, with a margin of four."""
+"""Nesting depth that the YAML library can read without a stack overflow, with a margin of four."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """A position in a file, both numbers from 1; what came as a document names no file."""
+    """A position in a file, counted from 1; a document has no file."""
 
     file: str
     line: int
@@ -71,7 +71,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mistake:
-    """One thing wrong in a file: where, which key, and a sentence."""
+    """One mistake in a file: its position, its key, and a sentence."""
 
     mark: Mark
     place: str
@@ -85,10 +85,10 @@ class Mistake:
 
 @dataclass(slots=True)
 class Tree:
-    """The values of a file and the mark of each place.
+    """The values of a file, and the mark of each place.
 
-    `whole` is false for a file whose base is missing or broken: much of it would then be judged
-    as missing that is not. `files` are those that were read for it.
+    `whole` is False if the file's base is missing or broken, because validation would then report
+    parts as missing that exist. `files` are the files that were read for it.
     """
 
     value: Value
@@ -98,34 +98,34 @@ class Tree:
     files: tuple[Path, ...] = ()
 
     def mark(self, place: Place) -> Mark:
-        """The mark of a place, or of the nearest place around it that the file holds."""
+        """Return the mark of a place, or of the nearest known place around it."""
         while place not in self.marks and place:
             place = place[:-1]
         return self.marks.get(place, Mark("<nowhere>", 1, 1))
 
     def mistake(self, place: Place, message: str) -> Mistake:
-        """What is wrong at a place of this file; of a long value only the ends are told."""
+        """Return a mistake at a place of this file; the middle of a long message is cut out."""
         if len(message) > 2 * TOLD:
             message = f"{message[:TOLD]} … {message[-TOLD:]}"
         return Mistake(self.mark(place), dotted(place), message)
 
 
 def mapping(value: object) -> dict[str, Value]:
-    """The value, if it is a mapping; else an empty one."""
+    """Return the value if it is a mapping, otherwise an empty mapping."""
     return value if isinstance(value, dict) else {}
 
 
 def items(value: object) -> list[Value]:
-    """The value, if it is a list; else an empty one."""
+    """Return the value if it is a list, otherwise an empty list."""
     return value if isinstance(value, list) else []
 
 
 _OPENING = ("'", '"', "[", "{")
-"""How a quoted text or a bracket begins, of which the end may be missing."""
+"""The beginning of a quoted text or a bracket whose end may be missing."""
 
 
 def dotted(place: Place) -> str:
-    """A place as people write it: `errors.too_long.status`, `jobs[0].when`."""
+    """Return a place as a dotted path: `errors.too_long.status`, `jobs[0].when`."""
     text = ""
     for part in place:
         name = part if isinstance(part, int) or len(part) <= TOLD else f"{part[:TOLD]}…"
@@ -147,7 +147,7 @@ def read_tree(path: Path, fill: Callable[[str], str] = str) -> Tree:
         return _unreadable(Mark(file, 1, 1), f"not UTF-8: {error}")
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise  # nothing is wrong with the file
+            raise  # the file itself is fine
         return _unreadable(Mark(file, 1, 1), f"cannot be read: {error.strerror}")
     if sum(map(data.count, (b",", b"\n", b"\r"))) > MAX_VALUES:
         return _unreadable(Mark(file, 1, 1), f"more than {MAX_VALUES} lines and commas")
@@ -157,7 +157,7 @@ def read_tree(path: Path, fill: Callable[[str], str] = str) -> Tree:
 
 
 def parse_tree(text: str, file: str, variables: Mapping[str, str] = os.environ) -> Tree:
-    """The tree of a text that came from `file`."""
+    """Return the tree of a text that came from `file`."""
     tree = Tree(value=None, marks={(): Mark(file, 1, 1)})
     try:
         _refuse_abysses(text)
@@ -175,10 +175,10 @@ def parse_tree(text: str, file: str, variables: Mapping[str, str] = os.environ) 
 
 
 class _TooMuchError(Exception):
-    """A file that stands for more than can be meant; nothing more is read of it."""
+    """A file that expands to too many values; reading stops there."""
 
     def __init__(self, mark: Mark, message: str) -> None:
-        """Keep where it was seen and what to say."""
+        """Keep the position and the message."""
         self.mark, self.message = mark, message
         super().__init__(message)
 
@@ -188,7 +188,7 @@ def _unreadable(mark: Mark, message: str) -> Tree:
 
 
 def _refuse_abysses(text: str) -> None:
-    """Raise RecursionError for nesting that would take the YAML library's whole stack."""
+    """Raise RecursionError for nesting that would overflow the YAML library's stack."""
     if sum(map(text.count, "[{-?")) <= _SAFELY_DEEP:
         return
     depth = 0
@@ -224,7 +224,7 @@ def _syntax_mistake(error: yaml.YAMLError, text: str, file: str) -> tuple[Mark, 
 
 
 def _long_quote(text: str, line: int) -> yaml.ScalarToken | None:
-    """Return the last quoted text before a syntax error that ends in its line, not where it began.
+    """Return the quoted text before a syntax error whose closing quote is probably missing.
 
     Mostly its own quote is missing, and the opening one of a later text closed it.
     """
@@ -236,14 +236,14 @@ def _long_quote(text: str, line: int) -> yaml.ScalarToken | None:
             if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
                 found = token
     except yaml.YAMLError:
-        pass  # what was scanned before it counts
+        pass  # the tokens before it count
     if found is None or not found.start_mark.line < found.end_mark.line == line:
         return None
     return found
 
 
 def _syntax_hint(problem: str, line: str, column: int) -> str | None:
-    """What to do about the usual mistakes, which the YAML library names by its own inner states."""
+    """Return advice on common mistakes, for which the YAML library reports its internal state."""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "a tab; indent with spaces"
     if problem.startswith("mapping values"):
@@ -251,7 +251,7 @@ def _syntax_hint(problem: str, line: str, column: int) -> str | None:
         if pair is not None:
             key, value = pair["key"], pair["value"].replace('"', "'")
             return f'a text with a colon and a space in it must be quoted: {key}: "{value}"'
-        return f"{problem}; is the line indented as those around it?"
+        return f"{problem}; check that the line is indented like those around it"
     if problem.startswith("found character that cannot start") and column < len(line):
         return f"a text that begins with {line[column]} must be quoted"
     return None
@@ -271,9 +271,11 @@ class _Reader:
         if len(place) > MAX_DEPTH:
             raise _TooMuchError(mark, f"nested more than {MAX_DEPTH} levels deep")
         if len(self._tree.marks) > MAX_VALUES:
-            raise _TooMuchError(mark, f"stands for more than {MAX_VALUES} values; mind its aliases")
+            raise _TooMuchError(
+                mark, f"expands to more than {MAX_VALUES} values; use fewer aliases"
+            )
         if _TAG.match(self._text, start.index):
-            self._mistake(place, "tags mean nothing here; quote what is to stay text")
+            self._mistake(place, "tags are not supported; quote the value to keep it as text")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, place)
         if node in self._open:
@@ -300,7 +302,7 @@ class _Reader:
             start = key_node.start_mark
             self._tree.marks[here] = Mark(self._file, start.line + 1, start.column + 1)
             if key in seen:
-                self._mistake(here, "this key stands twice; remove one of them")
+                self._mistake(here, "this key is repeated; remove one of them")
             seen.add(key)
             yield key, value
 
@@ -320,14 +322,17 @@ class _Reader:
         name, default = found["name"], found["default"]
         if found["escaped"]:
             return "${"
-        if name is None or "${" in (default or ""):  # a default holds no variable
+        if name is None or "${" in (default or ""):  # a default contains no variable
             self._mistake(place, _SPELLING)
             return ""
         value = self._variables.get(name)
         if default is not None:
             return value or default
         if value is None:
-            self._mistake(place, f"{name} is not set; a default is written ${{{name}:-default}}")
+            self._mistake(
+                place,
+                f"variable {name} is not set; set it, or write ${{{name}:-default}}",
+            )
             return ""
         return value
 

@@ -36,7 +36,7 @@ def test_all_mistakes_of_all_files(tmp_path: Path) -> None:
     result = run("validate", str(second), str(first))
 
     assert [
-        f"{first}:2:1: seed: a whole number belongs here, not 'x'",
+        f"{first}:2:1: seed: a whole number is needed here, not 'x'",
         f"{first}:3:1: kobs: unknown key; did you mean knobs?",
         f"{second}:2:20: checks.credits[0]: unknown check 'has_ky'; did you mean has_key?",
     ] == result.stdout.splitlines()
@@ -61,7 +61,7 @@ def test_missing_file_hides_no_mistake_of_another(tmp_path: Path) -> None:
 
     assert f"{first}:2:1: kobs: unknown key; did you mean knobs?\n" == result.stdout
     *errors, summary = result.stderr.splitlines()
-    assert "nowhere.yaml': there is no such file" in errors[0]
+    assert "nowhere.yaml': the file does not exist" in errors[0]
     assert "did you mean vicsee/plan-pro" in errors[1]
     assert (2, "2 files, 1 mistake, 2 files not found") == (result.exit_code, summary)
 
@@ -265,7 +265,7 @@ def test_a_broken_file(tmp_path: Path) -> None:
     path.write_text("extends: vicsee/baseline\nseed: x\n", "utf-8")
     result = run("scenarios", "explain", str(path))
 
-    assert (1, f"{path}:2:1: seed: a whole number belongs here, not 'x'\n") == (
+    assert (1, f"{path}:2:1: seed: a whole number is needed here, not 'x'\n") == (
         result.exit_code,
         result.stderr,
     )

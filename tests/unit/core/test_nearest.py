@@ -59,7 +59,7 @@ def test_a_far_fetched_variable_is_not_suggested() -> None:
         (["demo", "--nope"], r"No such option:? '?--nope'?\.?\n"),
         (["doctor", "--jsn"], r"Did you mean '?--json'?\?"),
         (["serve", "--dialect", "lve"], r"no provider has a dialect 'lve'; did you mean live\?"),
-        (["serve", "--dialect", "french"], r"no provider has a dialect 'french'; there are "),
+        (["serve", "--dialect", "french"], r"no provider has a dialect 'french'; allowed: "),
     ],
 )
 def test_an_option_that_is_far_is_not_suggested(arguments: list[str], said: str) -> None:

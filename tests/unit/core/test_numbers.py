@@ -89,7 +89,7 @@ def test_admin_takes_plain_amounts_and_times(text: str) -> None:
 
     assert (400, 400) == (account.status_code, advance.status_code)
     assert "is not a decimal number in plain digits, such as 5 or 0.50" in account.text
-    assert "is not a time such as" in advance.text
+    assert "is not a duration such as" in advance.text
 
 
 def test_odd_numbers_of_a_retry_header_are_passed_over() -> None:

@@ -84,7 +84,9 @@ def test_names_are_found(sandbox: Sandbox) -> None:
 
 def test_a_planned_fault_must_fit_its_provider(sandbox: Sandbox) -> None:
     """A fault that can never match is refused when it is armed."""
-    with pytest.raises(BaselineError, match=r"fault f1: generate \(submit\) never comes to poll"):
+    with pytest.raises(
+        BaselineError, match=r"fault f1: generate \(submit\) never reaches the stage poll"
+    ):
         sandbox.planned_faults.start([rule(on="generate")])
 
 

@@ -37,21 +37,21 @@ def told(folder: Path, *lines: str) -> list[str]:
         ),
         (
             "  - {after: 1m, at: 2026-01-01, set: {refund: {states: []}}}",
-            "3:5: changes[0]: a change has both after and at; only one of them may say when",
+            "3:5: changes[0]: a change has both after and at; remove one of them",
         ),
         (
             "  - {after: soon, set: {refund: {states: []}}}",
-            "3:6: changes[0].after: 'soon' is not a time such as 90s, 10m or 2m30s",
+            "3:6: changes[0].after: 'soon' is not a duration such as 90s, 10m or 2m30s",
         ),
         (
             "  - {at: soon, set: {refund: {states: []}}}",
-            "3:6: changes[0].at: 'soon' is not an ISO 8601 instant",
+            "3:6: changes[0].at: 'soon' is not an ISO 8601 time",
         ),
         ("  - {after: 1m}", "3:5: changes[0]: lacks set"),
         ("  - {after: 1m, set: {}}", "3:17: changes[0].set: say what changes: set: {refund: …}"),
         (
             "  - {after: 1m, set: {seed: 5}}",
-            "3:23: changes[0].set.seed: this is read once, in the beginning, and cannot",
+            "3:23: changes[0].set.seed: seed is read only at start and cannot",
         ),
         (
             "  - {after: 1m, set: {refnd: {states: []}}}",
@@ -85,9 +85,11 @@ def test_changes_stand_in_order(tmp_path: Path) -> None:
     change = "  - {after: %s, set: {refund: {states: []}}}"
     found = told(tmp_path, change % "2m", change % "120s", change % "1m")
 
-    assert [
-        "5:6: changes[2].after: this is earlier than a change above it; write them in order of time"
-    ] == found
+    (only,) = found
+    assert only == (
+        "5:6: changes[2].after: this change is earlier than the one above it; "
+        "write changes in order of time"
+    )
 
 
 def test_a_mistake_is_told_once(tmp_path: Path) -> None:
@@ -103,13 +105,13 @@ def test_too_many_are_counted_and_not_judged(tmp_path: Path) -> None:
     found = told(tmp_path, *[line] * (MAX_CHANGES + 1))
     library = Library()
 
-    assert ["2:1: changes: there are 101 changes; 100 are allowed"] == found
+    assert ["2:1: changes: 101 changes; at most 100 are allowed"] == found
     assert not list(stages(library.resolve(tmp_path / "mine.yaml")))
 
 
 def test_a_list_that_is_none(tmp_path: Path) -> None:
     """What is no mapping is told by its kind."""
-    said = "a mapping belongs here, not 'soon'; write {set: {NAME: VALUE}, after: 10m}"
+    said = "a mapping is needed here, not 'soon'; write {set: {NAME: VALUE}, after: 10m}"
     assert [f"3:5: changes[0]: {said}"] == told(tmp_path, "  - soon")
 
 

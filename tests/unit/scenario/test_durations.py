@@ -91,7 +91,9 @@ def test_what_is_no_time_is_told_its_form(load: Load) -> None:
 
     form = "A time with its unit, such as 250ms, 90s, 10m, 3h or 2d, or a number of seconds"
     assert form in str(caught.value)
-    assert "'soon' is no number of seconds, no time such as 24h, and not null" in str(caught.value)
+    assert "'soon' must be a number of seconds, a duration such as 24h, or null" in str(
+        caught.value
+    )
 
 
 def test_a_refund_an_hour_later(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def mistakes(node: object) -> list[tuple[object, str]]:
         ("  - {at: poll, on: tasks/gte, do: corrupt}", "3:16: faults[0].on: unknown operation"),
         (
             "  - {at: poll, on: generate, do: corrupt}",
-            "3:16: faults[0].on: generate (submit) never comes to poll",
+            "3:16: faults[0].on: generate (submit) never reaches the stage poll",
         ),
         (
             "  - {at: poll, do: {respond: intrenal}}",
@@ -90,10 +90,10 @@ def mistakes(node: object) -> list[tuple[object, str]]:
             "  - {at: upload, do: late}",
             "3:18: faults[0].do: late does not fit upload",
         ),
-        ("  - {at: poll}", "3:5: faults[0]: say what goes wrong: do, one of respond"),
+        ("  - {at: poll}", "3:5: faults[0]: do is missing; use one of respond"),
         (
             "  - {id: a, at: poll, do: corrupt}\n  - {id: a, at: poll, do: corrupt}",
-            "4:6: faults[1].id: another fault is called 'a'",
+            "4:6: faults[1].id: another fault has the id 'a'",
         ),
     ],
 )
@@ -155,28 +155,36 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
     ("node", "place", "part"),
     [
         ("drop", (), "a fault is a mapping"),
-        ({"do": "corrupt"}, ("at",), "say when: at, one of before_accept"),
+        ({"do": "corrupt"}, ("at",), "at is missing; use one of before_accept"),
         ({"at": 7, "do": "corrupt"}, ("at",), "unknown stage 7"),
-        ({"at": "poll"}, (), "say what goes wrong"),
+        ({"at": "poll"}, (), "do is missing"),
         ({"at": "poll", "do": "corrupt", "evry": 2}, ("evry",), "did you mean every?"),
         ({"at": "poll", "do": "corrupt", "id": "a b"}, ("id",), "letters, digits"),
         ({"at": "poll", "do": "corrupt", "on": 5}, ("on",), "the name of one operation"),
-        ({"at": "poll", "do": "corrupt", "on": "create"}, ("on",), "never comes to poll"),
-        ({"at": "download", "do": "corrupt", "on": "get"}, ("on",), "never comes to download"),
+        ({"at": "poll", "do": "corrupt", "on": "create"}, ("on",), "never reaches the stage poll"),
+        (
+            {"at": "download", "do": "corrupt", "on": "get"},
+            ("on",),
+            "never reaches the stage download",
+        ),
         ({"at": "upload", "do": "drop_connection", "on": "uplod"}, ("on",), "did you mean upload?"),
-        ({"at": "poll", "do": "corrupt", "account": "x"}, ("account",), "not such as 1 or toy-1"),
-        ({"at": "poll", "do": "corrupt", "account": "b-1"}, ("account",), "not such as 1"),
-        ({"at": "poll", "do": "corrupt", "account": True}, ("account",), "not such as 1"),
+        (
+            {"at": "poll", "do": "corrupt", "account": "x"},
+            ("account",),
+            "not an account; write it as 1 or toy-1",
+        ),
+        ({"at": "poll", "do": "corrupt", "account": "b-1"}, ("account",), "not an account"),
+        ({"at": "poll", "do": "corrupt", "account": True}, ("account",), "not an account"),
         ({"at": "poll", "do": "corrupt", "state": "done"}, ("state",), "unknown state 'done'"),
         (
             {"at": "poll", "do": "corrupt", "state": "Created"},
             ("state",),
-            "in toy's `Created` the job is `waiting` or `processing`: write that",
+            "toy's `Created` means `waiting` or `processing`: write that",
         ),
-        ({"at": "upload", "do": "delay", "state": "failed"}, ("state",), "there is no job"),
+        ({"at": "upload", "do": "delay", "state": "failed"}, ("state",), "there is no job yet"),
         ({"at": "download", "do": "corrupt", "state": "failed"}, ("state",), "only completed"),
         ({"at": "download", "do": "corrupt", "when": {"a": 1}}, ("when",), "has no body"),
-        ({"at": "poll", "do": "corrupt", "when": {}}, ("when",), "fields of the request's body"),
+        ({"at": "poll", "do": "corrupt", "when": {}}, ("when",), "fields of the request body"),
         ({"at": "poll", "do": "corrupt", "when": {"a": [1]}}, ("when", "a"), "a single value"),
         ({"at": "poll", "do": "corrupt", "first": 0}, ("first",), "from 1 to"),
         ({"at": "poll", "do": "corrupt", "first": True}, ("first",), "from 1 to"),
@@ -187,19 +195,27 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         ({"at": "poll", "do": "corrupt", "probability": "x"}, ("probability",), "up to 1"),
         ({"at": "poll", "do": "corrupt", "probability": True}, ("probability",), "up to 1"),
         ({"at": "poll", "do": "corrupt", "probability": "NaN"}, ("probability",), "up to 1"),
-        ({"at": "poll", "do": 5}, ("do",), "one action"),
+        ({"at": "poll", "do": 5}, ("do",), "exactly one action"),
         (
             {"at": "poll", "do": {"corrupt": 1, "delay": "1s"}},
             ("do",),
-            "one action in each fault: {corrupt: …} or {delay: …}; at each stage only one",
+            "a fault has exactly one action: {corrupt: …} or {delay: …}; write one fault for each",
         ),
-        ({"at": "poll", "do": {}}, ("do",), "one action in each fault: its name, or {name: what"),
+        (
+            {"at": "poll", "do": {}},
+            ("do",),
+            "a fault has exactly one action: a name or {name: argument",
+        ),
         ({"at": "poll", "do": "lose"}, ("do",), "lose does not fit poll"),
         ({"at": "poll", "do": "dely"}, ("do",), "unknown action 'dely'; did you mean delay?"),
-        ({"at": "poll", "do": {"drop_connection": 1}}, ("do", "drop_connection"), "nothing more"),
-        ({"at": "poll", "do": {"delay": "fast"}}, ("do", "delay"), "not a time such as 90s"),
-        ({"at": "poll", "do": {"delay": {"real": "2m"}}}, ("do", "delay"), "not a time"),
-        ({"at": "poll", "do": {"delay": {"wall": "2s"}}}, ("do", "delay"), "not a time"),
+        (
+            {"at": "poll", "do": {"drop_connection": 1}},
+            ("do", "drop_connection"),
+            "takes no argument",
+        ),
+        ({"at": "poll", "do": {"delay": "fast"}}, ("do", "delay"), "not a duration such as 90s"),
+        ({"at": "poll", "do": {"delay": {"real": "2m"}}}, ("do", "delay"), "not a duration"),
+        ({"at": "poll", "do": {"delay": {"wall": "2s"}}}, ("do", "delay"), "not a duration"),
         ({"at": "poll", "do": {"truncate": "100%"}}, ("do", "truncate"), "below 100%"),
         ({"at": "poll", "do": {"truncate": -1}}, ("do", "truncate"), "not a number of bytes"),
         ({"at": "poll", "do": {"corrupt": 0}}, ("do", "corrupt"), "from 1 to"),
@@ -212,10 +228,10 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         (
             {"at": "poll", "do": {"trickle": {"chunk": 1, "pause": "x"}}},
             ("do", "trickle", "pause"),
-            "not a time",
+            "not a duration",
         ),
-        ({"at": "poll", "do": {"patch": {}}}, ("do", "patch"), "the fields that change"),
-        ({"at": "poll", "do": {"headers": []}}, ("do", "headers"), "as {name: text}"),
+        ({"at": "poll", "do": {"patch": {}}}, ("do", "patch"), "needs the changed fields"),
+        ({"at": "poll", "do": {"headers": []}}, ("do", "headers"), "must be {name: text}"),
         ({"at": "poll", "do": {"headers": {"a b": "c"}}}, ("do", "headers", "a b"), "the name"),
         (
             {"at": "poll", "do": {"headers": {"Content-Length": "1"}}},
@@ -226,16 +242,16 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         ({"at": "poll", "do": {"respond": 99}}, ("do", "respond"), "from 200 to 599"),
         ({"at": "poll", "do": {"respond": None}}, ("do", "respond"), "respond needs a value"),
         ({"at": "poll", "do": {"respond": "over"}}, ("do", "respond"), "unknown error 'over'"),
-        ({"at": "poll", "do": {"respond": "too_long"}}, ("do", "respond"), "its text needs max"),
+        ({"at": "poll", "do": {"respond": "too_long"}}, ("do", "respond"), "its message needs max"),
         (
             {"at": "poll", "do": {"respond": {"error": "too_long", "vals": {}}}},
             ("do", "respond", "vals"),
-            "beside error there is only values",
+            "only values may be written beside error",
         ),
         (
             {"at": "poll", "do": {"respond": {"error": "too_long", "values": 3}}},
             ("do", "respond", "values"),
-            "the names in the message",
+            "values must be",
         ),
         (
             {"at": "poll", "do": {"respond": {"stats": 500}}},
@@ -263,17 +279,17 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
             "more than",
         ),
         ({"at": "webhook", "do": {"respond": "over"}}, ("do", "respond"), "is a status"),
-        ({"at": "webhook", "do": "lose", "state": "waiting"}, ("state",), "never of waiting"),
-        ({"at": "webhook", "do": "stale_signature"}, ("do",), "toy signs no time that could be"),
+        ({"at": "webhook", "do": "lose", "state": "waiting"}, ("state",), "never waiting"),
+        ({"at": "webhook", "do": "stale_signature"}, ("do",), "toy does not sign a timestamp"),
         (
             {"at": "before_accept", "do": "delay", "when": {"vidoe.url": 1}},
             ("when", "vidoe.url"),
-            "no submit has 'vidoe' in its body; did you mean video?",
+            "a submit body has no field 'vidoe'; did you mean video?",
         ),
         (
             {"at": "after_accept", "do": "corrupt", "when": {"factor": 9}},
             ("when", "factor"),
-            "unknown value 9; there are 2, 4; no job has another",
+            "unknown value 9; allowed: 2, 4 (the provider refuses others)",
         ),
         (
             {"at": "webhook", "do": "lose", "when": {"input.audio": "ture"}},
@@ -283,7 +299,7 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         (
             {"at": "poll", "do": "corrupt", "when": {"id": 1}},
             ("when",),
-            "the requests of toy that come to poll have no body",
+            "the requests of toy at poll have no body",
         ),
     ],
 )
@@ -428,7 +444,7 @@ def test_a_fault_may_be_called_none(load: Load) -> None:
 def test_a_fault_that_never_acts(load: Load, above: str, below: str) -> None:
     """One that leaves it nothing stands above it."""
     with pytest.raises(
-        ScenarioError, match=r":4:5: faults\[1\]: this never acts: faults\[0\] acts"
+        ScenarioError, match=r":4:5: faults\[1\]: this fault can never fire: faults\[0\]"
     ):
         load(f"  - {{{above}, do: corrupt}}\n  - {{{below}, do: corrupt}}")
 
@@ -471,7 +487,7 @@ def test_where_nothing_is_uploaded(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     text = "extends: venice/baseline\nfaults:\n  - {at: upload, do: drop_connection}\n"
     path.write_text(text, "utf-8")
-    with pytest.raises(ScenarioError, match=r":3:6: faults\[0\].at: venice has no operation that"):
+    with pytest.raises(ScenarioError, match=r":3:6: faults\[0\].at: venice has no operation for"):
         Library(kinds=kinds).load(str(path))
 
 
@@ -485,7 +501,7 @@ def test_what_covers_is_told_without_the_kinds_of_operations(tmp_path: Path) -> 
     assert 2 == len(Library().load(str(path)).faults)
 
     path.write_text(two.format("on: '*', "), "utf-8")
-    with pytest.raises(ScenarioError, match="this never acts"):
+    with pytest.raises(ScenarioError, match="this fault can never fire"):
         Library().load(str(path))
 
 
@@ -536,16 +552,16 @@ def test_each_action_names_a_wrong_value_and_a_form(stage: Stage) -> None:
     for name in ACTIONS_AT[stage]:
         for value in WRONG_KINDS:
             for place, message in mistakes({"at": stage, "do": {name: value}}):
-                if place != ("do", name) or "signs no time" in message:
+                if place != ("do", name) or "does not sign" in message:
                     continue  # of a part of the value, or of the stage
                 seen = "needs a value" in message or shown(value) in message
                 form = any(
-                    word in message for word in ("write", "did you mean", "there are", "such as")
+                    word in message for word in ("write", "did you mean", "allowed: ", "such as")
                 )
                 assert (seen, form) == (True, True), (name, value, message)
                 tried += 1
         bare = [m for place, m in mistakes({"at": stage, "do": name}) if place == ("do",)]
-        assert all("write {" in m or "signs no time" in m for m in bare), bare
+        assert all("write {" in m or "does not sign" in m for m in bare), bare
     assert tried > 5
 
 

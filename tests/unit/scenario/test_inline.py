@@ -16,7 +16,7 @@ from upsim.scenario.loader import MAX_REPORTED, Library, ScenarioError
 from upsim.scenario.model import Scenario
 
 BASE = {"extends": "vicsee/baseline"}
-NO_FILE = "no file of the server's disk can be named here"
+NO_FILE = "files of the server cannot be used here"
 
 
 def sent(**document: Any) -> Scenario:  # noqa: ANN401 - a document
@@ -88,11 +88,11 @@ def test_files_are_not_named() -> None:
     ("extends", "message"),
     [
         ("vicsee/basline", "did you mean vicsee/baseline"),
-        ("/etc/passwd", "paths mean nothing here"),
-        ("mine.yaml", "paths mean nothing here"),
-        ("vicsee/../vicsee/baseline", "paths mean nothing here"),
-        (3, "3 is no name of a scenario"),
-        (None, "null is no name of a scenario"),
+        ("/etc/passwd", "paths are not allowed here"),
+        ("mine.yaml", "paths are not allowed here"),
+        ("vicsee/../vicsee/baseline", "paths are not allowed here"),
+        (3, "3 is not a scenario's name"),
+        (None, "null is not a scenario's name"),
     ],
 )
 def test_what_can_be_extended(extends: object, message: str) -> None:
@@ -115,24 +115,24 @@ def test_the_environment_stays_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "hush")
     (line,) = mistakes({**BASE, "summary": "${SECRET}"})
 
-    assert line.startswith("summary: no variable of the server's environment")
+    assert line.startswith("summary: environment variables cannot be used here")
     assert "${SECRET} for $1" == sent(summary="$${SECRET} for $1").summary
 
 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({}, "say what this changes: extends: <provider>/baseline"),
-        ({**BASE, "seed": 10**40}, "seed: a number has 30 digits"),
-        ({**BASE, "seed": Decimal("1e99")}, "seed: a number has 30 digits"),
-        ({**BASE, "seed": float("nan")}, "seed: a number has 30 digits"),
-        ({**BASE, "summary": b"bytes"}, "summary: bytes is no value of a scenario"),
+        ({}, "extends is missing; write extends: <provider>/baseline"),
+        ({**BASE, "seed": 10**40}, "seed: a number has at most 30 digits"),
+        ({**BASE, "seed": Decimal("1e99")}, "seed: a number has at most 30 digits"),
+        ({**BASE, "seed": float("nan")}, "seed: a number has at most 30 digits"),
+        ({**BASE, "summary": b"bytes"}, "summary: a scenario cannot contain a bytes"),
         ({**BASE, "media": {3: 4}}, "media: a key must be a text, not 3"),
-        ({**BASE, "jobs": [1] * 4_000}, "the document holds more than 4000 values"),
-        ({**BASE, "changes": [0] * 101}, "the document has 101 changes; 100 are allowed"),
+        ({**BASE, "jobs": [1] * 4_000}, "the document has more than 4000 values"),
+        ({**BASE, "changes": [0] * 101}, "the document has 101 changes; at most 100 are allowed"),
         (
             {**BASE, "jobs": [1] * 500, "changes": [0] * 80},
-            "a document of 584 values with 80 changes is too much to judge",
+            "a document of 584 values with 80 changes is too large to validate",
         ),
     ],
 )

@@ -46,7 +46,7 @@ def test_a_file_is_read_once() -> None:
     assert LIBRARY.load("vicsee/plan-pro") is LIBRARY.load("vicsee/plan-pro")
 
 
-SHIPS = "there is no such file; the one that ships is called "
+SHIPS = "the file does not exist; the built-in scenario is called "
 
 
 def test_each_provider_has_a_baseline() -> None:
@@ -62,22 +62,25 @@ def test_each_provider_has_a_baseline() -> None:
         ("vicsee/plan-por", "there is no scenario 'vicsee/plan-por'; did you mean vicsee/plan-pro"),
         (
             "../pyproject",
-            f"no scenario file '{Path.cwd().parent}/pyproject': there is no such file",
+            f"no scenario file '{Path.cwd().parent}/pyproject': the file does not exist",
         ),
         ("vicsee/../../pyproject", "there is no scenario"),
-        ("nowhere.yaml", f"no scenario file '{Path.cwd()}/nowhere.yaml': there is no such file"),
-        ("/nowhere/at/all.yml", "no scenario file '/nowhere/at/all.yml': there is no such file"),
-        (str(Path.cwd()), f"no scenario file '{Path.cwd()}': that is a folder"),
+        ("nowhere.yaml", f"no scenario file '{Path.cwd()}/nowhere.yaml': the file does not exist"),
+        ("/nowhere/at/all.yml", "no scenario file '/nowhere/at/all.yml': the file does not exist"),
+        (str(Path.cwd()), f"no scenario file '{Path.cwd()}': this is a folder"),
         (
             "vicsee/plan-pro.yaml",
             f"no scenario file '{Path.cwd()}/vicsee/plan-pro.yaml': {SHIPS}vicsee/plan-pro",
         ),
-        ("a/b", f"there is no scenario 'a/b', and no file '{Path.cwd()}/a/b'"),
+        ("a/b", f"there is no scenario 'a/b' and no file '{Path.cwd()}/a/b'"),
         ("vicsee", "there is no scenario 'vicsee'; did you mean vicsee/baseline?"),
         ("vicsse/baseline", "there is no scenario 'vicsse/baseline'; did you mean"),
-        ("a\0b.yaml", f"no scenario file '{Path.cwd()}/a\\x00b.yaml': there is no such file"),
-        ("zzz", "there is no scenario 'zzz'; `upsim scenarios list` shows them"),
-        (__file__, f"{__file__!r} is no scenario file: it must be YAML and end in .yaml or .yml"),
+        ("a\0b.yaml", f"no scenario file '{Path.cwd()}/a\\x00b.yaml': the file does not exist"),
+        ("zzz", "there is no scenario 'zzz'; `upsim scenarios list` lists all"),
+        (
+            __file__,
+            f"{__file__!r} is not a scenario file: it must be YAML and end in .yaml or .yml",
+        ),
         ("ü" * 245 + ".yaml", "no scenario file"),
         ("x" * 10_000, "there is no scenario 'x"),
     ],
@@ -102,7 +105,7 @@ def test_unknown_names(name: str, text: str) -> None:
             "plans: {pro: {concurrency: -1}}\n",
             "2:15: plans.pro.concurrency: -1 is less than the minimum of 0",
         ),
-        ("seed: x\n", "2:1: seed: a whole number belongs here, not 'x'"),
+        ("seed: x\n", "2:1: seed: a whole number is needed here, not 'x'"),
         ("clock: hourly\n", "2:1: clock: 'hourly' does not match"),
         (
             "accounts: {vicsee: {balance: much}}\n",
@@ -118,13 +121,13 @@ def test_unknown_names(name: str, text: str) -> None:
         ),
         (
             "knobs: {funds_text: zzz}\n",
-            "2:9: knobs.funds_text: unknown value 'zzz'; there are plain, amounts",
+            "2:9: knobs.funds_text: unknown value 'zzz'; allowed: plain, amounts",
         ),
         (
             "knobs: {funds_text: 5}\n",
-            "2:9: knobs.funds_text: 5 is no value; there are plain, amounts",
+            "2:9: knobs.funds_text: 5 is not a value of this knob; allowed: plain, amounts",
         ),
-        ("seed: 1\nseed: 2\n", "3:1: seed: this key stands twice; remove one of them"),
+        ("seed: 1\nseed: 2\n", "3:1: seed: this key is repeated; remove one of them"),
         ("seed: [\n", "3:1: not YAML: "),
     ],
 )
@@ -153,7 +156,7 @@ def test_all_mistakes_at_once(load: Load) -> None:
 @pytest.mark.parametrize("text", ["", "[1]", "summary: Nothing.\n", "text"])
 def test_a_file_that_changes_nothing(load: Load, text: str) -> None:
     """A file that neither extends another nor is a baseline is told what it lacks."""
-    with pytest.raises(ScenarioError, match=r"a.yaml:1:1: say what this file changes: extends: "):
+    with pytest.raises(ScenarioError, match=r"a.yaml:1:1: extends is missing; write extends: "):
         load(a=text)
 
 
@@ -178,7 +181,8 @@ def test_circles(load: Load, files: dict[str, str]) -> None:
     last = list(files)[-1]
 
     with pytest.raises(
-        ScenarioError, match=rf"{last}.yaml:1:1: extends: .* extends this file in turn"
+        ScenarioError,
+        match=rf"{last}.yaml:1:1: extends: .* extends this file, directly or indirectly",
     ):
         load(**files)
 

@@ -16,15 +16,13 @@ from upsim.scenario.model import Scenario
 from upsim.scenario.suggestions import unknown
 
 Load = Callable[[str], Scenario]
-STEPS = (
-    "a step ends by a time such as 90s or 2m30s, by {polls: <number from 1>} or by command; this is"
-)
+STEPS = "a step ends after a duration such as 90s, after {polls: <number from 1>}, or by command"
 FAILURES = "generation_failed, cancelled, timeout"
 ONE_OF = "a rule needs one of duration, file, unreachable, not_a_video"
 STEP = "2:22: jobs[0].lifecycle[0]"
 END = "2:41: jobs[0].lifecycle[1]"
 WHEN = "2:16: jobs[0].when"
-STAYS = "a job that is completed stays so; write `completed:` with nothing behind it"
+STAYS = "a job that is completed does not change any more; write `completed:` without a value"
 PHASES = "models: {topaz-video-upscale: {lifecycle: {phases: [{state: waiting},"
 WORKS = "jobs: [{lifecycle: [{processing: 10s}, "
 PHASE = "models.topaz-video-upscale.lifecycle.phases[1]"
@@ -66,7 +64,7 @@ def load(tmp_path: Path) -> Load:
         ),
         (
             f"{WORKS}{{failed: broken}}]}}]",
-            f"{END}.failed: unknown failure 'broken'; there are {FAILURES}",
+            f"{END}.failed: unknown failure 'broken'; allowed: {FAILURES}",
         ),
         (
             f"{WORKS}{{failed: generation_fails}}]}}]",
@@ -74,7 +72,7 @@ def load(tmp_path: Path) -> Load:
         ),
         (
             f"{WORKS}{{failed: 90s}}]}}]",
-            f"{END}.failed: unknown failure '90s'; there are {FAILURES}",
+            f"{END}.failed: unknown failure '90s'; allowed: {FAILURES}",
         ),
         (
             f"{WORKS}{{completed: 90s}}]}}]",
@@ -82,7 +80,7 @@ def load(tmp_path: Path) -> Load:
         ),
         (
             "jobs: [{lifecycle: [{failed: ~}]}]",
-            f"{STEP}.failed: a job begins waiting or processing",
+            f"{STEP}.failed: a job starts waiting or processing",
         ),
         (
             f"{WORKS}{{waiting: command}}]}}]",
@@ -94,19 +92,19 @@ def load(tmp_path: Path) -> Load:
         ),
         (
             "jobs: [{lifecycle: [{waiting: 9s}]}]",
-            f"{STEP}.waiting: the last step has nowhere to go: add an end, or write command",
+            f"{STEP}.waiting: the last step has no end state: add one, or write command",
         ),
         (
             f"{PHASES} {{state: failed, failure: no}}]}}}}}}",
-            f"2:87: {PHASE}.failure: unknown failure 'no'; there are {FAILURES}",
+            f"2:87: {PHASE}.failure: unknown failure 'no'; allowed: {FAILURES}",
         ),
         (
             "jobs: [{when: {upscale_facto: 2}, lifecycle: [{waiting: ~}]}]",
-            f"{WHEN}.upscale_facto: no model has this; did you mean upscale_factor?",
+            f"{WHEN}.upscale_facto: no model has this option; did you mean upscale_factor?",
         ),
         (
             "jobs: [{when: {upscale_factor: 3}, lifecycle: [{waiting: ~}]}]",
-            f"{WHEN}.upscale_factor: unknown value '3'; there are 1, 2, 4",
+            f"{WHEN}.upscale_factor: unknown value '3'; allowed: 1, 2, 4",
         ),
         (
             "jobs: [{when: {model: topaz-video-upscal}, lifecycle: [{waiting: ~}]}]",
@@ -114,7 +112,7 @@ def load(tmp_path: Path) -> Load:
         ),
         (
             "knobs: {funds_text: {guide: zzz}}",
-            "2:9: knobs.funds_text: unknown value 'zzz'; there are plain, amounts",
+            "2:9: knobs.funds_text: unknown value 'zzz'; allowed: plain, amounts",
         ),
     ],
 )
@@ -199,10 +197,10 @@ def test_when_a_rule_speaks_of_a_url(load: Load, url: str, *, matches: bool) -> 
 @pytest.mark.parametrize("how", ["90", "{polls: 0}", "{pols: 2}", "{polls: 2, or: 3}"])
 def test_steps_without_an_end(load: Load, how: str) -> None:
     """A step that ends neither by time, nor by polls, nor by command is told the three ways."""
-    with pytest.raises(ScenarioError, match=re.escape(f"lifecycle[0].waiting: {STEPS} ")):
+    with pytest.raises(ScenarioError, match=re.escape(f"lifecycle[0].waiting: {STEPS}; ")):
         load(f"jobs: [{{lifecycle: [{{waiting: {how}}}, {{failed: ~}}]}}]")
 
 
 def test_nothing_to_choose_from() -> None:
     """Where nothing of a kind exists, the sentence says so."""
-    assert unknown("knob", "x", []) == "unknown knob 'x'; there are none"
+    assert unknown("knob", "x", []) == "unknown knob 'x'; allowed: none"

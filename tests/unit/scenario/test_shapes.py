@@ -63,23 +63,23 @@ def test_examples_of_the_schema_are_valid() -> None:
 
 
 SHAPES = {
-    "checks: [x]": "checks: a mapping belongs here, not a list; write {NAME: [TEXT, …]}",
-    "checks: {credits: x}": "checks.credits: a list belongs here, not 'x'; write [TEXT, …]",
+    "checks: [x]": "checks: a mapping is needed here, not a list; write {NAME: [TEXT, …]}",
+    "checks: {credits: x}": "checks.credits: a list is needed here, not 'x'; write [TEXT, …]",
     "jobs: {when: {}}": (
-        "jobs: a list belongs here, not a mapping; "
+        "jobs: a list is needed here, not a mapping; "
         "write [{lifecycle: [{processing: 90s}, …], when: {NAME: TEXT}}, …]"
     ),
     "faults: {at: poll}": (
-        "faults: a list belongs here, not a mapping; write [{at: poll, do: drop_connection}, …]"
+        "faults: a list is needed here, not a mapping; write [{at: poll, do: drop_connection}, …]"
     ),
     "faults: [x]": "faults[0]: a fault is a mapping such as {at: poll, do: drop_connection}",
     "faults: [{at: poll, do: [x]}]": (
-        "faults[0].do: one action in each fault: its name, or {name: what it needs}, "
+        "faults[0].do: a fault has exactly one action: a name or {name: argument}, "
         "such as drop_connection or {delay: 90s}"
     ),
     "faults: [{at: poll, do: {trickle: 5}}]": "write {trickle: {chunk: 64, pause: 250ms}}",
     "media: [x]": (
-        "media[0]: a mapping belongs here, not 'x'; "
+        "media[0]: a mapping is needed here, not 'x'; "
         'write {url: https://example.com/*.mp4, duration: "12.5"}'
     ),
     "accounts: [x]": '; write {NAME: {balance: "5.00", plan: TEXT}}',

@@ -60,10 +60,10 @@ def test_keys_are_what_stands_there(key: str) -> None:
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("${NONE}", "NONE is not set; a default is written ${NONE:-default}"),
-        ("${", "a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"),
-        ("${NAME", "a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"),
-        ("${1A}", "a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"),
+        ("${NONE}", "variable NONE is not set; set it, or write ${NONE:-default}"),
+        ("${", "write a variable as ${NAME} or ${NAME:-default}, and $${ for a literal ${"),
+        ("${NAME", "write a variable as ${NAME} or ${NAME:-default}, and $${ for a literal ${"),
+        ("${1A}", "write a variable as ${NAME} or ${NAME:-default}, and $${ for a literal ${"),
     ],
 )
 def test_what_stands_for_nothing(text: str, mistake: str) -> None:

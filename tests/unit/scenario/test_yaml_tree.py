@@ -98,16 +98,25 @@ def test_structures(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("a: 1\na: 2\n", "f.yaml:2:1: a: this key stands twice; remove one of them"),
-        ("a:\n  b: 1\n  b: 2\n", "f.yaml:3:3: a.b: this key stands twice; remove one of them"),
+        ("a: 1\na: 2\n", "f.yaml:2:1: a: this key is repeated; remove one of them"),
+        ("a:\n  b: 1\n  b: 2\n", "f.yaml:3:3: a.b: this key is repeated; remove one of them"),
         ("a: &x [*x]\n", "f.yaml:1:4: a[0]: an alias may not contain itself"),
         ("a: &x {b: *x}\n", "f.yaml:1:4: a.b: an alias may not contain itself"),
         ("? [a]\n: 1\n", "f.yaml:1:1: a key must be a text"),
-        ("a: !x 1\n", "f.yaml:1:4: a: tags mean nothing here; quote what is to stay text"),
-        ("a: !!str 5\n", "f.yaml:1:4: a: tags mean nothing here; quote what is to stay text"),
-        ("a: &b !!str 5\n", "f.yaml:1:4: a: tags mean nothing here; quote what is to stay text"),
-        ("a: !x {}\n", "f.yaml:1:4: a: tags mean nothing here; quote what is to stay text"),
-        ("- !x '1'\n", "f.yaml:1:3: [0]: tags mean nothing here; quote what is to stay text"),
+        ("a: !x 1\n", "f.yaml:1:4: a: tags are not supported; quote the value to keep it as text"),
+        (
+            "a: !!str 5\n",
+            "f.yaml:1:4: a: tags are not supported; quote the value to keep it as text",
+        ),
+        (
+            "a: &b !!str 5\n",
+            "f.yaml:1:4: a: tags are not supported; quote the value to keep it as text",
+        ),
+        ("a: !x {}\n", "f.yaml:1:4: a: tags are not supported; quote the value to keep it as text"),
+        (
+            "- !x '1'\n",
+            "f.yaml:1:3: [0]: tags are not supported; quote the value to keep it as text",
+        ),
         ("a: [1\n", "f.yaml:1:4: not YAML: this [ is not closed"),
         ("a: @\n", "f.yaml:1:4: not YAML: a text that begins with @ must be quoted"),
         ("--- 1\n--- 2\n", "f.yaml:2:1: not YAML: but found another document"),
@@ -201,5 +210,5 @@ def test_a_long_value_is_told_by_its_ends() -> None:
 def test_a_default_holds_no_variable() -> None:
     """A variable within a default would be cut at the first brace, so it is refused."""
     assert found("a: ${A:-${B:-c}}") == [
-        "f.yaml:1:4: a: a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"
+        "f.yaml:1:4: a: write a variable as ${NAME} or ${NAME:-default}, and $${ for a literal ${"
     ]

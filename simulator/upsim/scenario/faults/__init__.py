@@ -1,5 +1,5 @@
-"""Faults as scenarios and the admin API write them: judged, then made into rules.
+"""Faults in scenarios and in the admin API: validated, then turned into rules.
 
-`rules` takes a fault as a whole. Its parts: `selection` is which calls it is for, `actions` what
-it does, `answers` what is answered instead; `vocabulary` is what a provider has to speak of.
+`rules` handles a whole fault. Its parts: `selection` matches requests, `actions` says what happens,
+`answers` replaces responses; `vocabulary` holds the names that a provider knows.
 """

@@ -1,4 +1,4 @@
-"""What a fault does: each action with what it needs, judged and read."""
+"""The actions of faults: validate and build each with its arguments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from upsim.scenario.yaml_tree import Found, Place
 
 _PERCENT = re.compile(r"(?P<number>[0-9]{1,3})%\Z")
 _FULL = 100
-_SHAPE = ": its name, or {name: what it needs}, such as drop_connection or {delay: 90s}"
+_SHAPE = ": a name or {name: argument}, such as drop_connection or {delay: 90s}"
 _EXAMPLES: Mapping[str, str] = {
     "respond": "{respond: 500}",
     "patch": "{patch: {status: failed}}",
@@ -44,23 +44,23 @@ _EXAMPLES: Mapping[str, str] = {
 """How each action that needs a value is written."""
 _ALONE = ("corrupt",)
 """Actions whose value may be left out."""
-_TIME = "a time such as 90s, 2m30s or 50ms, or {real: 50ms}, which is a minute at the most"
+_TIME = "a duration such as 90s, 2m30s or 50ms, or {real: 50ms}, which is at most one minute"
 
 
 def action_mistakes(do: object, stage: Stage | None, known: FaultVocabulary) -> Found:
-    """What is wrong with what a fault does (at a stage of None: at any)."""
+    """Yield the mistakes in a fault's action (at a stage of None: at any stage)."""
     if isinstance(do, str):
         name, value = do, None
     elif isinstance(do, Mapping) and len(do) == 1:
         ((name, value),) = do.items()
     elif not isinstance(do, Mapping):
-        yield ("do",), f"one action in each fault{_SHAPE}, not {shown(do)}"
+        yield ("do",), f"a fault has exactly one action{_SHAPE}, not {shown(do)}"
         return
     else:
         given = do
         names = [f"{{{str(name)[:MAX_SHOWN_LENGTH]}: …}}" for name in islice(given, MAX_SHOWN)]
-        told = f": {' or '.join(names)}; at each stage only one fault acts" if names else ""
-        yield ("do",), f"one action in each fault{told or _SHAPE}"
+        told = f": {' or '.join(names)}; write one fault for each action" if names else ""
+        yield ("do",), f"a fault has exactly one action{told or _SHAPE}"
         return
     place: Place = ("do",) if isinstance(do, str) else ("do", name)
     message = _wrong_name(name, stage, known)
@@ -74,17 +74,17 @@ def action_mistakes(do: object, stage: Stage | None, known: FaultVocabulary) -> 
             is_told = inner or is_name or "did you mean" in wrong
             yield (*place, *inner), wrong if is_told else f"{wrong}; write {_EXAMPLES[name]}"
     elif value is not None:
-        yield place, f"{name} needs nothing more, so not {shown(value)}; write do: {name}"
+        yield place, f"{name} takes no argument, so not {shown(value)}; write do: {name}"
 
 
 def build_action(do: str | Node) -> Action:
-    """The action that a judged `do` spells."""
+    """Return the action of a valid `do`."""
     name, value = (do, None) if isinstance(do, str) else next(iter(do.items()))
     return _FORMS[name].build(value) if name in _FORMS else Word(name)
 
 
 def actions_at(stage: Stage | None) -> tuple[str, ...]:
-    """The names of the actions that fit a stage (None: of all that there are)."""
+    """Return the names of the actions that fit a stage (None: all actions)."""
     if stage is not None:
         return ACTIONS_AT[stage]
     return tuple(dict.fromkeys(name for names in ACTIONS_AT.values() for name in names))
@@ -95,21 +95,21 @@ def _wrong_name(name: object, stage: Stage | None, known: FaultVocabulary) -> st
     if name not in every:
         return unknown_value("action", name, fitting)
     if name not in fitting:
-        return f"{name} does not fit {stage}; there are {', '.join(fitting)}"
+        return f"{name} does not fit {stage}; allowed: {', '.join(fitting)}"
     if name == Word.STALE_SIGNATURE and known.signing not in ("", "hmac"):
-        return f"{known.provider} signs no time that could be stale"
+        return f"{known.provider} does not sign a timestamp, so none can be stale"
     return None
 
 
 class _Form(NamedTuple):
-    """What an action needs: what is wrong with it, and the action that it gives."""
+    """The argument of an action: its mistakes, and the action that it gives."""
 
     mistakes: Callable[[object, Stage | None, FaultVocabulary], Found]
     build: Callable[[Any], Action]
 
 
 def _read(read: Callable[[object], Action | None], form: str) -> _Form:
-    """The form of an action whose need is a single value; it is read, or it is not `form`."""
+    """Return the form of an action with a single argument; `form` describes a valid one."""
 
     def mistakes(value: object, *_rest: object) -> Found:
         if read(value) is None:
@@ -143,7 +143,7 @@ def _corrupt(value: object) -> Corrupt | None:
 
 def _trickle_mistakes(value: object, *_rest: object) -> Found:
     if not isinstance(value, Mapping) or set(value) != {"chunk", "pause"}:
-        yield (), f"a trickle needs chunk (bytes) and pause (a time), not {shown(value)}"
+        yield (), f"a trickle needs chunk (bytes) and pause (a duration), not {shown(value)}"
         return
     message = wrong_count(value["chunk"])
     if message is not None:
@@ -158,7 +158,7 @@ def _trickle(value: Node) -> Trickle:
 
 def _patch_mistakes(value: object, *_rest: object) -> Found:
     if not isinstance(value, Mapping) or not value:
-        yield (), f"the fields that change, as {{dotted.path: value}}, not {shown(value)}"
+        yield (), f"patch needs the changed fields, as {{dotted.path: value}}, not {shown(value)}"
 
 
 def _patch(value: Node) -> Patch:
@@ -170,9 +170,9 @@ _FORMS: Mapping[str, _Form] = {
     "patch": _Form(_patch_mistakes, _patch),
     "headers": _Form(header_mistakes, lambda value: Headers(headers_of(value))),
     "delay": _read(_delay, _TIME),
-    "late": _read(_late, "a time on the sandbox clock such as 90s"),
-    "truncate": _read(_truncate, "a number of bytes or such as 50%, below 100%"),
+    "late": _read(_late, "a duration on the sandbox clock such as 90s"),
+    "truncate": _read(_truncate, "a number of bytes, or a percentage below 100% such as 50%"),
     "corrupt": _read(_corrupt, f"a whole number from 1 to {MOST}"),
     "trickle": _Form(_trickle_mistakes, _trickle),
 }
-"""The actions that need more than their name."""
+"""The actions that take an argument."""

@@ -1,4 +1,4 @@
-"""What is answered in the place of the real answer, and which headers take other values."""
+"""Replacement responses of faults, and replaced headers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _OF_THE_SERVER = ("content-length", "transfer-encoding", "connection")
 
 
 def answer_mistakes(value: object, stage: Stage | None, known: FaultVocabulary) -> Found:
-    """What is wrong with an answer: an entry of the catalogue, a status, or all of it as given."""
+    """Yield the mistakes in a response: a catalogue entry, a status, or a complete response."""
     if isinstance(value, int) and not isinstance(value, bool):
         yield from _status((), value)
     elif stage == "webhook":
-        yield (), f"the receiver's answer is a status, such as 500, not {shown(value)}"
+        yield (), f"a receiver's response is a status, such as 500, not {shown(value)}"
     elif isinstance(value, str):
         yield from _entry((), value, {}, known)
     elif not isinstance(value, Mapping) or not value:
@@ -40,7 +40,7 @@ def answer_mistakes(value: object, stage: Stage | None, known: FaultVocabulary) 
 
 
 def answer_of(value: object) -> Respond:
-    """The answer that a judged value spells."""
+    """Return the response of a valid value."""
     if isinstance(value, int):
         return Respond(status=value)
     if isinstance(value, str):
@@ -59,16 +59,16 @@ def answer_of(value: object) -> Respond:
 
 
 def _kind_of(body: object) -> str | None:
-    """The content type of a body that comes without one; nothing is of no type."""
+    """Return the content type of a body without one; None without a body."""
     if isinstance(body, str):
         return "text/plain; charset=utf-8" if body else None
     return "application/json"
 
 
 def header_mistakes(value: object, *_rest: object) -> Found:
-    """What is wrong with the headers of an answer."""
+    """Yield the mistakes in the headers of a response."""
     if not isinstance(value, Mapping) or not value:
-        yield (), f"headers, as {{name: text}}, not {shown(value)}"
+        yield (), f"headers must be {{name: text}}, not {shown(value)}"
         return
     for name, text in value.items():
         if not isinstance(name, str) or not _HEADER.match(name):
@@ -80,7 +80,7 @@ def header_mistakes(value: object, *_rest: object) -> Found:
 
 
 def headers_of(headers: Node) -> tuple[tuple[str, str], ...]:
-    """Judged headers by their names in lower case."""
+    """Return valid headers with names in lower case."""
     return tuple((name.lower(), str(text)) for name, text in headers.items())
 
 
@@ -91,10 +91,10 @@ def _is_header_text(text: str) -> bool:
 def _catalogue(value: Node, known: FaultVocabulary) -> Found:
     for key in value:
         if key not in _NAMED:
-            yield (key,), "beside error there is only values"
+            yield (key,), "only values may be written beside error"
     values = value.get("values", {})
     if not isinstance(values, Mapping):
-        yield ("values",), f"the names in the message, as {{name: value}}, not {shown(values)}"
+        yield ("values",), f"values must be {{name: value}} for the message, not {shown(values)}"
         return
     yield from _entry(("error",), value["error"], values, known)
 
@@ -106,7 +106,7 @@ def _entry(place: Place, name: object, values: Node, known: FaultVocabulary) -> 
     missing = sorted(known.errors[name] - {"url"} - set(values))
     if missing:
         example = f"{{error: {name}, values: {{{missing[0]}: …}}}}"
-        yield place, f"its text needs {', '.join(missing)}: write {example}"
+        yield place, f"its message needs {', '.join(missing)}: write {example}"
 
 
 def _raw(value: Node) -> Found:
@@ -137,5 +137,5 @@ def _wrong_body(body: object, status: object) -> list[str]:
     if isinstance(body, str) and any("\ud800" <= letter <= "\udfff" for letter in body):
         found.append("a text that cannot be sent as UTF-8")
     if body != "" and status in _WITHOUT_BODY:
-        found.append(f"an answer with status {status} has no body")
+        found.append(f"a response with status {status} has no body")
     return found

@@ -1,4 +1,4 @@
-"""Numbers and times as faults spell them."""
+"""Numbers and durations in faults."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _MAX_NUMBER_LENGTH = 40
 
 
 def is_whole(value: object, least: int = 0, most: int = MOST) -> TypeGuard[int]:
-    """Whether a value is a whole number in these bounds."""
+    """Whether a value is a whole number within these limits."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def wrong_count(value: object, least: int = 1) -> str | None:
-    """Why a value counts nothing, if so."""
+    """Return why a value is not a count; None if it is one."""
     if is_whole(value, least):
         return None
     return f"{shown(value)} is not a whole number from {least} to {MOST}"
 
 
 def decimal_of(value: object) -> Decimal | None:
-    """The finite number that a value spells, if it does."""
+    """Return the finite number of a value; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     if isinstance(value, str):
@@ -40,7 +40,7 @@ def decimal_of(value: object) -> Decimal | None:
 
 
 def wait_of(value: object) -> Wait | None:
-    """The time that `90s`, `{virtual: 90s}` or `{real: 50ms}` spells, if it does."""
+    """Return the time of `90s`, `{virtual: 90s}` or `{real: 50ms}`; None for anything else."""
     real = isinstance(value, Mapping) and list(value) == ["real"]
     if isinstance(value, Mapping):
         value = next(iter(value.values())) if real or list(value) == ["virtual"] else None

@@ -1,7 +1,7 @@
-"""A fault as a whole: everything that is wrong with it, and the rule that a good one becomes.
+"""A whole fault: all of its mistakes, and the rule of a valid fault.
 
-Judging needs no schema, so that scenarios and the admin API say the same. Places are relative to
-the fault.
+Validation uses no schema, so that scenarios and the admin API report the same mistakes. Places are
+relative to the fault.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KEYS = tuple(properties_of("fault"))
 
 
 def all_mistakes(faults: object, known: FaultVocabulary) -> Found:
-    """Everything wrong with the faults of a file, at places within the file."""
+    """Yield all mistakes in the faults of a file, at places within the file."""
     seen: set[str] = set()
     sound: dict[int, Node] = {}
     nodes = faults if isinstance(faults, list | tuple) else ()
@@ -41,19 +41,22 @@ def all_mistakes(faults: object, known: FaultVocabulary) -> Found:
             yield ("faults", i, *place), message
         shadow = None if wrong else shadow_of(node, sound, known)
         if shadow is not None:
-            told = f"this never acts: faults[{shadow}] acts on all that it is for, each time"
-            yield ("faults", i), f"{told}; give that one first, every, after or probability"
+            told = f"this fault can never fire: faults[{shadow}] fires on every matching request"
+            yield (
+                ("faults", i),
+                f"{told}; limit faults[{shadow}] with first, every, after or probability",
+            )
         if not wrong:
             sound[i] = node
         name = node.get("id") if isinstance(node, Mapping) else None
         if isinstance(name, str):
             if name in seen:
-                yield ("faults", i, "id"), f"another fault is called {name!r}"
+                yield ("faults", i, "id"), f"another fault has the id {name!r}; use a unique id"
             seen.add(name)
 
 
 def fault_mistakes(node: object, known: FaultVocabulary) -> Found:
-    """Everything wrong with one fault, nearest matches named."""
+    """Yield all mistakes in one fault, with the nearest valid names."""
     if not isinstance(node, Mapping):
         yield (), f"a fault is a mapping such as {_EXAMPLE}, not {shown(node)}"
         return
@@ -74,24 +77,24 @@ def fault_mistakes(node: object, known: FaultVocabulary) -> Found:
         yield from action_mistakes(node["do"], stage, known)
         yield from patch_mistakes(node, stage, known)
     else:
-        yield (), f"say what goes wrong: do, one of {', '.join(actions_at(stage))}"
+        yield (), f"do is missing; use one of {', '.join(actions_at(stage))}"
 
 
 def _wrong_stage(node: Node, known: FaultVocabulary) -> str | None:
     if "at" not in node:
-        return f"say when: at, one of {', '.join(STAGES)}"
+        return f"at is missing; use one of {', '.join(STAGES)}"
     stage = node["at"]
     if not isinstance(stage, str) or stage not in STAGES:
         return unknown_value("stage", stage, STAGES)
     if stage == "webhook" and known.told == ():
         return f"{known.provider} documents no webhooks, so none is ever sent"
     if unreached(stage, known.operations):
-        return f"{known.provider} has no operation that comes to {stage}"
+        return f"{known.provider} has no operation for the stage {stage}"
     return None
 
 
 def build_faults(tree: Node) -> tuple[FaultRule, ...]:
-    """The rules of a judged file; those without a name are called `f1`, `f2`, … by their place."""
+    """Return the rules of a valid file; faults without an id are named `f1`, `f2`, … by place."""
     nodes, provider = tree.get("faults", ()), tree["provider"]
     given = {node["id"] for node in nodes if "id" in node}
     return tuple(
@@ -101,14 +104,14 @@ def build_faults(tree: Node) -> tuple[FaultRule, ...]:
 
 
 def _free_name(place: int, given: Collection[str]) -> str:
-    """What a fault without a name is called, such that no other fault of the file is called so."""
+    """Return a name for a fault without an id that no other fault of the file has."""
     further = (f"fault-{place}-{n}" for n in count(2))
     names = chain((f"f{place}", f"fault-{place}"), further)
     return next(name for name in names if name not in given)
 
 
 def build_fault(node: Node, *, provider: str, name: str) -> FaultRule:
-    """The rule of a judged fault."""
+    """Return the rule of a valid fault."""
     probability = node.get("probability")
     return FaultRule(
         id=name,

@@ -1,4 +1,4 @@
-"""Which calls a fault is for, and how many of them: what can match, and what never will."""
+"""The requests that a fault applies to, and how often; find selections that never match."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _LEAST = {
     name: found["minimum"] for name, found in properties_of("fault").items() if "minimum" in found
 }
 _SUBMITTED: tuple[Stage, ...] = ("before_accept", "after_accept")
-"""Stages whose rules without `on` speak of submits, and so look into their bodies."""
+"""Stages whose rules without `on` mean submits, and so read their bodies."""
 _ACCEPTED: tuple[Stage, ...] = ("after_accept", "webhook")
-"""Stages to which nothing comes that was refused, such as a value that no option has."""
+"""Stages after a provider's refusal, which no refused request reaches."""
 
 
 def count_mistakes(node: Node) -> Found:
-    """What is wrong with how many of the calls a fault takes."""
+    """Yield the mistakes in how often a fault fires."""
     for key, least in _LEAST.items():
         message = wrong_count(node.get(key, least), least)
         if message is not None:
@@ -42,7 +42,7 @@ def count_mistakes(node: Node) -> Found:
 
 
 def selection_mistakes(node: Node, stage: Stage | None, known: FaultVocabulary) -> Found:
-    """What is wrong with the name of a fault, and with what says which calls it is for."""
+    """Yield the mistakes in a fault's id and in its selection of requests."""
     for key, wrong in _WRONG.items():
         message = wrong(node[key], stage, known) if key in node else None
         if message is not None:
@@ -70,7 +70,7 @@ def _wrong_on(on: object, stage: Stage | None, known: FaultVocabulary) -> str | 
 
 
 def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -> str | None:
-    """Why a rule for `on` can never match at a stage, if so."""
+    """Return why a rule for `on` can never match at a stage; None if it can."""
     if on is None:
         return None
     fitting = named_at(stage, operations)
@@ -79,18 +79,18 @@ def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -
     unfit = [name for name in operations if fits(name, on)]
     if unfit:
         kind = operations[unfit[0]] or "an operation"
-        return f"{unfit[0]} ({kind}) never comes to {stage}; there are {', '.join(fitting)}"
+        return f"{unfit[0]} ({kind}) never reaches the stage {stage}; allowed: {', '.join(fitting)}"
     return f"unknown operation {on[:MAX_SHOWN_LENGTH]!r}; {nearest_to(on, fitting)}"
 
 
 def unreached(stage: Stage, operations: Mapping[str, str]) -> bool:
-    """Whether a provider has nothing that could come to a stage."""
+    """Whether a provider has no operation that reaches a stage."""
     kinds = set(operations.values())
     return stage != "download" and "" not in kinds and not kinds & KINDS_AT[stage]
 
 
 def named_at(stage: Stage | None, operations: Mapping[str, str]) -> list[str]:
-    """What `on` may name at a stage, or (None) at any."""
+    """Return the names that `on` may have at a stage, or (None) at any stage."""
     if stage is None:
         return [*operations, *chain.from_iterable(FILES_AT.values())]
     if stage == "download":
@@ -104,19 +104,19 @@ def _wrong_account(account: object, _stage: Stage | None, known: FaultVocabulary
     named = isinstance(account, str | int) and _ACCOUNT.match(text)
     if named and ("-" not in text or text.rpartition("-")[0] == known.provider):
         return None
-    return f"{shown(account)} is not such as 1 or {known.provider}-1"
+    return f"{shown(account)} is not an account; write it as 1 or {known.provider}-1"
 
 
 def _wrong_state(state: object, stage: Stage | None, known: FaultVocabulary) -> str | None:
-    """Why no job in this state ever comes to a stage, if so."""
+    """Return why no job in this state ever reaches a stage; None if one can."""
     if not isinstance(state, str) or state not in list(JobState):
         return unknown_state(state, known.statuses, known.provider)
     if stage in ("before_accept", "upload"):
-        return f"there is no job at {stage}"
+        return f"at {stage} there is no job yet"
     if stage == "download" and state != JobState.COMPLETED:
         return "only completed jobs have a file"
     if stage == "webhook" and known.told is not None and state not in known.told:
-        return f"webhooks tell of {', '.join(known.told)}, never of {state}"
+        return f"webhooks report {', '.join(known.told)}, never {state}"
     return None
 
 
@@ -126,18 +126,18 @@ _WRONG: Mapping[str, Callable[[Any, Stage | None, FaultVocabulary], str | None]]
     "account": _wrong_account,
     "state": _wrong_state,
 }
-"""What is wrong with a key of a fault, if anything; in the order in which it is told."""
+"""The check of each key of a fault, in the order of reporting."""
 
 
 def _when(when: object, stage: Stage | None, on: object, known: FaultVocabulary) -> Found:
     if not isinstance(when, Mapping) or not when:
-        form = "fields of the request's body, as {dotted.path: value}"
+        form = "when must be fields of the request body, as {dotted.path: value}"
         yield ("when",), f"{form}, not {shown(when)}"
         return
     if stage == "download":
-        yield ("when",), "a download has no body to look into"
+        yield ("when",), "a download request has no body"
     elif _is_bodiless(stage, on, known):
-        yield ("when",), f"the requests of {known.provider} that come to {stage} have no body"
+        yield ("when",), f"the requests of {known.provider} at {stage} have no body"
     fields = known.fields if on is None and stage in _SUBMITTED else ()
     for path, value in when.items():
         top, _, last = str(path).partition(".")
@@ -146,19 +146,22 @@ def _when(when: object, stage: Stage | None, on: object, known: FaultVocabulary)
         wrong = wrong_source(last or top, value) if accepted else None
         broken = flaw(value) if isinstance(value, str) else ""
         if isinstance(value, Mapping | list | tuple):
-            yield ("when", path), f"a field is compared with a single value, not {shown(value)}"
+            yield ("when", path), f"a field needs a single value, not {shown(value)}"
         elif broken:
-            yield ("when", path), f"{shown(value)} is no glob: {broken}"
+            yield ("when", path), f"{shown(value)} is not a valid glob: {broken}"
         elif allowed and not _is_one_of(value, allowed):
-            yield ("when", path), f"{unknown_value('value', value, allowed)}; no job has another"
+            yield (
+                ("when", path),
+                f"{unknown_value('value', value, allowed)} (the provider refuses others)",
+            )
         elif wrong is not None:
             yield ("when", path), wrong
         if fields and top not in fields:
-            yield ("when", path), f"no submit has {top!r} in its body; {nearest_to(top, fields)}"
+            yield ("when", path), f"a submit body has no field {top!r}; {nearest_to(top, fields)}"
 
 
 def _is_one_of(value: object, allowed: Sequence[str]) -> bool:
-    """Whether a request with this value may be accepted, however it spells it."""
+    """Whether a request with this value, in any spelling, may be accepted."""
     found, number = spelt(value).lower(), decimal_of(value)
     same = number is not None and number in map(decimal_of, allowed)
     same = same or any(is_like(one, spelt(value)) for one in allowed)
@@ -166,7 +169,7 @@ def _is_one_of(value: object, allowed: Sequence[str]) -> bool:
 
 
 def _is_bodiless(stage: Stage | None, on: object, known: FaultVocabulary) -> bool:
-    """Whether all the requests that a rule speaks of have no body."""
+    """Whether none of the requests of a rule has a body."""
     if stage is None:
         return False
     allowed = UNNAMED_AT[stage] if on is None else KINDS_AT[stage]

@@ -1,7 +1,7 @@
-"""Faults that never act, because one above them acts on all their calls, each time.
+"""Find faults that can never fire, because an earlier fault fires on every request they match.
 
-At a stage the first fault that fires acts, and no other. One that was given an `id` is taken as
-one that is disarmed by hand some time, after which those below it act.
+At each stage only the first matching fault fires. A fault with an `id` does not count, because the
+user may disarm it, and then later faults can fire.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 
 
 def shadow_of(node: Node, above: Mapping[int, Node], known: FaultVocabulary) -> int | None:
-    """The fault above that leaves this one nothing, if any; all of them are without mistakes."""
+    """Return the earlier fault that leaves this one no request, if any; all of them are valid."""
     return next((i for i, other in above.items() if _leaves_nothing(other, node, known)), None)
 
 
@@ -25,7 +25,7 @@ def _leaves_nothing(other: Node, node: Node, known: FaultVocabulary) -> bool:
         other["at"] == node["at"]
         and "id" not in other
         and _acts_each_time(other)
-        and (other["do"] == Word.EARLY) is (node["do"] == Word.EARLY)  # asked at other times
+        and (other["do"] == Word.EARLY) is (node["do"] == Word.EARLY)  # at another moment
         and all(key not in other or _same(other, node, key) for key in ("account", "state"))
         and _conditions(other) <= _conditions(node)
         and _speaks_of_all(other, node, known)
@@ -46,11 +46,11 @@ def _conditions(node: Node) -> frozenset[tuple[str, str]]:
 
 
 def _speaks_of_all(other: Node, node: Node, known: FaultVocabulary) -> bool:
-    """Whether one fault speaks of all operations, and folders, of which another does."""
+    """Whether one fault applies to all operations and folders of another."""
     if other.get("on") == node.get("on"):
         return True
     stage: Stage = node["at"]
-    if "" in known.operations.values():  # which operations are submits or polls is not known
+    if "" in known.operations.values():  # the kinds of operations are unknown
         return other.get("on") == "*"
     return _spoken_of(stage, node, known) <= _spoken_of(stage, other, known)
 

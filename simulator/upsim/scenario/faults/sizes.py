@@ -1,6 +1,6 @@
-"""How large a fault may be, and all faults of a sandbox together.
+"""Limits on the size of a fault, and of all faults of a sandbox together.
 
-A request may meet each of them.
+They matter because a request may be compared with each fault.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from upsim.scenario.faults.vocabulary import Node
 from upsim.scenario.yaml_tree import Found
 
 MAX_PATH_LENGTH = 200
-"""Characters of a dotted path in `when` or `patch`."""
+"""Maximum characters of a dotted path in `when` or `patch`."""
 _FIELDS_OF = {"when": 50, "patch": 200, "headers": 100, "values": 100}
 """Fields that these mappings of one fault may have."""
 
 
 class Size(NamedTuple):
-    """What a fault costs: fields that are looked up, values that are written, and characters."""
+    """The cost of a fault: fields that are looked up, values that are written, and characters."""
 
     fields: int = 0
     values: int = 0
     characters: int = 0
 
     def __add__(self, other: object) -> Size:
-        """Both together."""
+        """Return the sum of two sizes."""
         return Size(*map(sum, zip(self, other, strict=True))) if isinstance(other, Size) else self
 
 
@@ -58,7 +58,7 @@ def size_of_rule(rule: FaultRule) -> Size:
 
 
 def size_mistakes(node: Node) -> Found:
-    """Yield why a fault is larger than one may be; nothing else need be judged then."""
+    """Yield why a fault is too large; its other mistakes are not checked then."""
     for place, fields in _mappings(node):
         name, most = place[-1], _FIELDS_OF[place[-1]]
         if len(fields) > most:
@@ -74,7 +74,7 @@ def size_mistakes(node: Node) -> Found:
 
 
 def too_large(size: Size, most: Size, subject: str) -> str:
-    """Return a sentence about the first part of a size that is above what is allowed, if any."""
+    """Return a sentence about the first part of a size beyond its limit; empty if none is."""
     for name, found, allowed in zip(Size._fields, size, most, strict=True):
         if found > allowed:
             return f"{subject} {found} {name}; at most {allowed} are allowed"
@@ -82,13 +82,13 @@ def too_large(size: Size, most: Size, subject: str) -> str:
 
 
 def together(nodes: Iterable[Node]) -> str:
-    """Return why the faults of a file are too much together; empty where they are not."""
+    """Return why the faults of a file are too large together; empty if they are not."""
     size = sum(map(size_of, nodes), Size())
     return too_large(size, MAX_TOGETHER, "the faults have together")
 
 
 def too_much(rules: Iterable[FaultRule], rule: FaultRule) -> str:
-    """Return why a sandbox with these faults cannot take one more; empty where it can."""
+    """Return why a sandbox with these faults cannot accept another; empty if it can."""
     every = [*rules, rule]
     size = sum(map(size_of_rule, every), Size())
     return too_large(size, MAX_TOGETHER, "with this fault the sandbox's faults have") or excess(

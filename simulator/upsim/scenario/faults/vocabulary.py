@@ -1,4 +1,4 @@
-"""What the faults of a provider may speak of: its operations, its errors, its webhooks."""
+"""The names that a provider's faults may use: operations, errors, fields and webhook states."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from upsim.core.webhooks import ON_PROCESSING
 from upsim.scenario.inputs import MODEL, body_fields_of, statuses_of, values_of
 
 Node = Mapping[str, Any]
-"""A mapping as it was written."""
+"""A mapping as written in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultVocabulary:
-    """What a fault may speak of: a provider's operations with their kinds, and its catalogue.
+    """The names that a fault may use: a provider's operations with their kinds, and its catalogue.
 
-    A kind is empty where only the names of operations are known. `errors` hold the names that
-    the texts of each entry need, `fields` what the bodies of submits hold at the top, `told` the
-    states that webhooks tell of, `signing` how those are signed, `bodiless` the operations that
-    have no body, `options` the values that a submit may have (of `model`, too), and `statuses` the
-    provider's words for states, and `answers` the fields that the responses of operations may have
-    (None or empty: not known).
+    A kind is empty if only the names of operations are known. None or an empty value means unknown.
+
+    * `errors`: the placeholders in the message of each catalogue entry.
+    * `fields`: the top-level fields of submit bodies; `options`: their values, also of `model`.
+    * `told`: the states that webhooks report; `signing`: how webhooks are signed.
+    * `bodiless`: operations without a request body; `answers`: the response fields of operations.
+    * `statuses`: the provider's words for states.
     """
 
     provider: str
@@ -47,7 +48,7 @@ def known_in(
     bodiless: Iterable[str] = (),
     answers: Mapping[str, frozenset[str]] | None = None,
 ) -> FaultVocabulary:
-    """What the faults of a resolved file may speak of."""
+    """Return the names that the faults of a resolved file may use."""
     hooks = root.get("webhooks")
     also = [JobState.PROCESSING] if ON_PROCESSING in root["knobs"] else []
     names = (name for name in root["checks"] if name != "evidence")
@@ -66,7 +67,7 @@ def known_in(
 
 
 def options_in(baseline: Baseline) -> dict[str, list[str]]:
-    """The options of all models of a baseline, with the values that any takes; and the models."""
+    """Return the options of all models of a baseline with the allowed values, and the models."""
     found: dict[str, list[str]] = {MODEL: [*baseline.models]}
     for model in baseline.models.values():
         for name, option in model.options.items():
@@ -75,18 +76,18 @@ def options_in(baseline: Baseline) -> dict[str, list[str]]:
 
 
 def _needed_by(entry: Node) -> frozenset[str]:
-    """The names that an entry of the catalogue needs, whichever of its variants is chosen."""
+    """Return the placeholders of a catalogue entry, over all of its variants."""
     forms = [entry, *entry.get("variants", ())]
     found = [needed(*map(form.get, ("message", "headers", "extra"))) for form in forms]
     return frozenset[str]().union(*found)
 
 
 def needed(*values: object) -> frozenset[str]:
-    """The names that texts of the catalogue, wherever they stand, hold in braces."""
+    """Return the names in braces in the texts of the catalogue."""
     texts = [text for value in values for text in _texts(value)]
     try:
         return _names(texts)
-    except ValueError:  # a text with a brace too many, which is a mistake of its own
+    except ValueError:  # an unbalanced brace is reported elsewhere
         return frozenset()
 
 

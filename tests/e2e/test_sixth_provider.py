@@ -183,7 +183,7 @@ def test_its_files_expire_as_it_says(toytown: Server) -> None:
     ticket = call(toytown, "POST", "/upscale", {"clip": clip}).json()["ticket"]
     toytown.admin("POST", "sandboxes/default/clock/advance", {"to": "idle"})
     url = call(toytown, "GET", f"/upscale/{ticket}").json()["file"]
-    toytown.admin("POST", "sandboxes/default/clock/advance", {"seconds": 60})
+    toytown.admin("POST", "sandboxes/default/clock/advance", {"seconds": 86400})
     assert toytown.http.get(url).status_code == 410
 
 

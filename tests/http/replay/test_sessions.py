@@ -35,7 +35,8 @@ each_clock = pytest.mark.parametrize("clock", CLOCKS)
 def sample_session(run: Recorded, sample: Sample, key: str, dialect: str = "") -> None:
     """Submit, be refused, poll, download."""
     prefix = f"/{sample.provider}{dialect}"
-    headers = {"authorization": f"Bearer {key}", "x-api-key": key}
+    auth = run.sim.registry.library.baseline(sample.provider).baseline.auth
+    headers = {auth.header: f"{auth.scheme} {key}".strip()}
     http = httpx.Client(transport=run.sim.transport(), base_url=f"{LOCAL}{prefix}", headers=headers)
     job = sample.job(http, CLIP)
     sample.submit(http, "")

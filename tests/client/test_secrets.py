@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.client.worlds import MODELS, Hand, World, clip, hand, in_process
-from upsim.client import ArgumentError, ClientError, connect
+from upsim.client import ArgumentError, ClientError, Polling, connect
 
 KEY = "sk-this-is-the-secret-key"
 HOOK_SECRET = "the-secret-of-the-hook"
@@ -31,7 +31,8 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 @pytest.fixture(params=["sync", "async"])
 def client(request: pytest.FixtureRequest, world: World) -> Hand:
     """Return a client that has its key from the environment."""
-    return hand(world, kind=str(request.param), api_key=None, cap=None)
+    polling = Polling(first=10, timeout=600, outage=60)
+    return hand(world, kind=str(request.param), api_key=None, cap=None, polling=polling)
 
 
 def shown(error: BaseException) -> str:

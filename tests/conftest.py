@@ -20,6 +20,8 @@ settings.register_profile(
 settings.load_profile("any-machine")  # no example fails because the machine is slow
 gc.set_threshold(20_000, 20, 20)  # by default the garbage collector takes a tenth of the CPU time
 REQUIRE_ALL = os.environ.get("UPSIM_REQUIRE_ALL") == "1"
+MAX_ID = 80
+"""Characters of a parameter that its test id shows whole."""
 
 
 def pytest_configure() -> None:
@@ -34,6 +36,16 @@ def pytest_configure() -> None:
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over the collected tests, which stay to the end."""
     gc.freeze()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Return a short id for a long text, which may have megabytes.
+
+    Each worker of pytest-xdist sends the ids of all its tests to the process that started it.
+    """
+    if isinstance(val, str | bytes) and len(val) > MAX_ID:
+        return f"{val[:MAX_ID]!r} and so on, {len(val)} in all"
+    return None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -49,8 +49,8 @@ class Effort:
 
 
 EFFORTS = {
-    "ci": Effort(examples=30, runs=30, steps=30),
-    "mutants": Effort(examples=30, runs=30, steps=30, shrink=False),
+    "ci": Effort(examples=15, runs=12, steps=25),
+    "mutants": Effort(examples=15, runs=12, steps=25, shrink=False),
     "nightly": Effort(examples=400, runs=400, steps=50, random=True),
 }
 

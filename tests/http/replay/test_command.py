@@ -169,7 +169,11 @@ def test_the_written_test_is_clean(file: Path) -> None:
 def run_pytest(folder: Path) -> int:
     """Run the tests of a folder and return the exit code."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", "."]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # importing those installed here takes a second
+    }
     done = subprocess.run(
         [*command, "test_session.py"], cwd=folder, env=environment, capture_output=True, check=False
     )

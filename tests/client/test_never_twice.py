@@ -74,7 +74,7 @@ PLANS = st.lists(faults(), min_size=1, max_size=5)
 
 
 SETTINGS = settings(
-    max_examples=80,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -23,10 +23,11 @@ TOOLS = ("verify", "drift")
 OUTCOMES = ("one", "several", "misnamed", "hidden")
 LIBRARY = Library()
 DIALECTS = [
-    (provider, dialect)
+    pytest.param(provider, dialect, marks=pytest.mark.nightly if place else ())
     for provider in LIBRARY.providers()
-    for dialect in LIBRARY.baseline(provider).baseline.dialects
+    for place, dialect in enumerate(LIBRARY.baseline(provider).baseline.dialects)
 ]
+"""The default dialect of each provider, and at night the others."""
 
 
 def each(drifts: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -14,10 +14,11 @@ from upsim_contracts.verify.run import book_of, verify
 
 LIBRARY = Library()
 CASES = [
-    (provider, dialect)
+    pytest.param(provider, dialect, marks=pytest.mark.nightly if place else ())
     for provider in LIBRARY.providers()
-    for dialect in LIBRARY.baseline(provider).baseline.dialects
+    for place, dialect in enumerate(LIBRARY.baseline(provider).baseline.dialects)
 ]
+"""The default dialect of each provider, and at night the others."""
 CAP = Decimal(100_000)
 
 

@@ -195,7 +195,7 @@ documents = st.dictionaries(st.sampled_from(FIELDS), words | json_values, max_si
 
 @pytest.mark.parametrize("call", WRITES)
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

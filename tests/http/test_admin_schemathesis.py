@@ -62,7 +62,7 @@ def test_every_call_answers_as_described(
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
-        max_examples=15,
+        max_examples=6,
         deadline=None,
         database=None,
         derandomize=True,

@@ -18,7 +18,7 @@ from upsim.testing.sandboxes import SandboxHandle
 
 each_model = pytest.mark.parametrize("model", model_names())
 MANY = settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     database=None,
     derandomize=True,

@@ -86,8 +86,8 @@ def begin() -> Iterator[Begin]:
 
 
 def past_retention(life: Life, face: Face) -> None:
-    """Live for thirty days with a hundred jobs a day."""
-    for _ in range(30):
+    """Live for twenty days with a hundred jobs a day."""
+    for _ in range(20):
         life.submit(face, 100)
         life.pass_by(DAY)
 
@@ -106,7 +106,7 @@ def test_jobs_past_their_retention_are_forgotten(begin: Begin, face: Face, days:
 def test_the_log_of_a_long_life_stays_short(begin: Begin) -> None:
     """It is compacted long before it holds all that ever happened."""
     life = begin()
-    for _ in range(30):
+    for _ in range(20):
         life.submit(WAVESPEED, 300)
         life.pass_by(DAY)
     _, events, _ = life.most(since=10)
@@ -117,11 +117,11 @@ def test_the_log_of_a_long_life_stays_short(begin: Begin) -> None:
 def test_finished_jobs_above_the_cap_are_forgotten(begin: Begin, face: Face) -> None:
     """Where a provider keeps jobs for ever, the cap ends it; of deadlines and log too."""
     life = begin(jobs_max=200)
-    for _ in range(40):
+    for _ in range(20):
         life.submit(face, 100)
         life.pass_by(600)
     kept = 200 + FORGET_AT_ONCE
-    jobs, events, deadlines = life.most(since=20)
+    jobs, events, deadlines = life.most(since=10)
     assert jobs < kept
     assert events < 2 * EVENTS_PER_JOB * kept
     assert deadlines < 4 * kept

@@ -11,9 +11,9 @@ from tests.stateful.machine import EngineMachine
 from upsim import Simulator
 from upsim.engine.event_log import MemoryLog
 
-RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "80"))
+RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "50"))
 STEPS = 50
-LEAST_STEPS = 2000
+LEAST_STEPS = 1200
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -26,7 +26,7 @@ from upsim.core.webhooks import Delivery, FaultKind, WebhookFault
 from upsim.engine.event_log import MemoryLog
 from upsim.engine.sandbox import Sandbox
 
-RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "80"))
+RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "50"))
 VIDEO = "https://clips.example/12.mp4"
 UNSENT = {"lose", "respond"}
 MOST_TRIES = {"wavespeed": 4, "piapi": 3}

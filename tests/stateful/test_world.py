@@ -9,8 +9,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stateful.world_machine import WorldMachine
 
-RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "40"))
-LEAST_STEPS = 800
+RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "30"))
+LEAST_STEPS = 600
 
 
 def test_the_world_holds_whatever_happens_in_it() -> None:

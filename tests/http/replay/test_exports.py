@@ -342,7 +342,7 @@ ODD: st.SearchStrategy[object] = st.sampled_from(
 
 @given(st.integers(0, 10**6), ODD)
 @example(0, None)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_a_damaged_export_never_breaks_the_replay(
     small: dict[str, Any], number: int, odd: object
 ) -> None:

@@ -163,7 +163,7 @@ def test_names_of_files_and_versions_are_data(unanswered: dict[str, Any], text: 
 
 
 @given(st.integers(0, 10**6), st.text(max_size=30), st.sampled_from(HOSTILE))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_random_texts_of_an_export_never_become_code(
     unanswered: dict[str, Any], number: int, text: str, hostile: str
 ) -> None:

@@ -168,7 +168,7 @@ def prepare(app: Application, document: Document) -> Sandbox:
         UnknownScenarioError,
         SandboxRefusedError,
     ) as error:
-        raise ExportError(f"the sandbox cannot be made again: {error}") from error
+        raise ExportError(f"the sandbox cannot be recreated: {error}") from error
     except (AttributeError, KeyError, TypeError) as error:
         text = f"the values of scenario {made.scenario!r} are broken: {error}"
         raise ExportError(text) from error

@@ -18,7 +18,7 @@ from tests.docs.test_python_pages import ROOT, files_of
 PAGE = ROOT / "docs" / "tutorial" / "first-upscale.md"
 SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CHECKOUT = [
-    *("simulator", "contracts", "scenarios", "tests", "requirements"),
+    *("simulator", "contracts", "scenarios", "scripts", "tests", "requirements"),
     *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"),
 ]
 NO_PACKAGES = "This test needs the package index; the tutorial's pip install failed: {reason}"

@@ -79,7 +79,7 @@ class DocumentResponse(Response):
 class FileResponse:
     """A file, passed on piece by piece; a cut upstream cuts the caller's connection, too.
 
-    `ended` is called once, whatever happens, with what passed and why that is not all.
+    `on_end` is called once, whatever happens, with what passed and why that is not all.
     """
 
     def __init__(
@@ -88,13 +88,13 @@ class FileResponse:
         headers: RawHeaders,
         pieces: AsyncIterator[bytes],
         answer: httpx.Response,
-        ended: Callable[[Tee, str], Awaitable[None]],
+        on_end: Callable[[Tee, str], Awaitable[None]],
     ) -> None:
         """Nothing is sent yet; the response of the upstream is closed at the end."""
         self._start = {"type": "http.response.start", "status": status, "headers": headers}
         self._pieces = pieces
         self._answer = answer
-        self._ended = ended
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file."""
@@ -119,7 +119,7 @@ class FileResponse:
                 pass
         finally:
             await self._answer.aclose()
-            await self._ended(tee, why)
+            await self._on_end(tee, why)
         if not why:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -194,7 +194,7 @@ def _one(
     planned.check(order.cap or Decimal(0))
     preflight(book_of(provider), planned, target, pricer(provider), _sleep)
     return verify(
-        book, facts, target, sleep=_sleep, seen=ProgressPrinter(len(facts), target.purse, say)
+        book, facts, target, sleep=_sleep, on_verdict=ProgressPrinter(len(facts), target.purse, say)
     )
 
 

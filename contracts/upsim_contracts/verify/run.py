@@ -160,7 +160,7 @@ def verify(
     target: Target,
     *,
     sleep: Sleep,
-    seen: Callable[[Verdict], None] = lambda _verdict: None,
+    on_verdict: Callable[[Verdict], None] = lambda _verdict: None,
 ) -> VerifyReport:
     """Judge a target by these facts. Ctrl-C ends it with what was found so far.
 
@@ -182,7 +182,7 @@ def verify(
                 verdict = judge(book, fact, target, price, sleep)
                 report.refused = "" if target.simulator else refusals.add(verdict)
             report.verdicts.append(verdict)
-            seen(verdict)
+            on_verdict(verdict)
     except KeyboardInterrupt:
         report.stopped = True
         done = len(report.verdicts)

@@ -25,17 +25,17 @@ GREET_SECONDS = 0.02
 class ServerHooks:
     """Functions to call once the server is ready, when it stops, and after its last response."""
 
-    started: Callable[[], None]
+    on_started: Callable[[], None]
     greet: Callable[[], None]
-    stopping: Callable[[], None]
-    stopped: Callable[[], None]
+    on_stopping: Callable[[], None]
+    on_stopped: Callable[[], None]
 
 
 class UvicornServer(uvicorn.Server):
     """A uvicorn server that calls its hooks when it is ready and when it has ended."""
 
     def __init__(self, config: uvicorn.Config, hooks: ServerHooks) -> None:
-        """Call `started` once the server is ready, and `greet` a moment later."""
+        """Call `on_started` once the server is ready, and `greet` a moment later."""
         super().__init__(config)
         self._hooks = hooks
         self.code = 0
@@ -57,19 +57,19 @@ class UvicornServer(uvicorn.Server):
                 signal.signal(hangup, before)  # captured signals are raised again after this
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then call `started`."""
+        """Start listening, then call `on_started`."""
         gated(self.config)
         await super().startup(sockets)
         _spare_the_collector()
-        self._hooks.started()
+        self._hooks.on_started()
         asyncio.get_running_loop().call_later(GREET_SECONDS, self._greet)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop the server: cut held and open requests after a moment, without error messages."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        self._hooks.stopping()
+        self._hooks.on_stopping()
         await super().shutdown(sockets)
-        self._hooks.stopped()
+        self._hooks.on_stopped()
         if is_output_lost():
             self.code = self.code or FINDING
 

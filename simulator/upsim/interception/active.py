@@ -19,5 +19,5 @@ def intercept(home: _Home) -> Iterator[_Home]:
 
     Blocks nest: the innermost gets the requests. The last block restores the libraries.
     """
-    with lasting(Interception(home), first=patch, last=unpatch):
+    with lasting(Interception(home), on_first=patch, on_last=unpatch):
         yield home

@@ -107,16 +107,16 @@ def interception_of(host: str) -> Interception | None:
 
 @contextmanager
 def lasting(
-    interception: Interception, *, first: Callable[[], None], last: Callable[[], None]
+    interception: Interception, *, on_first: Callable[[], None], on_last: Callable[[], None]
 ) -> Iterator[None]:
     """Redirect requests to this interception until the block ends.
 
-    Blocks nest: the innermost gets the requests. `first` runs before the outermost block, `last`
-    after it.
+    Blocks nest: the innermost gets the requests. `on_first` is called before the outermost block,
+    `on_last` after it.
     """
     with _lock:
         if not _lasting:
-            first()
+            on_first()
         _lasting.append(interception)
     try:
         yield
@@ -124,4 +124,4 @@ def lasting(
         with _lock:
             _lasting.remove(interception)
             if not _lasting:
-                last()
+                on_last()

@@ -21,13 +21,15 @@ class RunawayError(BaseException):
 
 
 class CountingWire(SimulatorTransport):
-    """Sends requests over another wire, up to a maximum number; `seen` is called for each."""
+    """Sends requests over another wire, up to a maximum number; `on_request` is called for each."""
 
-    def __init__(self, inner: SimulatorTransport, most: int, seen: Callable[[], None]) -> None:
+    def __init__(
+        self, inner: SimulatorTransport, most: int, on_request: Callable[[], None]
+    ) -> None:
         """Start with no requests."""
         self._inner = inner
         self._most = most
-        self._seen = seen
+        self._on_request = on_request
         self.count = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -52,7 +54,7 @@ class CountingWire(SimulatorTransport):
 
     def _leave(self, request: httpx.Request) -> None:
         if not _of_admin(request):
-            self._seen()
+            self._on_request()
 
 
 def _of_admin(request: httpx.Request) -> bool:

@@ -29,7 +29,7 @@ QUIET_SECONDS = 0.02
 Target = Callable[[], Instant | None]
 """How far an advance goes, asked anew before each step; None when it has arrived."""
 Aim = Callable[[Sandbox], Target]
-Ran = Callable[[Deadline], object]
+OnDeadline = Callable[[Deadline], object]
 
 
 class WebhookFlusher(Protocol):
@@ -67,8 +67,10 @@ class ClockDriver:
         """Whether somebody advances the clock, and so delivers too."""
         return sandbox in self._turns
 
-    async def advance(self, sandbox: Sandbox, aim: Aim, ran: Ran = lambda _deadline: None) -> None:
-        """Go where `aim` says when its turn comes; `ran` is told of each deadline in order.
+    async def advance(
+        self, sandbox: Sandbox, aim: Aim, on_deadline: OnDeadline = lambda _deadline: None
+    ) -> None:
+        """Go where `aim` says when its turn comes; `on_deadline` is called with each that ran.
 
         Advances take turns. But a receiver that was called before and is silent may be waiting
         for this very advance: then time moves at once, and what that sets off is delivered
@@ -76,7 +78,7 @@ class ClockDriver:
         Raises ClockError for an earlier instant, or when the clock cannot be moved.
         """
         if not await self._has_turn(sandbox):
-            await self._go(sandbox, aim(sandbox), ran, delivering=False)
+            await self._go(sandbox, aim(sandbox), on_deadline, delivering=False)
             self.courier.rouse(sandbox)
             return
         over = self._turns[sandbox] = asyncio.Event()
@@ -84,7 +86,7 @@ class ClockDriver:
             target = aim(sandbox)
             await self.courier.flush(sandbox)
             await resumed("flush")
-            await self._go(sandbox, target, ran, delivering=True)
+            await self._go(sandbox, target, on_deadline, delivering=True)
         finally:
             del self._turns[sandbox]
             over.set()
@@ -106,7 +108,9 @@ class ClockDriver:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(turn.wait(), left)
 
-    async def _go(self, sandbox: Sandbox, target: Target, ran: Ran, *, delivering: bool) -> None:
+    async def _go(
+        self, sandbox: Sandbox, target: Target, on_deadline: OnDeadline, *, delivering: bool
+    ) -> None:
         """One deadline after the other; what is held by the clock goes on in between."""
         while not sandbox.abandoned and (to := target()) is not None:
             deadline = next(sandbox.advance(to), None)
@@ -115,7 +119,7 @@ class ClockDriver:
             await resumed("flush")
             if deadline is None:
                 return
-            ran(deadline)
+            on_deadline(deadline)
             sandbox.wake()
             await checkpoint()
             await resumed("checkpoint")

@@ -299,7 +299,7 @@ def test_a_request_that_is_too_long_passes_unread(
     """It is forwarded in pieces, and kept as size and hash; under a cap no paid one is sent."""
     monkeypatch.setattr("upsim_contracts.record.proxy.MAX_READ", 100_000)
     shared = body_memory.BodyMemory()
-    monkeypatch.setattr("upsim_contracts.record.proxy.Room", lambda: shared)
+    monkeypatch.setattr("upsim_contracts.record.proxy.BodyMemory", lambda: shared)
     body = b"\xff" * 300_000
     received: list[tuple[str | None, bytes]] = []
     held: list[int] = []
@@ -404,7 +404,7 @@ def test_responses_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.Mon
     for name, size in (("MAX_HELD", 1_200_000), ("FIRST", 10_000), ("SPARE", 100_000)):
         monkeypatch.setattr(body_memory, name, size)
     shared = body_memory.BodyMemory()
-    monkeypatch.setattr("upsim_contracts.record.proxy.Room", lambda: shared)
+    monkeypatch.setattr("upsim_contracts.record.proxy.BodyMemory", lambda: shared)
     sizes = {"first": 600_000, "second": 600_000, "short": 9, "third": 400_000}
     held, go_on = asyncio.Event(), asyncio.Event()
 

@@ -36,11 +36,11 @@ def named(url: str, cap: str | None = None, **more: str | None) -> Upstream:
     [
         ("http://example.com/venice", "neither loopback"),
         ("https://api.venice.ai", "give --cap"),
-        ("ftp://127.0.0.1/venice", "is no address"),
+        ("ftp://127.0.0.1/venice", "is no URL"),
         ("http://127.0.0.1:1", "say by --provider"),
         ("http://127.0.0.1:1/visee", "did you mean /vicsee in its path"),
-        ("http://user:key@127.0.0.1/venice", "is no address"),
-        ("http://127.0.0.1/venice?key=1", "is no address"),
+        ("http://user:key@127.0.0.1/venice", "is no URL"),
+        ("http://127.0.0.1/venice?key=1", "is no URL"),
     ],
 )
 def test_refused_upstreams(url: str, message: str) -> None:

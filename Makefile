@@ -67,7 +67,7 @@ mutants: $(VENV)/.development  ## wrong simulators: each must be noticed by the 
 
 nightly: $(VENV)/.development  ## every fact under ten seeds, new random requests, long proofs
 	$(BIN)/python -m upsim_contracts.mutants --seeds 10
-	$(BIN)/python -m pytest contracts --upsim-profile nightly
+	$(BIN)/python -m pytest contracts -m "not browser" --upsim-profile nightly
 	$(BIN)/python -m pytest -m nightly tests
 
 lock:  ## pin again what pyproject.toml asks for

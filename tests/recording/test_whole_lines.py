@@ -151,6 +151,10 @@ def longest_callback() -> Iterator[list[float]]:
         events.Handle._run = usual  # type: ignore[method-assign]  # as before
 
 
+LONGEST = 0.03
+"""Seconds of CPU time that a callback may take here."""
+
+
 def test_a_long_line_is_written_beside_the_event_loop(tmp_path: Path) -> None:
     """No callback takes long, and the lines are in the order of the answers."""
     body = b"[" + b'{"a":"bcdef"},' * 75_000 + b"{}]"
@@ -176,4 +180,6 @@ def test_a_long_line_is_written_beside_the_event_loop(tmp_path: Path) -> None:
         found = read_cassette(tmp_path / f"{number}.jsonl").exchanges
         assert [1, 2, 3, 4] == [one.number for one in found]
         assert {"long", "a", "b", "c"} == {one.path.rpartition("/")[2] for one in found}
-    assert min(longest) < 0.03 * slowness(), longest
+        if longest[-1] < LONGEST:  # a busy machine only adds, so one short run is enough
+            break
+    assert min(longest) < LONGEST * slowness(), longest

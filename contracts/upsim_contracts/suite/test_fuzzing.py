@@ -6,15 +6,22 @@ from typing import Any
 
 import pytest
 
-from upsim_contracts.documents.openapi import dialects, parts, providers
+from upsim_contracts.documents.openapi import default_dialect, dialects, parts, providers
 from upsim_contracts.suite.fuzzing import Fuzzing, Profile, unmet
 
 DOCUMENTS = [
-    pytest.param(provider, dialect, part, id="-".join(filter(None, (provider, part, dialect))))
+    pytest.param(
+        provider,
+        dialect,
+        part,
+        id="-".join(filter(None, (provider, part, dialect))),
+        marks=() if dialect == default_dialect(provider) else pytest.mark.nightly,
+    )
     for provider in providers()
     for part in parts(provider)
     for dialect in dialects(provider, part)
 ]
+"""The document of each provider's default dialect, and at night those of the others."""
 
 
 @pytest.mark.timeout(300)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from upsim import Simulator
+from upsim.cli import COMMANDS
 from upsim.scenario.loader import Library
 
 PAGES = Path(__file__).parents[2] / "docs/reference"
@@ -47,6 +48,13 @@ def test_every_admin_request_is_documented() -> None:
 
     missing = [one for one in requests if one.replace("/__sim/sandboxes/{id}/", "/") not in text]
     assert missing == []
+
+
+def test_every_command_is_documented() -> None:
+    """The page on the command line has a row for each command, in the order of `upsim --help`."""
+    text = (PAGES / "command-line.md").read_text("utf-8")
+
+    assert [*COMMANDS] == re.findall(r"^\| `upsim (\w+)` \|", text, re.MULTILINE)
 
 
 def test_landing_page_polls_venice_for_the_url_that_it_downloads() -> None:

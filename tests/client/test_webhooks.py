@@ -82,7 +82,7 @@ def test_other_secret_is_not_believed(stack: ExitStack, model: str, secret: str)
 def test_changed_body_is_not_believed(stack: ExitStack) -> None:
     """One more blank, and the signature does not hold."""
     _, secret, headers, body = delivered(stack, MODELS[1])
-    with pytest.raises(WebhookError, match="does not hold for this body"):
+    with pytest.raises(WebhookError, match="signature is wrong"):
         verify_webhook("wavespeed", headers, body + b" ", secret)
 
 
@@ -90,7 +90,7 @@ def test_old_webhook_is_not_believed(stack: ExitStack) -> None:
     """What was signed long ago is taken for a repetition."""
     _, secret, headers, body = delivered(stack, MODELS[1])
     later = float(headers["webhook-timestamp"]) + 301
-    with pytest.raises(WebhookError, match="more than 300 s off"):
+    with pytest.raises(WebhookError, match="expected a time within 300 s"):
         verify_webhook("wavespeed", headers, body, secret, now=later)
 
 

@@ -130,7 +130,7 @@ def test_places_that_are_not_there_are_refused(
         (bare, "env", f"it lacks http://: give {url}"),
         ("", "env --url sim.example", "it lacks https://: give https://sim.example"),
         ("", "env --url ftp://x", "it is not http(s)://host[:port][/path], such as http://127"),
-        ("", f"env --url {url}/__sim", f"the admin API; the URL of the server is {url}"),
+        ("", f"env --url {url}/__sim", f"the admin API; that of the server is {url}"),
         ("", f"env --url {url}/vicse", f"the URL of vicsee; that of the server is {url}"),
         ("", f"{upscale} {url}/venice", "is the URL of venice, not of vicsee"),
         ("", f"{upscale} {url}/venice/live", "is the URL of venice, not of vicsee"),

@@ -307,6 +307,11 @@ MISTAKES = [
         ("; did you mean /live/api/v1/video/queue?",),
     ),
     Mistake("GET venice/liev", None, ("nothing is served; did you mean /live?",)),
+    Mistake(
+        "GET venice/__sim/health",
+        None,
+        ("; the admin API is below /__sim at the server's root, not below a provider",),
+    ),
     # places and types in full
     Mistake(
         "POST vicsee/api/v1/generate",

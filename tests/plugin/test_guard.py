@@ -186,6 +186,7 @@ def test_it(tmp_path):
         ("smi", "it must be sim, socket, server, live or the URL"),
         ("ftp://x", "it must be sim"),
         ("127.0.0.1:4747", "lacks http://: give http://127.0.0.1:4747"),
+        ("http://a.test/venice", "URL of venice; that of the server is http://a.test"),
     ],
 )
 def test_wrong_target_is_refused(run_tests: RunTests, option: str, expected: str) -> None:

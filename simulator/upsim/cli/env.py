@@ -18,12 +18,13 @@ from upsim.cli.variables import ADMIN_TOKEN
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import ask_admin
 from upsim.client.http.connections import sync_connections
+from upsim.client.server_urls import DEFAULT_URL, base_url_flaw
 from upsim.core.baseline import BaselineError, check_dialect
 from upsim.core.printable_text import printable
 from upsim.engine.registry import DEFAULT
 from upsim.providers import folders
 from upsim.scenario.loader import Library
-from upsim.testing.running import DEFAULT_URL, URL, base_url_flaw
+from upsim.testing.running import URL
 from upsim.web.landing import clients_of
 
 FINDING = 1

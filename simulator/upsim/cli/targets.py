@@ -30,7 +30,6 @@ from upsim.core.hosts import port_flaw
 from upsim.core.nearest import closest
 from upsim.network import NoCookies
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
-from upsim.testing.running import ADMIN
 
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
@@ -196,7 +195,7 @@ def _of_provider(url: str, provider: str) -> str:
 def _must_not_be_meant(url: str, steps: Sequence[str], provider: str) -> None:
     """Raise UsageError for a path with a misspelt provider, or of the admin API."""
     root = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
-    if ADMIN in steps:
+    if "__sim" in steps:
         raise click.UsageError(f"--target {url[:200]!r} is the admin API: give {root}/{provider}")
     named = steps[2:] if steps[:1] == ["sandbox"] else steps
     meant = next((near for step in named if (near := closest(step, providers()))), "")

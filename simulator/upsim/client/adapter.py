@@ -43,6 +43,7 @@ from upsim.client.values import (
     WebhookEvent,
     shown_url,
 )
+from upsim.scenario.suggestions import shown
 
 __all__ = [
     "Adapter",
@@ -373,6 +374,18 @@ class ReceivedWebhook:
     secret: str = field(repr=False)
     tolerance: float
     now: float
+
+    def header(self, name: str, form: str = ".+", expected: str = "a value") -> str:
+        """Return a header's value, which must match the regular expression `form`.
+
+        Raises WebhookError, which says what was expected, if it is missing or another value.
+        """
+        if name not in self.headers:
+            raise WebhookError(f"the header {name} is missing")
+        value = self.headers[name]
+        if not re.fullmatch(form, value, re.ASCII | re.DOTALL):
+            raise WebhookError(f"{name}: found {shown(value)}, expected {expected}")
+        return value
 
     @property
     def answer(self) -> ProviderResponse:

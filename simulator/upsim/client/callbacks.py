@@ -18,6 +18,12 @@ Watch = Callable[[Progress], object]
 class SandboxSleep(Protocol):
     """A sleeper that advances a sandbox's clock instead of waiting, sync and async."""
 
+    def check(self) -> None:
+        """Raise ClientError if the clock cannot be reached."""
+
+    async def check_async(self) -> None:
+        """Check the clock without blocking the event loop."""
+
     def sleep(self, seconds: float) -> None:
         """Advance the clock."""
 
@@ -49,6 +55,18 @@ def wait_by_async(given: Sleeper | SandboxSleep | None) -> Callable[[float], Awa
             await told
 
     return sleep
+
+
+def check(given: Sleeper | SandboxSleep | None) -> None:
+    """Raise ClientError if a sandbox's clock cannot be reached; a function needs no check."""
+    if given is not None and not callable(given):
+        given.check()
+
+
+async def check_async(given: Sleeper | SandboxSleep | None) -> None:
+    """Check a sandbox's clock like `check`, without blocking the event loop."""
+    if given is not None and not callable(given):
+        await given.check_async()
 
 
 def close(given: Sleeper | SandboxSleep | None) -> None:

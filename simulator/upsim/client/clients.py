@@ -342,7 +342,7 @@ def _path(to: str | os.PathLike[str]) -> Path:
 
 
 def _can_sleep(given: object) -> bool:
-    return given is None or callable(given) or hasattr(given, "sleep_async")
+    return given is None or callable(given) or hasattr(given, "check_async")
 
 
 def _check_webhook_url(url: object) -> None:

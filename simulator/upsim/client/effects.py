@@ -50,6 +50,11 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSleeper:
+    """Check that the sleeper will work: a job is paid for before the first wait."""
+
+
+@dataclass(frozen=True, slots=True)
 class BlockingCall:
     """Call a blocking function (read a file, measure a video); the result is its return value."""
 
@@ -86,6 +91,6 @@ class Fetch:
     seconds: float
 
 
-Effect = Send | Sleep | BlockingCall | ReportProgress | Fetch
+Effect = Send | Sleep | CheckSleeper | BlockingCall | ReportProgress | Fetch
 Flow = Generator[Effect, Any, _Result]
 """Logic that yields effects and returns a result."""

@@ -33,6 +33,10 @@ class ModelInfo:
         """The host of the provider's own API."""
         return next(name for name, fact in self.baseline.hosts.items() if fact.value == "api")
 
+    def is_named(self, name: object) -> bool:
+        """Whether a name means this model."""
+        return isinstance(name, str) and _is_named(self.name, name)
+
     def whole(self, limit: str) -> int | None:
         """Return a numeric limit of the provider; None if it has no limit of that name."""
         fact = self.baseline.limits.get(limit)

@@ -9,9 +9,11 @@ import httpx
 from upsim.client import clocks
 from upsim.client.adapter import ProviderResponse
 from upsim.client.arguments import check_kind, check_secret, check_text
-from upsim.client.exceptions import ProtocolError
+from upsim.client.exceptions import ArgumentError, ProtocolError
 from upsim.client.http.json_calls import SimulatorClient
 from upsim.client.request_guard import check_scheme
+from upsim.client.server_urls import base_url_flaw
+from upsim.scenario.suggestions import shown
 
 _BY_HAND = ("manual", "auto")
 
@@ -28,10 +30,19 @@ class SandboxSleeper:
         self._clock = f"/__sim/sandboxes/{quote(sandbox, safe='')}/clock"
         self._mode = ""
 
-    def sleep(self, seconds: float) -> None:
-        """Advance the clock by some seconds, or wait."""
+    def check(self) -> None:
+        """Read the clock once. Raises ClientError if the simulator or the sandbox is missing."""
         if not self._mode:
             self._mode = _mode(self._caller.call("GET", self._clock))
+
+    async def check_async(self) -> None:
+        """Read the clock once, like `check`, without blocking the event loop."""
+        if not self._mode:
+            self._mode = _mode(await self._caller.call_async("GET", self._clock))
+
+    def sleep(self, seconds: float) -> None:
+        """Advance the clock by some seconds, or wait."""
+        self.check()
         if self._mode in _BY_HAND:
             body = {"seconds": round(seconds, 6)}
             _done(self._caller.call("POST", f"{self._clock}/advance", body))
@@ -40,8 +51,7 @@ class SandboxSleeper:
 
     async def sleep_async(self, seconds: float) -> None:
         """Advance the clock by some seconds, or wait without blocking the event loop."""
-        if not self._mode:
-            self._mode = _mode(await self._caller.call_async("GET", self._clock))
+        await self.check_async()
         if self._mode in _BY_HAND:
             body = {"seconds": round(seconds, 6)}
             _done(await self._caller.call_async("POST", f"{self._clock}/advance", body))
@@ -63,10 +73,14 @@ def sandbox_sleeper(
     """Return a sleeper for `connect(…, sleeper=…)`, over the admin API of a simulator.
 
     In process, pass `http=httpx.Client(transport=sim.transport())` and `http://127.0.0.1`; for an
-    async client, an `httpx.AsyncClient`. Raises UnsafeTargetError for a URL without a scheme.
+    async client, an `httpx.AsyncClient`. Raises UnsafeTargetError for a URL without a scheme, and
+    ArgumentError for the URL of a provider.
     """
     check_text("admin_base_url", admin_base_url, "'http://127.0.0.1:4747'")
     check_scheme(admin_base_url)
+    flaw = base_url_flaw(admin_base_url)
+    if flaw:
+        raise ArgumentError(f"admin_base_url {shown(admin_base_url)} is not the base URL: {flaw}")
     check_text("sandbox", sandbox, "'default'")
     check_secret("token", type(token))
     if http is not None:

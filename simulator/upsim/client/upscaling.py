@@ -23,7 +23,7 @@ from upsim.client.arguments import (
 from upsim.client.charges import check_charge
 from upsim.client.clocks import Dice
 from upsim.client.downloading import check, download, keep_spooled
-from upsim.client.effects import BlockingCall, Flow, ReportProgress
+from upsim.client.effects import BlockingCall, CheckSleeper, Flow, ReportProgress
 from upsim.client.exceptions import (
     ArgumentError,
     ClientError,
@@ -34,11 +34,12 @@ from upsim.client.exceptions import (
     RateLimitError,
     RefusedError,
     TransientError,
+    UnknownModelError,
     UnpricedError,
     UnsupportedError,
     WaitTimeoutError,
 )
-from upsim.client.models import ModelInfo
+from upsim.client.models import ModelInfo, find_model
 from upsim.client.policies import Polling, Retries
 from upsim.client.pricing import chosen, option_flaws, quote
 from upsim.client.request_guard import RequestGuard, Reservation
@@ -135,6 +136,7 @@ class Upscaling:
         """
         opened = yield BlockingCall(partial(open_source, source))
         media, options = self._read(opened, wanted)
+        yield CheckSleeper()
         address = yield from self._hand_in(opened)
         reservation, told = yield from self._reserve(address, media, options)
         file: Path | None = yield BlockingCall(partial(source_file, source))
@@ -161,7 +163,7 @@ class Upscaling:
 
     def poll(self, job: Job, deadline: TimeLeft | None = None) -> Flow[Progress]:
         """Return the present state of a job."""
-        _check_job(job)
+        self._check_job(job)
         progress = yield from self._sender.free(partial(self._adapter.poll, job), deadline)
         ask = self._adapter.refunded
         if progress.state == "failed" and progress.refunded is None and ask is not None:
@@ -177,7 +179,7 @@ class Upscaling:
         Raises JobFailedError, WaitTimeoutError, or ProtocolError for a job that completed without
         a file. For a `fresh` job there is a pause before the first poll.
         """
-        _check_job(job)
+        self._check_job(job)
         if timeout is not None:
             check_number("timeout", timeout, SECONDS)
         policy, advice = self._polling, self._adapter.cadence
@@ -223,7 +225,7 @@ class Upscaling:
 
     def download(self, what: Job | Progress, to: Path) -> Flow[Download]:
         """Download the finished file; wait for the job's end first if it is not finished."""
-        job = what.job if isinstance(what, Progress) else _check_job(what)
+        job = what.job if isinstance(what, Progress) else self._check_job(what)
         yield BlockingCall(partial(check, to, None if job is None else job.source))
         progress = what if isinstance(what, Progress) else (yield from self.wait(what))
         if progress.spool is not None and progress.spool.exists():
@@ -256,7 +258,7 @@ class Upscaling:
 
     def cancel(self, job: Job) -> Flow[None]:
         """Cancel a job. Raises UnsupportedError if the provider cannot cancel jobs."""
-        _check_job(job)
+        self._check_job(job)
         if self._adapter.cancel is None:
             raise UnsupportedError(f"{self._adapter.provider} cannot cancel jobs")
         yield from self._sender.free(partial(self._adapter.cancel, job))
@@ -285,6 +287,22 @@ class Upscaling:
             if job.id not in self._told and (yield from self._sender.free(task)):
                 found.append(replace(job, source=lost.order.file))
         return tuple(found)
+
+    def _check_job(self, job: object) -> Job:
+        """Return the job. Raises ArgumentError for a job id alone, and for another client's job.
+
+        A job that a client returned names its provider, whose paths are the same for all its
+        models; a job made from an id names its model only.
+        """
+        if not isinstance(job, Job):
+            raise ArgumentError(
+                f"job is what submit() returns, or Job(id, model), not {shown(job)}"
+            )
+        check_text("Job.id", job.id, "'task_x'")
+        ours = self._adapter.provider
+        if not (job.provider == ours or (not job.provider and self.known.is_named(job.model))):
+            raise ArgumentError(_foreign(job, self.known.name))
+        return job
 
     def _chosen(self, media: Media | None, wanted: RequestedOutput) -> dict[str, Option]:
         return chosen(
@@ -390,12 +408,13 @@ class Upscaling:
         return ProtocolError(f"job {job.id} is {progress.status!r} but has no file")
 
 
-def _check_job(job: object) -> Job:
-    """Return the job. Raises ArgumentError for a job id alone, which does not name its model."""
-    if not isinstance(job, Job):
-        raise ArgumentError(f"job is what submit() returns, or Job(id, model), not {shown(job)}")
-    check_text("Job.id", job.id, "'task_x'")
-    return job
+def _foreign(job: Job, ours: str) -> str:
+    """Return why a client of the model `ours` cannot ask for a job."""
+    try:
+        name = find_model(f"{job.provider}/{job.model}" if job.provider else job.model).name
+    except UnknownModelError as error:
+        return f"Job.model: {error}"
+    return f"the job belongs to {name}, and this client to {ours}: use connect({name!r})"
 
 
 @contextmanager

@@ -20,6 +20,7 @@ READ = 2_000
 """Characters at the end of a path that are read."""
 ALIKE = 0.5
 """The part of two paths, by weight, that must be the same for one to be meant by the other."""
+ADMIN = "__sim"
 _SAYS_NOTHING = re.compile(r"api|v[0-9]+", re.ASCII)
 """Segments that many paths have in common."""
 _PASTED = re.compile(r"/+(https?:/+)?([^/]{1,255})(.*)", re.ASCII | re.IGNORECASE | re.DOTALL)
@@ -45,6 +46,8 @@ def hint(
         return "; this is the base URL: requests go to paths below it"
     path = pasted(path, baseline.hosts)[1]
     segments = _segments(path)
+    if ADMIN in segments:
+        return f"; the admin API is below /{ADMIN} at the server's root, not below a provider"
     served = [*_served(provider, baseline)]
     first = "" if path[:2] == "//" else path[1:].partition("/")[0]
     known = parts_of(provider, baseline)

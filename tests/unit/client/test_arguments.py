@@ -36,6 +36,11 @@ HOME = "http://api.test/vicsee"
 URL = "https://clips.example/clip.mp4"
 JOB = Job("task_1", "topaz-video-upscale")
 FIRST = {"quote": "source", "submit": "source", "upscale": "source"}
+OTHERS: list[tuple[object, str]] = [
+    (Job("q", "venise"), "no model 'venise'; did you mean venice/"),
+    (Job("q", "m", "venise"), "no model 'venise/m'; did you mean venice/"),
+    (Job("q", "upscale-v1", "wavespeed"), "belongs to wavespeed/runwayml.* this client to vicsee/"),
+]
 SCHEMES: list[tuple[object, str]] = [
     ("ftp://a.example/b.mp4", "has the scheme ftp: give a path, or a URL that begins with http"),
     ("S3://bucket/b.mp4", "has the scheme S3: give"),
@@ -57,7 +62,11 @@ WRONG: Mapping[str, list[tuple[object, str]]] = {
     "headers": [([(b"a", b"b")], "headers is .* not this list"), ({"a": 1}, "not this dict")],
     "http": [("x", "http is an httpx.* not 'x'"), (object(), "http .* not object")],
     "jitter": [("10%", "jitter .* not '10%'"), (2, "jitter is a number from 0 to 1.* not 2")],
-    "job": [("task_1", "job is what submit.* not 'task_1'"), (Job("", "m"), "Job.id .* not ''")],
+    "job": [
+        ("task_1", "job is what submit.* not 'task_1'"),
+        (Job("", "m"), "Job.id .* not ''"),
+        *OTHERS,
+    ],
     "limit": [("5", "limit .* did you mean 5"), (0, "limit .* not 0")],
     "live": [("yes", "live is True or False, not 'yes'"), (1, "live .* not 1")],
     "longest": [("2m", "longest .* did you mean 120"), (float("nan"), "longest .* not nan")],
@@ -98,8 +107,14 @@ WRONG: Mapping[str, list[tuple[object, str]]] = {
     "tolerance": [("5m", "tolerance .* did you mean 300"), (-1, "tolerance .* not -1")],
     "webhook_secret": [(5, "webhook_secret is a text, not int")],
     "webhook_url": [(5, "webhook_url .* not 5"), ("localhost:1/h", "give http://localhost:1/h")],
-    "what": [("task_1", "job is what submit.* not 'task_1'"), (None, "job .* not null")],
-    "admin_base_url": [(5, "admin_base_url .* not 5"), ("localhost:1", "give http://localhost:1")],
+    "what": [("task_1", "job is what submit.* not 'task_1'"), (None, "job .* not null"), *OTHERS],
+    "admin_base_url": [
+        (5, "admin_base_url .* not 5"),
+        ("localhost:1", "give http://localhost:1"),
+        ("http://a.test/venice/live", "the URL of venice; that of the server is http://a.test"),
+        ("http://a.test/__sim", "URL of the admin API; that of the server is http://a.test"),
+        ("http://a.test/sandbox/x", "URL of a sandbox; that of the server is http://a.test"),
+    ],
 }
 """By parameter: wrong kinds and wrong values, each with what the message says of them."""
 SAFE: dict[str, Any] = {

@@ -405,7 +405,7 @@ def test_cancel_where_nobody_can(scene: Set) -> None:
 def test_cancel_where_it_is_possible(scene: Set) -> None:
     """PiAPI cancels what is pending, by DELETE."""
     set_up = scene({"code": 200}, model="piapi")
-    set_up.client.cancel(Job("t/1", "m"))
+    set_up.client.cancel(Job("t/1", "video-toolkit"))
     request = set_up.provider.requests[0]
 
     assert (request.method, request.url.raw_path) == ("DELETE", b"/api/v1/task/t%2F1")

@@ -15,6 +15,7 @@ from upsim.client import callbacks
 from upsim.client.callbacks import SandboxSleep, Sleeper
 from upsim.client.effects import (
     BlockingCall,
+    CheckSleeper,
     Effect,
     Fetch,
     Flow,
@@ -23,6 +24,7 @@ from upsim.client.effects import (
     SentResponse,
     Sleep,
 )
+from upsim.client.exceptions import ArgumentError
 from upsim.client.http.connections import async_connections, sync_connections
 from upsim.client.http.exchanges import Fetching, HttpExchange, Sending
 from upsim.client.http.wire import Wire
@@ -43,9 +45,11 @@ class SyncRunner:
         self._own = http is None
         self._sleeper = sleeper
         self._sleep = callbacks.wait_by(sleeper)
+        self._closed = False
 
     def run(self, flow: Flow[_Result]) -> _Result:
-        """Carry out the effects of a flow, and return its result."""
+        """Carry out a flow's effects, and return its result. Raises ArgumentError if closed."""
+        _check_open(closed=self._closed)
         try:
             effect = next(flow)
             while True:
@@ -63,6 +67,7 @@ class SyncRunner:
 
     def close(self) -> None:
         """Close the connections that this runner has opened."""
+        self._closed = True
         self._wire.close()
         callbacks.close(self._sleeper)
         if self._own:
@@ -74,6 +79,9 @@ class SyncRunner:
                 return self._exchange(Sending(self._wire, effect))
             case Sleep():
                 return self._sleep(effect.seconds)
+            case CheckSleeper():
+                callbacks.check(self._sleeper)
+                return None
             case BlockingCall():
                 return effect.function()
             case Fetch():
@@ -112,9 +120,11 @@ class AsyncRunner:
         self._own = http is None
         self._sleeper = sleeper
         self._sleep = callbacks.wait_by_async(sleeper)
+        self._closed = False
 
     async def run(self, flow: Flow[_Result]) -> _Result:
-        """Carry out the effects of a flow, and return its result."""
+        """Carry out a flow's effects, and return its result. Raises ArgumentError if closed."""
+        _check_open(closed=self._closed)
         try:
             effect = next(flow)
             while True:
@@ -132,6 +142,7 @@ class AsyncRunner:
 
     async def close(self) -> None:
         """Close the connections that this runner has opened."""
+        self._closed = True
         self._wire.close()
         callbacks.close(self._sleeper)
         if self._own:
@@ -143,6 +154,9 @@ class AsyncRunner:
                 return await self._exchange(Sending(self._wire, effect))
             case Sleep():
                 return await self._sleep(effect.seconds)
+            case CheckSleeper():
+                await callbacks.check_async(self._sleeper)
+                return None
             case BlockingCall():
                 return await asyncio.to_thread(effect.function)
             case Fetch():
@@ -173,6 +187,13 @@ class AsyncRunner:
         except exchange.failures as error:
             return exchange.lost(error)
         return exchange.result(response)
+
+
+def _check_open(*, closed: bool) -> None:
+    if closed:
+        raise ArgumentError(
+            "this client is closed: make calls inside the `with` block, or connect again"
+        )
 
 
 @contextmanager

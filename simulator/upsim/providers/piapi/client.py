@@ -32,6 +32,7 @@ TASK = "/api/v1/task"
 TASK_TYPE = "upscale"
 FAMILY = "video_toolkit"
 UNIT = "point"
+SECRET_HEADER = "x-webhook-secret"  # noqa: S105 - the name of a header
 READING = ErrorFormat(
     texts=(("message",),),
     status=("code",),
@@ -98,9 +99,11 @@ def webhook(received: ReceivedWebhook) -> WebhookEvent:
 
     So the secret proves who sent it, and nothing proves when.
     """
-    given = received.headers.get("x-webhook-secret", "")
+    given = received.header(SECRET_HEADER)
     if not hmac.compare_digest(given.encode(errors="surrogatepass"), received.secret.encode()):
-        raise WebhookError("x-webhook-secret is missing or another one")
+        raise WebhookError(
+            f"the header {SECRET_HEADER} is wrong: it is not the secret of this webhook"
+        )
     answer = received.answer
     second = answer.number_at("timestamp")
     progress = _progress(answer)

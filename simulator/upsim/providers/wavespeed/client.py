@@ -34,7 +34,7 @@ from upsim.client.adapter import (
 
 V3 = "/api/v3"
 UNIT = "USD"
-MAX_TIMESTAMP_LENGTH = 18
+TIMESTAMP = "[0-9]{1,18}"
 SWITCHES: Mapping[object, object] = {"true": True, "false": False}
 READING = ErrorFormat(
     texts=(("message",),),
@@ -127,23 +127,21 @@ def webhook(received: ReceivedWebhook) -> WebhookEvent:
 
     The key is the secret without `whsec_`, as text: it is not decoded from base64.
     """
-    names = [f"webhook-{name}" for name in ("id", "timestamp", "signature")]
-    name, second, signature = (received.headers.get(header, "") for header in names)
-    if not (
-        name
-        and signature
-        and second.isascii()
-        and second.isdigit()
-        and len(second) <= MAX_TIMESTAMP_LENGTH
-    ):
-        raise WebhookError(f"a webhook of WaveSpeed has the headers {', '.join(names)}")
+    name = received.header("webhook-id")
+    second = received.header("webhook-timestamp", TIMESTAMP, "whole seconds")
+    signature = received.header(
+        "webhook-signature", "v3,.+", "v3, and the HMAC-SHA256 in hexadecimal"
+    )
     key = received.secret.removeprefix("whsec_").encode()
     signed = f"{name}.{second}.".encode(errors="surrogatepass") + received.body
     expected = f"v3,{hmac.new(key, signed, hashlib.sha256).hexdigest()}"
     if not hmac.compare_digest(expected.encode(), signature.encode(errors="surrogatepass")):
-        raise WebhookError("the signature does not hold for this body and this secret")
+        raise WebhookError("webhook-signature is wrong: it does not match this body and secret")
     if abs(received.now - int(second)) > received.tolerance:
-        raise WebhookError(f"the webhook's timestamp is more than {received.tolerance:g} s off")
+        raise WebhookError(
+            f"webhook-timestamp: found {second}, expected a time within {received.tolerance:g} s "
+            f"of {received.now:.0f}"
+        )
     answer = received.answer
     progress = _progress(answer)
     return WebhookEvent(

@@ -158,7 +158,7 @@ def requests_of(provider: str, operation: str, job: str) -> Iterator[Request]:
         yield Request(method, f"{path.partition('?')[0]}{query}", good)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_no_accepted_order_of_checks_crashes(app: App, data: st.DataObject) -> None:
     """A list in another order, or without some checks, is refused by its place, or works."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
@@ -60,6 +61,17 @@ class MediaFile:
         return hashlib.blake2b(repr(self.clip).encode(), digest_size=16).hexdigest()
 
 
+class MediaRequest(NamedTuple):
+    """A request for the file `name` of a kind (`synthetic`, `uploads`, `outputs`)."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    sandbox: Sandbox
+    kind: str
+    name: str
+
+
 class MediaApp:
     """Serves and takes files. `sandbox` is the one that the path names, or `default`."""
 
@@ -84,12 +96,12 @@ class MediaApp:
             await allow(safe, _methods(kind))
             return
         if kind not in ("uploads", "outputs"):  # a clip is the same whoever asks, and when
-            await self._answer(scope, receive, safe, kind, name, sandbox)
+            await self._answer(MediaRequest(scope, receive, safe, sandbox, kind, name))
             return
         await catch_up(sandbox)
         with sandbox.commands.during(begun(sandbox, scope)) as command:
             taped = safely(command.tape(send), guards)
-            await self._answer(scope, receive, taped, kind, name, sandbox)
+            await self._answer(MediaRequest(scope, receive, taped, sandbox, kind, name))
 
     def _any_origin(self, sandbox: Sandbox, kind: str, name: str) -> bool:
         """Whether pages of other origins may use a file: clips always, others by a knob."""
@@ -103,30 +115,15 @@ class MediaApp:
             return kind == "synthetic"
         return sandbox.bound(provider).rules.knobs.get("storage_cors") == "any_origin"
 
-    async def _answer(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        kind: str,
-        name: str,
-        sandbox: Sandbox,
-    ) -> None:
-        serve = self._with_faults if sandbox.state.faults else self._serve
-        await or_refused(send, lambda send: serve(scope, receive, send, kind, name, sandbox))
+    async def _answer(self, request: MediaRequest) -> None:
+        serve = self._with_faults if request.sandbox.state.faults else self._serve
+        await or_refused(request.send, lambda send: serve(request._replace(send=send)))
 
-    async def _serve(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        kind: str,
-        name: str,
-        sandbox: Sandbox,
-    ) -> None:
+    async def _serve(self, request: MediaRequest) -> None:
+        scope, receive, send, sandbox, kind, name = request
         method = scope["method"]
         if method in ("GET", "HEAD"):
-            await self._get(scope, receive, send, kind, name, sandbox)
+            await self._get(request)
         elif method == "PUT" and kind == "uploads":
             await self._uploads.put(scope, receive, send, name, sandbox)
         elif method == "DELETE" and kind == "outputs":
@@ -137,16 +134,9 @@ class MediaApp:
             text += " Upload the file by PUT." if kind == "uploads" else ""
             await text_answer(send, 405, text, ((b"allow", allowed),))
 
-    async def _with_faults(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        kind: str,
-        name: str,
-        sandbox: Sandbox,
-    ) -> None:
+    async def _with_faults(self, request: MediaRequest) -> None:
         """The same where faults are armed; a file that was cut does not count as sent."""
+        scope, receive, send, sandbox, kind, name = request
         settings = self._registry.settings
         sandbox.run_due()
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
@@ -157,7 +147,7 @@ class MediaApp:
                 stage, occasion, sandbox.bound(occasion.provider)
             )
             if not ended:
-                await self._serve(scope, receive, faulty.send, kind, name, sandbox)
+                await self._serve(request._replace(send=faulty.send))
         cut(faulty.cut)
 
     async def send_output(
@@ -173,7 +163,8 @@ class MediaApp:
         unranged = {**scope, "method": "GET", "headers": []}
 
         async def sending(send: Send) -> None:
-            sent = await self._finished(unranged, receive, send, reply.job, sandbox, headers)
+            request = MediaRequest(unranged, receive, send, sandbox, "outputs", reply.job)
+            sent = await self._finished(request, headers)
             await resumed("sent")
             if sent and reply.mark is not None:
                 self._mark(sandbox, reply.job, reply.mark)
@@ -181,56 +172,46 @@ class MediaApp:
         told = file_reports.reporting(send, scope, self.reporters)
         await or_refused(told, sending)
 
-    async def _get(
-        self, scope: Scope, receive: Receive, send: Send, kind: str, name: str, sandbox: Sandbox
-    ) -> None:
-        if kind == "synthetic":
-            await self._synthetic(scope, receive, send, sandbox, name)
-        elif kind == "uploads":
-            content = self.desk.upload(sandbox, name)
-            if isinstance(content, MissingFile):
-                await self._gone(send, sandbox, content)
-                return
-            found = MediaFile(content, sandbox.state.uploads[name].issued.content_type)
-            await self._file(scope, receive, send, found, sandbox)
-        elif kind == "outputs":
-            await self._output(scope, receive, send, sandbox, name)
+    async def _get(self, request: MediaRequest) -> None:
+        if request.kind == "synthetic":
+            await self._synthetic(request)
+        elif request.kind == "uploads":
+            await self._upload(request)
+        elif request.kind == "outputs":
+            await self._output(request)
         else:
-            await text_answer(send, 404, "There is no such file.")
+            await text_answer(request.send, 404, "There is no such file.")
 
-    async def _synthetic(
-        self, scope: Scope, receive: Receive, send: Send, sandbox: Sandbox, name: str
-    ) -> None:
-        query = scope["query_string"].decode("latin-1")
+    async def _synthetic(self, request: MediaRequest) -> None:
         try:
-            clip = clip_of(name, query)
+            clip = clip_of(request.name, request.scope["query_string"].decode("latin-1"))
             content = await self.desk.make(clip)
         except ClipNameError as error:
-            await text_answer(send, 507 if isinstance(error, ClipRoomError) else 404, str(error))
+            status = 507 if isinstance(error, ClipRoomError) else 404
+            await text_answer(request.send, status, str(error))
             return
-        found = MediaFile(content, clip.content_type, clip)
-        await self._file(scope, receive, send, found, sandbox)
+        await self._file(request, MediaFile(content, clip.content_type, clip))
 
-    async def _output(
-        self, scope: Scope, receive: Receive, send: Send, sandbox: Sandbox, name: str
-    ) -> None:
-        name = name.removesuffix(".mp4")
-        sent = await self._finished(scope, receive, send, name, sandbox)
+    async def _upload(self, request: MediaRequest) -> None:
+        sandbox, name = request.sandbox, request.name
+        content = self.desk.upload(sandbox, name)
+        if isinstance(content, MissingFile):
+            await self._gone(request.send, sandbox, content)
+            return
+        kind = sandbox.state.uploads[name].issued.content_type
+        await self._file(request, MediaFile(content, kind))
+
+    async def _output(self, request: MediaRequest) -> None:
+        sandbox, name = request.sandbox, request.name.removesuffix(".mp4")
+        sent = await self._finished(request._replace(name=name))
         await resumed("sent")
         job = sandbox.state.jobs.get(name)
         if sent and job is not None and DELETE_AFTER_DOWNLOAD in job.marks:
             self._mark(sandbox, job.id, REVOKED)
 
-    async def _finished(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        name: str,
-        sandbox: Sandbox,
-        headers: Headers = (),
-    ) -> bool:
-        """Send the file of a job; True once all of it was sent."""
+    async def _finished(self, request: MediaRequest, headers: Headers = ()) -> bool:
+        """Send the file of the job `name`; True once all of it was sent."""
+        scope, _, send, sandbox, _, name = request
         job = sandbox.state.jobs.get(name)
         try:
             output = await self.desk.output(sandbox, f"{name}.mp4")
@@ -248,7 +229,7 @@ class MediaApp:
         if scope["method"] == "GET":
             sandbox.activity.record_download(name)
         found = MediaFile(output.content, CONTENT_TYPES["mp4"], output_clip(job))
-        return await self._file(scope, receive, send, found, sandbox, headers)
+        return await self._file(request, found, headers)
 
     async def _delete(self, send: Send, name: str, sandbox: Sandbox) -> None:
         sandbox.run_due()
@@ -265,15 +246,8 @@ class MediaApp:
         self._mark(sandbox, job.id, REVOKED)
         await whole_answer(send, 204, b"", TEXT)
 
-    async def _file(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        found: MediaFile,
-        sandbox: Sandbox,
-        headers: Headers = (),
-    ) -> bool:
+    async def _file(self, request: MediaRequest, found: MediaFile, headers: Headers = ()) -> bool:
+        scope, receive, send, sandbox, *_ = request
         date = http_date(sandbox.run_due())
         happened(sandbox.now)
         try:

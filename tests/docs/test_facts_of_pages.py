@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,47 +82,65 @@ def test_landing_page_polls_venice_for_the_url_that_it_downloads() -> None:
         assert "video/mp4" == naming.headers["content-type"]
 
 
-def _messages(http: httpx.Client) -> dict[str, str]:
-    """Return messages that the simulator gives, each with the page that quotes it."""
-    admin, vicsee = f"{ROOT}/__sim/sandboxes", f"{ROOT}/vicsee/api/v1"
-    key = {"Authorization": "Bearer any"}
+ADMIN = f"{ROOT}/__sim/sandboxes"
+KEY = {"Authorization": "Bearer any"}
+
+
+def _why(http: httpx.Client) -> dict[str, Any]:
+    """Return the reason of the newest response in the journal."""
+    exchanges = http.get(f"{ADMIN}/default/journal").json()["exchanges"]
+    found: dict[str, Any] = exchanges[-1]["why"]
+    return found
+
+
+def _vicsee_messages(http: httpx.Client) -> Iterator[tuple[str, str]]:
+    """Yield a fault that cannot fire and the cause of a refusal, each with its page."""
     patch = {"id": "odd", "provider": "vicsee", "at": "poll", "do": {"patch": {"data.staus": "x"}}}
-    http.post(f"{admin}/default/faults", json=patch).raise_for_status()
-    clip = "/media/synthetic/640x360_30fps_"
+    http.post(f"{ADMIN}/default/faults", json=patch).raise_for_status()
+    api = f"{ROOT}/vicsee/api/v1"
+    short, long = (f"{ROOT}/media/synthetic/640x360_30fps_{n}s.mp4" for n in ("4", "61.5"))
+    job = http.post(f"{api}/tools/upscale-video", json={"video_url": short}, headers=KEY).json()
+    http.get(f"{api}/tasks/{job['data']['id']}", headers=KEY)
+    yield _why(http)["unfired"][0], "how-to/faults.md"
+    http.post(f"{api}/tools/upscale-video", json={"video_url": long}, headers=KEY)
+    yield _why(http)["cause"], "how-to/control-a-sandbox.md"
 
-    def submit(seconds: str) -> httpx.Response:
-        body = {"video_url": f"{ROOT}{clip}{seconds}s.mp4"}
-        return http.post(f"{vicsee}/tools/upscale-video", json=body, headers=key)
 
-    def why() -> dict[str, Any]:
-        found: dict[str, Any] = http.get(f"{admin}/default/journal").json()["exchanges"][-1]["why"]
-        return found
+def _venice_hints(http: httpx.Client) -> Iterator[tuple[str, str]]:
+    """Yield the hints about a refused field and a finished job, each with its page."""
+    api = f"{ROOT}/venice/api/v1/video"
+    body = {"model": "topaz-video-upscale", "video_url": "https://a.example/b.mp4"}
+    http.post(f"{api}/queue", json={**body, "prompt": "sharp"}, headers=KEY)
+    yield _why(http)["hint"], "reference/dialects.md"
+    job = http.post(f"{api}/queue", json=body, headers=KEY).json()["queue_id"]
+    http.post(f"{ADMIN}/default/clock/advance", json={"to": "idle"}).raise_for_status()
+    for _ in range(4):
+        http.post(f"{api}/retrieve", json={"queue_id": job}, headers=KEY)
+    yield _why(http)["hint"], "reference/dialects.md"
 
-    http.get(f"{vicsee}/tasks/{submit('4').json()['data']['id']}", headers=key)
-    unfired = why()["unfired"][0]
-    submit("61.5")
+
+def _admin_messages(http: httpx.Client) -> Iterator[tuple[str, str]]:
+    """Yield mistakes in a clip's name, a sandbox and a scenario, each with its page."""
+    clip = http.get(f"{ROOT}/media/synthetic/1280x720_29.97fps_2.5s.mp4")
+    yield clip.text.strip(), "how-to/your-own-video.md"
     order = {"task/create": ["authenticated", "within_frames", "measurable"]}
-    checks = {"extends": "piapi/baseline", "checks": order}
-    mistakes = http.post(admin, json={"scenario": checks}).json()["error"]["message"]
-    return {
-        unfired: "how-to/faults.md",
-        why()["cause"]: "how-to/control-a-sandbox.md",
-        http.get(f"{ROOT}/media/synthetic/1280x720_29.97fps_2.5s.mp4").text.strip(): (
-            "how-to/your-own-video.md"
-        ),
-        http.post(admin, json={"sed": 1}).json()["error"]["message"]: "reference/admin-api.md",
-        mistakes.partition("[1]: ")[2].partition("\n")[0]: "reference/scenarios.md",
-    }
+    scenario = {"extends": "piapi/baseline", "checks": order}
+    field, checks = (
+        http.post(ADMIN, json=body).json()["error"]["message"]
+        for body in ({"sed": 1}, {"scenario": scenario})
+    )
+    yield field, "reference/admin-api.md"
+    yield checks.partition("[1]: ")[2].partition("\n")[0], "reference/scenarios.md"
 
 
 def test_pages_quote_messages_as_they_are() -> None:
     """Each message that a page quotes is, word for word, the one that the simulator gives."""
     with Simulator(clock="auto") as sim, httpx.Client(transport=sim.transport()) as http:
-        messages = _messages(http)
+        messages = [*_vicsee_messages(http), *_venice_hints(http), *_admin_messages(http)]
 
-    assert len(messages) == 5
-    assert {
-        message: page
-        for message, page in messages.items()
+    assert len(messages) == 7
+    assert [
+        (message, page)
+        for message, page in messages
         if not message or message not in (PAGES.parent / page).read_text("utf-8")
-    } == {}
+    ] == []

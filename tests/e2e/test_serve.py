@@ -183,7 +183,7 @@ def test_allowed_hosts_are_answered(serve: Serve, given: str) -> None:
     ]
 
     assert [200, 401, 200, 401, 421, 421] == found
-    assert process.output("421 this server does not answer to the Host 'evil.example'")
+    assert process.output("421 this server does not accept the Host 'evil.example'")
 
 
 @pytest.mark.parametrize("host", ["http://sim.example", "sim.example:80", "*", ""])

@@ -143,7 +143,7 @@ def test_a_change_of_nothing_is_no_mistake(admin: Admin) -> None:
         ({"to": "x" * 5000}, 400, "invalid", "is not next, idle or an ISO 8601 instant"),
         ({"to": "9999-12-31T23:59:59Z"}, 400, "invalid", "is not between the years 1970 and 9000"),
         ({"to": "1969-12-31"}, 400, "invalid", "is not between the years 1970 and 9000"),
-        ({"to": "2025-12-31"}, 409, "clock", "the clock stands at 2026-01-01T00:00:00.000000Z and"),
+        ({"to": "2025-12-31"}, 409, "clock", "the clock is at 2026-01-01T00:00:00.000000Z and"),
     ],
 )
 def test_an_advance_that_cannot_be_is_refused(
@@ -250,7 +250,7 @@ def test_patch_never_goes_back(admin: Admin, now: str) -> None:
     """An earlier `now` is refused, and the mode that came with it is not taken."""
     status, code, message = admin.refusal("PATCH", CLOCK, {"mode": "auto", "now": now})
     assert (status, code) == (409, "clock")
-    assert "now: the clock stands at 2026-01-01T00:00:00.000000Z and never goes back" in message
+    assert "now: the clock is at 2026-01-01T00:00:00.000000Z and cannot go back" in message
     assert admin.get(CLOCK)["mode"] == "manual"
 
 

@@ -268,7 +268,7 @@ def test_another_account_is_named_by_its_number(admin: Admin, both_keys: Mapping
 @pytest.mark.parametrize(
     ("path", "body", "status", "code", "message"),
     [
-        ("venice", {"balance": "1"}, 409, "no_account", "nobody has called venice in sandbox"),
+        ("venice", {"balance": "1"}, 409, "no_account", "venice has no account in sandbox"),
         ("vicsee", {"plan": "goold"}, 400, "invalid", "vicsee has no plan 'goold'; allowed: unlim"),
         ("vicsee", {"plan": "profi"}, 400, "invalid", "did you mean pro?"),
         ("vicsee", {"balance": "1,5"}, 400, "invalid", "balance '1,5' is not a decimal number"),

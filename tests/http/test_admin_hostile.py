@@ -79,7 +79,7 @@ def test_a_body_that_is_too_large_is_a_413(admin: Admin, call: str) -> None:
     method, path = call.replace("JOB", admin.job()).split()
     body = b'{"x": "' + b"x" * 9_000_000 + b'"}'
     answer = admin.http.request(method, f"/__sim/{path}", content=body, headers=JSON)
-    expected = (413, "too_large", "a body may have 8388608 bytes at the most")
+    expected = (413, "too_large", "a body may have at most 8388608 bytes")
     assert expected == refusal_of(answer)
 
 

@@ -74,13 +74,13 @@ def test_local_hosts_are_let_in(admin: Admin, host: str, port: str) -> None:
 )
 def test_a_rebound_host_name_is_refused(admin: Admin, host: str) -> None:
     """A name that a page made point at this machine is not one of its own names."""
-    expected = f"the Host {host!r} is no name of loopback, as localhost is"
+    expected = f"the Host {host!r} is not a loopback name such as localhost"
     assert expected == doubt(ask(admin, [("host", host)]))
 
 
 def test_a_missing_host_is_refused(admin: Admin) -> None:
     """Without a Host header nobody knows how the request came."""
-    assert doubt(ask(admin, [])) == "the Host '' is no name of loopback, as localhost is"
+    assert doubt(ask(admin, [])) == "the Host '' is not a loopback name such as localhost"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_deciding_header_may_not_come_twice(admin: Admin, name: str, values: l
     """Where two values disagree, nobody guesses which one counts."""
     headers = [(name, value) for value in values]
     answer = ask(admin, [*headers, *([] if name == "host" else [("host", "127.0.0.1:4747")])])
-    expected = (400, "ambiguous", "a header came twice that may come once")
+    expected = (400, "ambiguous", "a header is repeated that may occur only once")
     assert expected == refusal_of(answer)
 
 
@@ -367,7 +367,7 @@ def test_preflight_is_told_that_no_page_may_call(admin: Admin, more: Headers) ->
     assert refusal_of(ask(admin, foreign, method="OPTIONS")) == (
         403,
         "foreign_page",
-        "the admin API takes no cross-origin calls from web pages, with a token or without",
+        "the admin API refuses cross-origin requests of web pages, with or without a token",
     )
     assert ask(admin, [*asked, ("origin", OWN)], method="OPTIONS").status_code == 405
 

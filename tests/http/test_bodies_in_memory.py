@@ -171,7 +171,7 @@ async def test_every_end_of_a_request_gives_its_memory_back(
 
 
 STORAGE = (507, b"nsufficient ")
-BUSY = (503, b"Come again later.")
+BUSY = (503, b"Try again later.")
 LARGE = {QUEUE: STORAGE, TASK: STORAGE, JSON_UPLOAD: STORAGE, BOXES: BUSY, FIND: BUSY, RESET: BUSY}
 """How large bodies are refused; other paths take none, or put it on the disk."""
 ALL = {**LARGE, SUBMIT: STORAGE, VICSEE: STORAGE, INBOX: BUSY}

@@ -638,7 +638,7 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
     UPSCALER: [
         ({"video": URL, "resolution": "4k"}, "resolution is not read; did you mean target_resol"),
         ({"video_url": URL}, "video: found nothing, expected a string; video_url is not read; d"),
-        ({"input": {"video": URL}}, "; input.video came, but fields stand at the top: send video"),
+        ({"input": {"video": URL}}, "; input.video came, but fields belong at the top: send video"),
         ({"video": URL, "a": 1, "b": 1, "c": 1, "d": 1}, "b is not read; c is not read; …"),
         ({"video": URL, "webhook": URL}, "webhook in the body is not read; give it in the query"),
         (
@@ -659,7 +659,7 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
         ({**TOPAZ, "video_url": URL, "factor": 4}, "factor is not read; did you mean upscale_fac"),
         (
             {**TOPAZ, "input": {"video_url": URL, "upscale_factor": 2}},
-            "input.video_url, input.upscale_factor came, but fields stand at the top: send video_u",
+            "input.video_url, input.upscale_factor came, but fields belong at the top: send video_",
         ),
         ({**TOPAZ, "url": URL}, "url is not read; did you mean video_url?"),
         ({**TOPAZ, "video_url": URL, "scale \u001b[1m": 4}, '"scale \\u001b[1m" is not read'),
@@ -670,7 +670,7 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
     "POST vicsee/api/v1/tools/upscale-video": [
         (
             {"input": {"video_url": URL, "upscale_factor": "2"}},
-            "; input.video_url, input.upscale_factor came, but fields stand at the top: send video",
+            "; input.video_url, input.upscale_factor came, but fields belong at the top: send vide",
         ),
         ({"video_url": URL, "factor": "4"}, "factor is not read; did you mean upscale_factor?"),
     ],

@@ -430,7 +430,7 @@ def test_a_fault_of_nobody(client: Patient) -> None:
     """A missing provider is told of as missing, with those that there are."""
     body = {"at": "poll", "do": "drop_connection"}
     error = client.admin("POST", "faults", body).json()["error"]
-    message = f"provider is missing: whose calls go wrong? One of {', '.join(PROVIDERS)}"
+    message = f"provider is missing; use one of {', '.join(PROVIDERS)}"
     assert {"code": "invalid", "message": message} == error
 
 
@@ -473,7 +473,7 @@ def test_a_reset_brings_the_faults_of_the_scenario_back(start: Start, path: str)
             "faults",
             {"at": "poll", "do": "corrupt"},
             400,
-            f"provider is missing: whose calls go wrong? One of {', '.join(PROVIDERS)}",
+            f"provider is missing; use one of {', '.join(PROVIDERS)}",
         ),
         (
             "POST",

@@ -83,7 +83,7 @@ def test_no_path_answers_a_foreign_host(door: Door, path: str, method: str) -> N
 def test_the_refusal_says_what_to_do(door: Door) -> None:
     """The message names the host, the address that works, and the option."""
     expected = (
-        "this server does not answer to the Host 'sim.example:80': call it as "
+        "this server does not accept the Host 'sim.example:80': use "
         "http://127.0.0.1:4747, or start it with --allow-host sim.example"
     )
     answer = call(door, "/vicsee/api/v1/credits", "sim.example:80")

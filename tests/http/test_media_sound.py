@@ -219,7 +219,7 @@ def test_a_video_that_changed_meanwhile_is_not_used(
     admin.sim.registry.blobs.close()
     path.write_bytes(make("mp3.mkv").read_bytes())
     output(admin, job)
-    expected = ["the sound is a tone: another video is at its URL now"]
+    expected = ["the audio is a tone: another video is at its URL now"]
     assert expected == substitutes(admin, job)
 
 
@@ -250,8 +250,8 @@ def test_what_is_drawn_is_told_once_in_journal_and_log(
     noted = [one["why"]["compared"]["substitute"] for one in found if one["operation"] == "output"]
     assert sorted(noted) == substitutes(admin, job)
     assert [text.partition(":")[0] for text in sorted(noted)] == [
-        "the pictures are drawn",
-        "the sound is a tone",
+        "the frames are generated",
+        "the audio is a tone",
     ]
     assert (len(lines), first) == (2, second)
 
@@ -262,7 +262,7 @@ def test_pictures_of_an_assumed_video_are_told_to_be_drawn(start_admin: Start) -
     job = job_of(admin, "https://clips.example/v.mp4")
     output(admin, job)
     reason = "the video was never read, its properties are assumed"
-    assert [f"the pictures are drawn: {reason}"] == substitutes(admin, job)
+    assert [f"the frames are generated: {reason}"] == substitutes(admin, job)
 
 
 def test_a_synthetic_clip_needs_no_worker(admin: Admin) -> None:

@@ -85,9 +85,9 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `limit` calls in each window `per`.
+    """A limit of `limit` requests in each window `per`.
 
-    `counts` names what counts: `all`, a kind of operation, one operation, or a word of the
+    `counts` names the counted requests: `all`, a kind of operation, one operation, or a word of the
     provider's own checks.
     """
 
@@ -104,7 +104,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class AccountPlan:
-    """What an account may do: access at all, calls per window, concurrent jobs."""
+    """The limits of an account: access, requests per window, concurrent jobs."""
 
     name: str
     access: bool
@@ -125,7 +125,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class SecondHeader:
-    """Where a key is also taken when the first header is missing and `knob` has this `value`."""
+    """A second header for the key, read if the first is missing and `knob` has this `value`."""
 
     header: str
     scheme: str
@@ -199,11 +199,10 @@ class Named(dict[str, T]):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A baseline with every knob set: what one request is judged by.
+    """A baseline with every knob set: the rules that apply to one request.
 
-    `limits` are the numeric ones, `wholes` the same cut to whole numbers, `words` those that are
-    lists, `texts` all facts as texts. `header_names` are the provider's response headers as they
-    go over the wire.
+    `limits` are numbers, `wholes` the same rounded down, `words` limits that are lists, `texts` all
+    facts as texts. `header_names` are the provider's response headers as sent.
     """
 
     baseline: Baseline

@@ -1,4 +1,4 @@
-"""A cache with a bound, for whatever is found again by a key."""
+"""A cache with a maximum size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BoundedCache(OrderedDict[K, V]):
     __slots__ = ("_most",)
 
     def __init__(self, most: int) -> None:
-        """Begin empty."""
+        """Start with an empty cache of at most `most` entries."""
         super().__init__()
         self._most = most
 

@@ -1,6 +1,6 @@
-"""One request as an operation sees it, its sandbox (`World`), and what it may answer.
+"""One request as an operation sees it, its sandbox, and its possible responses.
 
-A call holds its world and the world's commands take a call, so the two are defined together.
+A call refers to its sandbox, and the sandbox's methods take a call, so both are defined here.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class FileReply:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The request is held open until the job ends, or for so many seconds at the most.
+    """A request that is held open until the job ends, or until a time limit in seconds.
 
-    `answer` is then called with the call (its `now` renewed) and whether the time ran out.
+    Then `answer` is called with the call (with a new `now`) and whether the limit was reached.
     """
 
     job: str
@@ -83,7 +83,7 @@ class Content(Protocol):
         """How many bytes it has."""
 
     def find(self, sought: bytes, start: int, end: int) -> int:
-        """Where some bytes begin that lie between two places, or -1."""
+        """Return the position of some bytes between two positions, or -1."""
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes between two places."""
@@ -196,7 +196,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where a rate limit stands for an account: places taken, and when the window ends."""
+    """An account's rate-limit window: the requests used, and the end of the window."""
 
     limit: int
     used: int
@@ -215,7 +215,7 @@ class SandboxApi(Protocol):
         """By what the durations of work, and announcements of them, are divided."""
 
     def measured(self, call: Call, source: str) -> Measured | None:
-        """What is known of a video without waiting; None when it must be fetched or probed."""
+        """Return the known properties of a video; None if it must be fetched or measured first."""
 
     def terms(self, call: Call) -> JobSpec:
         """Price, output and plan for the call's model, media and options."""
@@ -247,7 +247,7 @@ class SandboxApi(Protocol):
         """Whether the finished file was revoked or its link has expired."""
 
     def refunded(self, job: Job) -> Decimal:
-        """What was given back for the job, in the account's unit."""
+        """Return the amount refunded for the job, in the account's unit."""
 
     def issue_upload(
         self,

@@ -38,7 +38,7 @@ _UNREADABLE = {
 """Schemes that clients send by mistake, with what such a URL names."""
 _MAX_PATH_LENGTH = 300
 _SEARCHED = 1 << 18
-"""Characters of a base64 text that are searched for one which is none: a millisecond."""
+"""Maximum characters of a base64 text that are checked for invalid ones: one millisecond."""
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=\s]")
 _ABSENT = object()
 _WORDS: Mapping[object, str] = {_ABSENT: "nothing", None: "null"}
@@ -85,20 +85,20 @@ def wrong(field: str, value: object, expected: str) -> str:
 
 
 def of(field: str, inputs: Mapping[str, object], expected: str) -> str:
-    """As `wrong`, of the last part of a dotted field in its object, where it may be missing."""
+    """Return `wrong` for the last part of a dotted field, which may be missing in its object."""
     return wrong(field, inputs.get(field.rpartition(".")[2], _ABSENT), expected)
 
 
 def needed(field: str, inputs: Mapping[str, object], kind: str) -> str:
-    """As `of`, of a field that must hold something: an empty text is no value of any kind."""
+    """Return `of` for a field that must not be empty; an empty text has no valid type."""
     empty = inputs.get(field.rpartition(".")[2]) == ""
     return of(field, inputs, f"{kind} that is not empty" if empty else kind)
 
 
 def wrong_choice(field: str, value: object, allowed: Iterable[str], kind: str = "text") -> str:
-    """The sentence of a value that is none of the allowed ones, which are texts or numbers.
+    """Return the sentence for a value outside of the allowed texts or numbers.
 
-    A value of the other type that spells an allowed one is told which one is expected.
+    If a value of the wrong type spells an allowed one, the sentence names only that one.
     """
     choices = tuple(allowed)
     plain = isinstance(value, str | int | float | Decimal) and not isinstance(value, bool)
@@ -122,7 +122,7 @@ def video(source: str, detail: str) -> str:
 
 
 def described(source: str) -> str:
-    """What kind of text stands for a video, and how it begins."""
+    """Return the kind of a text in place of a video, and its beginning."""
     start = source[:MAX_READ].strip()
     scheme = scheme_of(start)
     if scheme == "data":
@@ -159,7 +159,7 @@ def _described_text(source: str, start: str) -> str:
 
 
 def data_url_flaw(url: str) -> str:
-    """What keeps a data URL from being a video in base64."""
+    """Return why a data URL is not a video in base64."""
     head, comma, _ = url[5:MAX_READ].partition(",")
     if not comma:
         where = "before its data" if len(url) <= MAX_READ else f"in its first {MAX_READ} characters"
@@ -175,7 +175,7 @@ def data_url_flaw(url: str) -> str:
 
 
 def base64_flaw(text: str) -> str:
-    """What keeps a text from being base64, bare or in a data URL."""
+    """Return why a text is not base64, plain or in a data URL."""
     scheme = scheme_of(text)
     if scheme not in ("", "data"):
         return f"its scheme is {scheme}, expected base64, bare or in a data URL"

@@ -45,7 +45,7 @@ class Check(Protocol):
 
 
 def first_violation(call: Call, checks: Sequence[Check]) -> Violation | Pending | None:
-    """What the first check that objects says; later checks do not run."""
+    """Return the result of the first check that objects; later checks do not run."""
     for check in checks:
         outcome = check(call)
         if outcome is None:
@@ -69,7 +69,7 @@ KEY_HEADERS = ("authorization", "x-api-key", "api-key")
 
 
 def key_flaw(call: Call) -> str:
-    """What was wrong with the key of a call; the key itself is never shown."""
+    """Return what is wrong with the key of a request, without the key itself."""
     auth = call.rules.baseline.auth
     name = auth.header.title()
     expected = f"{name}: {auth.scheme} <key>".replace("  ", " ")
@@ -99,7 +99,7 @@ def _scheme_flaw(expected: str, given: str) -> str:
 
 
 def json_type_flaw(call: Call) -> str:
-    """What was wrong with a content type that is not the one of JSON."""
+    """Return what is wrong with a content type other than JSON."""
     return causes.header("Content-Type", call.headers.get(b"content-type"), "application/json")
 
 

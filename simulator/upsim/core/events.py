@@ -71,7 +71,7 @@ class JobAccepted(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class OutputPlan:
-    """The file that a job produces: displayed size in pixels, and whether it has sound."""
+    """The planned output of a job: displayed size in pixels, and whether it has audio."""
 
     width: int
     height: int
@@ -85,9 +85,9 @@ class OutputPlan:
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """Where the caller asked to be told of the end of a job. The secret stays in memory.
+    """The URL to which the end of a job is reported. The secret stays in memory.
 
-    An empty `url` means that nothing is sent: PiAPI echoes a secret that came without an endpoint.
+    An empty `url` means that nothing is sent: PiAPI echoes a secret even without an endpoint.
     """
 
     url: str
@@ -215,9 +215,9 @@ class FaultArmed:
 
 @dataclass(frozen=True, slots=True)
 class FaultMatched:
-    """A call matched an armed fault, which fired or let it pass.
+    """A request matched an armed fault, which fired or did not.
 
-    Only in a compacted log does one event stand for several `times`.
+    Only in a compacted log can one event count several `times`.
     """
 
     at: Instant
@@ -236,9 +236,9 @@ class FaultDisarmed:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCreated:
-    """A job entered a state that its caller wants to be told of; `body` is what all attempts send.
+    """A job entered a state that must be reported; `body` is sent in all attempts.
 
-    `stamp` is the Unix second that the body was made for, of the wall clock or of the virtual one.
+    `stamp` is the Unix second for which the body was made, by the wall clock or the virtual clock.
     """
 
     at: Instant

@@ -17,7 +17,7 @@ Stage = Literal[
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 DRAW_BITS = 53
-"""A draw is a whole number of so many random bits."""
+"""Number of random bits of a draw."""
 
 KINDS_AT: Mapping[Stage, frozenset[str]] = {
     "before_accept": frozenset({"submit", "write", "upload"}),
@@ -66,9 +66,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Respond:
-    """Another answer: an entry of the error catalogue, or status, body and headers as given.
+    """Another response: an entry of the error catalogue, or status, body and headers as given.
 
-    At the stage `webhook` it stands for the answer of the receiver.
+    At the stage `webhook` it replaces the response of the receiver.
     """
 
     error: str = ""
@@ -101,7 +101,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Truncate:
-    """The connection is closed after so many bytes, or so many percent, of the body."""
+    """The connection is closed after some bytes, or some percent, of the body."""
 
     amount: int
     percent: bool = False
@@ -109,14 +109,14 @@ class Truncate:
 
 @dataclass(frozen=True, slots=True)
 class Corrupt:
-    """So many bytes of the body, spread over it, have their highest bit turned."""
+    """The highest bit of some bytes of the body, spread over it, is flipped."""
 
     count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Trickle:
-    """The body comes in chunks of so many bytes, with a pause before each but the first."""
+    """The body is sent in chunks of some bytes, with a pause before each but the first."""
 
     chunk: int
     pause: Wait
@@ -158,12 +158,12 @@ def name_of(action: Action) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """When something goes wrong, and what.
+    """A fault: the requests that it matches, how often it fires, and its action.
 
-    It speaks of a provider's calls at a stage (`on` names an operation or is a glob), of an
-    account, of requests whose body has the values of `when`, of jobs in a `state`. Of those it
-    passes over the first `after`, takes each `every`-th of the rest with a `probability`, and
-    has done its work after the `first` so many. `written` is the action as it was spelt.
+    It matches a provider's requests at a stage (`on` names an operation or is a glob), of an
+    `account`, with the values of `when` in the body, for jobs in a `state`. It skips the first
+    `after` matches, then fires on each `every`-th match with a `probability`, and at most `first`
+    times. `written` is the action as written.
     """
 
     id: str
@@ -207,7 +207,7 @@ class Occasion:
 
 
 def concerns(rule: FaultRule, stage: Stage, occasion: Occasion) -> bool:
-    """Whether the rule speaks of this occasion, whatever it then does."""
+    """Whether the rule matches this occasion; its counts are not considered."""
     if rule.at != stage or rule.provider != occasion.provider:
         return False
     if rule.on is None:
@@ -260,7 +260,7 @@ ABSENT = object()
 
 
 def value_at(document: object, path: str) -> object:
-    """What is at a dotted path of a document; numbers are places in lists."""
+    """Return the value at a dotted path of a document; numbers are indexes of lists."""
     for part in path.split("."):
         document = _inside(document, part)
         if document is ABSENT:
@@ -269,7 +269,7 @@ def value_at(document: object, path: str) -> object:
 
 
 def _inside(document: object, part: str) -> object:
-    """What a mapping or list holds under a name or number; `ABSENT` where it holds none."""
+    """Return an item of a mapping or list by name or index; `ABSENT` if it is missing."""
     if isinstance(document, Mapping):
         return document.get(part, ABSENT)
     if isinstance(document, Sequence) and _is_place(document, part):

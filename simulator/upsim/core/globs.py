@@ -38,20 +38,20 @@ def fits(text: str, glob: str) -> bool:
 
 
 def flaw(glob: str) -> str:
-    """Return why a glob does not mean what it seems to, or fits no text; empty if it is well.
+    """Return why a glob is misleading or matches no text; empty if it is valid.
 
     >>> flaw("*.mp4"), flaw("a[bc].mp4"), flaw("[z-a]*"), flaw("a[b")
-    ('', '', '[z-a] fits no character', 'the [ is not closed; [[] stands for the bracket itself')
+    ('', '', '[z-a] fits no character', 'the [ is not closed; write [[] for a literal bracket')
     """
     if len(glob) > MAX_GLOB_LENGTH and any(sign in glob for sign in "*?["):
         most = MAX_GLOB_LENGTH
-        return f"it is longer than {most} characters, so that its signs stand for themselves"
+        return f"it is longer than {most} characters, so its signs are taken literally"
     at = glob.find("[")
     while at >= 0:
         start = at + 2 if glob[at + 1 : at + 2] == "!" else at + 1
         end = glob.find("]", start + 1)
         if end < 0:
-            return "the [ is not closed; [[] stands for the bracket itself"
+            return "the [ is not closed; write [[] for a literal bracket"
         if "(?!)" in translate(glob[at : end + 1]):
             return f"{glob[at : end + 1]} fits no character"
         at = glob.find("[", end + 1)

@@ -137,7 +137,7 @@ def port_of(text: str) -> int | None:
 
 
 def public_url_flaw(url: str) -> str:
-    """Return why no server is reached under a URL, to stand behind it; empty for http or https.
+    """Return why a URL reaches no server, as the end of a message; empty for http or https.
 
     >>> public_url_flaw("https://sim.example/base"), public_url_flaw("http://[::1")
     ('', 'is not a URL')
@@ -157,7 +157,7 @@ def public_url_flaw(url: str) -> str:
 
 
 def scheme_flaw(url: str) -> str:
-    """Return what to add to an address that was meant as a URL, to stand behind it; else nothing.
+    """Return the missing scheme of a URL, as the end of a message; empty for other texts.
 
     >>> scheme_flaw("127.0.0.1:80/x"), scheme_flaw("http:/[::1]/x")
     ('lacks http://: give http://127.0.0.1:80/x', 'lacks http://: give http://[::1]/x')
@@ -178,7 +178,7 @@ def scheme_flaw(url: str) -> str:
 
 
 def port_flaw(url: str) -> str:
-    """What is wrong with the port of a URL, as it is written; empty for none or a plain one.
+    """Return what is wrong with the port of a URL; empty for no port or a valid one.
 
     >>> port_flaw("http://a.example:80/x"), port_flaw("http://a.example:080/x")
     ('', "the port '080' is not a plain number from 1 to 65535")

@@ -18,7 +18,7 @@ from upsim.core.states import TERMINAL, Failure, JobState, Phase
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What a submit would cost and do. `output` is None when the video cannot be had."""
+    """The price, output and steps of a submit. `output` is None if the video is unavailable."""
 
     quote: PriceQuote
     debit: Decimal
@@ -30,7 +30,7 @@ class JobSpec:
 def measures(
     media: Media | None, options: Mapping[str, str], output: OutputPlan | None
 ) -> dict[str, Decimal | Fraction | int | str]:
-    """What the price may depend on; an unmeasured video counts nothing but the minimum."""
+    """Return the values that the price may depend on; an unmeasured video counts as zero."""
     found: dict[str, Decimal | Fraction | int | str] = dict(options)
     found["seconds"] = media.seconds if media else Decimal(0)
     found["frames"] = media.frames if media else 0

@@ -21,7 +21,7 @@ SUBSTITUTE = "substitute: "
 
 
 class Job(msgspec.Struct, frozen=True, gc=False):
-    """What was accepted, and the moves since; `step` is the place in the plan."""
+    """An accepted job and its state changes; `step` is the position in its plan."""
 
     accepted: JobAccepted
     moves: tuple[JobMoved, ...] = ()
@@ -50,7 +50,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def substitutes(self) -> list[str]:
-        """What of the output was drawn instead of taken from the video, and why."""
+        """The parts of the output that were generated, with the reasons."""
         found = (mark for mark in self.marks if mark.startswith(SUBSTITUTE))
         return sorted(mark.removeprefix(SUBSTITUTE) for mark in found)
 
@@ -66,7 +66,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
         return self.accepted.phases[following] if following < len(self.accepted.phases) else None
 
     def entered(self, *states: JobState) -> Instant | None:
-        """When the job first entered one of these states (None: not yet)."""
+        """Return the time at which the job first entered one of these states; None before."""
         for move in self.moves:
             if move.state in states:
                 return move.at
@@ -74,7 +74,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def ended_at(self) -> Instant | None:
-        """When the job first became terminal."""
+        """The time at which the job ended; None before."""
         for move in self.moves:
             if move.state in TERMINAL:
                 return move.at

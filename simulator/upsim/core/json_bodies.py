@@ -44,7 +44,7 @@ _DECODER = msgspec.json.Decoder(float_hook=exact)
 
 
 def decode(body: bytes, headers: Mapping[bytes, bytes], *, refuse_repeats: bool) -> object:
-    """Return the JSON document of a request, or why it is none. Never raises."""
+    """Return the JSON document of a request, or why the body is not JSON. Never raises."""
     if len(body) > LONG and (excess := _excess(body)):
         return Malformed("too_large", excess)
     try:
@@ -93,7 +93,7 @@ def has_too_much_beside_texts(body: bytes, most: int = MAX_BESIDE) -> bool:
 
 
 def _end_of_text(body: bytes, at: int) -> int:
-    """Where the text ends that begins there: behind a quote that no backslash escapes."""
+    """Return the end of the text that begins at `at`: the position after its closing quote."""
     while (end := body.find(b'"', at)) >= 0:
         escapes = 0
         if body[end - 1 : end] == b"\\":

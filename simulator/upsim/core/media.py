@@ -1,4 +1,4 @@
-"""What is known of one video file, and why nothing is known of another."""
+"""The properties of a video file, or the reason why they are unknown."""
 
 from __future__ import annotations
 

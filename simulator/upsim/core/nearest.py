@@ -62,7 +62,7 @@ def _ends_alike(name: str, known: str) -> bool:
 
 
 def _is_last_part(name: str, known: str) -> bool:
-    """Whether a name stands for a longer one by its last parts, as `factor` for `upscale_factor`.
+    """Whether a name is the last part of a longer one, as `factor` of `upscale_factor`.
 
     >>> _is_last_part("factor", "upscale_factor"), _is_last_part("actor", "upscale_factor")
     (True, False)

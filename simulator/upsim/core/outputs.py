@@ -1,4 +1,4 @@
-"""What file a job produces: its size in pixels and whether it has sound."""
+"""The output file of a job: its size in pixels, and whether it has audio."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from upsim.core.media import Media
 
 @dataclass(frozen=True, slots=True)
 class OutputRule:
-    """Either each side times a factor (`scale`), or the short side brought to a target.
+    """A scale factor for both sides (`scale`), or a target for the short side.
 
     Both read `by` (an option) through `table`, or take the single value under the empty key.
     A source whose short side is already above the target keeps its size. `audio` is `keep`,

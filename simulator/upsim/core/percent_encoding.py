@@ -11,7 +11,7 @@ _RUN = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 def unescaped(text: str) -> bytes:
-    """The bytes that a text stands for (RFC 3986, 2.1); what only looks like an escape stays."""
+    """Return the bytes of a percent-encoded text (RFC 3986, 2.1); invalid escapes stay."""
     data = text.encode("utf-8", "surrogatepass")
     if b"%" not in data:
         return data
@@ -24,7 +24,7 @@ def unescaped(text: str) -> bytes:
 
 
 def _end_of_piece(data: bytes, start: int) -> int:
-    """Where a piece ends that cuts no escape in two."""
+    """Return the end of a piece that does not split an escape."""
     end = min(start + _PIECE, len(data))
     cut = data.rfind(b"%", end - _ESCAPE + 1, end) if end < len(data) else -1
     return end if cut < 0 else cut

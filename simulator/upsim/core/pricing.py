@@ -21,7 +21,7 @@ Measures = Mapping[str, Decimal | Fraction | int | str]
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What is counted, how it is rounded to whole numbers, and its bounds."""
+    """The counted quantity, its rounding to whole numbers, and its limits."""
 
     of: Literal["seconds", "frames"]
     round: Literal["up", "down", "exact"] = "exact"
@@ -127,7 +127,7 @@ def surcharge_factor(rule: Surcharge | None, measures: Measures) -> Decimal:
 
 
 def quote(billing: Billing, measures: Measures) -> PriceQuote:
-    """What the rule charges for these measures."""
+    """Return the price by the rule for these measures."""
     quantity = billed_quantity(billing.quantity, measures)
     tier, base = rate_line(billing.rate, measures)
     factor = surcharge_factor(billing.surcharge, measures)

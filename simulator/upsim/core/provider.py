@@ -1,4 +1,4 @@
-"""What a provider is to the rest of the program: its operations, checks and problem form."""
+"""The interface of a provider: its operations, checks and error format."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What the headers of one attempt are made for: its id, secret, Unix second and content."""
+    """The input for the headers of one attempt: its id, secret, Unix second and content."""
 
     delivery: str
     secret: str
@@ -70,10 +70,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a provider posts to a caller's webhook.
+    """The webhooks that a provider posts.
 
     `body` is made once for all attempts, at this Unix second; `headers` for each attempt anew.
-    The call is none of a caller's: it holds the rules, the world and the origin of the job.
+    `call` is not a client request; it only carries the job's rules, sandbox and base URL.
     """
 
     body: Callable[[Call, Job, int], object]

@@ -1,4 +1,4 @@
-"""What providers and the engine call a sandbox by; `World` is defined beside the call it takes."""
+"""The random source that a sandbox gives to providers and engine."""
 
 from __future__ import annotations
 

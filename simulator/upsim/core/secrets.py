@@ -1,7 +1,7 @@
-"""What an operation carries that nobody else may see, and how it is hidden.
+"""The secrets of an operation, and how they are hidden.
 
-Operations declare it where they accept it; whatever is shown later (journal, stream, log line,
-deliveries) goes through here.
+Operations declare their secrets. Everything that is shown later (journal, stream, log line,
+deliveries) is filtered here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 HIDDEN = "<redacted>"
 _NAMED = frozenset({"secret", "webhook_secret", "api_key", "access_key", "apikey", "authorization"})
-"""Fields that hide their value wherever they are, also where nobody declared them."""
+"""Fields whose value is always hidden, even if no operation declares them."""
 _SIZE = re.compile(r"\?bytes=[0-9]{1,12}", re.ASCII)
 """A query that is the size of a synthetic file, and no secret."""
 _QUERY = re.compile(
@@ -32,13 +32,12 @@ _FIELD = r'("(?:{names})"\s*:\s*")(?:[^"\\]|\\.)*'
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What an operation's bodies and query carry.
+    """The secrets in an operation's bodies and query.
 
-    `fields` and `urls` are ends of paths in JSON, of request, answer and webhook alike
-    (`webhook_config.secret`): the value of a field is hidden whole, of a URL its user and the
-    values of its query. `query` are parameters of the operation's own URL. What is plainly a URL
-    is treated as one wherever it stands.
-    `headers` are those of a webhook whose value is a secret.
+    `fields` and `urls` are ends of paths in the JSON of requests, responses and webhooks
+    (`webhook_config.secret`). The value of a field is hidden completely; of a URL, its user and
+    the values of its query are hidden. Obvious URLs are treated in the same way anywhere.
+    `query` are parameters of the operation's own URL. `headers` are webhook headers with a secret.
     """
 
     fields: tuple[str, ...] = ()
@@ -56,7 +55,7 @@ def hidden_url(text: str) -> str:
 
 
 def hidden_text(text: str) -> str:
-    """A text that may repeat a URL: its query is hidden, and whatever is named like a secret."""
+    """Return a text with the queries of its URLs hidden, and all values named like a secret."""
     text = _IN_TEXT.sub(_without_query, text)
     return _USER.sub(rf"\1{HIDDEN}@", _SIGNED.sub(rf"\1{HIDDEN}", text))
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Where a job is. The provider's word for it is its status, spelt in `wire.py`."""
+    """The state of a job. The provider's own word for it is its status, written in `wire.py`."""
 
     WAITING = "waiting"
     PROCESSING = "processing"

@@ -89,7 +89,7 @@ def _elsewhere(
         return ""
     shown = causes.quoted(name) if not name.isidentifier() else name
     places = ", ".join(f"{shown}.{one}" for one in came[:NAMED])
-    return f"{places} came, but fields stand at the top: send {', '.join(came[:NAMED])} there"
+    return f"{places} came, but fields belong at the top: send {', '.join(came[:NAMED])} there"
 
 
 def _sentence(path: tuple[str, ...], name: str, known: Iterable[str], where: str) -> str:

@@ -1,4 +1,4 @@
-"""Why a body is no JSON, in words that name the cause and not only the byte."""
+"""Explain why a body is not JSON, by the cause and not only by the byte."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORM = re.compile(rb"[A-Za-z0-9_.%+-]{1,100}=")
 
 
 def flaw(body: bytes, headers: Mapping[bytes, bytes], error: str) -> str:
-    """A sentence on a body in which a parser found this error."""
+    """Return a sentence about a body in which a parser found this error."""
     return _of_encoding(body, headers) or _of_start(body) or _of_byte(body, error)
 
 

@@ -1,4 +1,4 @@
-"""What a signed link for an upload expects of the PUT that brings the file."""
+"""The headers that a signed upload link expects of the PUT with the file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What checks and operations read of a call that an earlier check has put there.
+"""The parts of a call that checks and operations read, and that earlier checks provide.
 
-A baseline names its checks in order. An order in which a check comes before the one that it builds
-on would crash at the first call, so such a list is refused with the rest of a file's mistakes.
+A baseline lists its checks in order. If a check came before another that it depends on, the first
+request would crash, so such an order is reported with the other mistakes of a file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Use:
 class CheckUses:
     """The uses of a provider's checks by name, and the parts that each operation needs at the end.
 
-    A check without an entry builds on nothing. Without any entries nothing is judged.
+    A check without an entry depends on nothing. Without any entries, no order is checked.
     """
 
     checks: Mapping[str, Use] = field(default_factory=dict)
@@ -47,9 +47,9 @@ class CheckUses:
     def flaws(
         self, operation: str, names: Sequence[str], usual: Collection[object] = ()
     ) -> Iterator[tuple[int | None, str]]:
-        """What is wrong with the order of an operation's checks: the place of a check, or None.
+        """Yield the mistakes in the order of an operation's checks: the index of a check, or None.
 
-        Of the checks that would do, the sentences name those of the `usual` list.
+        If several checks provide a part, the messages name those of the `usual` list.
         """
         had: set[str] = set()
         for i, name in enumerate(names):

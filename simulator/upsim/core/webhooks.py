@@ -23,10 +23,10 @@ FaultKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class WebhookRule:
-    """When a provider tells of a job, how often it tries, and what it sends with it.
+    """The webhook rules of a provider: when it sends, how often it retries, and what it sends.
 
-    `pauses` lie between the attempts (the last one repeats); `timeout` is how long an answer may
-    take; `signing` names the scheme, whose header names are in `headers`.
+    `pauses` are between the attempts (the last one repeats); `timeout` is the limit for a response;
+    `signing` names the scheme, whose header names are in `headers`.
     """
 
     states: tuple[JobState, ...]
@@ -54,11 +54,11 @@ class WebhookRule:
 
 @dataclass(frozen=True, slots=True)
 class WebhookFault:
-    """What goes wrong with one attempt. `after` is how late (or how early, or how stale) it is.
+    """A fault in one attempt. `after` is the delay (or how early or stale the timestamp is).
 
-    `lose`: it leaves and never arrives, and nobody tries again. `duplicate`: it arrives twice.
-    `reorder`: it waits until another delivery was made, `after` at the most. `respond`: the
-    provider reads this `status` instead of the caller's answer, and the caller gets nothing.
+    `lose`: it is sent but never arrives, and is not retried. `duplicate`: it arrives twice.
+    `reorder`: it waits until another delivery was made, at most `after`. `respond`: the provider
+    reads this `status` instead of the receiver's response, and the receiver gets nothing.
     """
 
     kind: FaultKind
@@ -67,7 +67,7 @@ class WebhookFault:
 
 
 class AttemptOutcome(NamedTuple):
-    """What came of one attempt: a status, or an error in words; the answer may be cut."""
+    """The outcome of one attempt: a status, or an error message; the response may be truncated."""
 
     status: int | None
     error: str = ""

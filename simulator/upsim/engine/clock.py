@@ -129,7 +129,7 @@ class Clock:
         """Go to a later instant. Raises ClockError on a `real` clock or for an earlier instant."""
         now = self.now()
         if self.mode != "real" and to < now:
-            msg = f"the clock stands at {now} and never goes back (asked for {to})"
+            msg = f"the clock is at {now} and cannot go back (asked for {to})"
             raise ClockError(msg)
         self.reach(to)
 

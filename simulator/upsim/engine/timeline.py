@@ -138,7 +138,7 @@ class Timeline(ABC):
         Raises ClockError for an earlier instant.
         """
         if to < self.now:
-            msg = f"the clock stands at {self.now} and never goes back (asked for {to})"
+            msg = f"the clock is at {self.now} and cannot go back (asked for {to})"
             raise ClockError(msg)
         while (deadline := self.deadlines.next()) is not None and deadline.at <= to:
             self.clock.reach(deadline.at)

@@ -77,7 +77,7 @@ class _Times:
 
 
 def measure_boxes(source: bytes | Path) -> Media | None:
-    """What the boxes of a plain MP4 or MOV say, or None where they do not say everything.
+    """Return the properties in the boxes of a plain MP4 or MOV; None if they are incomplete.
 
     The duration is `mvhd`'s, duration / timescale in microseconds, rounded half up. The frame
     rate is exact: samples / total duration of `stts`. The pictures are those that the edit list

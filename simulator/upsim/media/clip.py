@@ -208,4 +208,4 @@ def _parse_container(text: str) -> ClipContainer:
     for container in CONTAINERS:
         if text == container:
             return container
-    raise ClipNameError(f"container {text[:20]!r} is none of {', '.join(CONTAINERS)}")
+    raise ClipNameError(f"container {text[:20]!r} is not one of {', '.join(CONTAINERS)}")

@@ -45,10 +45,9 @@ def decode_data_url(text: str, limit: int) -> DataUrl | Unmeasurable:
 
 
 def decode_base64(text: str, limit: int) -> bytes | Unmeasurable:
-    """The bytes that base64 `text` stands for, at most `limit`; whitespace is ignored.
+    """Return the bytes of a base64 text, at most `limit`; whitespace is ignored.
 
-    The size is known before anything is decoded. Only the standard alphabet with full padding is
-    taken.
+    The size is checked before decoding. Only the standard alphabet with full padding is accepted.
     """
     scheme = scheme_of(text)
     if scheme:

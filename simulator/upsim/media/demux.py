@@ -44,7 +44,7 @@ _MAGIC = {b"ftyp": 4, b"moov": 4, _EBML: 0, b"AVI ": 8}
 
 @dataclass(slots=True)
 class _Span:
-    """When the packets of one track begin and end, in its ticks.
+    """The first and the last time of a track's packets, in its ticks.
 
     PyAV makes a `Fraction` at each look at a packet's time base, so ticks are converted once.
     """
@@ -65,9 +65,9 @@ class _Span:
 
 @dataclass(slots=True)
 class _Count:
-    """What the packets of the video track add up to, and the spans of all tracks that were read.
+    """The counted packets of the video track, and the times of all tracks.
 
-    `shown` leaves out the pictures that an edit list or the codec hides.
+    `shown` excludes frames that an edit list or the codec hides.
     """
 
     video: _Span
@@ -85,7 +85,7 @@ class _Count:
 
 
 def measure_by_demuxing(source: bytes | Path) -> Measured:
-    """What a demuxer finds in a file: durations of the header, packets counted one by one.
+    """Return the properties by demuxing: durations from the header, packets counted one by one.
 
     The duration is the header's, or where it states none the end of the last packet of any
     track; a file with none at all, or without a single picture, is `not_decodable`.
@@ -171,7 +171,7 @@ def find_video(container: InputContainer) -> VideoStream | None:
 
 
 def is_known(video: VideoStream) -> bool:
-    """Whether there is a decoder (PyAV has no context then, whatever its types say)."""
+    """Whether a decoder exists (without one PyAV has no context, contrary to its types)."""
     return getattr(video, "codec_context", None) is not None
 
 
@@ -275,7 +275,7 @@ def _container(name: str, head: bytes, *, quicktime: bool) -> Container:
 
 
 def _doctype(head: bytes) -> bytes:
-    """The document type in an EBML header (RFC 8794, 11.2), wherever it stands there."""
+    """Return the document type in an EBML header (RFC 8794, 11.2), at any position."""
     identifier, start, end = _element(head, 0)
     end = min(end, len(head)) if identifier == _EBML else 0
     while start < end:

@@ -1,4 +1,4 @@
-"""Which addresses may be fetched from."""
+"""The IP addresses from which videos may be fetched."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PUBLIC = FetchPolicy("public", redirects=5)
 
 
 def embedded(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one stands for, else itself."""
+    """Return the IPv4 address inside an IPv6 address, else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:

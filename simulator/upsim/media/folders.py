@@ -1,7 +1,7 @@
-"""Temporary folders that are held by who made them, so that those of the dead can be told.
+"""Temporary folders with a lock, so that folders of ended processes can be recognised.
 
-A folder holds a file `owner` on which its process keeps a lock. The system takes the lock back
-however the process ends, and no number of a process that is used again can be mistaken for it.
+A folder contains a file `owner` that its process keeps locked. The system always releases the lock
+when the process ends. Unlike process numbers, which are reused, a lock cannot be confused.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _is_ours(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_abandoned(folder: str) -> bool:
-    """Whether its owner is gone: the lock can be had. Without such a file it is none of ours."""
+    """Whether the owner of a folder is gone: its lock is free. Other folders are ignored."""
     try:
         lock = os.open(os.path.join(folder, OWNER), os.O_RDWR | os.O_NOFOLLOW)  # noqa: PTH118 - of a str
     except OSError:

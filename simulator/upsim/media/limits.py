@@ -1,4 +1,4 @@
-"""Which measured videos are worked with: those that an output can be made for."""
+"""Limits on measured videos: an output must be possible."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def finish_mkv(parts: list[bytes], padding: int) -> list[bytes]:
 
 
 def _indexed(front: bytes, clusters: list[tuple[_Cluster, bytes]]) -> list[bytes]:
-    """Cues, which tell where the clusters with key pictures lie, and the clusters themselves."""
+    """Return the cues, which list the positions of clusters with key frames, and the clusters."""
     length = len(_cues([(cluster.start, 0) for cluster, _ in clusters if cluster.keyed]))
     place = len(front) + length
     points = []
@@ -109,7 +109,7 @@ def _tracks(clip: SyntheticClip, gop: Gop, tone: Tone | None) -> bytes:
 
 
 def _track(number: int, codec: str, config: bytes, specific: bytes) -> bytes:
-    """One track entry; its number also tells its type and serves as its identifier."""
+    """Return one track entry; its number is also its type and its identifier."""
     numbers = _number(0xD7, number) + _number(0x73C5, number) + _number(0x83, number)
     private = _element(0x63A2, config) if config else b""
     kind = _number(0x9C, 0) + _element(0x86, _CODECS[codec])
@@ -134,7 +134,7 @@ def _pictures(clip: SyntheticClip, gop: Gop) -> Iterator[_Block]:
 
 
 def _tones(clip: SyntheticClip, tone: Tone) -> Iterator[_Block]:
-    """As many whole frames of tone as fit the duration, at least one."""
+    """Yield as many whole audio frames as fit the duration, at least one."""
     fitting = clip.duration * SAMPLE_RATE // (MICROSECONDS * tone.samples)
     for at in range(max(1, fitting)):
         milliseconds = at * tone.samples * 1_000 // SAMPLE_RATE

@@ -88,7 +88,7 @@ def _video_track(clip: SyntheticClip, gop: Gop) -> _Track:
 
 
 def _audio_track(clip: SyntheticClip, tone: Tone, chunks: int) -> _Track:
-    """As much tone as fits the duration; the last frame is cut to end with it."""
+    """Return the audio track for the duration; its last frame is cut to end with the video."""
     total = max(1, clip.duration * SAMPLE_RATE // MICROSECONDS)
     frames = -(-total // tone.samples)
     last = total - (frames - 1) * tone.samples
@@ -138,7 +138,7 @@ def _times(timescale: int, duration: int) -> tuple[int, bytes]:
 
 
 def _offsets(tracks: list[_Track], wanted: int, start: int) -> list[int]:
-    """Where the chunks of one track lie, the first chunk of the first track at `start`."""
+    """Return the positions of one track's chunks; the first track starts at `start`."""
     offsets = []
     for turn in zip(*(track.chunks for track in tracks), strict=True):
         for at, (data, samples) in enumerate(turn):

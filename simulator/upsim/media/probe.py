@@ -27,7 +27,7 @@ class Prober:
         self._workers = WorkerPool() if workers is None else workers
 
     async def measure(self, source: bytes | Path) -> Measured:
-        """What the file is, or why it cannot be said; never raises for what is in it."""
+        """Return the properties of a file, or why they are unknown; its content never raises."""
         if _is_large(source):
             measured = await asyncio.to_thread(measure_quickly, source)
         else:
@@ -37,7 +37,7 @@ class Prober:
         return self._read(await self._workers.ask(*_request(source), timeout=self._timeout))
 
     def measure_now(self, source: bytes | Path) -> Measured:
-        """As `measure`, and blocks meanwhile."""
+        """Return `measure` for sync code; it blocks until the result is known."""
         measured = measure_quickly(source)
         if measured is not None:
             return measured

@@ -1,4 +1,4 @@
-"""What jobs produce: synthetic clips from memory, large and resampled ones from the disk cache."""
+"""Make the outputs of jobs: clips in memory, large and resampled ones in the disk cache."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Renderer:
         return await self._shared(key, lambda: _kept(self._resample(source, key)))
 
     async def with_sound(self, source: Path, clip: SyntheticClip) -> Path | Unmeasurable:
-        """The file of `clip` with the sound of `source`; it may give way to later ones.
+        """Return the file of `clip` with the audio of `source`; the cache may remove it later.
 
         Raises `ClipNameError` where there can be no such clip.
         """
@@ -208,7 +208,7 @@ class _ByteCache:
 
 
 async def _kept(made: Coroutine[Any, Any, _T]) -> _T | Unmeasurable:
-    """What was made, or why a full disk could not take it, or a file could not be opened."""
+    """Return the made file, or the reason if the disk is full or a file could not be opened."""
     try:
         return await made
     except OSError as error:

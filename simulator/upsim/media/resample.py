@@ -1,7 +1,7 @@
-"""Makes an output of the source's own pictures, or of its own sound; runs in the worker.
+"""Make an output of the source's own frames, or of its own audio; runs in the worker.
 
-`resample` rescales every picture at its own time: H.264 without reordering, or VP9 where a side
-is odd, in MP4. `add_sound` puts the sound of the source beside drawn pictures.
+`resample` rescales every frame at its own time: H.264 without reordering, or VP9 for odd sides, in
+MP4. `add_sound` combines the source's audio with generated frames.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _FINE = 90_000
 
 
 def resample(source: Path, target: Path, plan: ResamplePlan) -> str | None:
-    """Write the pictures of `source`, and its sound if wanted; return what went wrong, or None."""
+    """Write the frames of `source`, and its audio if wanted; return an error message or None."""
 
     def convert(given: InputContainer, made: OutputContainer) -> None:
         video = find_video(given)
@@ -63,7 +63,7 @@ def resample(source: Path, target: Path, plan: ResamplePlan) -> str | None:
 
 
 def add_sound(source: Path, pictures: Path, target: Path, duration: int) -> str | None:
-    """Write the video of `pictures` with the sound of `source`; return what went wrong, or None."""
+    """Write the video of `pictures` with the audio of `source`; return an error message or None."""
 
     def convert(given: InputContainer, made: OutputContainer) -> None:
         with pictures.open("rb") as file, closing(open_video(file)) as drawn:
@@ -120,7 +120,7 @@ def _reason(error: Exception) -> str:
 
 
 def _time(packet: Packet[Any]) -> Fraction:
-    """When a packet is decoded; one that only ends its track comes last."""
+    """Return the decoding time of a packet; a packet that only ends its track comes last."""
     time = packet.pts if packet.dts is None else packet.dts
     return Fraction(1 << 62) if time is None else time * packet.time_base
 
@@ -145,7 +145,7 @@ class _Clock:
             self.tick = Fraction(1, self._rate.numerator * -(-_FINE // self._rate.numerator))
 
     def at(self, ticks: int) -> int:
-        """When the picture of this time is shown."""
+        """Return the output time of the frame with this time."""
         time = max(ticks * self._step - self._start, Fraction(0))
         if self._rate:
             self._anchor = time if self._anchor is None else self._anchor
@@ -161,14 +161,14 @@ class _Clock:
 
 
 class _Even:
-    """Times of pictures at a constant rate, one after the other, whatever their own times are."""
+    """Constant-rate times for frames, independent of their own times."""
 
     def __init__(self, pace: Fraction) -> None:
         self.tick = Fraction(1, max(1, round(pace * _FINE)))
         self._pace, self._next = pace, 0
 
     def at(self, _ticks: int) -> int:
-        """When the next picture is shown."""
+        """Return the output time of the next frame."""
         at, self._next = round(self._next / self._pace / self.tick), self._next + 1
         return at
 
@@ -204,7 +204,7 @@ class _Pictures:
         self._stream.time_base = self._clock.tick
 
     def take(self, packet: Packet[VideoStream]) -> None:
-        """Whatever pictures come out by this packet; one that is broken is left out."""
+        """Encode the frames of this packet; skip a broken packet."""
         try:
             frames = packet.decode()
         except FFmpegError:
@@ -213,7 +213,7 @@ class _Pictures:
             self._encode(frame)
 
     def finish(self) -> None:
-        """What the encoder still has."""
+        """Write the remaining frames of the encoder."""
         self._mux(self._stream.encode(None))
 
     def _encode(self, frame: VideoFrame) -> None:
@@ -258,7 +258,7 @@ class _Sound:
     def __init__(self, given: InputContainer, made: OutputContainer, duration: int) -> None:
         self.source = source = given.streams.audio[0]
         if getattr(source, "codec_context", None) is None:
-            raise ValueError("the codec of its sound is not known")
+            raise ValueError("the codec of its audio is not known")
         self._made = made
         self._copy = source.codec_context.codec.canonical_name in _COPIED
         self._tick = source.time_base or Fraction(1, source.rate)
@@ -295,7 +295,7 @@ class _Sound:
         return time * self._tick < self._end and (self._last is None or time > self._last)
 
     def finish(self) -> None:
-        """What the encoder still has."""
+        """Write the remaining audio of the encoder."""
         if not self._copy:
             self._send(self._resampler.resample(None))
             self._made.mux(self._stream.encode(None))
@@ -312,7 +312,7 @@ class _Sound:
             self._send(self._resampler.resample(frame))
 
     def _start_of(self, frame: AudioFrame) -> int:
-        """The sample of the output at which the sound begins."""
+        """Return the output sample at which the audio begins."""
         begins = (frame.pts or 0) - self._shift
         return max(0, round(begins * self._tick * self._rate))
 

@@ -1,4 +1,4 @@
-"""What a worker is asked to make of the source of a job; importing it needs no PyAV."""
+"""The plan for an output made of a job's source; importing it needs no PyAV."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True)
 class ResamplePlan:
-    """Size, sound and duration (in microseconds) of a resampled output.
+    """Size, audio and duration (in microseconds) of a resampled output.
 
-    `pace` is the rate at which pictures are shown that would outlast the duration at their own
-    times; None keeps these times.
+    `pace` is the frame rate if the frames would exceed the duration at their own times; None keeps
+    these times.
     """
 
     width: int

@@ -49,7 +49,7 @@ class BlobStore:
         return BlobWriter(self, min(limit, self._max_bytes))
 
     def path(self, digest: str) -> Path | None:
-        """Where a file lies, now the most recently used, or None where it is not (any more)."""
+        """Return the path of a file and mark it as recently used; None if the file is gone."""
         with self._lock:
             if digest not in self._sizes:
                 return None
@@ -81,7 +81,7 @@ class BlobStore:
         """
         with self._lock:
             if digest not in self._holds:
-                return  # the store was closed meanwhile
+                return  # the store was closed in between
             self.release(digest)
             if keep:
                 self._leased.discard(digest)
@@ -173,7 +173,7 @@ class BlobWriter:
     """
 
     def __init__(self, store: BlobStore, limit: int) -> None:
-        """Use `BlobStore.writer`."""
+        """Keep the parts; call `BlobStore.writer` to make a writer."""
         self._store = store
         self._limit = limit
         self._hash = hashlib.sha256()
@@ -187,7 +187,7 @@ class BlobWriter:
             self.problem = _no_room(error)
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the writer itself."""
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -217,9 +217,9 @@ class BlobWriter:
         return self._file.read(end - start)
 
     def finish(self, *, leased: bool = False) -> str | Unmeasurable:
-        """Stores what was written and answers its digest, or why it cannot be kept.
+        """Store the written bytes; return the digest, or why they cannot be stored.
 
-        Whoever takes a `leased` file calls `BlobStore.end_lease` in the end.
+        The user of a `leased` file must call `BlobStore.end_lease` in the end.
         """
         if self._finished:
             raise ValueError("the writer is finished already")

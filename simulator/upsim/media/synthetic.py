@@ -34,7 +34,7 @@ class ClipMaker:
         return b"".join(self.parts(clip))
 
     def parts(self, clip: SyntheticClip) -> list[bytes]:
-        """As `make`, in parts to be joined; many are the same object, so they take less memory."""
+        """Return `make` in parts to join; many are the same object, so they use less memory."""
         gop = self._gop(clip)
         tone = _tone_of(clip)
         if clip.container in ("mp4", "mov"):
@@ -44,7 +44,7 @@ class ClipMaker:
         return finish_mkv(parts, _padding(clip, parts, SMALLEST_VOID, 12))
 
     def _gop(self, clip: SyntheticClip) -> Gop:
-        """Pictures that move, or, where that would make a very large file, that stand still."""
+        """Return moving frames, or still ones if moving ones would make a very large file."""
         gop = self._gops.get(codec_of(clip), clip.width, clip.height)
         if _bytes_of(clip, gop) > MAX_MOVING:
             gop = make_still(gop, clip.width, clip.height)

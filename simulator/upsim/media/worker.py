@@ -90,7 +90,7 @@ def _measure(source: bytes | Path) -> dict[str, Any]:
 
 
 def _limit_memory(size: int | None) -> None:
-    """Let a file that asks for absurd memory fail alone, where the system can tell."""
+    """Limit the memory of the worker, if the system supports it, so that only this file fails."""
     try:
         import resource  # not on every platform
     except ImportError:

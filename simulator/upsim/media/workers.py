@@ -78,7 +78,7 @@ class Worker:
 
 
 class WorkerPool:
-    """At most `size` workers; further calls wait for one. May be shared by threads."""
+    """A pool of at most `size` workers; further calls wait for one. Threads may share it."""
 
     def __init__(self, size: int = 2) -> None:
         """No process is started here."""
@@ -118,7 +118,7 @@ class WorkerPool:
         *,
         timeout: float,  # noqa: ASYNC109
     ) -> dict[str, Any] | Failure:
-        """As `call`, in a thread of the pool's own, so those who wait take no other threads."""
+        """Run `call` in a thread of the pool, so that waiting callers occupy no other threads."""
         work = partial(self.call, request, payload, timeout=timeout)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 

@@ -33,7 +33,7 @@ class Discovered(Mapping[str, Provider]):
         return name in self._loaders
 
     def __iter__(self) -> Iterator[str]:
-        """The names."""
+        """Iterate over the names of the providers."""
         return iter(self._loaders)
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
-"""Who may use the admin API and the pages: local people and tools, or holders of the token.
+"""The access rule of the admin API and the pages: local users and tools, or holders of the token.
 
-No web page that a developer visits can reset or read a sandbox: a request that a browser sends
-for another site is refused, and so is one that came through a proxy or a rebound host name.
+No web page that a developer visits can reset or read a sandbox: requests that a browser sends for
+another site are refused, and so are requests through a proxy or with a rebound host name.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ SINGLE = frozenset(
     {b"authorization", b"content-length", b"content-type", b"host", b"origin", b"sec-fetch-site"}
 )
 PREFIX = "/__sim"
-ADVICE = "; send Authorization: Bearer <admin token>, which serve prints or takes by --admin-token"
-NO_PREFLIGHT = "the admin API takes no cross-origin calls from web pages, with a token or without"
+ADVICE = "; send Authorization: Bearer <admin token>; serve prints the token or takes --admin-token"
+NO_PREFLIGHT = "the admin API refuses cross-origin requests of web pages, with or without a token"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request to the admin API is not answered."""
+    """The reason why a request to the admin API is refused."""
 
     status: int
     code: str
@@ -34,16 +34,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class AdminRule:
-    """The rule of the admin API. `local` holds while the server is bound to loopback."""
+    """The rule of the admin API. `local` is true while the server is bound to loopback."""
 
     token: str
     local: bool
 
     def refusal(self, scope: Scope) -> Refusal | None:
-        """Why the request may not be answered, or None when it may."""
+        """Return why the request is refused; None if it is allowed."""
         headers = _read(scope)
         if headers is None:
-            return Refusal(400, "ambiguous", "a header came twice that may come once")
+            return Refusal(400, "ambiguous", "a header is repeated that may occur only once")
         if _is_preflight(scope, headers):
             return Refusal(403, "foreign_page", NO_PREFLIGHT)
         if self._has_token(headers):
@@ -54,7 +54,7 @@ class AdminRule:
         return Refusal(401, "token_required", f"{doubt}; {_token_flaw(headers)}{ADVICE}")
 
     def has_wrong_token(self, scope: Scope) -> bool:
-        """Whether a bearer token came with an admin call, and is another one."""
+        """Whether an admin request has a wrong bearer token."""
         headers = (_read(scope) or {}) if scope["path"].startswith(PREFIX) else {}
         scheme = headers.get(b"authorization", b"").partition(b" ")[0].lower()
         return scheme == b"bearer" and not self._has_token(headers)
@@ -70,21 +70,21 @@ class AdminRule:
         if not self.local:
             return "this server is not bound to loopback only"
         if named is None or not is_loopback(named[0]):
-            return f"the Host {host[:80]!r} is no name of loopback, as localhost is"
+            return f"the Host {host[:80]!r} is not a loopback name such as localhost"
         if any(h in PROXY_HEADERS or h.startswith(b"x-forwarded") for h in headers):
             return "the request came through a proxy"
         return _stranger(scope, headers)
 
 
 def page_refusal(scope: Scope) -> Refusal | None:
-    """Why a call that is open to servers may not be made by the page that a browser shows."""
+    """Return why a web page may not make a request that is open to servers; None if it may."""
     headers = dict(scope["headers"])
     doubt = _stranger(scope, headers)
     return None if doubt is None else Refusal(403, "foreign_page", doubt)
 
 
 def _stranger(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
-    """Whose page makes the request, when it is not one of ours."""
+    """Return why a request comes from a foreign page; None if it does not."""
     host = headers.get(b"host", b"").decode("latin-1")
     origin = headers.get(b"origin")
     if origin is not None and origin.decode("latin-1") != f"{scope['scheme']}://{host}":
@@ -101,7 +101,7 @@ def _is_preflight(scope: Scope, headers: dict[bytes, bytes]) -> bool:
 
 
 def _token_flaw(headers: dict[bytes, bytes]) -> str:
-    """Return what is wrong with the token that came; it, and a foreign scheme, are not shown."""
+    """Return what is wrong with the token, without showing it or a foreign scheme."""
     given = headers.get(b"authorization")
     if given is None:
         return "no Authorization header came"
@@ -112,7 +112,7 @@ def _token_flaw(headers: dict[bytes, bytes]) -> str:
 
 
 def _read(scope: Scope) -> dict[bytes, bytes] | None:
-    """The headers by name; None when one of those that decide came twice."""
+    """Return the headers by name; None if one of the decisive headers is repeated."""
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name in SINGLE and name in headers:

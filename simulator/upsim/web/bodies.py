@@ -9,22 +9,22 @@ from upsim.core.call import Headers
 from upsim.engine.room import ALWAYS_TAKEN, Share
 
 MAX_LENGTH_DIGITS = 18
-"""Digits of a Content-Length; one with more is above every limit all the same."""
+"""Maximum digits of a Content-Length; a longer number exceeds every limit anyway."""
 encode = msgspec.json.Encoder(decimal_format="number").encode
-"""A value as compact JSON; `Decimal` becomes a number with exactly its digits."""
+"""An encoder for compact JSON; a `Decimal` becomes a number with exactly its digits."""
 
 
 class ClientGoneError(ConnectionError):
-    """The caller went away before the whole body was there."""
+    """The client left before the whole body was received."""
 
 
 def headers_of(scope: Scope) -> Headers:
-    """The headers of a request; of a repeated one the first."""
+    """Return the headers of a request; of a repeated header, the first."""
     return dict(reversed(scope["headers"]))
 
 
 def announced_length(headers: Headers) -> int:
-    """What Content-Length says; 0 when it says nothing sensible."""
+    """Return the number in Content-Length; 0 if it is invalid."""
     value = headers.get(b"content-length", b"")
     return int(value[:MAX_LENGTH_DIGITS]) if value.isdigit() else 0
 
@@ -32,7 +32,7 @@ def announced_length(headers: Headers) -> int:
 async def read_body(
     receive: Receive, headers: Headers, limit: int, share: Share
 ) -> tuple[bytes, bool]:
-    """The body, and whether it is larger than the limit (it is then not read to its end).
+    """Return the body, and whether it exceeds the limit (it is then not read to its end).
 
     Raises ClientGoneError, CrowdedError.
     """
@@ -54,7 +54,7 @@ async def read_body(
 
 
 async def drain(receive: Receive, headers: Headers, limit: int) -> None:
-    """Read a body of at most `limit` bytes and keep nothing of it. Raises ClientGoneError."""
+    """Read a body of at most `limit` bytes and discard it. Raises ClientGoneError."""
     left, more = limit, announced_length(headers) <= limit
     while more and left >= 0:
         message = await receive()

@@ -1,10 +1,10 @@
-"""The passing of time: whoever moves the clock of a sandbox does it here.
+"""Move the clocks of sandboxes: the only module that does.
 
-There are three ways. An *advance* is a command: it goes one deadline at a time, delivers what each
-set off before it goes on, and lets other requests in between. An answer that has to wait for
-virtual time *moves* the clock and waits for no receiver. A quiet moment lets an `auto` clock
-*jump*. (What an `auto` clock does after a poll was answered is in `engine/auto_clock.py`: one jump
-of the engine, on the hot path.)
+There are three ways. An *advance* is a command: it runs one deadline at a time, delivers the
+webhooks of each before the next one, and lets other requests in between. A response that must wait
+for virtual time *moves* the clock and does not wait for webhook receivers. After a moment without
+requests an `auto` clock *jumps*. (The jump after a poll is in `engine/auto_clock.py`, because polls
+are on the hot path.)
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from upsim.engine.deadlines import Deadline
 from upsim.engine.sandbox import Sandbox
 
 QUIET_SECONDS = 0.02
-"""An `auto` clock jumps for what waits after so long without traffic."""
+"""Seconds without requests after which an `auto` clock jumps for waiting work."""
 Target = Callable[[], Instant | None]
-"""How far an advance goes, asked anew before each step; None when it has arrived."""
+"""Returns the next target of an advance, before each step; None at the end."""
 Aim = Callable[[Sandbox], Target]
 OnDeadline = Callable[[Deadline], object]
 
 
 class WebhookFlusher(Protocol):
-    """Who delivers webhooks."""
+    """Delivers the webhooks of sandboxes."""
 
     def is_busy(self, sandbox: Sandbox) -> bool:
-        """Whether something is being delivered, or is to be now."""
+        """Whether a delivery is running or about to start."""
 
     def silent_for(self, sandbox: Sandbox) -> float | None:
-        """Seconds since the oldest attempt under way was begun; None when there is none."""
+        """Return the seconds since the oldest running attempt started; None without one."""
 
     async def answered(self, sandbox: Sandbox, seconds: float) -> None:
-        """Wait until a receiver answers, so many seconds at the most."""
+        """Wait until a receiver responds, at most `seconds`."""
 
     async def flush(self, sandbox: Sandbox) -> None:
-        """Deliver what is due and return when all answers are there."""
+        """Deliver all due webhooks, and return when all responses have arrived."""
 
     def rouse(self, sandbox: Sandbox) -> None:
-        """Look after what is to be delivered, now and later."""
+        """Start to deliver webhooks in the background, now and later."""
 
 
 @dataclass(slots=True)
 class ClockDriver:
-    """Moves the clocks of all sandboxes, each by one advance at a time.
+    """Moves the clocks of all sandboxes, one advance at a time for each.
 
-    `patience` is how many seconds of real time an advance waits for a receiver that was called
-    before it came: that receiver may be the very one that asks.
+    `patience` is the number of real seconds that an advance waits for a receiver that was called
+    before it: that receiver itself may have requested the advance.
     """
 
     courier: WebhookFlusher
@@ -64,7 +64,7 @@ class ClockDriver:
     _turns: dict[Sandbox, asyncio.Event] = field(default_factory=dict)
 
     def is_advancing(self, sandbox: Sandbox) -> bool:
-        """Whether somebody advances the clock, and so delivers too."""
+        """Whether an advance is running, which also delivers webhooks."""
         return sandbox in self._turns
 
     async def advance(
@@ -72,10 +72,10 @@ class ClockDriver:
     ) -> None:
         """Go where `aim` says when its turn comes; `on_deadline` is called with each that ran.
 
-        Advances take turns. But a receiver that was called before and is silent may be waiting
-        for this very advance: then time moves at once, and what that sets off is delivered
-        afterwards. So a receiver may advance the clock inside its own handler.
-        Raises ClockError for an earlier instant, or when the clock cannot be moved.
+        Advances run one after the other. But a silent receiver that was called before may be
+        waiting for this advance: then time moves at once, and the resulting webhooks are
+        delivered afterwards. So a receiver may advance the clock inside its own handler.
+        Raises ClockError for an earlier time, or if the clock cannot be moved.
         """
         if not await self._has_turn(sandbox):
             await self._go(sandbox, aim(sandbox), on_deadline, delivering=False)
@@ -94,7 +94,7 @@ class ClockDriver:
         sandbox.wake()
 
     async def _has_turn(self, sandbox: Sandbox) -> bool:
-        """Wait until nobody else moves the clock or is called; False once patience ends."""
+        """Wait for this call's turn; return False when `patience` is used up."""
         while True:
             silent, turn = self.courier.silent_for(sandbox), self._turns.get(sandbox)
             if silent is None and turn is None:
@@ -111,7 +111,7 @@ class ClockDriver:
     async def _go(
         self, sandbox: Sandbox, target: Target, on_deadline: OnDeadline, *, delivering: bool
     ) -> None:
-        """One deadline after the other; what is held by the clock goes on in between."""
+        """Run one deadline after the other; requests held by the clock continue in between."""
         while not sandbox.abandoned and (to := target()) is not None:
             deadline = next(sandbox.advance(to), None)
             if delivering and self.courier.is_busy(sandbox):
@@ -125,13 +125,13 @@ class ClockDriver:
             await resumed("checkpoint")
 
     def quiet_for(self, sandbox: Sandbox) -> float:
-        """Seconds since the last request to a sandbox, or the last jump of its clock."""
+        """Return the seconds since the last request to a sandbox, or the last jump of its clock."""
         return monotonic() - max(sandbox.last_used, sandbox.last_jump)
 
     def jump(self, sandbox: Sandbox, *, latest: Instant | None = None) -> None:
-        """After a quiet moment let an `auto` clock go to its next deadline, `latest` at the most.
+        """After a quiet moment, let an `auto` clock jump to its next deadline, at most to `latest`.
 
-        While somebody advances the clock it does not jump by itself.
+        During an advance the clock does not jump by itself.
         """
         if self.is_advancing(sandbox) or self.quiet_for(sandbox) < QUIET_SECONDS:
             return
@@ -145,28 +145,28 @@ class ClockDriver:
 
 
 async def catch_up(sandbox: Sandbox) -> None:
-    """Run what is due, letting requests to other sandboxes in between where that is much."""
+    """Run what is due; if that is much, let requests to other sandboxes in between."""
     while not (sandbox.abandoned or sandbox.run_some_due()):
         await checkpoint()
 
 
 def move(sandbox: Sandbox, to: Instant) -> None:
-    """Go to an instant now, running what falls due; an earlier one was reached already."""
+    """Move the clock to a time and run what becomes due; do nothing if the time has passed."""
     for _ in sandbox.advance(max(to, sandbox.run_due())):
         pass
     sandbox.wake()
 
 
 def until(sandbox: Sandbox, instant: Instant) -> Target:
-    """To an instant. Raises ClockError when it lies in the past; it may come to lie there."""
+    """Return a target at a time. Raises ClockError if it has passed already."""
     if instant < sandbox.now:
-        msg = f"the clock stands at {sandbox.now} and never goes back (asked for {instant})"
+        msg = f"the clock is at {sandbox.now} and cannot go back (asked for {instant})"
         raise ClockError(msg)
     return lambda: max(instant, sandbox.now)
 
 
 def until_idle(sandbox: Sandbox) -> Target:
-    """Until no work is due later: what ends a retention does not count."""
+    """Return a target at which no work is due later; the end of a retention is not work."""
 
     def following() -> Instant | None:
         deadline = sandbox.deadlines.next(expiries=False)

@@ -10,24 +10,24 @@ EXTENSION = "upsim.connection"
 
 
 class Connection(Protocol):
-    """What a server of ours offers in a scope's extensions under `upsim.connection`."""
+    """The connection object that a server puts into a scope's extensions as `upsim.connection`."""
 
     def drop(self) -> None:
-        """Send what was written and close."""
+        """Send pending output and close."""
 
     def reset(self) -> None:
-        """Close at once, so that the caller sees a reset."""
+        """Close at once, so that the client sees a reset."""
 
     def waited(self, seconds: float) -> None:
-        """So many virtual seconds passed without a byte; a caller in process may give up."""
+        """Report that virtual seconds passed without a byte; an in-process client may time out."""
 
 
 class UncuttableError(RuntimeError):
-    """The server that runs the application offers no hold on its connections."""
+    """The server that runs the application gives no access to its connections."""
 
 
 def connection_of(scope: Scope) -> Connection:
-    """The connection of a request. Raises UncuttableError."""
+    """Return the connection of a request. Raises UncuttableError."""
     found: Connection | None = (scope.get("extensions") or {}).get(EXTENSION)
     if found is None:
         msg = "this server cannot cut connections: use `upsim serve` or upsim's own transport"

@@ -1,4 +1,4 @@
-"""A bug met while a call was handled: told on stderr, counted, and answered as providers do."""
+"""Handle a bug during a request: log and count it, and respond as the provider would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 200
 def crashed(
     registry: Registry, sandbox: Sandbox, bound: BoundProvider, call: Call, error: Exception
 ) -> tuple[Reply, ErrorRule]:
-    """The provider's own answer to a fault of its server; in process the bug itself is raised.
+    """Return the provider's own response to a server error; in process, raise the bug instead.
 
     That the system is short of files or disk is no bug.
 

@@ -1,4 +1,4 @@
-"""Waiting on the clock of a sandbox, for faults that slow answers down."""
+"""Wait on the clock of a sandbox, for faults that delay responses."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from upsim.web.clock_driver import catch_up, move
 from upsim.web.held_requests import HeldByManualClockError
 
 MAX_REAL_SECONDS = 600.0
-"""Seconds of real time that a moving clock delays an answer at the most."""
+"""Maximum real seconds that a moving clock delays a response."""
 
 
 async def pass_time(
     sandbox: Sandbox, wait: Wait, *, in_process: bool, manual_seconds: float
 ) -> None:
-    """Wait: real time as such; virtual time by the clock, an `auto` clock jumps.
+    """Wait: real time in real time, virtual time by the clock; an `auto` clock jumps.
 
-    A `manual` clock holds until it is advanced, `manual_seconds` of real time at the most; in
-    process nobody else could advance it, which is an error at once.
+    With a `manual` clock, wait until it is advanced, at most `manual_seconds` in real time. In
+    process no other code could advance it, so this is an error.
     """
     await _pass(sandbox, wait, in_process=in_process, manual_seconds=manual_seconds)
     await resumed("delay")

@@ -1,4 +1,4 @@
-"""Delivers webhooks: from the outboxes of sandboxes to receivers, never holding up an answer."""
+"""Deliver webhooks from the outboxes of sandboxes, without delaying responses."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ CLOSE_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Work:
-    """What is under way for one sandbox."""
+    """The running work for one sandbox."""
 
     tasks: dict[asyncio.Task[None], float] = field(default_factory=dict)
     timer: asyncio.Handle | None = None
 
 
 class Deliverer:
-    """Makes the attempts that are due, in the background or at the word of who moves a clock.
+    """Makes the attempts that are due, in the background or during an advance.
 
     In the background: on a `real` or `scaled` clock each at its time, on an `auto` clock the next
-    after a quiet moment. Who advances a clock (on the `timeline`) flushes before going on.
+    one after a quiet moment. An advance (`ClockDriver`) flushes after each deadline.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Deliverer:
         registry.subscribe(self.rouse)
 
     def add_hosts(self, hosts: Iterable[str]) -> None:
-        """Deliver what is addressed to these `host:port` forms without a socket."""
+        """Deliver webhooks for these `host:port` forms without a socket."""
         self._receivers.add_hosts(hosts)
 
     def rouse(self, sandbox: Sandbox) -> None:
-        """Something may be due for a sandbox: look after it as soon as the loop is free."""
+        """Check for due webhooks of a sandbox as soon as the event loop is free."""
         work = self._work.get(sandbox)
         if sandbox.abandoned:
             self._drop(sandbox)
@@ -76,29 +76,29 @@ class Deliverer:
             _set(work, loop.call_soon(self._look_after, sandbox))
 
     def is_busy(self, sandbox: Sandbox) -> bool:
-        """Whether something is being delivered, or is to be now."""
+        """Whether a delivery is running or about to start."""
         work = self._work.get(sandbox)
         return bool(sandbox.webhooks.outbox or (work is not None and work.tasks))
 
     def silent_for(self, sandbox: Sandbox) -> float | None:
-        """Seconds since the oldest attempt under way was begun; None when there is none."""
+        """Return the seconds since the oldest running attempt started; None without one."""
         begun = self._under_way(sandbox).values()
         return monotonic() - min(begun) if begun else None
 
     async def answered(self, sandbox: Sandbox, seconds: float) -> None:
-        """Wait until a receiver answers, so many seconds at the most."""
+        """Wait until a receiver responds, at most `seconds`."""
         tasks = self._under_way(sandbox)
         if tasks:
             await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     def _under_way(self, sandbox: Sandbox) -> dict[asyncio.Task[None], float]:
-        """The attempts under way on this event loop, and when each was begun."""
+        """Return the running attempts on this event loop, with their start times."""
         work, loop = self._work.get(sandbox), _running()
         tasks = {} if work is None else work.tasks
         return {task: begun for task, begun in tasks.items() if task.get_loop() is loop}
 
     async def flush(self, sandbox: Sandbox) -> None:
-        """Deliver what is due, one after the other, and return when all answers are there."""
+        """Deliver due webhooks, one after the other, and return when all responses have arrived."""
         while not sandbox.abandoned:
             if running := self._under_way(sandbox):
                 await asyncio.wait(running)
@@ -109,13 +109,13 @@ class Deliverer:
         self._report_withheld(sandbox)
 
     async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
-        """Make one attempt now and return when its answer is there."""
+        """Make one attempt now, and return when its response has arrived."""
         await asyncio.wait({self._begin(sandbox, posting)})
         await resumed("resent")
 
     @contextmanager
     def by_hand(self) -> Iterator[None]:
-        """Nothing happens in the background: the caller flushes."""
+        """Stop background deliveries until the block ends: the caller flushes."""
         before, self._by_hand = self._by_hand, True
         try:
             yield
@@ -123,7 +123,7 @@ class Deliverer:
             self._by_hand = before
 
     async def flush_all(self) -> None:
-        """Deliver what is due anywhere."""
+        """Deliver the due webhooks of all sandboxes."""
         for sandbox in list(self._work):
             if not sandbox.abandoned:
                 sandbox.run_due()
@@ -132,7 +132,7 @@ class Deliverer:
                 self._work.pop(sandbox, None)
 
     async def close(self) -> None:
-        """Give up everything that is under way."""
+        """Cancel all running deliveries."""
         tasks = {task for work in self._work.values() for task in work.tasks}
         for sandbox in list(self._work):
             self._drop(sandbox)
@@ -143,7 +143,7 @@ class Deliverer:
     def _look_after(self, sandbox: Sandbox) -> None:
         work = self._work.get(sandbox)
         if work is None or self.timeline.is_advancing(sandbox):
-            return  # who advances the clock delivers, and rouses us at the end
+            return  # an advance delivers, and calls `rouse` at its end
         work.timer = None
         if not sandbox.run_some_due():
             self.rouse(sandbox)  # the rest in the next turn of the event loop
@@ -157,7 +157,7 @@ class Deliverer:
         self._set_timer(sandbox, work)
 
     def _report_withheld(self, sandbox: Sandbox) -> None:
-        """Tell the observers of attempts that a fault held or never sent."""
+        """Report attempts that a fault delayed or suppressed to the observers."""
         withheld = sandbox.webhooks.withheld
         while withheld:
             posting, outcome = withheld.popleft()
@@ -172,7 +172,7 @@ class Deliverer:
             self.timeline.jump(sandbox)
 
     def _set_timer(self, sandbox: Sandbox, work: _Work) -> None:
-        """Look again when the next deadline is due; those who run tasks are roused by their end."""
+        """Check again when the next deadline is due; running tasks check at their end."""
         if not sandbox.webhooks.pending and not work.tasks:
             self._drop(sandbox)
             return
@@ -204,7 +204,7 @@ class Deliverer:
         if sandbox.abandoned or task.cancelled():
             return
         error = task.exception()
-        if error is not None:  # a transport that was handed in may raise what it likes
+        if error is not None:  # a given transport may raise any exception
             sandbox.webhooks.record(
                 posting, AttemptOutcome(None, f"{type(error).__name__}: {error}")
             )

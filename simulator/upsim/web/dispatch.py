@@ -1,4 +1,4 @@
-"""Provider paths: from an ASGI request to an answer. This is the hot path."""
+"""Requests to providers: from an ASGI request to a response. This is the hot path."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ from upsim.web.whole_responses import HttpResponse
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
 ASKS_TO_WAIT = 429
-"""From this status on an answer may say `Retry-After`."""
+"""Lowest status of responses that may have a `Retry-After`."""
 NOT_FOUND = 404
 DECODED_WHOLE = 32 * 1024 * 1024
-"""Bytes that a body may have which carries a file within a document."""
+"""Maximum bytes of a body that contains a file inside a document."""
 Observer = Callable[[Sandbox, JournalEntry], None]
 
 
 @dataclass(slots=True)
 class Dispatch:
-    """Answers every request below a provider's prefix, or by a provider's host name."""
+    """Responds to every request below a provider's prefix, or for a provider's host name."""
 
     registry: Registry
     places: UrlParser
@@ -70,7 +70,7 @@ class Dispatch:
     _routes: dict[str, Routes] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, place: ParsedUrl) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         begun = self._begin(scope, place)
         if isinstance(begun, HttpResponse):
             await begun(scope, receive, send)
@@ -90,13 +90,13 @@ class Dispatch:
             except CrowdedError as error:
                 await self._crowded(begun, error, scope, receive, send)
                 return
-            if len(call.body) > LONG:  # what takes long is done beside the event loop
+            if len(call.body) > LONG:  # long bodies are handled outside of the event loop
                 digest = await asyncio.to_thread(_read_long, call)
                 begun = msgspec.structs.replace(begun, digest=digest)
             await self._answered(begun)(scope, receive, send)
 
     def fast_path(self, scope: Scope, body: bytes, place: ParsedUrl) -> ASGIApp:
-        """Decide a request that came whole: its answer, or what answers it after some waiting."""
+        """Decide a complete request: return its response, or an application that waits for it."""
         begun = self._begin(scope, place)
         if isinstance(begun, HttpResponse):
             return begun
@@ -109,9 +109,9 @@ class Dispatch:
         return self._answered(begun)
 
     def _begin(self, scope: Scope, place: ParsedUrl) -> RequestContext | HttpResponse:
-        """What is known of a request before its body is read.
+        """Return the context of a request before its body is read.
 
-        A first call imports its provider and reads its rules, for which files may be short.
+        The first request imports its provider and reads its rules, for which files may be short.
         """
         try:
             return self._known(scope, place)
@@ -155,7 +155,7 @@ class Dispatch:
     async def _with_file(
         self, begun: RequestContext, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Store the file that a body carries, and answer; a refused upload's is deleted."""
+        """Store the file in a body, and respond; the file of a refused upload is deleted."""
         try:
             with self.registry.room.share() as share:
                 await self._answer_file(begun, share, scope, receive, send)
@@ -168,9 +168,9 @@ class Dispatch:
     async def _crowded(
         self, begun: RequestContext, error: CrowdedError, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Refuse a body that other bodies leave no memory for.
+        """Refuse a body for which other bodies leave no memory.
 
-        The command log does not hold it: nothing came of it, and a replay is not as crowded.
+        The command log omits it, because it had no effect and a replay has more memory.
         """
         call = begun.call
         call.now = begun.sandbox.run_due()
@@ -180,7 +180,7 @@ class Dispatch:
     async def _answer_file(
         self, begun: RequestContext, share: Share, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer with the file that the body carries as `call.file`; a stranger's is not stored."""
+        """Respond to a body with a file, `call.file`; the file of an unknown key is not stored."""
         call, find = begun.call, begun.operation.file
         limit = begun.body_limit or 0
         with Spool(self.registry.blobs, share, limit, whole=limit <= DECODED_WHOLE) as body:
@@ -215,7 +215,7 @@ class Dispatch:
         return None if carried is None else body.keep(carried)
 
     def _answered(self, begun: RequestContext) -> ASGIApp:
-        """The answer to a call, or the application that gives it where that takes some waiting."""
+        """Return the response to a request, or the application that waits for it."""
         sandbox, bound, call, miss = begun.sandbox, begun.bound, begun.call, begun.miss
         if miss is None and (sandbox.state.faults or sandbox.rule_changes.waiting):
             return partial(self._with_faults, begun)
@@ -244,7 +244,7 @@ class Dispatch:
     async def _caught_up(
         self, begun: RequestContext, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer a call before which thousands of deadlines are due."""
+        """Respond to a request before which thousands of deadlines are due."""
         await checkpoint()
         await catch_up(begun.sandbox)
         await self._answered(begun)(scope, receive, send)
@@ -252,7 +252,7 @@ class Dispatch:
     def _written(
         self, begun: RequestContext, reply: Reply, rule: ErrorRule | None, fault: str | None = None
     ) -> HttpResponse:
-        """The answer as it goes out, with its line in the journal."""
+        """Return the final response, with its line in the journal."""
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         if rule is not None and call.cause and is_lost(begun.operation, rule):
             call.cause += self._near(bound, call)
@@ -282,7 +282,7 @@ class Dispatch:
         receive: Receive,
         send: Send,
     ) -> None:
-        """Answer a call that must wait, or whose answer is a file."""
+        """Respond to a request that must wait, or whose response is a file."""
         sandbox, call = begun.sandbox, begun.call
         with sandbox.commands.during(slow) as command:
             decision = await self._decided(begun, self._wait(begun, outcome))
@@ -293,9 +293,9 @@ class Dispatch:
     async def _with_faults(
         self, begun: RequestContext, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """The same, where faults may act before the decision, on it, and on its way out.
+        """Respond to a request with faults before the decision, on it, and during sending.
 
-        They come and go with the changes that a scenario plans, so what is due happens first.
+        Planned changes of a scenario can change faults, so due work runs first.
         """
         sandbox, call = begun.sandbox, begun.call
         await catch_up(sandbox)
@@ -312,7 +312,7 @@ class Dispatch:
             after_reply(sandbox, call, decision)
 
     async def _among(self, faulty: Faulty, begun: RequestContext, command: Command) -> Decision:
-        """Decide a call between the faults that come before its decision and those after it."""
+        """Decide a request between the faults before its decision and those after it."""
         bound, call = begun.bound, begun.call
         early = await faulty.before(bound, call)
         if early is not None:
@@ -322,7 +322,7 @@ class Dispatch:
         return await faulty.after(bound, call, await self._wait(begun, outcome))
 
     async def _decided(self, begun: RequestContext, deciding: Awaitable[Decision]) -> Decision:
-        """What a decision comes to that takes some waiting; a bug in it is an answer too."""
+        """Wait for a decision; a bug in it becomes a response too."""
         try:
             return await deciding
         except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
@@ -332,7 +332,7 @@ class Dispatch:
     def _missed(
         self, scope: Scope, sandbox: Sandbox, bound: BoundProvider, call: Call, miss: Miss
     ) -> Decision:
-        """The OpenAPI document, if that is asked for; else the provider's own 404 or 405."""
+        """Return the OpenAPI document if it is requested; else the provider's 404 or 405."""
         if not is_document(call.method, call.path):
             return self._nowhere(sandbox, bound, call, miss)
         call.now = sandbox.run_due()
@@ -348,7 +348,7 @@ class Dispatch:
         )
 
     def _unknown_sandbox(self, scope: Scope, place: ParsedUrl) -> HttpResponse:
-        """The answer to a path that names a sandbox which is not there."""
+        """Return the response to a path with an unknown sandbox."""
         message = f"there is no sandbox {(place.sandbox or '')[:80]!r}"
         for reporter in self.media.reporters:
             reporter(scope["method"], scope["path"], NOT_FOUND, message)
@@ -357,7 +357,7 @@ class Dispatch:
         )
 
     def _nowhere(self, sandbox: Sandbox, bound: BoundProvider, call: Call, miss: Miss) -> Decision:
-        """The provider's own 404 or 405, with the path that was probably meant."""
+        """Return the provider's own 404 or 405, with the path that was probably meant."""
         call.now = sandbox.run_due()
         name = "wrong_method" if miss.allowed else "no_route"
         allowed = ", ".join(miss.allowed)
@@ -373,7 +373,7 @@ class Dispatch:
         return refuse(bound, call, Violation(name, {"allowed": allowed}, cause=cause))
 
     def _near(self, bound: BoundProvider, call: Call) -> str:
-        """What was probably meant by the path of a call that found nothing."""
+        """Return a hint about the path that was probably meant."""
         baseline, others = bound.rules.baseline, self.registry.providers
         return near_paths.hint(
             bound.provider,
@@ -389,7 +389,7 @@ class Dispatch:
         return found
 
     async def _wait(self, begun: RequestContext, outcome: Decision | Pending) -> Decision:
-        """Measure what the decision needs, or hold the request until its job ends."""
+        """Measure the video that the decision needs, or hold the request until its job ends."""
         sandbox, call = begun.sandbox, begun.call
         try:
             while isinstance(outcome, Pending):
@@ -402,7 +402,7 @@ class Dispatch:
         return outcome
 
     async def _measured(self, begun: RequestContext, wanted: Pending) -> Decision | Pending:
-        """Decide again, with the measurement that the decision needs."""
+        """Decide again with the measurement that the decision needs."""
         sandbox, call = begun.sandbox, begun.call
         found = await self.desk.measure(sandbox, call, wanted)
         told = None if self.desk.repeats(sandbox, call, wanted) else found
@@ -422,7 +422,7 @@ class Dispatch:
         decision: Decision,
         fault: str | None = None,
     ) -> None:
-        """Send what was decided: an answer, or the file of a job."""
+        """Send the decided response, or the file of a job."""
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         reply = decision.reply
         if isinstance(reply, Reply):
@@ -439,11 +439,11 @@ class Dispatch:
 
 
 def _read_long(call: Call) -> str:
-    """Decode the body of a call; return its digest if the command log may need one."""
+    """Decode the body of a request; return its digest if the command log may need it."""
     call.json()
     return hashlib.sha256(call.body).hexdigest() if len(call.body) > MAX_BODY_KEPT else ""
 
 
 def is_lost(operation: Operation, rule: ErrorRule) -> bool:
-    """Whether an operation that takes any path answered that nothing is at this one."""
+    """Whether an operation with a free path responded that this path does not exist."""
     return rule.status == NOT_FOUND and operation.path.endswith("*}")

@@ -1,4 +1,4 @@
-"""Faults around one answer: before it is decided, once it is known, and on its way out."""
+"""Faults around one response: before it is decided, once it is known, and while it is sent."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ from upsim.web.connections import EXTENSION, connection_of
 from upsim.web.delays import pass_time
 
 NOTHING_SENT = 0
-"""The status of an answer that was cut off before it was decided."""
+"""Status in the journal of a request that was cut off before its decision."""
 CLOSING_SECONDS = 10.0
-"""How long a connection that was cut may take to be gone."""
+"""Seconds within which a cut connection must be gone."""
 DRAINED_BYTES = 64 << 20
 MAX_UNFIRED, MAX_PATHS = 10, 5
-"""Faults of a request that the journal lists as unfired, and paths that it names of each."""
+"""Number of unfired faults that the journal lists for a request, and of paths for each."""
 BEFORE: Mapping[str, tuple[Stage, ...]] = {
     "submit": ("before_accept",),
     "write": ("before_accept",),
@@ -70,7 +70,7 @@ _FLUSHES = 3
 
 @dataclass(slots=True)
 class Faulty:
-    """One request to a sandbox in which faults are armed; answers go out through `send`."""
+    """One request to a sandbox with armed faults; responses are sent through `send`."""
 
     scope: Scope
     receive: Receive
@@ -91,13 +91,13 @@ class Faulty:
 
     @property
     def name(self) -> str | None:
-        """The faults that fired, as the journal shows them."""
+        """The fired faults, as the journal shows them."""
         return ", ".join(rule.id for rule in self.fired) or None
 
     # -- calls of an operation
 
     async def before(self, bound: BoundProvider, call: Call) -> Decision | None:
-        """What happens in place of the decision, if anything; a call that was cut gets nothing."""
+        """Return the response that replaces the decision, if any; a cut request gets none."""
         call.faults, call.unfired = self.fired, self.unfired
         for stage in BEFORE.get(call.kind, ()):
             rule = self._match(stage, _occasion(self.sandbox, call))
@@ -114,7 +114,10 @@ class Faulty:
         return None
 
     async def after(self, bound: BoundProvider, call: Call, decision: Decision) -> Decision:
-        """The decision as it goes out. What the provider itself refused meets only `mid_body`."""
+        """Return the decision to send.
+
+        A refusal by the provider itself is affected only by `mid_body`.
+        """
         stages = AFTER.get(call.kind, ()) if decision.rule is None else ()
         if isinstance(decision.reply, FileReply):
             stages = (*stages, "download")
@@ -138,7 +141,7 @@ class Faulty:
     # -- files of ours
 
     async def file(self, stage: Stage, occasion: Occasion, bound: BoundProvider) -> bool:
-        """Whether a download or upload ends here, answered or cut."""
+        """Return whether a fault ended a download or upload, with a response or a cut."""
         rule = self._match(stage, occasion)
         if rule is None:
             return False
@@ -152,14 +155,14 @@ class Faulty:
         return self.cut
 
     async def _drain(self, stage: Stage) -> None:
-        if stage == "upload":  # a socket with unread bytes would be reset, not closed
+        if stage == "upload":  # a socket with unread bytes would be reset
             try:
                 await drain(self.receive, headers_of(self.scope), DRAINED_BYTES)
             except ClientGoneError:
                 self.cut = True
 
     async def _plain(self, bound: BoundProvider, do: Respond) -> None:
-        """Files are refused in plain text, whatever the provider's API says it in."""
+        """Refuse a file in plain text, also if the provider's API uses another format."""
         if do.error:
             rule = bound.rules.errors[do.error]
             values = {"url": self.scope["path"], **do.values}
@@ -180,7 +183,7 @@ class Faulty:
         documents: list[object] = []
 
         def can(rule: FaultRule) -> bool:
-            """Whether there is anything in the answer that a patch changes."""
+            """Return whether the response has a field that a patch changes."""
             if decision is None or not isinstance(rule.do, Patch):
                 return True
             if not documents:
@@ -197,7 +200,7 @@ class Faulty:
         return rule
 
     async def _act(self, do: Action) -> None:
-        """Do at once what cuts or waits; keep for the way out what changes the body."""
+        """Cut or wait now; keep changes of the body for `send`."""
         if isinstance(do, Delay):
             await self._wait(do.wait)
         elif isinstance(do, Word):
@@ -225,7 +228,7 @@ class Faulty:
         connection = connection_of(self.scope)
         self.cut = True
         if how is Word.RESET:
-            for _ in range(_FLUSHES):  # what was written leaves first
+            for _ in range(_FLUSHES):  # pending output leaves first
                 await checkpoint()
             connection.reset()
         else:
@@ -240,9 +243,9 @@ class Faulty:
     # -- the way out
 
     async def send(self, message: Message) -> None:
-        """Pass a part of the answer on, as the faults that fired leave it.
+        """Send a part of the response, changed by the fired faults.
 
-        Raises ClientGoneError once the connection is cut: the rest need not be made.
+        Raises ClientGoneError once the connection is cut, because the rest is not needed.
         """
         if self.cut:
             raise ClientGoneError
@@ -306,12 +309,12 @@ def _occasion(sandbox: Sandbox, call: Call) -> Occasion:
 
 
 def _as_file(found: Occasion) -> Occasion:
-    """A call whose answer is a file, as the rules for downloads see it."""
+    """Return a request with a file as response in the form that download rules match."""
     return Occasion(found.provider, "outputs", "file", found.account, found.state)
 
 
 def media_occasion(sandbox: Sandbox, method: str, folder: str, name: str) -> Occasion | None:
-    """A request for one of our files, as rules see it; None for files of no job or upload."""
+    """Return a request for a file in the form that rules match; None for other files."""
     if method not in ("GET", "HEAD", "PUT"):
         return None
     if folder == "outputs":
@@ -329,7 +332,7 @@ def media_occasion(sandbox: Sandbox, method: str, folder: str, name: str) -> Occ
 
 
 def _answered(bound: BoundProvider, call: Call, do: Respond) -> Decision:
-    """An answer of the catalogue in the provider's own form, or the one that is given."""
+    """Return a catalogue response in the provider's own form, or the given response."""
     if do.error:
         return refuse(bound, call, Violation(do.error, {"url": "", **do.values}))
     headers = dict(do.headers)
@@ -338,7 +341,7 @@ def _answered(bound: BoundProvider, call: Call, do: Respond) -> Decision:
 
 
 def _document(decision: Decision) -> object:
-    """The JSON of an answer; `ABSENT` where it is none."""
+    """Return the JSON of a response; `ABSENT` if it is not JSON."""
     reply = decision.reply
     if not isinstance(reply, Reply) or reply.content_type != JSON:
         return ABSENT

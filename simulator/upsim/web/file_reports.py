@@ -1,4 +1,4 @@
-"""Reports of requests beside the providers, for the log: files and refused admin calls."""
+"""Reports for the log on requests beside the providers: files and refused admin requests."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from starlette.types import Message, Scope, Send
 
 REFUSED = 400
 Observer = Callable[[str, str, int, str], None]
-"""Is called with method, path, status and message of a response."""
+"""Receives method, path, status and message of a response."""
 _XML_MESSAGE = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
 
 
 def reporting(
     send: Send, scope: Scope, observers: Sequence[Observer], *, served: bool = False
 ) -> Send:
-    """Return a `send` that reports a refusal with its text, as plain text.
+    """Return a `send` that reports each refusal with its text, as plain text.
 
-    With `served` it also reports every other response, with the size of its body.
+    With `served` it also reports all other responses, with the size of their bodies.
     """
     if not observers:
         return send
@@ -46,7 +46,7 @@ def reporting(
 
 
 def plain_message(body: bytes) -> str:
-    """Return the message of a refusal in XML or JSON, without escapes, or else the whole text."""
+    """Return the unescaped message of a refusal in XML or JSON, or else the whole text."""
     text = body.decode("utf-8", "replace")
     found = _XML_MESSAGE.search(text)
     if found is not None:
@@ -59,6 +59,6 @@ def plain_message(body: bytes) -> str:
 
 
 def _size(start: Message) -> str:
-    """Return the size of a body that has one, as `3 bytes`."""
+    """Return the size of a body, for example `3 bytes`; empty if it is unknown."""
     length = next((value for name, value in start["headers"] if name == b"content-length"), b"0")
     return "" if length == b"0" else f"{length.decode('latin-1')} bytes"

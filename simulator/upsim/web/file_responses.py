@@ -1,6 +1,6 @@
-"""Sends one file over ASGI: whole or a range of it, with validators (RFC 9110, 13 and 14).
+"""Send one file over ASGI: whole or a range, with validators (RFC 9110, 13 and 14).
 
-What does not fit one message is sent in chunks, and no further once the client went away.
+Large files are sent in chunks; sending stops when the client leaves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from starlette.types import Receive, Scope, Send
 
 CHUNK = 256 << 10
-_MAX_MESSAGES = 1_024  # of a request body that nobody reads
+_MAX_MESSAGES = 1_024  # of a request body that is not read
 
 Header = tuple[bytes, bytes]
 
@@ -35,11 +35,11 @@ async def send_file(
     date: str | None,
     extra_headers: Iterable[Header] = (),
 ) -> bool:
-    """Answers a GET or HEAD for `body`; True once all its bytes were sent.
+    """Respond to a GET or HEAD for `body`; return True once all its bytes were sent.
 
-    A single range is served; several at once get the whole file, as any server may choose. `etag`
-    is the strong validator without its quotes, `date` a ready HTTP date, a path is absolute. Before
-    anything is sent, a file that cannot be opened raises `OSError`.
+    A single range is served; for several ranges the whole file is sent, as the RFC allows. `etag`
+    is the strong validator without quotes, `date` an HTTP date; a path must be absolute. Raises
+    `OSError` before anything is sent if the file cannot be opened.
     """
     source = _Bytes(body) if isinstance(body, bytes) else await asyncio.to_thread(_File, body)
     try:
@@ -100,11 +100,11 @@ class _Bytes:
         return self._data[start : start + length]
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 class _File:
-    """A body on disk, read in a thread; it stays readable though the file is removed."""
+    """A body on disk, read in a thread; it stays readable after the file is removed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -123,7 +123,7 @@ class _File:
 
 
 def _asked(scope: Scope) -> dict[bytes, str]:
-    """The request headers that matter here, by lower-case name."""
+    """Return the relevant request headers, by lower-case name."""
     asked: dict[bytes, str] = {}
     for name, value in scope["headers"]:
         if name in (b"range", b"if-range", b"if-none-match"):
@@ -140,16 +140,16 @@ def _common_headers(etag: str, date: str | None, extra: Iterable[Header]) -> lis
 
 
 def _is_known(asked: dict[bytes, str], etag: str) -> bool:
-    """Whether If-None-Match names this very file (13.1.2, weak comparison)."""
+    """Whether If-None-Match names this file (13.1.2, weak comparison)."""
     known = asked.get(b"if-none-match", "")
     names = [name.strip().removeprefix("W/") for name in known.split(",")]
     return known.strip() == "*" or f'"{etag}"' in names
 
 
 def _wanted(asked: dict[bytes, str], etag: str, size: int) -> tuple[int, int] | str | None:
-    """The bytes asked for, start and end, or None for all of them.
+    """Return start and end of the requested bytes, or None for all bytes.
 
-    A range that cannot be read is ignored (14.2), as is one for another version of the file.
+    An invalid range is ignored (14.2), and so is one for another version of the file.
     """
     match = _RANGE.fullmatch(asked.get(b"range", ""))
     if match is None or asked.get(b"if-range", f'"{etag}"').strip() != f'"{etag}"':
@@ -180,7 +180,7 @@ async def _send_end(send: Send, body: bytes = b"") -> None:
 async def _send_chunks(
     receive: Receive, send: Send, source: _Bytes | _File, start: int, end: int
 ) -> bool:
-    """Sends a part of the body; False where the client went away, or the file broke off."""
+    """Send a part of the body; return False if the client left or the file ended early."""
     async with _watching(receive) as client:
         while start < end and not await client.is_gone():
             chunk = await source.read(start, min(CHUNK, end - start))
@@ -194,14 +194,14 @@ async def _send_chunks(
 
 
 class _Client:
-    """Whether the other end is still there."""
+    """The client of a download, which may leave at any time."""
 
     def __init__(self, receive: Receive) -> None:
         self.gone = False
         self._watch = asyncio.create_task(self._listen(receive))
 
     async def is_gone(self) -> bool:
-        """What is known, after the event loop had its turn."""
+        """Return whether the client has left, after one turn of the event loop."""
         await asyncio.wait([self._watch], timeout=0)
         return self.gone
 

@@ -1,4 +1,4 @@
-"""Requests that a provider holds open until a job ends."""
+"""Requests that a provider holds open until a job ends (sync mode)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from upsim.engine.sandbox import Sandbox
 from upsim.web.clock_driver import QUIET_SECONDS, ClockDriver, catch_up
 
 MANUAL_SECONDS = 30.0
-"""Over a socket, a request held by a `manual` clock waits so long in real time at the most."""
+"""Maximum real seconds that a `manual` clock holds a request over a socket."""
 
 
 class HeldByManualClockError(RuntimeError):
-    """In process nobody else can advance a manual clock while a request is held."""
+    """A held request on a manual clock in process, where no other code can advance the clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldRequests:
     """Waits for jobs on the clock of their sandbox.
 
-    `manual_seconds` of real time is the most that a `manual` clock holds a request; in process it
-    holds none.
+    `manual_seconds` is the maximum real time that a `manual` clock holds a request; in process a
+    held request is an error instead.
     """
 
     timeline: ClockDriver
@@ -35,7 +35,7 @@ class HeldRequests:
     in_process: bool = False
 
     async def wait(self, sandbox: Sandbox, call: Call, hold: Hold) -> Reply:
-        """Hold the request until the job ends or the provider's own limit has passed."""
+        """Hold the request until the job ends or the provider's own limit is reached."""
         limit = int(hold.seconds * SECOND) // sandbox.clock.work_pace
         until = min(sandbox.now + limit, LATEST)
         manual = sandbox.clock.mode == "manual" and self.in_process and not is_played()
@@ -73,7 +73,7 @@ class HeldRequests:
     async def _one_wait(
         self, sandbox: Sandbox, until: Instant, started: float, changed: asyncio.Event
     ) -> bool:
-        """Wait for one change or deadline; False when real time is used up."""
+        """Wait for one change or deadline; return False when the real time is used up."""
         seconds = self._seconds(sandbox, until)
         if seconds is None:
             seconds = self.manual_seconds - (monotonic() - started)

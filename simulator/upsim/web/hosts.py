@@ -1,7 +1,7 @@
-"""The names by which a server is called. While it is bound to loopback, other names are refused.
+"""The host names of a server. While it is bound to loopback, other names are refused.
 
-A web page can point a name of its own at this machine (DNS rebinding), and a browser then takes
-this server for a part of that page's site: only the `Host` header shows it.
+A web page can point its own host name at this machine (DNS rebinding). The browser then treats this
+server as a part of that page's site; only the `Host` header reveals it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from upsim.web.resource_shortages import short
 
 MAX_HOSTS_KEPT = 1_024
 MAX_HOST_LENGTH = 300
-"""Bytes of a Host header that are looked at: a name has 253 at the most, and a port follows."""
+"""Maximum bytes of a Host header that are read: 253 for the name, and a port."""
 FOREIGN = 421
-"""Misdirected Request (RFC 9110, 15.5.20): no provider answers with it."""
+"""Misdirected Request (RFC 9110, 15.5.20), a status that no provider uses."""
 
 Observer = Callable[[str, str, int, str], None]
-"""Is called with method, path, status and message of a request that was refused."""
+"""Receives method, path, status and message of a refused request."""
 
 
 class OwnHosts:
-    """The names of one server: every spelling of loopback, its own, and those of its settings."""
+    """The names of one server: every spelling of loopback, its own and those configured."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        """Read the names once."""
+        """Collect the names once."""
         public = urlsplit(settings.public_url or "").netloc
         parts = map(split_authority, (*settings.hosts, public, *settings.allow_hosts))
         self._names = {canonical(part[0]) for part in parts if part is not None}
@@ -44,9 +44,9 @@ class OwnHosts:
 
 @dataclass(slots=True)
 class Door:
-    """An application as a socket on loopback offers it: a request for a foreign host ends here.
+    """An application on a loopback socket: requests for foreign hosts are refused.
 
-    `provider_at` finds the provider that a host belongs to.
+    `provider_at` returns the provider of a host.
     """
 
     app: ASGIApp
@@ -65,7 +65,7 @@ class Door:
         await (refusal or self.app)(scope, receive, send)
 
     def fast_path(self, scope: Scope, body: bytes) -> ASGIApp:
-        """The same for a request that came whole."""
+        """Return the application for a complete request, or the refusal."""
         for name, value in scope["headers"]:
             if name == b"host":
                 if value in self._accepted:
@@ -89,7 +89,7 @@ class Door:
         if known:
             self._accepted[value] = None
             return None
-        message = f"this server does not answer to the Host {shown(host)}: call it as {self.base}"
+        message = f"this server does not accept the Host {shown(host)}: use {self.base}"
         if named:
             message += f", or start it with --allow-host {named[0]}"
         for observer in self.observers:

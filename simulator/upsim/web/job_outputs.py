@@ -1,4 +1,4 @@
-"""What file a job produces, and what of it could not be made of the job's own video."""
+"""The output file of a job, and the parts that could not be made from the job's own video."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from upsim.media.resample_plan import ResamplePlan
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """The file of a job. `substitutes` says what was drawn instead of taken from the video, why."""
+    """The file of a job. `substitutes` lists generated parts, with the reasons."""
 
     content: bytes | Path
     substitutes: tuple[str, ...] = ()
 
 
 def output_clip(job: Job) -> SyntheticClip:
-    """The file that a job produces: the input's length, rate and frames in the output's size.
+    """Return the clip of an output: the input's duration, rate and frames, the output's size.
 
-    Pictures that would outlast the file at the input's rate are spread over its length.
+    Frames that would exceed the duration at the input's rate are spread over the duration.
     """
     media, output = job.accepted.media, job.accepted.output
     if media is None or output is None:
@@ -41,7 +41,7 @@ def output_clip(job: Job) -> SyntheticClip:
 
 
 def output_plan(job: Job, clip: SyntheticClip) -> ResamplePlan:
-    """The same for a file of the input's own pictures."""
+    """Return the plan for an output made of the input's own frames."""
     media = job.accepted.media
     stated = media.frame_rate if media else clip.frame_rate
     return ResamplePlan(
@@ -54,7 +54,7 @@ def output_plan(job: Job, clip: SyntheticClip) -> ResamplePlan:
 
 
 def fitting_rate(media: Media) -> Fraction:
-    """The rate of a video, or a faster one by which half its last picture fits its duration."""
+    """Return the rate of a video, or a higher one if its last frame would exceed its duration."""
     rate, frames = media.frame_rate or Fraction(30), max(1, media.frames)
     duration = Fraction(max(1, media.duration), MICROSECONDS)
     return rate if (frames - Fraction(1, 2)) / rate <= duration else frames / duration

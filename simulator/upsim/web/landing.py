@@ -1,4 +1,4 @@
-"""`GET /` in a browser: base URLs and calls of each provider, dialects, test videos, admin API."""
+"""`GET /` in a browser: URLs and requests of each provider, dialects, test videos, admin API."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ is listed for each provider; a sandbox may also choose each point alone.</p>
 
 
 def example(registry: Registry, provider: str, base: str, *, key: str | None = None) -> str:
-    """A first call that works as printed, from the provider's own baseline.
+    """Return a first request that works as printed, from the provider's baseline.
 
-    With strict keys it works with an issued `key` alone.
+    With strict keys it needs an issued `key`.
     """
     baseline = registry.library.baseline(provider).baseline
     fact = baseline.facts.get("example")
@@ -62,7 +62,7 @@ def example(registry: Registry, provider: str, base: str, *, key: str | None = N
 def further_examples(
     registry: Registry, provider: str, base: str, *, key: str | None = None
 ) -> Mapping[str, str]:
-    """The calls that follow the first one, by what they do."""
+    """Return the requests that follow the first one, by purpose."""
     baseline = registry.library.baseline(provider).baseline
     fact = baseline.facts.get("further_examples")
     texts = cast("Mapping[str, str]", fact.value) if fact else {}  # a table, as its schema says
@@ -80,12 +80,12 @@ def _filled(text: str, baseline: Baseline, base: str, key: str | None) -> str:
 
 
 async def landing(request: Request) -> Response:
-    """The page."""
+    """Return the page."""
     registry: Registry = request.app.state.registry
     settings = registry.settings
     base = settings.public_url or str(request.base_url).rstrip("/")
     clock = registry.default.clock
-    paces = f"jobs run {clock.pace} times as fast as documented"
+    paces = f"jobs run {clock.pace} times faster than documented"
     chosen = [f"scenario {registry.default.scenario}"] if settings.scenario else []
     chosen += [f"dialect {settings.dialect}"] if settings.dialect else []
     strict = "Only issued keys work here: those that the server printed, or a sandbox's own"
@@ -119,9 +119,9 @@ def _section(registry: Registry, provider: str, base: str) -> str:
 
 
 def clients_of(baseline: Baseline) -> Iterable[Mapping[str, str]]:
-    """The known clients of a provider: name, version, base URL, and how that is known.
+    """Return the known clients of a provider: name, version, base URL, and evidence.
 
-    Some have a `note`, and the `variable` from which the client reads its base URL.
+    Some have a `note`, and the `variable` with the client's base URL.
     """
     fact = baseline.facts.get("clients")
     return cast("Iterable[Mapping[str, str]]", fact.value) if fact else ()
@@ -144,7 +144,7 @@ def _call(title: str, text: str) -> str:
 
 
 def _dialect(baseline: Baseline, dialect: str) -> str:
-    """What a dialect changes, from the knobs that it sets otherwise than the first one."""
+    """Return the knobs that a dialect changes, compared with the first dialect."""
     usual = baseline.dialects[0]
     changed = [
         f"<li><code>{escape(knob.name)}</code> is {escape(knob.by_dialect[dialect])}, not"

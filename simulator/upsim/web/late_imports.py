@@ -1,4 +1,4 @@
-"""Modules that few servers need: read at their first use, beside the event loop."""
+"""Modules that few servers need: imported on first use, outside of the event loop."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _READ: set[str] = set()
 
 
 async def read(module: str) -> None:
-    """Import a module, so that an `import` of it from now on takes no time.
+    """Import a module in a thread, so that a later `import` of it takes no time.
 
-    Reading httpx takes a tenth of a second, in which nobody else would be answered.
+    Importing httpx takes a tenth of a second, during which no request could be handled.
     """
     if module not in _READ:
         await asyncio.to_thread(import_module, module)

@@ -42,12 +42,12 @@ from upsim.web.uploads import Uploads
 
 Observer = Callable[[Sandbox, JournalEntry], None]
 HIDDEN = b"hidden"
-"""What the command log holds of a key that came with a PUT: it was refused for it."""
+"""Placeholder in the command log for a key that came with a PUT and was refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A file to be sent: in the store, or in memory and then made of `clip`."""
+    """A file to send: in the store, or in memory and made of `clip`."""
 
     content: bytes | Path
     content_type: str
@@ -55,7 +55,7 @@ class MediaFile:
 
     @property
     def etag(self) -> str:
-        """A strong validator: equal clips are equal bytes, files of the store have digests."""
+        """The strong validator: equal clips have equal bytes, and stored files have digests."""
         if isinstance(self.content, Path):
             return self.content.name[:32]
         return hashlib.blake2b(repr(self.clip).encode(), digest_size=16).hexdigest()
@@ -73,7 +73,7 @@ class MediaRequest(NamedTuple):
 
 
 class MediaApp:
-    """Serves and takes files. `sandbox` is the one that the path names, or `default`."""
+    """Serves and stores files. `sandbox` is the one in the path, or `default`."""
 
     def __init__(self, registry: Registry, desk: MediaService) -> None:
         """Serve the files of a registry."""
@@ -86,7 +86,7 @@ class MediaApp:
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, *, path: str, sandbox: Sandbox
     ) -> None:
-        """Answer one request below `/media/`."""
+        """Respond to one request below `/media/`."""
         kind, _, name = path.partition("/")
         any_origin = self._any_origin(sandbox, kind, name)
         guards = headers_for(kind, any_origin=any_origin)
@@ -95,7 +95,7 @@ class MediaApp:
         if any_origin and is_preflight(scope, headers_of(scope)):
             await allow(safe, _methods(kind))
             return
-        if kind not in ("uploads", "outputs"):  # a clip is the same whoever asks, and when
+        if kind not in ("uploads", "outputs"):  # a clip never depends on the sandbox
             await self._answer(MediaRequest(scope, receive, safe, sandbox, kind, name))
             return
         await catch_up(sandbox)
@@ -104,7 +104,7 @@ class MediaApp:
             await self._answer(MediaRequest(scope, receive, taped, sandbox, kind, name))
 
     def _any_origin(self, sandbox: Sandbox, kind: str, name: str) -> bool:
-        """Whether pages of other origins may use a file: clips always, others by a knob."""
+        """Whether pages of other origins may use a file: clips always, other files by a knob."""
         if kind == "uploads":
             upload = sandbox.state.uploads.get(name)
             provider = upload.issued.provider if upload else ""
@@ -135,7 +135,7 @@ class MediaApp:
             await text_answer(send, 405, text, ((b"allow", allowed),))
 
     async def _with_faults(self, request: MediaRequest) -> None:
-        """The same where faults are armed; a file that was cut does not count as sent."""
+        """Respond with faults armed; a file that was cut does not count as sent."""
         scope, receive, send, sandbox, kind, name = request
         settings = self._registry.settings
         sandbox.run_due()
@@ -159,7 +159,7 @@ class MediaApp:
         reply: FileReply,
         headers: Headers,
     ) -> None:
-        """Send the finished file of a job as the body of an API answer."""
+        """Send the finished file of a job as the body of an API response."""
         unranged = {**scope, "method": "GET", "headers": []}
 
         async def sending(send: Send) -> None:
@@ -263,7 +263,9 @@ class MediaApp:
             )
         except FileNotFoundError:
             again = ((b"retry-after", AFTER.encode()),)
-            await text_answer(send, 503, "The file gave way to others just now; ask again.", again)
+            await text_answer(
+                send, 503, "The file was just removed to make room; try again.", again
+            )
             return False
 
     async def _gone(self, send: Send, sandbox: Sandbox, gone: MissingFile) -> None:
@@ -274,7 +276,7 @@ class MediaApp:
         await text_answer(send, rule.status, rule.message)
 
     def _note(self, sandbox: Sandbox, job: Job, output: OutputFile) -> None:
-        """Say on the job, in the journal and in the log what was drawn; once for each reason."""
+        """Record on the job, in the journal and in the log what was generated; once per reason."""
         substituted()
         for reason in output.substitutes:
             if reason in job.substitutes or sandbox.abandoned:
@@ -292,7 +294,7 @@ class MediaApp:
 
 
 def _substitution(sandbox: Sandbox, job: Job, reason: str) -> JournalEntry:
-    """The entry of the journal for an output that is not made of the job's own video."""
+    """Return the journal entry for an output that is not made of the job's own video."""
     rules = sandbox.bound_of(job.accepted).rules
     return JournalEntry(
         number=0,
@@ -318,7 +320,7 @@ def _substitution(sandbox: Sandbox, job: Job, reason: str) -> JournalEntry:
 
 
 def begun(sandbox: Sandbox, scope: Scope) -> Command:
-    """The entry of a request for a file."""
+    """Return the command log entry of a request for a file."""
     kept = [pair for pair in scope["headers"] if pair[0] in KEPT_HEADERS]
     kept += [(name, HIDDEN) for name, key in scope["headers"] if key and name == b"authorization"]
     at = sandbox.run_due()
@@ -336,5 +338,5 @@ def begun(sandbox: Sandbox, scope: Scope) -> Command:
 
 
 def _methods(kind: str) -> bytes:
-    """Return the methods that files of a kind take, as `Allow` lists them."""
+    """Return the allowed methods for files of a kind, in the form of `Allow`."""
     return b"GET, HEAD, PUT" if kind == "uploads" else b"GET, HEAD"

@@ -1,4 +1,4 @@
-"""Measuring what is not known at once: fetched URLs, sent files, clips and outputs of our own."""
+"""Measure videos that are not known yet: fetched URLs, sent files, clips and outputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from upsim.media.data_urls import decode_base64, decode_data_url, is_data_url
 from upsim.web import late_imports
 from upsim.web.job_outputs import OutputFile, output_clip, output_plan
 
-if TYPE_CHECKING:  # these are imported when the first video needs them
+if TYPE_CHECKING:  # imported when the first video needs them
     from upsim.media.fetch import Fetcher
     from upsim.media.probe import Prober
     from upsim.media.render import Renderer
@@ -39,7 +39,7 @@ _NOT_KEPT = Unmeasurable("unreachable", "the video is no longer in the store")
 _NEVER_READ = Unmeasurable("unreachable", "the video was never read, its properties are assumed")
 
 Origin = Path | Literal["sent", "clip", "ours", "fetched", "assumed"]
-"""Where the video of a job came from: a file that a scenario names, or one of these ways."""
+"""The origin of a job's video: a file that a scenario names, or one of these words."""
 
 
 NOTHING_YET = "a ticket was given for this upload, but nothing was PUT to its URL yet"
@@ -47,9 +47,9 @@ NOTHING_YET = "a ticket was given for this upload, but nothing was PUT to its UR
 
 @dataclass(frozen=True, slots=True)
 class MissingFile:
-    """A file of ours that is not (or no longer) there; `error` names the catalogue entry.
+    """A missing file of this server; `error` names the catalogue entry.
 
-    `detail` says why there can be no such file, if its address or its ticket tells.
+    `detail` gives the reason, if the URL or the upload ticket shows it.
     """
 
     provider: str | None = None
@@ -58,10 +58,10 @@ class MissingFile:
 
 
 class MediaService:
-    """Everything a server does with video bytes; it owns the workers, caches and fetchers."""
+    """All work of a server with video bytes; it owns the workers, caches and fetchers."""
 
     def __init__(self, registry: Registry) -> None:
-        """Nothing is started before it is needed."""
+        """Start nothing before it is needed."""
         self._registry = registry
         self._fetchers: dict[bool, Fetcher] = {}
         self._measured: BoundedCache[tuple[bytes, Media], str] = BoundedCache(MAX_MEASUREMENTS_KEPT)
@@ -83,7 +83,7 @@ class MediaService:
         from upsim.media.render import Renderer
         from upsim.media.synthetic import ClipMaker
 
-        return Renderer(ClipMaker(), self._registry.blobs)  # a long render delays no measuring
+        return Renderer(ClipMaker(), self._registry.blobs)  # a long render must not delay measuring
 
     async def measure(self, sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
         """Get the bytes of a video and measure them."""
@@ -102,11 +102,11 @@ class MediaService:
         return measured
 
     def _keep(self, source: str, measured: Media, digest: str) -> None:
-        """Remember which file was measured at a URL, for the output that is made later."""
+        """Remember the file that was measured at a URL, for the output that is made later."""
         self._measured[_hashed(source), measured] = digest
 
     def repeats(self, sandbox: Sandbox, call: Call, wanted: Pending) -> bool:
-        """Whether the same is found wherever the call is made again: a clip, or sent bytes."""
+        """Whether a repeated request would find the same: a clip, or bytes that were sent."""
         rules = sandbox.scenario_for(call.rules.baseline.provider).media
         if any(isinstance(rule.found, Path) and rule.matches(wanted.source) for rule in rules):
             return False
@@ -118,7 +118,7 @@ class MediaService:
     async def _obtain(
         self, sandbox: Sandbox, call: Call, wanted: Pending
     ) -> tuple[bytes | Path, str] | Unmeasurable:
-        """A video in memory or in a file, and under which name its measurement is kept."""
+        """Return a video in memory or in a file, and the key of its cached measurement."""
         source, limit = wanted.source, wanted.limit
         rules = sandbox.scenario_for(call.rules.baseline.provider).media
         for rule in rules:
@@ -142,7 +142,7 @@ class MediaService:
         )
 
     async def _own_content(self, own: HostedMedia) -> bytes | Path | MissingFile:
-        """The content of one of our own media paths."""
+        """Return the content of one of our own media paths."""
         kind, _, name = own.path.partition("/")
         home = self._registry.sandboxes.get(own.sandbox)
         if home is None:
@@ -158,11 +158,11 @@ class MediaService:
         return made.content if isinstance(made, OutputFile) else made
 
     async def make(self, clip: SyntheticClip) -> bytes | Path:
-        """The file of a clip. Raises ClipNameError where it cannot be made."""
+        """Return the file of a clip. Raises ClipNameError if it cannot be made."""
         return await self._renderer.synthetic(clip)
 
     def upload(self, sandbox: Sandbox, name: str) -> Path | MissingFile:
-        """What a client uploaded."""
+        """Return an uploaded file, or why it is missing."""
         sandbox.run_due()
         upload = sandbox.state.uploads.get(name)
         if upload is None:
@@ -173,7 +173,10 @@ class MediaService:
         return path or MissingFile(upload.issued.provider)
 
     async def output(self, sandbox: Sandbox, name: str) -> OutputFile | MissingFile:
-        """What a job produced, made at its first download. Raises ClipNameError without room."""
+        """Return the output of a job, made at its first download.
+
+        Raises ClipNameError without room.
+        """
         sandbox.run_due()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
         if job is None or job.state is not JobState.COMPLETED or job.accepted.output is None:
@@ -191,7 +194,7 @@ class MediaService:
                 started[name].close()
 
     async def _make_output(self, sandbox: Sandbox, job: Job) -> OutputFile:
-        """Make a file of the job's own pictures or sound, and draw what cannot be had."""
+        """Make an output of the job's own frames or audio, and generate what is missing."""
         clip, origin = output_clip(job), self._origin(sandbox, job)
         resampling = sandbox.choices.render == "resample"
         own_sound = clip.audio and origin not in ("clip", "assumed")
@@ -201,12 +204,12 @@ class MediaService:
             made = await self._from(source, lambda path: self._resample(path, job, clip))
             if isinstance(made, Path):
                 return OutputFile(made)
-            substitutes.append(f"the pictures are drawn: {made.detail}")
+            substitutes.append(f"the frames are generated: {made.detail}")
         if own_sound:
             made = await self._from(source, lambda path: self._renderer.with_sound(path, clip))
             if isinstance(made, Path):
                 return OutputFile(made, tuple(substitutes))
-            substitutes.append(f"the sound is a tone: {made.detail}")
+            substitutes.append(f"the audio is a tone: {made.detail}")
         return OutputFile(await self._renderer.synthetic(clip), tuple(substitutes))
 
     async def _from(
@@ -220,7 +223,7 @@ class MediaService:
         return await self._renderer.resample(source, output_plan(job, clip))
 
     def _origin(self, sandbox: Sandbox, job: Job) -> Origin:
-        """Where the video of a job came from."""
+        """Return the origin of a job's video."""
         source = job.accepted.source
         if source.startswith(BLOB):
             return "sent"
@@ -235,7 +238,7 @@ class MediaService:
         return "fetched" if self._registry.sources.will_fetch(source) else "assumed"
 
     async def _source(self, job: Job, origin: Origin) -> Path | Unmeasurable | None:
-        """The video of a job, or why it cannot be had; None where there never was one."""
+        """Return the video of a job, or why it is unavailable; None if there never was one."""
         source, blobs = job.accepted.source, self._registry.blobs
         if origin == "assumed":
             return None
@@ -254,7 +257,7 @@ class MediaService:
         return _NOT_KEPT if isinstance(content, MissingFile) else content
 
     async def _fetched(self, job: Job) -> Path | Unmeasurable:
-        """The file that was measured at the job's URL; once it is gone, the same fetched again."""
+        """Return the file measured at the job's URL; fetch it again if it is gone."""
         source, media = job.accepted.source, job.accepted.media
         if media is None:
             return _NEVER_READ
@@ -267,7 +270,7 @@ class MediaService:
         return Unmeasurable("unreachable", "another video is at its URL now")
 
     def _sent(self, call: Call, source: str, limit: int) -> bytes | Unmeasurable:
-        """The bytes of a data URL or of base64 text."""
+        """Return the bytes of a data URL or of a base64 text."""
         if is_data_url(source):
             found = decode_data_url(source, limit)
             data = found if isinstance(found, Unmeasurable) else found.data
@@ -275,13 +278,13 @@ class MediaService:
             data = decode_base64(source, limit)
         if isinstance(data, bytes):
             digest = self._registry.blobs.put(data, leased=True)
-            if call.blob:  # of the same call, measured before
+            if call.blob:  # measured before in the same request
                 self._registry.blobs.end_lease(call.blob)
             call.blob = digest if isinstance(digest, str) else ""
         return data
 
     async def _fetch(self, source: str, limit: int) -> Path | Unmeasurable:
-        bound = self._registry.settings.loopback  # else callers may be elsewhere
+        bound = self._registry.settings.loopback  # otherwise clients may be elsewhere
         loopback = bound and is_loopback(host_in(source))
         await late_imports.read("upsim.media.fetch")
         fetcher = self._fetchers.get(loopback)
@@ -297,12 +300,12 @@ class MediaService:
 
 
 def _hashed(source: str) -> bytes:
-    """What stands for a URL, which may be very long, in what is remembered of it."""
+    """Return a short key for a URL, which may be very long."""
     return hashlib.sha256(source.encode("utf-8", "surrogatepass")).digest()
 
 
 def clip_of(name: str, query: str) -> SyntheticClip:
-    """The clip that a synthetic URL names. Raises ClipNameError."""
+    """Return the clip that a synthetic URL names. Raises ClipNameError."""
     asked = parse_qs(query).get("bytes")
     if asked is None:
         return parse_clip_name(name)

@@ -1,4 +1,4 @@
-"""Requests that look like a provider's but lack its prefix: the 404 names what was meant."""
+"""Requests that look like a provider's but lack its prefix: a 404 names the right URL."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from upsim.web.url_parsing import host_of
 
 NOT_FOUND = 404
 MAX_SHOWN_LENGTH = 200
-"""Characters of a path that a suggestion repeats."""
+"""Maximum characters of a path that a suggestion repeats."""
 
 
 @dataclass(slots=True)
 class MissingPrefix:
-    """Answers what is neither a page nor below a prefix, as far as a provider knows the path."""
+    """Responds to paths without a prefix that a provider knows."""
 
     registry: Registry
     own: OwnHosts
     observers: list[Observer] = field(default_factory=list)
 
     def hint(self, method: str, path: str, above: str = "") -> str:
-        """Return what was probably meant, after a semicolon; empty if nothing is near."""
+        """Return the URLs that were probably meant, after a semicolon; empty if nothing is near."""
         meant = [f"{above}{one}" for one in self.suggestions(method, path)]
         return f"; did you mean {' or '.join(meant)}?" if meant else ""
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Whether the request was a stray one, and was answered with 404."""
+        """Respond with 404 to a request without its prefix; return whether it was one."""
         method, path = scope["method"], scope["path"]
         hint = self.hint(method, path)
         if not hint or not self._is_own_host(host_of(scope)):
@@ -46,9 +46,9 @@ class MissingPrefix:
         return True
 
     def suggestions(self, method: str, path: str) -> list[str]:
-        """The paths below prefixes that may have been meant; empty where there are none."""
+        """Return the URLs with prefixes that may have been meant; empty if there are none."""
         providers = self.registry.providers
-        if path.startswith("//"):  # a base URL that ends with a slash
+        if path.startswith("//"):  # a base URL with a trailing slash
             path = f"/{path.lstrip('/')}"
             if path[1:].partition("/")[0] in providers:
                 return [_cut(path)]
@@ -80,7 +80,7 @@ class MissingPrefix:
         ]
 
     def _is_own_host(self, host: str) -> bool:
-        """Whether the Host header is one of this server's: others are left to the admin rule."""
+        """Whether the Host header names this server; others are left to the admin rule."""
         named = split_authority(host)
         return named is not None and named[0] in self.own
 

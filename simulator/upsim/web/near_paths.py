@@ -1,7 +1,7 @@
-"""Hints for paths that no operation serves: most come from a wrong base URL or a misspelling.
+"""Hints for unknown paths: most come from a wrong base URL or a misspelling.
 
-Two questions are answered: which path of the same provider is most alike, and which other provider
-has exactly this path. A path may hold a whole base URL of a provider, scheme and host included.
+A hint names the most similar path of the same provider, and other providers with exactly this path.
+A path may contain a whole base URL of a provider, with scheme and host.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from upsim.core.provider import Kind, Provider
 from upsim.web.routes import Models, serving
 
 COMPARED = 16
-"""Segments at the end of a path that are compared."""
+"""Number of segments at the end of a path that are compared."""
 READ = 2_000
-"""Characters at the end of a path that are read."""
+"""Number of characters at the end of a path that are read."""
 ALIKE = 0.5
-"""The part of two paths, by weight, that must be the same for one to be meant by the other."""
+"""Minimum weighted similarity of two paths for a suggestion."""
 ADMIN = "__sim"
 _SAYS_NOTHING = re.compile(r"api|v[0-9]+", re.ASCII)
 """Segments that many paths have in common."""
@@ -41,7 +41,7 @@ def hint(
     others: Mapping[str, Provider],
     models: Models,
 ) -> str:
-    """Return what was probably meant, after a semicolon; empty if nothing is near."""
+    """Return the path that was probably meant, after a semicolon; empty if nothing is near."""
     if not path.strip("/"):
         return "; this is the base URL: requests go to paths below it"
     path = pasted(path, baseline.hosts)[1]
@@ -64,9 +64,9 @@ def hint(
 
 
 def pasted(path: str, hosts: Container[str]) -> tuple[str, str]:
-    """Return the host that a path begins with, or an empty text, and the path behind it.
+    """Return the host at the start of a path, or an empty text, and the path after it.
 
-    Without a scheme before it, only one of the given names is a host.
+    Without a scheme, only the given names count as hosts.
 
     >>> pasted("/https://api.example/v1", ()), pasted("/api.example/v1", ["api.example"])
     (('api.example', '/v1'), ('api.example', '/v1'))
@@ -83,30 +83,30 @@ def pasted(path: str, hosts: Container[str]) -> tuple[str, str]:
 def nearest(
     provider: Provider, baseline: Baseline, method: str, path: str
 ) -> tuple[tuple[bool, float], str]:
-    """Return the served path that is most alike, and how alike it is; empty if none is."""
+    """Return the most similar served path and its similarity; empty if none is similar."""
     rating, near = _meant(_segments(path), method, [*_served(provider, baseline)])
     return rating, f"/{'/'.join(near)}" if near else ""
 
 
 def parts_of(provider: Provider, baseline: Baseline) -> set[str]:
-    """Return every segment that a served path has."""
+    """Return every segment of all served paths."""
     return {part for *_, one in _served(provider, baseline) for part in one}
 
 
 def is_base(path: str) -> bool:
-    """Whether a path names no resource, only what base URLs end with, such as `/api/v1`."""
+    """Whether a path is only the end of a base URL, such as `/api/v1`."""
     return all(map(_SAYS_NOTHING.fullmatch, _segments(path)))
 
 
 def same_method(provider: Provider, baseline: Baseline, method: str, path: str) -> str:
-    """Return the near path that takes a method which this path does not; empty for none."""
+    """Return a near path that accepts the method, which this path does not; empty if none."""
     served = [pair for pair in _served(provider, baseline) if pair[0] == method]
     near = _nearest(_segments(path), method, served)[1]
     return f"; did you mean {method} /{'/'.join(near)}?" if near else ""
 
 
 def _served(provider: Provider, baseline: Baseline) -> Iterator[Served]:
-    """Yield method, kind and segments of each served path; a model's name stands for itself."""
+    """Yield method, kind and segments of each served path, with each model as its own segment."""
     for one in provider.operations:
         if one.refuses:
             continue
@@ -123,7 +123,7 @@ def _segments(path: str) -> list[str]:
 def _meant(
     path: Sequence[str], method: str, served: Sequence[Served]
 ) -> tuple[tuple[bool, float], list[str]]:
-    """Return the nearest path; of a base URL alone, the first path that begins with it."""
+    """Return the nearest path; for a base URL alone, the first path that begins with it."""
     if not all(map(_SAYS_NOTHING.fullmatch, path)):
         return _nearest(path, method, served)
     rated = [((takes == method, len(path)), one) for takes, _, one in served]
@@ -135,10 +135,9 @@ def _meant(
 def _nearest(
     path: Sequence[str], method: str, served: Sequence[Served]
 ) -> tuple[tuple[bool, float], list[str]]:
-    """Return the most alike of the served paths, of those that take the method if there are any.
+    """Return the most similar served path, preferably one that accepts the method.
 
-    Of paths that are equally alike the one with the nearest spelling goes first, else a poll; one
-    that costs something goes last.
+    Among equally similar paths, the nearest spelling wins, then a poll; paid operations come last.
     """
     rated = [
         (takes == method, round(_alike(path, one), 6), _FREELY.index(kind), one)
@@ -155,11 +154,11 @@ def _nearest(
 
 
 def _alike(path: Sequence[str], served: Sequence[str]) -> float:
-    """Return how much of two paths is the same, in order, from 0 to 1.
+    """Return the similarity of two paths, in order, from 0 to 1.
 
-    `api` and versions weigh little, so paths that share nothing else are not alike.
+    `api` and versions weigh little, so paths that share nothing else are not similar.
     """
-    best = [0.0] * (len(served) + 1)  # of the beginnings of both, by the length of the served one
+    best = [0.0] * (len(served) + 1)  # best similarity of the beginnings, by the length of `served`
     for ours in path:
         before = best
         best = [0.0]
@@ -170,7 +169,7 @@ def _alike(path: Sequence[str], served: Sequence[str]) -> float:
 
 
 def _same(ours: str, theirs: str) -> float:
-    """Return the weight of two segments that are the same, or nearly so; else 0."""
+    """Return the weight of two segments that are equal or nearly equal; else 0."""
     if ours == theirs or theirs[0] == "{":
         return _weight(theirs)
     return _weight(theirs) * _MISSPELT if closest(ours, [theirs]) else 0

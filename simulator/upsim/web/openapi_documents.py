@@ -1,4 +1,4 @@
-"""The OpenAPI documents of the providers, where a package that has them is installed."""
+"""The OpenAPI documents of the providers, if a package that contains them is installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANY_KEY = (
 _PATH = re.compile(r"/openapi(?:\.([a-z0-9_-]{1,40}))?\.json")
 
 Source = Callable[[str, str, str | None, str], Mapping[str, Any] | None]
-"""Provider, dialect, part (None: by the host) and host name to a document, or None."""
+"""Returns a document for provider, dialect, part (None: by the host) and host name, or None."""
 
 
 def is_document(method: str, path: str) -> bool:
@@ -31,13 +31,13 @@ def is_document(method: str, path: str) -> bool:
 
 
 class Documents:
-    """Finds documents by entry point when the first is asked for, and keeps some of them encoded.
+    """Finds documents by entry point on first use, and caches some of them encoded.
 
-    This package never imports the one that judges it.
+    This package never imports the contract suite, which tests it.
     """
 
     def __init__(self) -> None:
-        """Know none yet."""
+        """Start without documents."""
         self._encoded: BoundedCache[tuple[str, str, str, str, bool], bytes] = BoundedCache(KEPT)
 
     def reply(
@@ -50,9 +50,9 @@ class Documents:
         host: str,
         any_key: bool,
     ) -> Reply:
-        """The document with this server among its `servers`, or 404 with what is missing.
+        """Return the document with this server among its `servers`, or a 404 with the reason.
 
-        With `any_key` its description says that the server does not check keys.
+        With `any_key`, its description says that the server does not check keys.
         """
         address, name = origin.api(""), host.partition(":")[0].lower()
         key = (provider, dialect, path, f"{address} {name}", any_key)

@@ -1,4 +1,4 @@
-"""From a provider's reply to the answer that goes out, with the headers that it always sends."""
+"""Turn a provider's reply into the final response, with the headers that the provider adds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from upsim.web.whole_responses import Headers, HttpResponse
 
 
 def whole(bound: BoundProvider, call: Call, reply: Reply) -> HttpResponse:
-    """The answer to a call, encoded, with the headers that the provider sends with every one."""
+    """Return the encoded response to a request, with the provider's headers."""
     body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
     of_all = bound.provider.headers
     headers = reply.headers if of_all is None else reply.headers + of_all(call, reply)
@@ -17,6 +17,6 @@ def whole(bound: BoundProvider, call: Call, reply: Reply) -> HttpResponse:
 
 
 def response_headers(bound: BoundProvider, call: Call, reply: Reply) -> Headers:
-    """The headers that the provider sends with every answer."""
+    """Return the headers that the provider adds to every response."""
     headers = bound.provider.headers
     return headers(call, reply) if headers is not None else ()

@@ -1,4 +1,4 @@
-"""A call on its way: what is known of it before it is decided, and its line in the command log."""
+"""The context of a request before its decision, and its line in the command log."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from upsim.web.whole_responses import HttpResponse
 
 
 class RequestContext(msgspec.Struct, frozen=True):
-    """A call whose sandbox, account and rules are known; its body is still to come.
+    """A request whose sandbox, account and rules are known; its body is not read yet.
 
-    `key` is the name under which the command log knows the key that was sent.
+    `key` is the name of the sent key in the command log.
     """
 
     sandbox: Sandbox
@@ -28,16 +28,16 @@ class RequestContext(msgspec.Struct, frozen=True):
     miss: Miss | None
     key: str
     digest: str = ""
-    """That of a body which is longer than what the call holds of it."""
+    """The digest of a body that is longer than the kept part."""
 
     @property
     def body_limit(self) -> int | None:
-        """How many bytes the body may have; None when none is read."""
+        """The maximum size of the body in bytes; None if no body is read."""
         return self.bound.body_limits.get(self.call.operation)
 
 
 def command_of(begun: RequestContext) -> Command:
-    """The line of the command log for a call that may have to wait."""
+    """Return the command log entry of a request that may have to wait."""
     scope, call = begun.scope, begun.call
     headers = call.headers
     command = Command(
@@ -56,14 +56,14 @@ def command_of(begun: RequestContext) -> Command:
 
 
 def long_command_of(begun: RequestContext, answer: HttpResponse) -> Command:
-    """The same for a call that was answered, but whose body is not kept whole."""
+    """Return the command log entry of a finished request whose body is not kept whole."""
     command = command_of(begun)
     command.answered(answer.status, answer.head["headers"], answer.body)
     return command
 
 
 def log_row(begun: RequestContext, answer: HttpResponse) -> tuple[object, ...]:
-    """The line of the command log for a call that was answered at once: a `LoggedRequest`."""
+    """Return the command log entry of a request on the fast path: a `LoggedRequest`."""
     scope, call = begun.scope, begun.call
     headers = call.headers
     return (

@@ -1,7 +1,7 @@
-"""What happens to a request while files, disk or memory are short: it is refused.
+"""Refuse requests while files, disk or memory are short.
 
-Nothing is wrong with this program then: one line says so, and the caller may come again. A refusal
-below `/media` has its line as any other there.
+This is not a bug of the program: one log line reports it, and the client may retry. Refusals below
+`/media` are logged like any other there.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from upsim.web.whole_responses import HttpResponse
 LOGGER = logging.getLogger("upsim")
 SHORT = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO))
 AFTER = "5"
-"""Seconds after which a caller may come again."""
+"""Seconds after which a client may retry."""
 SHOWN = 200
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether the system has no file or no disk for us, or other requests have all memory."""
+    """Whether the system lacks files or disk space, or other requests use all memory."""
     if isinstance(error, CrowdedError):
         return True
     return isinstance(error, OSError) and error.errno in SHORT
 
 
 def tell(method: str, path: str, error: BaseException) -> str:
-    """Say in one line why a request was refused, and return it for the caller."""
+    """Log in one line why a request was refused, and return the message for the client."""
     text = words(error)
     LOGGER.warning("%s %r was refused: %s", method, path[:SHOWN], text)
     return text
 
 
 def words(error: BaseException) -> str:
-    """What a caller is told."""
+    """Return the message for the client."""
     if isinstance(error, CrowdedError):
-        return f"The server is busy: {error}. Come again later."
+        return f"The server is busy: {error}. Try again later."
     reason = error.strerror if isinstance(error, OSError) else ""
-    return f"The system says: {reason}. Come again later."
+    return f"The system says: {reason}. Try again later."
 
 
 def short(scope: Scope, error: OSError) -> HttpResponse:
-    """The answer to a request whose provider cannot be read now: nobody speaks its errors yet.
+    """Return the response to a request whose provider cannot be loaded now, so has no error format.
 
-    Raises the error again if it is no shortage.
+    Raises the error again if it is not a shortage.
     """
     if not is_shortage(error):
         raise error
@@ -61,7 +61,7 @@ def short(scope: Scope, error: OSError) -> HttpResponse:
 
 
 async def or_refused(send: Send, answer: Callable[[Send], Awaitable[None]]) -> None:
-    """Answer a request, or refuse it where the system is short before anything was sent."""
+    """Respond to a request, or refuse it if the system is short before anything was sent."""
     started = False
 
     async def noting(message: Message) -> None:
@@ -85,7 +85,7 @@ async def or_refused(send: Send, answer: Callable[[Send], Awaitable[None]]) -> N
 
 
 async def on_shortage(request: Request, error: Exception) -> Response:
-    """Refuse a call of the admin API in its one error shape."""
+    """Refuse a request to the admin API in its error shape."""
     if not is_shortage(error):
         raise error
     text = tell(request.method, request.url.path, error)

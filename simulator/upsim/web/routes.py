@@ -1,4 +1,4 @@
-"""From method and path to an operation, by walking a tree of path segments."""
+"""Find the operation for method and path, in a tree of path segments."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Routes:
                 self._exact[operation.method, operation.path] = (operation, {})
 
     def find(self, method: str, path: str) -> Found | Miss:
-        """The operation and its path parameters."""
+        """Return the operation and its path parameters."""
         key = (method, path)
         known = self._exact.get(key) or self._submits.get(key)
         if known is not None:
@@ -65,7 +65,7 @@ class Routes:
         return found
 
     def _keep(self, key: tuple[str, str], found: Found) -> None:
-        """Remember where a submit goes: unlike a poll, it comes again and again by one path."""
+        """Cache the operation of a submit, which uses the same path each time, unlike a poll."""
         self._submits[key] = found
 
     def _add(self, operation: Operation) -> None:
@@ -86,15 +86,15 @@ class Routes:
 
 
 Models = Callable[[str], Container[str]]
-"""The names of the models of a provider."""
+"""Returns the names of the models of a provider."""
 
 
 def serving(
     providers: Mapping[str, Provider], method: str, path: str, models: Models
 ) -> dict[str, bool]:
-    """Return the providers that have a path, each with whether it takes the method there.
+    """Return the providers that have a path, each with whether it accepts the method there.
 
-    A path that only fits `{model*}` is had by a provider that has a model of this name.
+    A path that only fits `{model*}` counts if the provider has a model of this name.
     """
     found: dict[str, bool] = {}
     for name, provider in providers.items():
@@ -117,7 +117,7 @@ def _is_had(found: Found | Miss, models: Models, provider: str) -> bool:
 
 
 def _straight(root: _Node, segments: list[str], method: str) -> Found | None:
-    """The way without a step back, which is the first that `_walk` would try."""
+    """Return the match without backtracking, which is the first that `_walk` would try."""
     node, params = root, {}
     for segment in segments:
         child = node.fixed.get(segment)
@@ -144,7 +144,7 @@ def _walk(
     child = node.fixed.get(segment)
     found = _walk(child, segments, at + 1, method, allowed) if child else None
     if found is None and node.any is not None and segment:
-        others = [] if allowed else allowed  # a fixed path alone says what it allows
+        others = [] if allowed else allowed  # only fixed paths say what they allow
         found = _walk(node.any, segments, at + 1, method, others)
         if found is not None:
             return found[0], {**found[1], node.any_name: segment}

@@ -1,7 +1,7 @@
-"""What every answer below `/media` carries: nothing there runs as a page of this server.
+"""The headers of all responses below `/media`: no file there runs as a page of this server.
 
-Files are what callers uploaded. A browser that opens one must neither guess a type of its own nor
-run what is in it on the origin of the admin API.
+Clients upload these files. A browser that opens one must neither guess its type nor run its content
+on the origin of the admin API.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SAFE_TYPES = frozenset(
         b"video/x-msvideo",
     }
 )
-"""Content types that browsers do not run; every other is sent as bytes of no type."""
+"""Content types that browsers do not run; other files are sent as bytes without a type."""
 NO_TYPE = b"application/octet-stream"
 ALWAYS: Headers = (
     (b"x-content-type-options", b"nosniff"),
@@ -64,9 +64,9 @@ PREFLIGHT: Headers = (
 
 
 def safely(send: Send, more: Headers) -> Send:
-    """A `send` that adds headers to an answer, and lets no content type through that browsers run.
+    """Return a `send` that adds headers, and removes content types that browsers run.
 
-    Faults may answer with any headers; these stand in place of theirs.
+    Faults may set any headers; the added headers replace theirs.
     """
     ours = {name for name, _ in more}
 
@@ -82,18 +82,18 @@ def safely(send: Send, more: Headers) -> Send:
 
 
 def headers_for(kind: str, *, any_origin: bool) -> Headers:
-    """The headers of all answers about one file."""
+    """Return the headers of all responses about one file."""
     always = ATTACHED if kind == "uploads" else ALWAYS
     return always + ANY_ORIGIN if any_origin else always
 
 
 def is_preflight(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a browser asks what a page of another origin may send (Fetch, CORS-preflight)."""
+    """Whether a browser asks what a page of another origin may send (Fetch, CORS preflight)."""
     return scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
 
 
 async def allow(send: Send, methods: bytes) -> None:
-    """Answer a preflight: pages may use these methods, with any header."""
+    """Respond to a preflight: pages may use these methods, with any header."""
     headers = [(b"access-control-allow-methods", methods), *PREFLIGHT]
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

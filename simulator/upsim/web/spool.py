@@ -1,4 +1,4 @@
-"""A request's body on its way into the store: in memory while it is small, else in a file."""
+"""A request's body on its way to the store: in memory while it is small, then in a file."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ from upsim.media.store import BlobStore, BlobWriter
 from upsim.web.bodies import ClientGoneError, announced_length
 
 MAX_KEPT = 8 << 20
-"""Bytes of a body that the command log may keep; of a longer one it keeps the beginning."""
+"""Maximum bytes of a body that the command log keeps; of a longer one it keeps the beginning."""
 IN_MEMORY = 1 << 20
-"""Bytes that are collected before they are written, beside the event loop."""
+"""Bytes that are collected before a write, which runs outside of the event loop."""
 
 
 class Spool:
-    """A body of at most `limit` bytes, taken piece by piece; the next one waits for the disk.
+    """A body of at most `limit` bytes, taken chunk by chunk; the next chunk waits for the disk.
 
-    `head` is its beginning, `digest` that of the whole where it is longer. Leaving the `with` block
-    drops what was not stored. A body that is wanted `whole` stays in memory, or is refused where
-    other requests hold all of it; of any other less is kept then. It can be looked through as the
-    `Content` that providers see.
+    `head` is its beginning, `digest` the digest of a longer body. Leaving the `with` block deletes
+    a body that was not stored. A `whole` body stays in memory, or is refused if other requests use
+    all memory; of any other body less is kept in memory then. Providers read it as `Content`.
     """
 
     def __init__(self, blobs: BlobStore, share: Share, limit: int, *, whole: bool = False) -> None:
-        """Nothing came yet."""
+        """Start with an empty body."""
         self._blobs = blobs
         self._share = share
         self._limit = limit
@@ -47,7 +46,7 @@ class Spool:
         self.oversized = False
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the spool itself."""
         return self
 
     def __exit__(
@@ -56,7 +55,7 @@ class Spool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Drop the file."""
+        """Delete the file."""
         if self._writer is not None:
             self._writer.__exit__(kind, error, trace)
 
@@ -67,7 +66,7 @@ class Spool:
 
     @property
     def problem(self) -> Unmeasurable | None:
-        """Why there is no room for it, if there is none."""
+        """The reason why there is no room for the body; None if there is."""
         return None if self._writer is None else self._writer.problem
 
     async def fill(self, receive: Receive, headers: Headers) -> None:
@@ -95,19 +94,19 @@ class Spool:
             self.head, self.size = b"", 0
         elif self._writer is None:
             self.head = b"".join(self._waiting)
-            self._waiting.clear()  # or it is in memory twice
+            self._waiting.clear()  # otherwise it is in memory twice
         elif self._waiting:
             await asyncio.to_thread(self._write)
             self._share.hold(len(self.head))
 
     def stored(self) -> str | Unmeasurable:
-        """Store the whole body, leased; its digest, or why it cannot be kept."""
+        """Store the whole body under a lease; return its digest, or why it cannot be stored."""
         if self._writer is None:
             return self._blobs.put(self.head, leased=True)
         return self._writer.finish(leased=True)
 
     def keep(self, carried: Carried) -> SentFile | Unmeasurable:
-        """Store a file that the body carries, leased."""
+        """Store a file inside the body under a lease."""
         with self._blobs.writer(self._limit) as writer:
             for piece in carried.pieces:
                 if not writer.write(piece):
@@ -118,7 +117,7 @@ class Spool:
         return SentFile(carried.file_name, carried.content_type, writer.size, digest)
 
     def find(self, sought: bytes, start: int, end: int) -> int:
-        """Where some bytes begin that lie between two places, or -1."""
+        """Return the position of some bytes between two positions, or -1."""
         if self._writer is None:
             return self.head.find(sought, start, end)
         for at in range(start, end, IN_MEMORY):
@@ -129,13 +128,13 @@ class Spool:
         return -1
 
     def read(self, start: int, end: int) -> bytes:
-        """The bytes between two places."""
+        """Return the bytes between two positions."""
         if self._writer is None:
             return self.head[start:end]
         return self._writer.read(start, end)
 
     def _hold(self, size: int) -> None:
-        """Hold so much; where there is no memory for it, write it at once and keep less of it."""
+        """Reserve memory; if there is none, write the chunk at once and keep less in memory."""
         try:
             self._share.hold(size)
         except CrowdedError:
@@ -145,7 +144,7 @@ class Spool:
             self._left = -1
 
     def _write(self) -> None:
-        """Move what came from the memory to the file."""
+        """Move the collected bytes from memory to the file."""
         if self._writer is None:
             self._writer = self._blobs.writer(self._limit)
         data = b"".join(self._waiting)

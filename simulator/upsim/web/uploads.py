@@ -1,4 +1,4 @@
-"""A PUT to the link of an upload ticket: judged as storage does, and stored."""
+"""A PUT to the link of an upload ticket: checked as the real storage does, and stored."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from upsim.web.spool import Spool
 from upsim.web.storage_responses import TEXT, refusal_answer, text_answer, whole_answer
 
 SHOWN = 100
-"""Characters of a caller's header that a refusal repeats."""
+"""Maximum characters of a client's header that a refusal repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Takes the files that tickets of a registry are for."""
+    """Stores the files of upload tickets."""
 
     _registry: Registry
 
     async def put(
         self, scope: Scope, receive: Receive, send: Send, name: str, sandbox: Sandbox
     ) -> None:
-        """Answer a PUT to a link: store its body, or refuse it."""
+        """Respond to a PUT to a link: store its body, or refuse it."""
         sandbox.run_due()
         upload = sandbox.state.uploads.get(name)
         if upload is None:
@@ -86,18 +86,18 @@ class Uploads:
             self._registry.blobs.end_lease(digest)
 
     async def _take(self, send: Send, sandbox: Sandbox, upload: Upload, file: SentFile) -> None:
-        """Make a stored file the one of a ticket, or refuse it."""
+        """Attach a stored file to a ticket, or refuse it."""
         if sandbox.abandoned:
             await text_answer(send, 404, "There is no such upload.")
             return
         present = sandbox.state.uploads.get(upload.issued.upload)
-        if present is None or present.stored is not None:  # another came first meanwhile
+        if present is None or present.stored is not None:  # another PUT came first
             rule = sandbox.bound(upload.issued.provider).rules.errors["upload_taken"]
             await text_answer(send, rule.status, rule.message)
             return
         _, world = sandbox.view(upload.issued.provider, None)
         if not world.store_upload(upload.issued, file):
-            await text_answer(send, 507, "The file gave way to others at once.")
+            await text_answer(send, 507, "The file was removed at once to make room for others.")
             return
         etag = f'"{file.digest[:32]}"'.encode()
         await whole_answer(send, 200, b"", TEXT, ((b"etag", etag),))
@@ -115,7 +115,7 @@ class Uploads:
 def _differing(
     sandbox: Sandbox, upload: Upload, headers: Mapping[bytes, bytes]
 ) -> tuple[ErrorRule, Mapping[str, object]] | None:
-    """Why the headers of a PUT are not those that its link was signed for."""
+    """Return why the headers of a PUT differ from those that its link was signed for."""
     rules = sandbox.bound(upload.issued.provider).rules
     if rules.knobs.get("upload_headers") != "signed":
         return None

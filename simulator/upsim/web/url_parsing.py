@@ -1,4 +1,4 @@
-"""Where a request points: provider, dialect and sandbox, from its path or its host name."""
+"""Find provider, dialect and sandbox of a request, from its path or its host name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from upsim.web.hosts import MAX_HOST_LENGTH
 
 MAX_ORIGINS_KEPT = 4096
 MAX_PATH_LENGTH = 512
-"""Characters of a path whose reading is kept."""
+"""Maximum characters of a path whose result is cached."""
 
 
 class ParsedUrl(msgspec.Struct, frozen=True, gc=False):
-    """A provider's own path, and what the address said before it.
+    """A provider's own path, and the parts of the URL before it.
 
-    `provider` is empty for everything that is not a provider's: `/media/`, pages, admin.
+    `provider` is empty for all other paths: `/media/`, pages, admin.
     """
 
     provider: str
@@ -40,7 +40,7 @@ class UrlParser:
     """Reads addresses. Prefix and host forms are those of `design.md` 3."""
 
     def __init__(self, registry: Registry) -> None:
-        """Read addresses for the providers of a registry."""
+        """Parse URLs for the providers of a registry."""
         self._registry = registry
         self._hosts: dict[str, str] | None = None
         self._known: BoundedCache[str, ParsedUrl] = BoundedCache(MAX_ORIGINS_KEPT)
@@ -48,7 +48,7 @@ class UrlParser:
         self._origins: BoundedCache[Origin, UrlBuilder] = BoundedCache(MAX_ORIGINS_KEPT)
 
     def parse(self, scope: Scope) -> ParsedUrl:
-        """Where a request points."""
+        """Return the parsed URL of a request."""
         path: str = scope["path"]
         known = self._known.get(path)
         if known is not None:
@@ -84,7 +84,7 @@ class UrlParser:
     def origin(
         self, scope: Scope, headers: Headers, place: ParsedUrl, sandbox: Sandbox
     ) -> UrlBuilder:
-        """The form in which a request came; its absolute URLs keep it."""
+        """Return the URL form of a request, which the absolute URLs in its response keep."""
         host = headers.get(b"host")
         if host is not None and len(host) > MAX_HOST_LENGTH:
             host = None
@@ -99,7 +99,7 @@ class UrlParser:
         return found
 
     def _dialects_of(self, provider: str) -> tuple[str, ...]:
-        """The dialects of a provider; none of what is no provider."""
+        """Return the dialects of a provider; empty for an unknown provider."""
         if provider not in self._registry.providers:
             return ()
         baseline = self._registry.library.baseline(provider).baseline
@@ -107,7 +107,7 @@ class UrlParser:
         return found
 
     def provider_at(self, host: str) -> str | None:
-        """The provider whose own host this is."""
+        """Return the provider that has this host; None for other hosts."""
         if self._hosts is None:
             self._hosts = {
                 name: provider
@@ -118,7 +118,7 @@ class UrlParser:
 
 
 def host_of(scope: Scope) -> str:
-    """The Host header, or the address of the server where there is none that can be a host."""
+    """Return the Host header, or the server's address without a valid one."""
     host = headers_of(scope).get(b"host")
     if host is not None and len(host) <= MAX_HOST_LENGTH:
         return host.decode("latin-1")

@@ -1,4 +1,4 @@
-"""One request to a receiver: where it may go, how long it may take, how much is read."""
+"""Send one request to a webhook receiver, with limits on target, duration and size."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
     import httpx
 
 INBOX = re.compile(r"/__sim/sandboxes/[A-Za-z0-9_-]{1,64}/inbox/[A-Za-z0-9._-]{1,64}\Z")
-"""The paths of the built-in receiver: open to all, and all of this server that webhooks reach."""
+"""The paths of the built-in receiver: open to all, and the only ones that webhooks may reach."""
 _POSTING: ContextVar[bool] = ContextVar("upsim_posting", default=False)
 PORTS = {"http": 80, "https": 443}
 MAX_URL_LENGTH = 8192
 MAX_OPEN = 256
-"""Connections to receivers that are open at once; further attempts wait for one."""
+"""Maximum open connections to receivers; further attempts wait."""
 SHOWN = 200
 _SLOTS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 class Receivers:
-    """Posts to loopback and to allowed hosts; never follows a redirect, never trusts a proxy."""
+    """Posts to loopback and to allowed hosts; never follows a redirect or uses a proxy."""
 
     def __init__(
         self, settings: ServerSettings, app: ASGIApp, transport: httpx.AsyncBaseTransport | None
     ) -> None:
-        """What is addressed to this server itself goes to `app`, without a socket."""
+        """Send requests for this server itself to `app`, without a socket."""
         public = split(settings.public_url or "")
         named = (*settings.hosts, public.netloc) if public and public.netloc else settings.hosts
         self._own = _parts(named)
@@ -60,13 +60,13 @@ class Receivers:
         self._own |= _parts(hosts)
 
     async def post(self, posting: Posting, seconds: float) -> AttemptOutcome:
-        """Make one attempt. Whatever the receiver does, this ends in time and never raises."""
+        """Make one attempt. It always ends in time and never raises."""
         await late_imports.read("httpx")
         url = _parsed(posting.url)
         reason = self._refusal(url, posting.url)
         if url is None or reason:
             return AttemptOutcome(None, reason, refused=True)
-        _POSTING.set(True)  # of this task, which makes this one attempt
+        _POSTING.set(True)  # of this task, which makes one attempt
         if self._is_own(url):
             return await self._attempt(posting, url, seconds)
         async with _slots():
@@ -115,12 +115,12 @@ class Receivers:
             return self._transport
         from upsim.network import AsyncTransport, checking, trusting
 
-        # A receiver on this machine has no certificate that anybody signed.
+        # A receiver on this machine has no signed certificate.
         checked = url.scheme == "https" and not is_loopback(url.host)
         return AsyncTransport(checking() if checked else trusting())
 
     def _refusal(self, url: httpx.URL | None, text: str) -> str:
-        """Why nothing is sent to this address; empty when it may be."""
+        """Return why this URL must not be called; empty if it may."""
         flaw = port_flaw(text)
         if flaw:
             return f"{flaw}: {text[:SHOWN]!r}"
@@ -128,19 +128,21 @@ class Receivers:
             return f"not an http or https URL: {text[:SHOWN]!r}"
         if self._is_own(url):
             ours = bool(INBOX.match(url.path))
-            return "" if ours else f"of this server only inboxes can be told, not {url.path!r}"
+            return (
+                "" if ours else f"webhooks to this server can only go to an inbox, not {url.path!r}"
+            )
         named = is_loopback(url.host) or bare(url.host) in self._allowed
         if named or self._transport is not None:
             return ""
         return f"{url.host[:SHOWN]} is not loopback; allow it with --webhook-allow"
 
     def is_own(self, text: str) -> bool:
-        """Whether an attempt stays in this process: it goes to an inbox."""
+        """Whether an attempt stays in this process, because it goes to an inbox."""
         url = _parsed(text)
         return url is not None and not self._refusal(url, text) and self._is_own(url)
 
     def _is_own(self, url: httpx.URL) -> bool:
-        """Whether this server itself is meant, by any name of this machine."""
+        """Whether the URL means this server, by any name of this machine."""
         host, usual = canonical(url.host), PORTS[url.scheme]
         port = url.port or usual
         return (host, port) in self._own or (port == usual and (host, None) in self._own)
@@ -148,7 +150,7 @@ class Receivers:
 
 @cache
 def most_open() -> int:
-    """How many connections to receivers may be open, so that files are left for callers."""
+    """Return the maximum open connections to receivers that leaves files for clients."""
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit  # not on every platform
     except ImportError:
@@ -158,27 +160,27 @@ def most_open() -> int:
 
 
 def _slots() -> asyncio.Semaphore:
-    """What all attempts of this event loop share, whichever sandbox they are of."""
+    """Return the semaphore that all attempts of this event loop share."""
     loop = asyncio.get_running_loop()
     return _SLOTS.setdefault(loop, asyncio.Semaphore(most_open()))
 
 
 def is_own_posting() -> bool:
-    """Whether the present task delivers a webhook of this server's."""
+    """Whether the present task delivers a webhook of this server."""
     return _POSTING.get()
 
 
 @dataclass(slots=True)
 class _Got:
-    """What came so far: the status decides, also when the body never ends or is cut off."""
+    """The response so far: its status decides, even if the body never ends or is cut off."""
 
     status: int | None = None
     body: bytearray = field(default_factory=bytearray)
 
 
 async def _read_beginning(answer: httpx.Response, body: bytearray) -> None:
-    """Take the first bytes of an answer; the rest is not waited for."""
-    if answer.is_stream_consumed:  # made in this process, all at once
+    """Read the first bytes of a response without waiting for the rest."""
+    if answer.is_stream_consumed:  # made in this process, complete
         body += answer.content[:MAX_ANSWER_KEPT]
         return
     async for part in answer.aiter_raw():
@@ -188,7 +190,7 @@ async def _read_beginning(answer: httpx.Response, body: bytearray) -> None:
 
 
 def _parsed(text: str) -> httpx.URL | None:
-    """The address as the client reads it, so that what is judged is what is called."""
+    """Return the URL as the client parses it, so that the checked URL is the called one."""
     import httpx
 
     if len(text) > MAX_URL_LENGTH:
@@ -200,12 +202,12 @@ def _parsed(text: str) -> httpx.URL | None:
 
 
 def _parts(hosts: Iterable[str]) -> set[tuple[str, int | None]]:
-    """Host and port of each, as they are compared."""
+    """Return host and port of each name, for comparison."""
     return {(canonical(host), port) for host, port in filter(None, map(split_authority, hosts))}
 
 
 def _reached(url: httpx.URL) -> httpx.URL:
-    """The same address with a host that every resolver knows."""
+    """Return the URL with a host that every resolver knows."""
     host = resolvable(url.host)
     return url if host == url.host else url.copy_with(host=host)
 

@@ -1,4 +1,4 @@
-"""Whole answers: known before anything is sent, so that they can leave in one piece."""
+"""Complete responses: known before anything is sent, so that they can be sent in one piece."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
-    """Status, body and headers of an answer. It is an ASGI application, which sends itself.
+    """Status, body and headers of a response; it is an ASGI application that sends itself.
 
-    Without a `content_type` none is sent.
+    Without `content_type`, no Content-Type is sent.
     """
 
     status: int
@@ -23,13 +23,13 @@ class HttpResponse(msgspec.Struct, frozen=True):
 
     @property
     def head(self) -> Message:
-        """The ASGI message that begins the answer, with all of its headers."""
+        """Return the ASGI message that starts the response, with all headers."""
         headers = [(b"content-length", b"%d" % len(self.body)), *self.headers]
         if self.content_type:
             headers.insert(0, (b"content-type", self.content_type))
         return {"type": "http.response.start", "status": self.status, "headers": headers}
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the answer."""
+        """Send the response."""
         await send(self.head)
         await send({"type": "http.response.body", "body": self.body})

@@ -1,4 +1,4 @@
-"""What a caller is told whose bearer token is not this server's, where none is needed."""
+"""A note to clients that send a wrong bearer token although no token is needed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ HEADER = b"x-upsim-note"
 NOTE = "the bearer token is not this server's admin token; on loopback none is needed"
 
 Observer = Callable[[str, str, int, str], None]
-"""Is called with method, path, status and note of the first such request."""
+"""Receives method, path, status and note of the first such request."""
 
 
 @dataclass(slots=True)
 class WrongToken:
-    """Adds a header to responses that needed no token but were asked for with a wrong one."""
+    """Adds a header to responses that needed no token but got a wrong one."""
 
     rule: AdminRule
     observers: list[Observer] = field(default_factory=list)
     _reported: bool = False
 
     def noting(self, scope: Scope, send: Send) -> Send:
-        """The same `send`, or one that adds the note."""
+        """Return `send`, or one that adds the note."""
         wrong = self.rule.local and self.rule.has_wrong_token(scope)
         if not wrong or INBOX.match(scope["path"]):
             return send
@@ -40,7 +40,7 @@ class WrongToken:
         return noted
 
     def _report(self, scope: Scope, status: int) -> None:
-        """Report the first one: a program with a wrong token sends it with every call."""
+        """Report only the first such request: the client sends the token every time."""
         if not self._reported:
             self._reported = True
             for observer in self.observers:

@@ -183,9 +183,9 @@ def test_an_inbox_may_refuse(world: World) -> None:
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("status=abc", "status='abc' is no status from 200 to 599"),
-        ("status=99", "status='99' is no status from 200 to 599"),
-        ("status=", "status='' is no status from 200 to 599"),
+        ("status=abc", "status='abc' is not a status from 200 to 599"),
+        ("status=99", "status='99' is not a status from 200 to 599"),
+        ("status=", "status='' is not a status from 200 to 599"),
         ("status=500&status=200", "query parameter 'status' came twice"),
         ("stats=500", "unknown query parameter 'stats'; did you mean status?"),
         ("Status=500", "unknown query parameter 'Status'; did you mean status?"),
@@ -279,10 +279,10 @@ NO_URL = ("127.0.0.256", "127..1", "localhost..", ".")
         (f"http://localhost/{'x' * 8192}", "not an http or https URL"),
         ("http:///x", "not an http or https URL"),
         ("http://localhost:x/", "the port 'x' is not a plain number"),
-        ("http://upsim.test/__sim/sandboxes/default/reset", "of this server only inboxes"),
-        ("http://u@upsim.test/__sim/sandboxes", "of this server only inboxes"),
-        ("http://UPSIM.test/wavespeed/api/v3/balance", "of this server only inboxes"),
-        ("http://upsim.test/__sim/sandboxes/default/inbox/../reset", "of this server only inboxes"),
+        ("http://upsim.test/__sim/sandboxes/default/reset", "can only go to an inbox"),
+        ("http://u@upsim.test/__sim/sandboxes", "can only go to an inbox"),
+        ("http://UPSIM.test/wavespeed/api/v3/balance", "can only go to an inbox"),
+        ("http://upsim.test/__sim/sandboxes/default/inbox/../reset", "can only go to an inbox"),
     ],
 )
 def test_nothing_goes_where_it_must_not(start: Start, hook: str, error: str) -> None:

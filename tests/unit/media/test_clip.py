@@ -91,7 +91,7 @@ def test_the_nearest_durations_are_accepted() -> None:
         ("1280x720_30fps_0s.mp4", "seconds 0 are outside 0..3600 (0 excluded)"),
         ("1280x720_30fps_3601s.mp4", "seconds 3601 are outside 0..3600 (0 excluded)"),
         ("1280x720_30fps_1.2.3s.mp4", "seconds '1.2.3' are no decimal"),
-        ("1280x720_30fps_10s.avi", "container 'avi' is none of mp4, mov, mkv, webm"),
+        ("1280x720_30fps_10s.avi", "container 'avi' is not one of mp4, mov, mkv, webm"),
         ("64x64_30fps_0.01s.mp4", "nearest: 0.033333 (1 frame)"),
     ],
 )

@@ -111,7 +111,7 @@ def below_task_cap(call: Call) -> Violation | None:
 
 
 def supported_format(call: Call) -> Violation | None:
-    """The container is MP4 by content, whatever the file is called."""
+    """The container is MP4 by content; the name of the file does not matter."""
     allowed, found = call.rules.words["formats"], media_of(call).container
     if found in allowed:
         return None
@@ -156,7 +156,7 @@ def own_task(call: Call) -> Violation | None:
 
 
 def still_pending(call: Call) -> Violation | None:
-    """Only a pending task can be cancelled."""
+    """The task is still pending, because only such a task can be cancelled."""
     state = call.target.state
     if state is JobState.WAITING:
         return None

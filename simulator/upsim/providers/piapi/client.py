@@ -83,7 +83,7 @@ def submit(order: AdapterRequest) -> Steps[Job]:
 
 
 def charged(job: Job) -> Steps[Money | None]:
-    """The price as the task itself tells it."""
+    """Return the price that the task itself reports."""
     answer = READING.accepted((yield Request("GET", _path(job))))
     return _price(answer)
 
@@ -149,10 +149,10 @@ def jobs(limit: int) -> Steps[tuple[Job, ...]]:
 
 
 def is_order(job: Job, order: AdapterRequest) -> Steps[bool]:
-    """Whether a task was made with this video, by the input that it echoes.
+    """Return whether a task was made with this video, by the input that it echoes.
 
-    Of a video that was sent as base64 the echo is an address of PiAPI's own, which tells nothing:
-    any such task may be the one.
+    For a video sent as base64 the echo is a URL of PiAPI, which identifies nothing: any such task
+    may be the one.
     """
     answer = READING.accepted((yield Request("GET", _path(job))))
     echoed = answer.text_at("data", "input", "video") or ""

@@ -13,7 +13,7 @@ from upsim.core.events import WebhookTarget
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What was asked for; empty texts are the defaults."""
+    """The webhook settings and the mode of a task; empty texts are the defaults."""
 
     service_mode: str
     endpoint: str
@@ -21,7 +21,7 @@ class Config:
 
     @property
     def webhook(self) -> WebhookTarget | None:
-        """Where to tell the end; a secret alone is kept because answers echo it."""
+        """The webhook of the task; a secret without endpoint is kept because responses echo it."""
         if not self.endpoint and not self.secret:
             return None
         return WebhookTarget(self.endpoint, self.secret)

@@ -17,7 +17,7 @@ _NUMBERS = ("page", "page_size", "start_time", "end_time")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which page of which rows; times in Unix seconds, both inclusive."""
+    """The requested page of rows; times are Unix seconds, both inclusive."""
 
     page: int
     size: int

@@ -1,4 +1,4 @@
-"""What the task endpoints of PiAPI do once their checks have passed."""
+"""The task endpoints of PiAPI, after their checks have passed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def get_task(call: Call) -> Reply:
 
 
 def cancel(call: Call) -> Reply:
-    """`DELETE /api/v1/task/{id}`."""
+    """Cancel a task: `DELETE /api/v1/task/{id}`."""
     _cancel(call, call.target)
     return wire.success(call, None)
 

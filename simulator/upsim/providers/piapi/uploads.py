@@ -81,7 +81,7 @@ def _bad(cause: str) -> Violation:
 
 
 def carried(call: Call, _content: Content) -> Carried | None:
-    """The file that `file_data` stands for; None where it stands for none."""
+    """Return the file in `file_data`; None if there is no valid file."""
     document = call.json()
     text = document.get("file_data") if isinstance(document, dict) else None
     file = encoded(text) if isinstance(text, str) else None

@@ -1,4 +1,4 @@
-"""What PiAPI's checks and operations build on."""
+"""The parts of a call that PiAPI's checks and operations depend on."""
 
 from upsim.core.uses import (
     ACCOUNT,

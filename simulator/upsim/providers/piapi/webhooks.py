@@ -1,4 +1,4 @@
-"""What PiAPI posts to a task's webhook: the task under a timestamp, and the secret as it came."""
+"""PiAPI's webhooks: the task under a timestamp, and the secret unchanged."""
 
 from __future__ import annotations
 

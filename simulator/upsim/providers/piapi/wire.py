@@ -114,7 +114,7 @@ def _ahead(zone: str) -> Instant:
 
 
 def _video(job: Job) -> object:
-    """A URL verbatim, whatever its length; anything else as it was kept."""
+    """Return a URL unchanged, of any length; any other video as it was stored."""
     source = job.accepted.source
     return source if is_web_address(source) else job.accepted.inputs["video"]
 

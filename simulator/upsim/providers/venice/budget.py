@@ -27,7 +27,7 @@ def budget_of(call: Call) -> RateLimit | None:
 
 
 def within_failure_budget(call: Call) -> Violation | None:
-    """Not more failures than the budget allows fell into the present window."""
+    """The failures in the present window do not exceed the failure budget."""
     rate = budget_of(call)
     window = call.sandbox.window(call.who, rate.name) if rate else None
     if window is None or window.used <= window.limit:

@@ -42,7 +42,7 @@ def authenticated_for_quote(call: Call) -> Violation | None:
 
 
 def admin_key(call: Call) -> Violation | None:
-    """With the knob, the key is an admin key by its prefix."""
+    """The key is an admin key by its prefix, if the knob asks for that."""
     if call.rules.knobs["billing_key"] == "any":
         return None
     token = (call.header(b"authorization") or "").partition(" ")[2].strip()
@@ -54,12 +54,12 @@ def admin_key(call: Call) -> Violation | None:
 
 
 def supported_fields(call: Call) -> Violation | None:
-    """With the knob, queue has no field that the model does not support."""
+    """The body of queue has only fields that the model supports, if the knob asks for that."""
     return _only(call, "queue_fields", "field_unsupported")
 
 
 def closed_body(call: Call) -> Violation | None:
-    """With the knob, retrieve and complete have no field beside their own."""
+    """The bodies of retrieve and complete have only their own fields, if the knob asks for that."""
     name = "retrieve_fields" if call.operation == "video/retrieve" else "complete_fields"
     return _only(call, name, "field_unrecognized")
 
@@ -78,7 +78,7 @@ def acceptable_duration(call: Call) -> Violation | None:
 
 
 def within_key_cap(call: Call) -> Violation | None:
-    """What the key has spent and the price together are within the cap of its plan."""
+    """The sum of the key's spending and the price is within the cap of its plan."""
     cap = call.rules.baseline.plans[call.who.plan].facts.get("usd_cap")
     if cap is None:
         return None
@@ -115,9 +115,9 @@ def known_flag(call: Call) -> Violation | None:
 
 
 def own_request(call: Call) -> Violation | None:
-    """`queue_id` names a job of this account, of the named model, and not too old.
+    """`queue_id` names a job of this account and of the named model that is not too old.
 
-    Any other id gets one answer, so that nobody learns which ids exist.
+    All other ids get the same response, so that clients cannot learn which ids exist.
     """
     name = call.inputs.get("queue_id")
     if name is None:

@@ -44,7 +44,7 @@ STATES: Mapping[str, State] = {
     "failed": "failed",
 }
 FAILURES = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR})
-"""Statuses of a retrieve by which the job itself has failed, when the body tells an error."""
+"""Statuses of a retrieve that mean a failed job, if the body contains an error."""
 
 
 def authorise(key: str) -> Mapping[str, str]:

@@ -27,7 +27,7 @@ _BEFORE_ALL = -1
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which lines of the ledger: how many, of what time and currency, after which number."""
+    """The requested page of the ledger: its size, times, currency, and last number."""
 
     size: int
     start: Instant | None = None

@@ -104,7 +104,7 @@ _SOURCES = "an http(s) URL with a host, or a data URL such as data:video/mp4;bas
 
 
 def public_video(call: Call) -> Violation | None:
-    """With the knob, the URL is https, or its host is a public one."""
+    """The URL is https, or its host is public, if the knob asks for that."""
     wanted = call.rules.knobs["public_urls"]
     if wanted == "any" or call.source.startswith("data:"):
         return None

@@ -1,4 +1,4 @@
-"""What the four video endpoints of Venice do once their checks have passed."""
+"""The four video endpoints of Venice, after their checks have passed."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _TOP_TIER = Decimal("Infinity")
 
 
 def no_resolution_on_quote(call: Call) -> Violation | None:
-    """`resolution` is not there; with the knob `2x` stands for the factor 2."""
+    """`resolution` is absent; if the knob allows it, `2x` means the factor 2."""
     (model,) = call.rules.baseline.models.values()
     value = call.inputs.get("resolution")
     aliases = {f"{factor}x": int(factor) for factor in model.options["upscale_factor"].allowed}
@@ -57,7 +57,7 @@ def quotable(call: Call) -> Violation | None:
 
 
 def quoted_duration(call: Call) -> Violation | None:
-    """Without a video, `duration` is a positive number of seconds within the limit."""
+    """`duration` is a positive number of seconds within the limit, if there is no video."""
     if call.source:
         return None
     duration = call.inputs.get("duration")
@@ -72,7 +72,7 @@ def quoted_duration(call: Call) -> Violation | None:
 
 
 def quoted_height(call: Call) -> Violation | None:
-    """Without a video, `input_height` is absent, null, or a positive whole number of pixels."""
+    """`input_height` is absent, null, or a positive whole number, if there is no video."""
     height = call.inputs.get("input_height")
     if call.source or height is None:
         return None
@@ -84,7 +84,7 @@ def quoted_height(call: Call) -> Violation | None:
 
 
 def quoted_video(call: Call) -> Violation | Pending | None:
-    """A video is measured and judged as it would be on queue; it wins over what is described."""
+    """The video is measured and checked as on queue; it replaces described properties."""
     if not call.source:
         return None
     return first_violation(

@@ -1,4 +1,4 @@
-"""What Venice's checks and operations build on."""
+"""The parts of a call that Venice's checks and operations depend on."""
 
 from upsim.core.uses import (
     ACCOUNT,

@@ -64,7 +64,7 @@ def draw_id(stream: RandomSource) -> str:
 
 
 def output_url(call: Call, job: Job) -> str:
-    """Where the finished file is served, without a key."""
+    """Return the URL of the finished file, which needs no key."""
     return call.urls.media(f"outputs/{job.id}.mp4")
 
 

@@ -36,7 +36,7 @@ def has_bearer_token(call: Call) -> Violation | None:
 
 
 def well_formed_key(call: Call) -> Violation | None:
-    """With strict keys, the key has the form of VicSee's own."""
+    """The key has the form of VicSee's keys, if keys are strict."""
     return (
         Violation("ill_formed_key", cause=key_flaw(call))
         if call.credential == "ill_formed"
@@ -45,7 +45,7 @@ def well_formed_key(call: Call) -> Violation | None:
 
 
 def issued_key(call: Call) -> Violation | None:
-    """With strict keys, the key was issued."""
+    """The key was issued, if keys are strict."""
     return Violation("unknown_key", cause=key_flaw(call)) if call.credential == "unknown" else None
 
 

@@ -77,7 +77,7 @@ def submit(order: AdapterRequest) -> Steps[Job]:
 
 
 def poll(job: Job) -> Steps[Progress]:
-    """`GET /tasks/{id}`. It does not tell whether a failed task was refunded."""
+    """Poll a task: `GET /tasks/{id}`. The response does not mention refunds."""
     path = f"/api/v1/tasks/{quote(job.id, safe='')}"
     answer = READING.accepted((yield Request("GET", path)))
     status = answer.word_at("data", "status")

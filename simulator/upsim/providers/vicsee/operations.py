@@ -1,4 +1,4 @@
-"""What each endpoint of VicSee does once its checks have passed."""
+"""The endpoints of VicSee, after their checks have passed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def generate(call: Call) -> Reply:
 
 
 def get_task(call: Call) -> Reply:
-    """`GET /tasks/{id}`."""
+    """Return a task: `GET /tasks/{id}`."""
     return wire.success(wire.task(call, call.target))
 
 

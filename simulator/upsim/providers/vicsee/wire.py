@@ -90,7 +90,7 @@ def has_file(call: Call, job: Job) -> bool:
 
 
 def output_url(call: Call, job: Job) -> str:
-    """Where the finished file is served."""
+    """Return the URL of the finished file."""
     return call.urls.media(f"outputs/{job.id}.mp4")
 
 

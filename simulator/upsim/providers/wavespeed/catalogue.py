@@ -47,7 +47,7 @@ def base_price(call: Call, model: Model) -> Decimal:
 
 
 def _quoted(call: Call) -> Decimal:
-    """What a submit would be charged; without a video the base price."""
+    """Return the price of a submit; without a video, the base price."""
     if VIDEO not in call.inputs or not call.inputs[VIDEO]:
         return base_price(call, model_of(call))
     return call.sandbox.terms(call).quote.amount

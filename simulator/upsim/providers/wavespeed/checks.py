@@ -180,7 +180,7 @@ def own_job(call: Call, name: str) -> Job | None:
 
 
 def not_a_task(call: Call) -> Violation:
-    """`GET` of any other path: a model is submitted to by POST, whatever else is unknown."""
+    """A `GET` of any other path is refused: a model accepts only POST."""
     if call.params["model"] not in call.rules.baseline.models:
         cause = f"path: found {causes.quoted(call.path)}, where nothing is served"
         return Violation("no_route", cause=cause)

@@ -150,7 +150,7 @@ def webhook(received: ReceivedWebhook) -> WebhookEvent:
 
 
 def balance() -> Steps[Money]:
-    """`GET /api/v3/balance`."""
+    """Return the balance: `GET /api/v3/balance`."""
     answer = READING.accepted((yield Request("GET", f"{V3}/balance")))
     amount = answer.number_at("data", "balance")
     if amount is None:
@@ -199,7 +199,7 @@ def _price(row: Mapping[str, object]) -> Decimal | None:
 
 
 def _progress(answer: ProviderResponse, *place: str) -> Progress:
-    """A prediction record, which stands at this place of the document."""
+    """Return the progress in a prediction record at this place of the document."""
     status = answer.word_at(*place, "status")
     state = STATES.get(status.lower(), "unknown")
     return Progress(

@@ -51,7 +51,7 @@ def _pieces(body: Content, start: int, end: int) -> Iterator[bytes]:
 
 
 def _parts(body: Content, boundary: bytes) -> Iterator[tuple[int, int]]:
-    """Where each of the first parts starts and ends; one without an end is none."""
+    """Yield start and end of each of the first parts; a part without an end is skipped."""
     if not boundary:
         return
     marker = b"--" + boundary

@@ -1,4 +1,4 @@
-"""What each endpoint of WaveSpeedAI's tasks and account does once its checks have passed."""
+"""The task and account endpoints of WaveSpeedAI, after their checks have passed."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def balance(call: Call) -> Reply:
 
 
 def webhook_secret(call: Call) -> Reply:
-    """`GET /webhook/secret`."""
+    """Return the webhook secret: `GET /webhook/secret`."""
     return wire.success(call, {"secret": webhooks.secret(call)})

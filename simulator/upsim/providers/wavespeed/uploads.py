@@ -58,7 +58,7 @@ def carried(call: Call, content: Content) -> Carried | None:
 
 
 def upload_supported(call: Call) -> Violation | None:
-    """The file is an image, a video or a sound, by its content type, else by its ending."""
+    """The file is an image, a video or an audio file, by its content type or else its ending."""
     found = _kind_and_type(call, _base_name(call), text(call, "content_type") or "")
     if found is None:
         return Violation("unsupported_upload", cause=_type_flaw(call))

@@ -1,4 +1,4 @@
-"""What WaveSpeedAI's checks and operations build on."""
+"""The parts of a call that WaveSpeedAI's checks and operations depend on."""
 
 from upsim.core.uses import (
     ACCOUNT,

@@ -1,4 +1,4 @@
-"""What is posted to a caller's webhook: whom to tell, the body, and the signature."""
+"""WaveSpeedAI's webhooks: the target, the body, and the signature."""
 
 from __future__ import annotations
 

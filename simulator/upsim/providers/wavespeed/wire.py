@@ -104,7 +104,7 @@ def _outputs(call: Call, job: Job, state: JobState) -> list[str]:
 
 
 def get_url(call: Call, job: Job) -> str:
-    """Where the result is, always in the form of version 3."""
+    """Return the URL of the result, always in the form of version 3."""
     ending = "/result" if call.rules.knobs["get_url"] == "result" else ""
     return call.urls.api(f"/api/v3/predictions/{job.id}{ending}")
 

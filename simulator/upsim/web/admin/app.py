@@ -1,4 +1,4 @@
-"""The calls of the admin API, behind its rule."""
+"""The calls of the admin API, and the rule that guards them."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ TEXT = "text/plain"
 
 
 async def index(_request: Request) -> Response:
-    """`GET /__sim`: every call, what it does and what it takes."""
+    """`GET /__sim`: list every call, with its purpose and its parameters."""
     return answer({"openapi": f"{PREFIX}/openapi.json", "calls": [_described(c) for c in CALLS]})
 
 
 async def describe(request: Request) -> Response:
-    """`GET openapi.json`: this document."""
+    """`GET openapi.json`: return the OpenAPI document of the admin API."""
     return answer(openapi.document(CALLS, registry_of(request), PREFIX, own_version()))
 
 
@@ -229,18 +229,18 @@ CALLS = (
     ),
     AdminCall("GET", f"{BOX}/export", export.export, answer=sandbox_shapes.Export),
 )
-"""Every call of this version, those of one path side by side."""
+"""Every call of this version; calls of the same path are adjacent."""
 
 
 @cache
 def routes() -> tuple[BaseRoute, ...]:
-    """One route for each path, so that a 405 names all its methods. All simulators share them."""
+    """Return one route for each path, so that a 405 names all its methods."""
     grouped = groupby(CALLS, key=lambda call: call.path)
     return (*(_route(path, list(calls)) for path, calls in grouped), Route(f"{PREFIX}/", index))
 
 
 async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -> bool:
-    """Whether the request was refused (and answered) by the rule of the admin API."""
+    """Return whether the admin API's rule refused the request and sent the refusal."""
     if scope["path"] in OPEN:
         return False
     refusal = page_refusal(scope) if INBOX.match(scope["path"]) else rule.refusal(scope)

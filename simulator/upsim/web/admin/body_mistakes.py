@@ -1,4 +1,4 @@
-"""Sentences about bodies of the wrong shape: the field, the value found, and what is expected."""
+"""Messages about bodies of the wrong shape: the field, the value found, and the expected value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from upsim.core import causes
 from upsim.core.nearest import closest
 
 SHOWN = 300
-"""Characters of a message that may hold what a caller sent."""
+"""Maximum characters of a message that contains text of a client."""
 _PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`\Z")
 _TYPE = re.compile(r"Expected `(?P<wanted>[a-z| ]+)`, got `(?P<got>[a-z]+)`\Z")
 _BOUND = re.compile(r"Expected `int` (?P<bound>[<>]=? -?[0-9]+)\Z")
@@ -37,7 +37,7 @@ _WORDS = {
 
 
 def of(message: str, body: bytes, shape: type[msgspec.Struct]) -> str:
-    """Return the sentence for a message of msgspec about a body that is JSON."""
+    """Return the message for an error of msgspec about a JSON body."""
     found = _PLACE.search(message)
     place = found["place"] if found else ""
     said = message[: found.start()] if found else message
@@ -64,14 +64,14 @@ def of(message: str, body: bytes, shape: type[msgspec.Struct]) -> str:
 
 
 def nearest(wrong: str, allowed: Iterable[str]) -> str:
-    """The nearest of what is allowed, or all of it."""
+    """Return the nearest allowed value as a question, or all allowed values."""
     names = list(allowed)
     near = closest(wrong, names)
     return f"did you mean {near}?" if near else f"allowed: {', '.join(names) or 'nothing'}"
 
 
 def _too_long(body: bytes, match: re.Match[str]) -> str:
-    """Return a sentence about a text with too many characters, or an object with too many names."""
+    """Return a message about a text with too many characters, or an object with too many names."""
     place, most = match["place"], match["most"]
     one = not match["key"] and "[...]" not in place
     found = str(len(_at(msgspec.json.decode(body), place))) if one else f"more than {most}"
@@ -80,7 +80,7 @@ def _too_long(body: bytes, match: re.Match[str]) -> str:
 
 
 def _named(body: bytes, place: str, got: str) -> str:
-    """Return a place such as `balances[...]` with the name of the first value that is of a type."""
+    """Return a place such as `balances[...]` with the name of the first value of this type."""
     parent = place.removesuffix("[...]")
     if parent == place or not parent or "[...]" in parent:
         return place
@@ -99,12 +99,12 @@ def _at(value: Any, place: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def _seen(body: bytes, place: str) -> str:
-    """Return the value at a place with its type; empty where no single one can be shown."""
+    """Return the value at a place with its type; empty if there is no single value."""
     if not place or "[...]" in place:
         return ""
     try:
         value = msgspec.json.decode(body)
-    except RecursionError:  # some other part of the body is nested too deeply
+    except RecursionError:  # another part of the body is nested too deeply
         return ""
     return causes.typed(_at(value, place))
 
@@ -126,7 +126,7 @@ def _choices(kind: Any) -> Iterable[str]:  # noqa: ANN401 - any annotation
 
 
 def _shape_at(shape: type[msgspec.Struct], place: str) -> type[msgspec.Struct]:
-    """Return the struct of a field such as `clock`, of whose fields a message speaks."""
+    """Return the struct of a field such as `clock`, which contains the field of a message."""
     for name in filter(None, place.split(".")):
         types = {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
         kinds = get_args(types[name]) or (types[name],)

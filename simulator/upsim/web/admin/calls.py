@@ -1,4 +1,4 @@
-"""One call of the admin API, as its route and its OpenAPI document read it."""
+"""One call of the admin API, as used by its route and its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from starlette.responses import Response
 from upsim.web.admin.parameters import Parameter
 
 Text = Annotated[str, msgspec.Meta(max_length=8192)]
-"""A text of a body that is compared or read, and not kept."""
+"""A text of a body that is compared or read, but not stored."""
 Name = Annotated[str, msgspec.Meta(max_length=200)]
-"""A text of a body that is kept."""
+"""A text of a body that is stored."""
 ENTRIES = msgspec.Meta(max_length=100)
-"""Entries of an object in a body, such as one for each provider or for each knob."""
+"""Maximum entries of an object in a body, such as one for each provider or knob."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class AdminCall:
-    """One call: its path below `/__sim`, what it takes, and the shape of what it answers.
+    """One call: its path below `/__sim`, its parameters, and the shape of its response.
 
-    `errors` are statuses that it may answer beside those that every call of its kind may.
+    `errors` are additional error statuses, besides those of every call of its kind.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""How what happens in a sandbox is named and shown to those who follow it."""
+"""Names and views of the events of a sandbox, for the event stream."""
 
 from __future__ import annotations
 
@@ -60,25 +60,25 @@ NAMES: Mapping[type, str] = {
     JournalEntry: "exchange",
     ClockMoved: "clock.moved",
 }
-"""What the event field of a stream says; the part before the dot is the family."""
+"""Values of the event field of a stream; the part before the dot is the family."""
 FAMILIES = tuple(dict.fromkeys(name.partition(".")[0] for name in NAMES.values()))
 OTHER = "other"
 
 
 def name_of(happening: Happening) -> str:
-    """The name of a happening."""
+    """Return the name of an event."""
     return NAMES.get(type(happening), OTHER)
 
 
 def view(box: Sandbox, happening: Happening) -> dict[str, object]:
-    """A happening as the stream shows it, secrets hidden."""
+    """Return an event as the stream shows it, with secrets hidden."""
     show = _VIEWS.get(type(happening))
     shown = _fields(box, happening) if show is None else show(box, happening)
     return {"type": name_of(happening), "at": iso(happening.at, 6), **shown}
 
 
 def _fields(_box: Sandbox, happening: Any) -> Shown:  # noqa: ANN401 - one of many
-    """The fields of a small event that are texts or numbers."""
+    """Return the fields of a simple event that are texts or numbers."""
     names = getattr(happening, "_fields", None) or happening.__dataclass_fields__
     found = {name: getattr(happening, name) for name in names if name != "at"}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items() if _plain(v)}

@@ -1,7 +1,7 @@
-"""`GET …/events`: what happens in a sandbox, as server-sent events.
+"""`GET …/events`: the events of a sandbox, as server-sent events.
 
-Each reader is a place in the sandbox's ring of happenings, which is bounded: whoever reads too
-slowly is told that something fell out, and let go. Nobody else waits for a reader.
+Each reader has a position in the sandbox's bounded ring of events. A reader that is too slow gets a
+message about the lost events, and its stream ends. Other requests never wait for a reader.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
 
 HEARTBEAT = 15.0
-"""Seconds of real time after which a silent stream says that it is alive."""
+"""Real seconds of silence after which a stream sends a comment, to show that it is alive."""
 MAX_READERS = 64
 RETRY = 1000
 CHUNK = 65_536
@@ -36,25 +36,25 @@ MEDIA = "text/event-stream"
 
 
 class Streams:
-    """The streams of a server, so that they end with it."""
+    """The open streams of a server, which end with it."""
 
     def __init__(self) -> None:
-        """Nobody reads yet."""
+        """Start without readers."""
         self.closing = False
         self.readers: set[asyncio.Event] = set()
 
     def close(self) -> None:
-        """Let every stream say good-bye and end."""
+        """Let every stream send its last event and end."""
         self.closing = True
         for changed in self.readers:
             changed.set()
 
 
 async def follow(request: Request) -> Response:
-    """`GET …/events`: what happens from now on, as server-sent events.
+    """`GET …/events`: send the events from now on, as server-sent events.
 
-    `Last-Event-ID` goes on after an event that was seen, as far as it is still kept; `gap` tells
-    what is not. A last event says why a stream ends: `dropped` (it was read too slowly) or `end`.
+    `Last-Event-ID` continues after a known event if later events are still kept; an event `gap`
+    reports lost events. The last event says why the stream ends: `dropped` (too slow) or `end`.
     """
     sandbox = sandbox_of(request)
     wanted = _wanted(request)
@@ -71,7 +71,7 @@ async def follow(request: Request) -> Response:
 
 
 class EventStream(Response):
-    """One stream. With `once` it ends with what is kept: in process nobody reads along."""
+    """One stream. With `once` it ends after the kept events, because in process it cannot wait."""
 
     media_type = MEDIA
 
@@ -84,7 +84,7 @@ class EventStream(Response):
         *,
         once: bool = False,
     ) -> None:
-        """Follow a sandbox; `wanted` are names and families, None for all."""
+        """Follow a sandbox; `wanted` are names and families of events, None for all."""
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
         self._sandbox, self._feed = sandbox, sandbox.feed
@@ -101,7 +101,7 @@ class EventStream(Response):
         receive: Receive,
         send: Send,
     ) -> None:
-        """Send until the reader goes, the sandbox ends, or the server does."""
+        """Send events until the reader leaves, the sandbox ends, or the server stops."""
         changed = self._feed.join()
         greeting = self._begin()
         self._streams.readers.add(changed)
@@ -139,7 +139,7 @@ class EventStream(Response):
                 self._sandbox.last_used = silent_since = monotonic()
 
     def _begin(self) -> bytes:
-        """The first words, and what is missing since the event that was seen last."""
+        """Return the first lines, with the gap since the last event that the reader saw."""
         feed = self._feed
         greeting = f"retry: {RETRY}\n: events of sandbox {self._sandbox.id}\n\n".encode()
         self._cursor = feed.number
@@ -159,7 +159,7 @@ class EventStream(Response):
         return greeting + _event("gap", missed)
 
     def _next(self) -> bytes:
-        """The next events that are wanted, about as many as go into one write."""
+        """Return the next wanted events, about as many as fit one write."""
         parts: list[bytes] = []
         size = 0
         for number, happening in self._feed.after(self._cursor):
@@ -185,7 +185,7 @@ class EventStream(Response):
         return "in process nothing can be followed" if self._once else ""
 
     async def _wait(self, changed: asyncio.Event, seconds: float) -> bool:
-        """Wait for something to happen; a moving clock brings what is due. False: it was silent."""
+        """Wait for an event; run what becomes due in between. False after silence."""
         sandbox = self._sandbox
         due = sandbox.deadlines.next()
         until = None if due is None else sandbox.clock.real_seconds_until(due.at)
@@ -198,19 +198,19 @@ class EventStream(Response):
         return True
 
     async def _watch(self, receive: Receive, changed: asyncio.Event) -> None:
-        """Notice that the reader went."""
+        """Notice that the reader left."""
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone = True
         changed.set()
 
     async def _send(self, send: Send, body: bytes) -> None:
-        with suppress(OSError):  # the reader went meanwhile, which is noticed elsewhere
+        with suppress(OSError):  # the reader left, which `_watch` notices
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 def _wanted(request: Request) -> frozenset[str] | None:
-    """The names and families that `?types=` asks for. Raises AdminError for an unknown one."""
+    """Return the names and families in `?types=`. Raises AdminError for an unknown one."""
     text = TYPES.text(request)
     if not text:
         return None

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers: what passed, why it did, and how its callers behave."""
+"""The shapes of requests and responses: their content, their reasons, and client mistakes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Seconds = Annotated[str, As(seconds)]
 
 
 class Body(TypedDict):
-    """The beginning of a body, secrets hidden; `size` is that of the whole."""
+    """The beginning of a body, with secrets hidden; `size` is the size of the whole body."""
 
     size: int
     truncated: bool
@@ -31,7 +31,7 @@ class Rule(TypedDict):
 
 
 class Acted(TypedDict):
-    """A fault that acted on an answer; one of the scenario has the scenario's evidence."""
+    """A fault that fired on a response; a fault of the scenario has the scenario's evidence."""
 
     id: str
     at: str
@@ -41,14 +41,13 @@ class Acted(TypedDict):
 
 
 class Why(TypedDict):
-    """Why an answer is as it is.
+    """The reasons for a response.
 
-    `check` is the check that refused, `rule` the catalogue entry that it chose, `cause` a sentence
-    that names the part of the request, what it held and what was expected, `compared` the values
-    that the check looked at; both also where an accepted job will fail for them. `measured` is the
-    video, `price` the evidence of the model's price, `entries` what was posted to the ledger,
-    `faults` what was done to the answer on purpose. `hint` names the dialect that would serve the
-    client.
+    `check` is the check that refused, and `rule` the catalogue entry that it chose. `cause` is a
+    sentence with the part of the request, its value and the expected value; `compared` are the
+    values that the check compared. Both are also given if an accepted job will fail because of
+    them. `measured` is the video, `price` the evidence of the model's price, `entries` the ledger
+    entries, `faults` the faults that fired. `hint` names the dialect that fits the client.
     """
 
     check: NonEmpty
@@ -66,7 +65,7 @@ class Why(TypedDict):
 
 
 class Exchange(TypedDict):
-    """A request and its answer; `status` 0 says that nothing was sent."""
+    """A request and its response; `status` 0 means that no response was sent."""
 
     number: int
     at: At
@@ -89,7 +88,7 @@ class Exchange(TypedDict):
 
 
 class Journal(TypedDict):
-    """Exchanges in order; of `total` so many were `kept`."""
+    """Requests in order, oldest first: `kept` of `total` are still available."""
 
     exchanges: list[Exchange]
     kept: int
@@ -97,20 +96,20 @@ class Journal(TypedDict):
 
 
 class Found(TypedDict):
-    """A page of the exchanges that match."""
+    """A page of the matching requests."""
 
     exchanges: list[Exchange]
     total: int
 
 
 class Count(TypedDict):
-    """How many exchanges match."""
+    """The number of matching requests."""
 
     count: int
 
 
 class Shown(TypedDict):
-    """An exchange that a finding names; of one that the journal lost only the number is left."""
+    """A request that a finding refers to; only its number if the journal no longer has it."""
 
     number: int
     at: At | None
@@ -120,7 +119,7 @@ class Shown(TypedDict):
 
 
 class Finding(TypedDict):
-    """What a careful client would have done otherwise; `numbers` say how much of it there was."""
+    """A client mistake; `numbers` count it."""
 
     name: str
     severity: str
@@ -132,7 +131,7 @@ class Finding(TypedDict):
 
 
 class Advised(TypedDict):
-    """How often a provider advises to poll, in seconds."""
+    """The provider's advised polling intervals in seconds."""
 
     every: Seconds
     factor: str
@@ -141,7 +140,7 @@ class Advised(TypedDict):
 
 
 class Caller(TypedDict):
-    """How the jobs of one provider were polled; pauses in seconds, the caller's own."""
+    """The polling of one provider's jobs; pauses are in seconds between the client's polls."""
 
     provider: str
     jobs: int
@@ -153,7 +152,7 @@ class Caller(TypedDict):
 
 
 class ReportCard(TypedDict):
-    """How the callers of a sandbox behave: clean where no client mistakes were found."""
+    """The client mistakes in a sandbox; `clean` if there are none."""
 
     clean: bool
     findings: list[Finding]

@@ -1,4 +1,4 @@
-"""How the admin API shows requests and answers: why they are so, with secrets hidden."""
+"""Views of requests and responses in the admin API: with reasons, and with secrets hidden."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_CAUSE_LENGTH = 500
 
 
 class ShownExchange(NamedTuple):
-    """An exchange, with what its sandbox says of it at an instant."""
+    """A request, with the sandbox's knowledge of it at one time."""
 
     found: JournalEntry
     secrets: Secrets
@@ -29,14 +29,14 @@ class ShownExchange(NamedTuple):
 
 
 def seen(box: Sandbox, found: JournalEntry) -> ShownExchange:
-    """An exchange as it is to be shown, when and in whatever thread that is done."""
+    """Return a request ready to be shown later, in any thread."""
     return ShownExchange(
         found, secrets_of(box, found), [acted(box, fault) for fault in found.faults]
     )
 
 
 def exchange(shown: ShownExchange) -> exchange_shapes.Exchange:
-    """A request and its answer, secrets hidden, with why it is so. It takes long for long ones."""
+    """Return a request and its response with reasons, secrets hidden. Slow for long bodies."""
     found, secrets, _ = shown
     rule = found.rule
     return show(
@@ -52,7 +52,7 @@ def exchange(shown: ShownExchange) -> exchange_shapes.Exchange:
 
 
 def why(shown: ShownExchange) -> exchange_shapes.Why:
-    """Why an answer is as it is."""
+    """Return the reasons for a response."""
     found = shown.found
     model = found.model
     return show(
@@ -68,32 +68,32 @@ def why(shown: ShownExchange) -> exchange_shapes.Why:
 
 
 def cause_of(found: JournalEntry) -> str | None:
-    """The sentence that names what was wrong with a request; None where nothing was."""
+    """Return the sentence that names the mistake in a request; None if there is none."""
     return printable(hidden_text(found.cause)[:MAX_CAUSE_LENGTH]) or None
 
 
 def reason(check: str | None, cause: str | None, values: Mapping[str, str]) -> str:
-    """What log and tests say of a request: the check that refused it, and what this check saw.
+    """Return the refusing check and its cause, for the log and for test reports.
 
-    `values` are shown where no cause names the part of the request.
+    `values` are used if no cause names the part of the request.
     """
     found = cause or ", ".join(f"{name} {value}" for name, value in values.items())
     return ": ".join(part for part in (check, found) if part)
 
 
 def compared(found: JournalEntry) -> dict[str, str]:
-    """The values that the check that refused looked at."""
+    """Return the values that the refusing check compared."""
     return {name: value_text(value) for name, value in (found.compared or {}).items()}
 
 
 def value_text(value: object) -> str:
-    """A value of a check as people read it."""
+    """Return a value of a check in a readable form."""
     text = exact(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
     return hidden_text(text[:MAX_VALUE_LENGTH])
 
 
 def acted(box: Sandbox, fault: FaultRule) -> exchange_shapes.Acted:
-    """A fault that acted; those of the scenario have its evidence."""
+    """Return a fault that fired; a fault of the scenario has its evidence."""
     planned = fault in box.planned_faults
     source = box.scenario_for(fault.provider).evidence if planned else None
     evidence = show(Evidence, source) if source else None
@@ -101,7 +101,7 @@ def acted(box: Sandbox, fault: FaultRule) -> exchange_shapes.Acted:
 
 
 def secrets_of(box: Sandbox, found: JournalEntry) -> Secrets:
-    """What the operation of an exchange declares to be secret."""
+    """Return the secrets that the operation of a request declares."""
     if not found.provider:
         return NONE
     operations = box.bound(found.provider).provider.operations
@@ -109,12 +109,12 @@ def secrets_of(box: Sandbox, found: JournalEntry) -> Secrets:
 
 
 def body(content: bytes, size: int, secrets: Secrets) -> exchange_shapes.Body:
-    """The beginning of a body, secrets hidden."""
+    """Return the beginning of a body, with secrets hidden."""
     return {"size": size, "truncated": size > len(content), "text": _shown(content, secrets)}
 
 
 def _shown(content: bytes, secrets: Secrets) -> str:
-    """The text of a body; JSON that was cut, and so cannot be read, by its look."""
+    """Return the text of a body; in truncated JSON, secrets are found by pattern."""
     text = content.decode("utf-8", "replace")
     try:
         document = json.loads(content)

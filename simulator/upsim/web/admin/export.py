@@ -13,11 +13,11 @@ from upsim.scenario.versions import own_version
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
 
 PIECE = 256 * 1024
-"""Bytes that are handed to a connection in one step."""
+"""Bytes that are passed to a connection in one step."""
 
 
 async def export(request: Request) -> Response:
-    """`GET …/export`: one file from which `upsim replay` runs this sandbox again."""
+    """`GET …/export`: return one file from which `upsim replay` runs this sandbox again."""
     sandbox = sandbox_of(request)
     found = exported(registry_of(request), sandbox, version=own_version())
     parts = await asyncio.to_thread(lambda: list(found.parts()))
@@ -29,7 +29,7 @@ async def export(request: Request) -> Response:
 
 
 async def _each(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Yield pieces that a connection takes at once; what it cannot send it would copy."""
+    """Yield pieces that a connection accepts at once, because it would copy the rest."""
     for part in parts:
         for start in range(0, len(part), PIECE):
             yield part[start : start + PIECE]

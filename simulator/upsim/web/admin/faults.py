@@ -28,11 +28,11 @@ from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
 
 MOST = 1_000
-"""Faults that a sandbox may have armed at once."""
+"""Maximum number of armed faults in a sandbox."""
 
 
 class FaultOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST …/faults`: a fault as scenarios write it, and whose calls it is for."""
+    """Body of `POST …/faults`: a fault as in scenarios, and the provider that it affects."""
 
     at: Any
     do: Any
@@ -49,7 +49,7 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def listing(request: Request) -> Response:
-    """`GET …/faults`: what is armed, and how often each matched and fired."""
+    """`GET …/faults`: list the armed faults, and how often each matched and fired."""
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), MANY.whole(request)
     found = list(sandbox.state.faults.values())
@@ -58,7 +58,7 @@ async def listing(request: Request) -> Response:
 
 
 async def arm_one(request: Request) -> Response:
-    """`POST …/faults`: 201 with the armed fault; all mistakes at once otherwise."""
+    """`POST …/faults`: arm a fault; 201 with the fault, or all mistakes at once."""
     sandbox = sandbox_of(request)
     asked = await read(request, FaultOrder)
     provider = _provider(request, sandbox, asked.provider)
@@ -79,7 +79,7 @@ async def arm_one(request: Request) -> Response:
 
 
 def _validated(asked: FaultOrder, known: FaultVocabulary) -> dict[str, Any]:
-    """Return the fault as scenarios write it. Raises AdminError with all mistakes."""
+    """Return the fault in the format of scenarios. Raises AdminError with all mistakes."""
     given = msgspec.structs.asdict(asked)
     del given["provider"]
     if depth_over(given, MAX_DEPTH):
@@ -92,18 +92,18 @@ def _validated(asked: FaultOrder, known: FaultVocabulary) -> dict[str, Any]:
 
 
 async def clear(request: Request) -> Response:
-    """`DELETE …/faults`: nothing goes wrong any more, whoever armed it."""
+    """`DELETE …/faults`: disarm all faults, also those of the scenario."""
     sandbox = sandbox_of(request)
     return answer({"disarmed": disarm_all(sandbox)})
 
 
 async def show(request: Request) -> Response:
-    """`GET …/faults/<fault>`: one armed fault."""
+    """`GET …/faults/<fault>`: return one armed fault."""
     return answer(view(registry_of(request), _armed(sandbox_of(request), request)))
 
 
 async def disarm_one(request: Request) -> Response:
-    """`DELETE …/faults/<fault>`: this one goes wrong no more."""
+    """`DELETE …/faults/<fault>`: disarm this fault."""
     sandbox = sandbox_of(request)
     armed = _armed(sandbox, request)
     disarm(sandbox, armed.rule.id)
@@ -111,7 +111,7 @@ async def disarm_one(request: Request) -> Response:
 
 
 def view(registry: Registry, armed: Armed) -> sandbox_shapes.Fault:
-    """An armed fault as the admin API shows it."""
+    """Return an armed fault as the admin API shows it."""
     rule = armed.rule
     kinds = {op.name: op.kind for op in registry.providers[rule.provider].operations}
     return shape_fields.show(sandbox_shapes.Fault, armed, operations=list(spoken_of(rule, kinds)))
@@ -128,13 +128,13 @@ def _armed(sandbox: Sandbox, request: Request) -> Armed:
 
 
 def _provider(request: Request, sandbox: Sandbox, name: object) -> str:
-    """The provider that is named, or the one that the sandbox's scenario is of."""
+    """Return the named provider, or the provider of the sandbox's scenario."""
     registry = registry_of(request)
     providers, main = registry.providers, registry.main_of(sandbox)
     if name is None and main is not None:
         name = main.baseline.provider
     if name is None:
-        message = f"provider is missing: whose calls go wrong? One of {', '.join(providers)}"
+        message = f"provider is missing; use one of {', '.join(providers)}"
         raise AdminError(400, "invalid", message)
     if not isinstance(name, str) or name not in providers:
         message = f"provider {shown(name)} is unknown; {nearest(str(name), providers)}"
@@ -166,7 +166,7 @@ def _sentence(place: tuple[str | int, ...], message: str) -> str:
 
 
 def _exact(value: object) -> object:
-    """Numbers with a point as scenarios hold them."""
+    """Return numbers with a point in the form that scenarios use."""
     if isinstance(value, float):
         return Decimal(str(value))
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The shapes of jobs, and of the accounts and ledger lines that they are paid from."""
+"""The shapes of jobs, accounts and ledger entries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from upsim.web.admin.shape_fields import AsText, At, Exact, From, Hidden, Length
 
 
 class Media(TypedDict):
-    """What was measured of a video; `duration` in seconds, `fps` as a fraction."""
+    """The measured properties of a video; `duration` is in seconds, `fps` a fraction."""
 
     duration: Annotated[Exact, From("seconds")]
     size: Annotated[str, From("dimensions")]
@@ -20,7 +20,7 @@ class Media(TypedDict):
 
 
 class Failure(TypedDict):
-    """Why a job failed."""
+    """The reason of a failed job."""
 
     name: str
     code: str | int | None
@@ -28,7 +28,7 @@ class Failure(TypedDict):
 
 
 class Moment(TypedDict):
-    """A state, and when a job entered it."""
+    """A state, and the time when a job entered it."""
 
     at: At
     state: Annotated[str, From("state.value")]
@@ -37,8 +37,8 @@ class Moment(TypedDict):
 class Output(TypedDict):
     """The file that a job makes.
 
-    `substitutes` says, once the file was asked for, what of it is drawn instead of taken from the
-    job's video, and why.
+    `substitutes` lists, after the first download, the parts that are generated instead of taken
+    from the job's video, with the reasons.
     """
 
     size: Annotated[str, From("dimensions")]
@@ -75,7 +75,7 @@ class Jobs(TypedDict):
 
 
 class Account(TypedDict):
-    """An account; its balance is the opening plus the sum of its entries."""
+    """An account; its balance is the opening balance plus the sum of its entries."""
 
     account: Annotated[int, From("number")]
     name: str
@@ -90,7 +90,7 @@ class Account(TypedDict):
 
 
 class NewKey(Account):
-    """A further key, and the account that it belongs to."""
+    """A new key, and the account that it belongs to."""
 
     key: str
 
@@ -103,7 +103,7 @@ class Accounts(TypedDict):
 
 
 class Entry(TypedDict):
-    """A line of the ledger; a charge is negative, `formula` and `inputs` say how it was found."""
+    """A ledger entry; a charge is negative; `formula` and `inputs` explain the amount."""
 
     number: int
     at: At

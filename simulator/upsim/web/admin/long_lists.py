@@ -1,6 +1,6 @@
-"""Lists of the admin API: long ones are chosen and written beside the event loop, item by item.
+"""Long lists of the admin API: filtered and encoded outside of the event loop, item by item.
 
-What is given is as it was at one instant: items that nobody changes, in a collection of our own.
+The given collection must be a snapshot of immutable items.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from upsim.web.bodies import encode
 
 T = TypeVar("T")
 FEW = 32
-"""Items that are chosen, sorted or written at once: a thread would cost more than the work."""
+"""Maximum items that are filtered or sorted directly; a thread would cost more than that work."""
 SHORT = 16 * 1024
-"""Bytes that are written at once; a thread writes the items after them."""
+"""Bytes that are encoded directly; a thread encodes the items after them."""
 
 
 async def chosen(found: Collection[T], fits: Callable[[T], bool]) -> list[T]:
@@ -31,7 +31,7 @@ async def chosen(found: Collection[T], fits: Callable[[T], bool]) -> list[T]:
 
 
 async def ordered(found: Collection[T], place: Callable[[T], int]) -> list[T]:
-    """Return the items in the order of their places."""
+    """Return the items sorted by their positions."""
     sort = partial(sorted, found, key=place)
     return sort() if len(found) <= FEW else await asyncio.to_thread(sort)
 
@@ -39,7 +39,7 @@ async def ordered(found: Collection[T], place: Callable[[T], int]) -> list[T]:
 async def listed(
     name: str, page: Iterable[T], view: Callable[[T], object], **beside: object
 ) -> Response:
-    """Return a JSON object: the views of a page under its name, and what `beside` adds."""
+    """Return a JSON object: the views of a page under its name, and the fields of `beside`."""
     items, rest = [], iter(page)
     for item in rest:
         items.append(encode(view(item)))
@@ -49,13 +49,13 @@ async def listed(
 
 
 async def made(make: Callable[[], object]) -> Response:
-    """A JSON answer that takes long to make."""
+    """Return a JSON response that is slow to make."""
     written = await asyncio.to_thread(lambda: encode(make()))
     return Response(written, media_type="application/json")
 
 
 def _written(items: Iterable[T], view: Callable[[T], object]) -> list[bytes]:
-    """Each item is encoded alone, so that other threads have their turn in between."""
+    """Encode each item separately, so that other threads can run in between."""
     return [encode(view(item)) for item in items]
 
 

@@ -33,17 +33,17 @@ On the same machine, without a proxy, no token is needed; everywhere else each c
 needs the token that `upsim serve` prints. A write is JSON. Instants are ISO 8601 in UTC, amounts
 are exact decimals as texts. Every error has the one shape of `Problem`."""
 _ERRORS = {
-    400: "The call is not understood; the message names what is wrong and what is allowed.",
+    400: "The request is invalid; the message names the mistake and the allowed values.",
     401: "The token is missing or wrong.",
     404: "What the path names does not exist.",
-    409: "The call is understood, but cannot be carried out as things are.",
+    409: "The request is valid, but the present state does not allow it.",
     413: "The body is too large.",
-    415: "The body is not announced as JSON.",
+    415: "The Content-Type of the body is not JSON.",
 }
 
 
 def document(calls: Iterable[AdminCall], registry: Registry, prefix: str, version: str) -> Any:  # noqa: ANN401 - JSON
-    """The whole document."""
+    """Return the whole OpenAPI document."""
     calls = [call for call in calls if call.method != "ANY"]
     names, components = _components(calls)
     paths: dict[str, dict[str, Any]] = {}
@@ -67,7 +67,7 @@ def document(calls: Iterable[AdminCall], registry: Registry, prefix: str, versio
 
 
 def _components(calls: Iterable[AdminCall]) -> tuple[dict[Any, Any], dict[str, Any]]:
-    """The schema of every shape that a call takes or gives, and the components they refer to."""
+    """Return the schema of every shape in calls and responses, and the components they refer to."""
     kinds: dict[Any, None] = {server_shapes.Problem: None}
     for call in calls:
         kinds[call.answer] = None
@@ -77,7 +77,7 @@ def _components(calls: Iterable[AdminCall]) -> tuple[dict[Any, Any], dict[str, A
     schemas, components = msgspec.json.schema_components(list(kinds), ref_template=TEMPLATE)
     for name, component in components.items():
         if name not in bodies and "properties" in component:
-            component["additionalProperties"] = False  # an answer has no field beside its own
+            component["additionalProperties"] = False  # a response has no other fields
     return dict(zip(kinds, schemas, strict=True)), components
 
 

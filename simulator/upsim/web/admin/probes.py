@@ -11,17 +11,17 @@ from upsim.web.admin.sandboxes import registry_of
 
 
 async def live(_request: Request) -> Response:
-    """`GET livez`: the process answers."""
+    """`GET livez`: report that the process is alive."""
     return answer({"status": "ok"})
 
 
 async def ready(_request: Request) -> Response:
-    """`GET readyz`: the process serves."""
+    """`GET readyz`: report that the process is ready."""
     return answer({"status": "ok"})
 
 
 async def health(request: Request) -> Response:
-    """`GET health`: version, providers, scenarios and the dates of the baselines."""
+    """`GET health`: return version, providers, scenarios and the dates of the baselines."""
     registry = registry_of(request)
     library = registry.library
     dates = {name: latest_date(library.baseline(name)) for name in registry.providers}
@@ -36,7 +36,7 @@ async def health(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """`GET metrics`: Prometheus text."""
+    """`GET metrics`: return metrics as Prometheus text."""
     registry = registry_of(request)
     boxes = registry.sandboxes.values()
     figures = {

@@ -1,4 +1,4 @@
-"""What the admin API answers when it cannot do what was asked, and how it reads bodies."""
+"""Error responses of the admin API, and the reading of its bodies."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from upsim.web.bodies import encode
 MAX_BODY = 8 * 1024 * 1024
 MAX_NUMBER_LENGTH = 18
 MAX_MESSAGE_LENGTH = 100_000
-"""Characters of a message, whatever a caller sent."""
+"""Maximum characters of a message, for any text of a client."""
 __all__ = ["SHOWN", "nearest"]
 S = TypeVar("S", bound=msgspec.Struct)
 
 
 class AdminError(Exception):
-    """A call that cannot be carried out: HTTP status, a code for programs, a text for people."""
+    """An admin request that cannot be carried out: HTTP status, machine-readable code, message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        """Answer with this status and `{"error": {"code", "message"}}`."""
+        """Keep the status, and `{"error": {"code", "message"}}` as the response."""
         beyond = len(message) - MAX_MESSAGE_LENGTH
         if beyond > 0:
             message = f"{message[:MAX_MESSAGE_LENGTH]} … ({beyond} more characters)"
@@ -44,24 +44,24 @@ class AdminError(Exception):
 
 
 def answer(value: object, status: int = 200) -> Response:
-    """A JSON answer; amounts were already turned into texts."""
+    """Return a JSON response; amounts must be texts already."""
     return Response(encode(value), status, media_type="application/json")
 
 
 def problem(status: int, code: str, message: str) -> Response:
-    """The one error shape of the admin API."""
+    """Return a response in the error shape of the admin API."""
     return answer({"error": {"code": code, "message": message}}, status)
 
 
 async def on_admin_error(_request: Request, error: Exception) -> Response:
-    """Turn an AdminError into its answer."""
+    """Turn an AdminError into its response."""
     if not isinstance(error, AdminError):
         raise error
     return problem(error.status, error.code, error.message)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """Give what the router refuses (an unknown path, a wrong method) the one error shape."""
+    """Give the router's own errors (unknown path, wrong method) the shape of the admin API."""
     if not isinstance(error, HTTPException):
         raise error
     code = {404: "not_found", 405: "wrong_method"}.get(error.status_code, "refused")
@@ -81,7 +81,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 def _nearest_path(request: Request) -> str:
-    """Return the path of the call that was probably meant, with what it names; else nothing."""
+    """Return the path of the call that was probably meant, with its ids; else an empty text."""
     path = request.url.path[:SHOWN]
     ours = path.split("/")
     filled: dict[str, str] = {}
@@ -97,17 +97,17 @@ def _nearest_path(request: Request) -> str:
 
 
 class NoBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a call that takes none: nothing, or an empty object."""
+    """The body of a call without parameters: nothing, or an empty object."""
 
 
 async def read(request: Request, shape: type[S]) -> S:
-    """The body as a struct; everything that is wrong with it is a 400 or 413 that says so."""
+    """Return the body as a struct. Raises AdminError 400 or 413 that names all mistakes."""
     parts: list[bytes] = []
     size, share = 0, request.state.share
     async for part in request.stream():
         size += len(part)
         if size > MAX_BODY:
-            raise AdminError(413, "too_large", f"a body may have {MAX_BODY} bytes at the most")
+            raise AdminError(413, "too_large", f"a body may have at most {MAX_BODY} bytes")
         share.hold(size)
         parts.append(part)
     request.state.body = b"".join(parts)  # for the command log
@@ -118,9 +118,9 @@ async def read(request: Request, shape: type[S]) -> S:
 
 
 def _decoded(body: bytes, shape: type[S]) -> S:
-    """The document as a struct. Raises AdminError."""
+    """Return the document as a struct. Raises AdminError."""
     if has_too_many_values(body):
-        raise AdminError(413, "too_large", f"a body may hold {MAX_VALUES} values at the most")
+        raise AdminError(413, "too_large", f"a body may have at most {MAX_VALUES} values")
     if has_too_much_beside_texts(body, 2 * MAX_BESIDE):
         message = f"a body may hold {2 * MAX_BESIDE} bytes that are no part of a text"
         raise AdminError(413, "too_large", message)
@@ -139,7 +139,7 @@ def _decoded(body: bytes, shape: type[S]) -> S:
 
 
 def whole(request: Request, name: str, default: int, most: int) -> int:
-    """A query parameter that is a whole number from 0 to `most`."""
+    """Return a query parameter that is a whole number from 0 to `most`."""
     text = request.query_params.get(name)
     if text is None:
         return default
@@ -150,6 +150,6 @@ def whole(request: Request, name: str, default: int, most: int) -> int:
 
 
 def shown(text: object) -> str:
-    """What a caller sent, quoted and cut, for a message."""
+    """Return a client's text, quoted and truncated, for a message."""
     quoted = repr(text if not isinstance(text, str) else text[:SHOWN])
     return quoted if len(str(text)) <= SHOWN else f"{quoted}…"

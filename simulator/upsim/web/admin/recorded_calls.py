@@ -1,4 +1,4 @@
-"""Where admin calls enter the command log: those that may change a sandbox, with their answers."""
+"""Log admin calls in the command log, if they may change a sandbox, with their responses."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from upsim.web.admin.problems import AdminError, problem
 from upsim.web.auth import WRITES
 
 QUESTIONS = frozenset({"find", "count"})
-"""Calls by POST that only ask."""
+"""Calls by POST that change nothing."""
 
 
 async def recorded(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Carry out an admin call; the log of its sandbox keeps it unless it only asks."""
+    """Carry out an admin call, and log it in its sandbox unless it only reads."""
     registry: Registry = request.app.state.registry
     sandbox = registry.sandboxes.get(request.path_params.get("id", ""))
     if sandbox is None or request.method not in WRITES or handle.__name__ in QUESTIONS:
@@ -36,13 +36,13 @@ async def recorded(request: Request, handle: Callable[[Request], Awaitable[Respo
 
 
 def begin(request: Request, sandbox: Sandbox) -> None:
-    """A call begins that lets others in before it is answered."""
+    """Log the start of a call that lets other requests in before its response."""
     command = _command(request, sandbox, getattr(request.state, "body", b""))
     request.state.command = sandbox.commands.begin(command)
 
 
 def note(request: Request, sandbox: Sandbox, body: bytes, response: Response) -> None:
-    """A call was carried out and is answered now."""
+    """Log a call that was carried out, with its response."""
     with sandbox.commands.during(_command(request, sandbox, body)) as command:
         command.answered(response.status_code, response.raw_headers, bytes(response.body))
 
@@ -51,7 +51,7 @@ def _end(request: Request, sandbox: Sandbox, response: Response) -> None:
     begun: Command | None = getattr(request.state, "command", None)
     if begun is not None:
         begun.answered(response.status_code, response.raw_headers, bytes(response.body))
-    elif not sandbox.abandoned:  # a sandbox that was reset begins with an empty log
+    elif not sandbox.abandoned:  # a reset sandbox starts with an empty log
         note(request, sandbox, getattr(request.state, "body", b""), response)
 
 

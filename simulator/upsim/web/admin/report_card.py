@@ -1,4 +1,4 @@
-"""The admin call for the report card of a sandbox's callers."""
+"""The admin call for the report card of a sandbox's clients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from upsim.web.admin.shape_fields import show
 
 
 async def report_card(request: Request) -> Response:
-    """`GET …/report-card`: how callers behave: polls, waits, repeated submits, what is unread."""
+    """`GET …/report-card`: return client mistakes in polls, waits, submits and unread results."""
     sandbox = sandbox_of(request)
     everything = PAUSES.text(request) == "all"
     card = await _drawn(
@@ -45,7 +45,7 @@ async def report_card(request: Request) -> Response:
 
 
 async def _drawn(drawing: Generator[None, None, Card]) -> Card:
-    """Let others have their turn at each pause."""
+    """Let other requests run at each pause."""
     while True:
         try:
             next(drawing)
@@ -56,7 +56,7 @@ async def _drawn(drawing: Generator[None, None, Card]) -> Card:
 
 
 def _numbers(card: Card) -> set[int]:
-    """The exchanges that a card names."""
+    """Return the numbers of the requests that a card refers to."""
     return {number for finding in card.findings for number in finding.exchanges}
 
 

@@ -1,4 +1,4 @@
-"""Admin calls on what a sandbox holds: jobs, accounts, keys, ledger and journal."""
+"""Admin calls on the contents of a sandbox: jobs, accounts, keys, ledger and journal."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KeyOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST …/accounts/<provider>/keys`; `account` names its owner, new ones are made."""
+    """Body of `POST …/accounts/<provider>/keys`; `account` names the owner, created if new."""
 
     account: Name = MAIN
     key: Text | None = None
 
 
 class JournalQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST …/journal/count`; all that is given must hold."""
+    """Body of `POST …/journal/count`; all given conditions must match."""
 
     provider: Text | None = None
     operation: Text | None = None
@@ -66,14 +66,14 @@ class JournalQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class JournalSearch(JournalQuery, forbid_unknown_fields=True):
-    """Body of `POST …/journal/find`: as for count, and which page of what matches."""
+    """Body of `POST …/journal/find`: the conditions of count, and the page to return."""
 
     offset: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 0
     limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1000
 
 
 async def jobs(request: Request) -> Response:
-    """`GET …/jobs`: the jobs, oldest first, each with its timeline."""
+    """`GET …/jobs`: list the jobs, oldest first, each with its timeline."""
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), LIMIT.whole(request)
     provider, state = one_provider(request), STATE.text(request)
@@ -86,13 +86,13 @@ async def jobs(request: Request) -> Response:
 
 
 async def job(request: Request) -> Response:
-    """`GET …/jobs/<job>`: one job with its timeline, media, output and money."""
+    """`GET …/jobs/<job>`: return one job with its timeline, media, output and money."""
     sandbox = sandbox_of(request)
     return answer(views.job(views.paid(sandbox, _job(sandbox, request))))
 
 
 async def set_state(request: Request) -> Response:
-    """`PUT …/jobs/<job>/state`: force a transition along a legal edge."""
+    """`PUT …/jobs/<job>/state`: force a legal transition."""
     sandbox, asked = await sandbox_and(request, StateChange)
     found = _job(sandbox, request)
     if asked.state not in list(JobState):
@@ -113,7 +113,7 @@ async def set_state(request: Request) -> Response:
 
 
 async def accounts(request: Request) -> Response:
-    """`GET …/accounts`: every account with its balance and plan."""
+    """`GET …/accounts`: list every account with its balance and plan."""
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), MANY.whole(request)
     found = list(sandbox.state.accounts.values())
@@ -122,7 +122,7 @@ async def accounts(request: Request) -> Response:
 
 
 async def change_account(request: Request) -> Response:
-    """`PUT …/accounts/<provider>`: bring the balance to an amount, or change the plan."""
+    """`PUT …/accounts/<provider>`: set the balance, or change the plan."""
     sandbox, asked = await sandbox_and(request, AccountChange)
     account = _account(request, sandbox, asked.account)
     baseline = sandbox.scenario_for(account.provider).baseline
@@ -141,7 +141,7 @@ async def change_account(request: Request) -> Response:
 
 
 async def issue_key(request: Request) -> Response:
-    """`POST …/accounts/<provider>/keys`: a further key, of the same or of another account."""
+    """`POST …/accounts/<provider>/keys`: issue a key for the same or another account."""
     sandbox, asked = await sandbox_and(request, KeyOrder)
     provider = _provider(request)
     registry = registry_of(request)
@@ -155,7 +155,7 @@ async def issue_key(request: Request) -> Response:
 
 
 async def ledger(request: Request) -> Response:
-    """`GET …/ledger`: the lines of all accounts, oldest first, exact amounts as texts."""
+    """`GET …/ledger`: list the entries of all accounts, oldest first, amounts as texts."""
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), LINES.whole(request)
     provider = one_provider(request)
@@ -170,9 +170,9 @@ async def ledger(request: Request) -> Response:
 
 
 async def journal(request: Request) -> Response:
-    """`GET …/journal`: the newest requests and answers in order, each with why it is so.
+    """`GET …/journal`: list the newest requests and responses in order, each with its reasons.
 
-    With `since` those that follow it, the oldest first, so that nothing is left out.
+    With `since`, list the requests after it, oldest first, so that none is skipped.
     """
     sandbox = sandbox_of(request)
     since, limit = SINCE.whole(request), LIMIT.whole(request)
@@ -186,7 +186,7 @@ async def journal(request: Request) -> Response:
 
 
 async def find(request: Request) -> Response:
-    """`POST …/journal/find`: the exchanges of which all that is given holds."""
+    """`POST …/journal/find`: return the requests that match all given conditions."""
     sandbox, asked = await sandbox_and(request, JournalSearch)
     found = await _matching(request, sandbox, asked)
     page = found[asked.offset : asked.offset + asked.limit]
@@ -195,7 +195,7 @@ async def find(request: Request) -> Response:
 
 
 async def count(request: Request) -> Response:
-    """`POST …/journal/count`: how many exchanges `find` would give."""
+    """`POST …/journal/count`: return how many requests `find` would return."""
     sandbox, asked = await sandbox_and(request, JournalQuery)
     return answer({"count": len(await _matching(request, sandbox, asked))})
 
@@ -210,7 +210,7 @@ async def _matching(request: Request, sandbox: Sandbox, asked: JournalQuery) -> 
 
 
 def _check_names(sandbox: Sandbox, asked: JournalQuery, providers: list[str]) -> None:
-    """Raise AdminError for a name that nothing has, in a search that found nothing."""
+    """Raise AdminError for an unknown name in a search without results."""
     _check_name("provider", asked.provider, providers)
     some = [asked.provider] if asked.provider else providers
     operations = [one.name for name in some for one in sandbox.bound(name).provider.operations]
@@ -254,7 +254,7 @@ def _job(sandbox: Sandbox, request: Request) -> Job:
 def _failure(
     sandbox: Sandbox, provider: str, asked: StateChange, state: JobState
 ) -> Failure | None:
-    """The failure that is named, or else the provider's usual one for this state."""
+    """Return the named failure, or the provider's usual failure for this state."""
     bound = sandbox.bound(provider)
     known = bound.failures
     if asked.error is None:
@@ -277,7 +277,7 @@ def _provider(request: Request) -> str:
 
 
 def one_provider(request: Request) -> str | None:
-    """The provider that `?provider=` asks for, if any."""
+    """Return the provider in `?provider=`, if given."""
     name = request.query_params.get("provider")
     providers = registry_of(request).providers
     if name is not None and name not in providers:
@@ -287,9 +287,9 @@ def one_provider(request: Request) -> str | None:
 
 
 def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
-    """The named account of a provider; by default the one of the sandbox's first key.
+    """Return the named account of a provider; by default that of the sandbox's first key.
 
-    In `default` every key has an account of its own, so the first that was used is meant.
+    In `default` every key has its own account, so the first account that was used is returned.
     """
     provider = _provider(request)
     if number is None and sandbox.id != DEFAULT:
@@ -297,8 +297,8 @@ def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
     if number is None:
         own = [a for a in sandbox.state.accounts.values() if a.provider == provider]
         if not own:
-            message = f"nobody has called {provider} in sandbox {DEFAULT!r} yet: an account is made"
-            message += " by the first call with a key, or by POST …/keys"
+            message = f"{provider} has no account in sandbox {DEFAULT!r} yet: it is created"
+            message += " by the first request with a key, or by POST …/keys"
             raise AdminError(409, "no_account", message)
         return own[0]
     found = sandbox.state.accounts.get(number)

@@ -1,4 +1,4 @@
-"""The shapes of a sandbox and of what drives it: its clock, its faults, its export."""
+"""The shapes of a sandbox, its clock, its faults and its export."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from upsim.web.admin.shape_fields import AsText, At, From, Length
 
 
 class Clock(TypedDict):
-    """Mode, present instant, and how many times as fast jobs run: on a `real` clock alone."""
+    """Mode, present time, and the speed of jobs (`pace`, only on a `real` clock)."""
 
     mode: Annotated[str, From("clock.label")]
     now: At
@@ -16,9 +16,9 @@ class Clock(TypedDict):
 
 
 class Sandbox(TypedDict):
-    """A sandbox at a glance.
+    """The summary of a sandbox.
 
-    `scenario` is a name, a path on the server's disk, or `request body` for one that was sent.
+    `scenario` is a name, a path on the server's disk, or `request body` for an inline scenario.
     """
 
     id: str
@@ -35,7 +35,7 @@ class Sandbox(TypedDict):
 
 
 class NewSandbox(Sandbox):
-    """A new sandbox: a key for each provider, and its addresses by key and by path."""
+    """A new sandbox: a key for each provider, and its base URLs by key and by path."""
 
     keys: dict[str, str]
     base_urls: dict[str, str]
@@ -50,14 +50,14 @@ class Sandboxes(TypedDict):
 
 
 class Deleted(TypedDict):
-    """Which sandbox is gone; `default` is emptied instead."""
+    """The deleted sandbox; `default` is reset instead."""
 
     deleted: str
     emptied: bool
 
 
 class Fired(TypedDict, total=False):
-    """A deadline that ran, and the state that it left its job or delivery in."""
+    """A deadline that ran, and the resulting state of its job or delivery."""
 
     at: str
     kind: str
@@ -69,7 +69,7 @@ class Fired(TypedDict, total=False):
 
 
 class Advanced(TypedDict):
-    """The present instant, and what happened on the way."""
+    """The present time, and the deadlines that ran during the advance."""
 
     now: str
     fired: list[Fired]

@@ -34,7 +34,7 @@ from upsim.web.deliverer import Deliverer
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 NAMED = 20
-"""Sandboxes that a message may name."""
+"""Number of sandboxes that a message names."""
 PLACES = 12
 MOST = Decimal(10**15)
 MAX_AMOUNT_LENGTH = 40
@@ -46,7 +46,7 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """`clock` of a new sandbox when it is more than a mode: what the server shows as `clock`."""
+    """`clock` of a new sandbox with more than a mode; the format in which the server shows it."""
 
     mode: Text | None = None
     now: Text | None = None
@@ -79,10 +79,10 @@ class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ClockChange(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `PATCH sandboxes/<id>/clock`: what the server shows as `clock`, or a part of it.
+    """Body of `PATCH sandboxes/<id>/clock`: the clock as the server shows it, or a part of it.
 
-    A clock that is moved by hand goes on to `now`; any other shows the time by itself, and an
-    instant that has passed changes nothing there.
+    A `manual` or `auto` clock advances to `now`. A `real` or `scaled` clock ignores a time that has
+    passed.
     """
 
     mode: Text | None = None
@@ -91,9 +91,9 @@ class ClockChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Advance(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST sandboxes/<id>/clock/advance`: one of the two.
+    """Body of `POST sandboxes/<id>/clock/advance`: either `seconds` or `to`.
 
-    `seconds` is a number, or a time with its unit such as `3h`.
+    `seconds` is a number, or a duration with a unit such as `3h`.
     """
 
     seconds: int | float | Text | None = None
@@ -101,19 +101,19 @@ class Advance(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def registry_of(request: Request) -> Registry:
-    """The registry of the server."""
+    """Return the registry of the server."""
     found: Registry = request.app.state.registry
     return found
 
 
 def deliverer_of(request: Request) -> Deliverer:
-    """What delivers webhooks for the server."""
+    """Return the webhook deliverer of the server."""
     found: Deliverer = request.app.state.deliverer
     return found
 
 
 def sandbox_of(request: Request) -> Sandbox:
-    """The sandbox that the path names, settled. Raises AdminError 404."""
+    """Return the sandbox in the path, with all due work done. Raises AdminError 404."""
     registry = registry_of(request)
     name = request.path_params["id"]
     if name not in registry.sandboxes:
@@ -126,9 +126,9 @@ def sandbox_of(request: Request) -> Sandbox:
 
 
 async def sandbox_and(request: Request, shape: type[S]) -> tuple[Sandbox, S]:
-    """The sandbox that the path names, and the body.
+    """Return the sandbox in the path, and the body.
 
-    The sandbox is looked up again once the body is there: it may have been reset meanwhile.
+    The sandbox is looked up again after the body was read, because it may have been reset.
     """
     sandbox_of(request)
     asked = await read(request, shape)
@@ -136,7 +136,7 @@ async def sandbox_and(request: Request, shape: type[S]) -> tuple[Sandbox, S]:
 
 
 def money(text: str | int, what: str) -> Decimal:
-    """An amount from a body. Raises AdminError 400."""
+    """Return an amount from a body. Raises AdminError 400."""
     found = plain_decimal(str(text)[:MAX_AMOUNT_LENGTH])
     if found is None:
         raise AdminError(400, "invalid", f"{what} {shown(text)} is not {DECIMAL_FORM}")
@@ -148,7 +148,7 @@ def money(text: str | int, what: str) -> Decimal:
 
 
 def balance(text: str | int, what: str, baseline: Baseline | None) -> Decimal:
-    """A balance from a body: not negative, and whole where the provider's unit has no parts."""
+    """Return a balance from a body: not negative, and whole if the unit is indivisible."""
     found = money(text, what)
     if found < 0:
         raise AdminError(400, "invalid", f"{what} {shown(text)} is negative")
@@ -160,10 +160,10 @@ def balance(text: str | int, what: str, baseline: Baseline | None) -> Decimal:
 
 
 async def create(request: Request) -> Response:
-    """`POST sandboxes`: a new world with a key for each provider; a request's key leads to it."""
+    """`POST sandboxes`: create a sandbox with a key for each provider."""
     asked = await read(request, SandboxOrder)
     if asked.id is not None and not _ID.match(asked.id):
-        form = "id: letters, digits, - and _, 64 at the most"
+        form = "id: at most 64 letters, digits, - and _"
         raise AdminError(400, "invalid", f"{form}, such as ci-1, not {shown(asked.id)}")
     registry = registry_of(request)
     try:
@@ -175,7 +175,7 @@ async def create(request: Request) -> Response:
         status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)[:SHOWN]) from error
     except NoScenarioFileError as error:
-        message = f"{error.as_given}; a path is one on the machine of the server"
+        message = f"{error.as_given}; a path must exist on the server's machine"
         raise AdminError(400, "unknown_scenario", message) from error
     except UnknownScenarioError as error:
         raise AdminError(400, "unknown_scenario", str(error)) from error
@@ -190,7 +190,7 @@ async def create(request: Request) -> Response:
 
 
 async def listing(request: Request) -> Response:
-    """`GET sandboxes`: all sandboxes at a glance."""
+    """`GET sandboxes`: list all sandboxes."""
     registry = registry_of(request)
     registry.remove_idle()
     offset, limit = OFFSET.whole(request), LIMIT.whole(request)
@@ -200,19 +200,19 @@ async def listing(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """`GET sandboxes/<id>`: one sandbox at a glance."""
+    """`GET sandboxes/<id>`: return the summary of one sandbox."""
     return answer(views.sandbox(sandbox_of(request)))
 
 
 async def delete(request: Request) -> Response:
-    """`DELETE sandboxes/<id>`: `default` is emptied, any other is gone."""
+    """`DELETE sandboxes/<id>`: delete a sandbox; `default` is reset instead."""
     sandbox = sandbox_of(request)
     registry_of(request).delete(sandbox.id)
     return answer({"deleted": sandbox.id, "emptied": sandbox.id == DEFAULT})
 
 
 async def reset(request: Request) -> Response:
-    """`POST sandboxes/<id>/reset`: make all of it, or one part (`what`), as it was when new."""
+    """`POST sandboxes/<id>/reset`: reset all of a sandbox, or one part (`what`)."""
     sandbox = sandbox_of(request)
     what = WHAT.text(request) or "all"
     if what == "all":
@@ -230,12 +230,12 @@ async def reset(request: Request) -> Response:
 
 
 async def clock(request: Request) -> Response:
-    """`GET sandboxes/<id>/clock`: mode, present instant and pace."""
+    """`GET sandboxes/<id>/clock`: return mode, present time and pace."""
     return answer(views.clock(sandbox_of(request)))
 
 
 async def change_clock(request: Request) -> Response:
-    """`PATCH sandboxes/<id>/clock`: go on in another mode, at another pace, or later."""
+    """`PATCH sandboxes/<id>/clock`: change mode, pace or time."""
     sandbox, asked = await sandbox_and(request, ClockChange)
     _check_pace(asked.pace)
     to = None if asked.now is None else _instant(asked.now, "now", "an ISO 8601 instant")
@@ -268,7 +268,7 @@ def _check_pace(pace: int | None) -> None:
 
 
 def _later(sandbox: Sandbox, mode: str, to: Instant | None) -> Instant | None:
-    """The instant to advance to, if it is a later one. Raises ClockError where it cannot be."""
+    """Return the time to advance to, if it is later. Raises ClockError if it is impossible."""
     kind, _ = parse_mode(mode)
     if to is None or to == sandbox.now:
         return None
@@ -284,7 +284,7 @@ def _later(sandbox: Sandbox, mode: str, to: Instant | None) -> Instant | None:
 
 
 def _stands(sandbox: Sandbox) -> str:
-    return f"the clock stands at {iso(sandbox.now, 6)} and never goes back to"
+    return f"the clock is at {iso(sandbox.now, 6)} and cannot go back to"
 
 
 async def _advance(request: Request, sandbox: Sandbox, to: Instant) -> None:
@@ -296,7 +296,7 @@ async def _advance(request: Request, sandbox: Sandbox, to: Instant) -> None:
 
 
 async def advance(request: Request) -> Response:
-    """`POST sandboxes/<id>/clock/advance`: answers after everything due has settled, in order."""
+    """`POST sandboxes/<id>/clock/advance`: run everything that becomes due, in order."""
     sandbox, asked = await sandbox_and(request, Advance)
     if (asked.seconds is None) == (asked.to is None):
         raise AdminError(400, "invalid", 'send one of {"seconds": n} and {"to": ...}')
@@ -359,13 +359,13 @@ def _instant(text: str, what: str, allowed: str) -> Instant:
 
 
 def _baseline(registry: Registry, provider: str) -> Baseline | None:
-    """The baseline of a provider; None for one that does not exist."""
+    """Return the baseline of a provider; None for an unknown provider."""
     known = provider in registry.providers
     return registry.library.baseline(provider).baseline if known else None
 
 
 async def _scenario(request: Request, asked: SandboxOrder) -> str | Scenario | None:
-    """The scenario that is asked for, read and judged beside the event loop: that may take long."""
+    """Return the requested scenario, loaded outside of the event loop because that may be slow."""
     registry = registry_of(request)
     if isinstance(asked.scenario, dict):
         return await asyncio.to_thread(_sent, registry, request.state.body)
@@ -375,7 +375,7 @@ async def _scenario(request: Request, asked: SandboxOrder) -> str | Scenario | N
 
 
 def _sent(registry: Registry, body: bytes) -> Scenario:
-    """The scenario that a body holds, read anew, with its decimal numbers as written."""
+    """Return the scenario in a body, decoded again with exact decimal numbers."""
     return registry.load_inline(_EXACT.decode(body)["scenario"])
 
 

@@ -19,7 +19,7 @@ from upsim.web.admin.sandboxes import registry_of
 
 
 async def scenarios(request: Request) -> Response:
-    """`GET scenarios`: every scenario with its summary."""
+    """`GET scenarios`: list every scenario with its summary."""
     offset, limit = OFFSET.whole(request), MANY.whole(request)
     found = await asyncio.to_thread(listing, registry_of(request).library)
     page = [dataclasses.asdict(item) for item in found[offset : offset + limit]]
@@ -27,7 +27,7 @@ async def scenarios(request: Request) -> Response:
 
 
 async def scenario(request: Request) -> Response:
-    """`GET scenarios/<name>`: every value of a scenario with its file, line and evidence."""
+    """`GET scenarios/<name>`: return every value of a scenario with its file, line and evidence."""
     library, name = registry_of(request).library, request.path_params["name"]
     known = (*library.names(), *library.aliases)
     if name not in known:  # a path would show files of the machine
@@ -42,6 +42,6 @@ async def scenario(request: Request) -> Response:
 
 
 async def schema(request: Request) -> Response:
-    """`GET schema`: the JSON Schema of scenario files, with the names that exist here."""
+    """`GET schema`: return the JSON Schema of scenario files, with the names that exist here."""
     library = registry_of(request).library
     return await made(lambda: schema_of(library))

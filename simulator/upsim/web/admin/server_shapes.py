@@ -1,4 +1,4 @@
-"""The shapes of what the server says of itself: its calls, its errors, its scenarios."""
+"""The shapes of the server's own data: its calls, its errors, its scenarios."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any, TypedDict
 
 
 class Status(TypedDict):
-    """The answer of a probe."""
+    """The response of a probe."""
 
     status: str
 
 
 class Health(TypedDict):
-    """What is served; `providers` gives the newest date of each baseline."""
+    """The served providers and scenarios; `providers` gives the newest date of each baseline."""
 
     status: str
     version: str
@@ -31,14 +31,14 @@ class Called(TypedDict, total=False):
 
 
 class Index(TypedDict):
-    """Every call, and where their document is."""
+    """Every call, and the URL of the OpenAPI document."""
 
     openapi: str
     calls: list[Called]
 
 
 class ErrorText(TypedDict):
-    """What went wrong: a code for programs, a text for people."""
+    """An error: a machine-readable code, and a message."""
 
     code: str
     message: str
@@ -51,7 +51,7 @@ class Problem(TypedDict):
 
 
 class Evidence(TypedDict):
-    """Why a fact is believed: `documented`, `observed` or `assumed`, where, and when."""
+    """The evidence of a fact: `documented`, `observed` or `assumed`, its source and its date."""
 
     grade: str
     source: str
@@ -59,7 +59,7 @@ class Evidence(TypedDict):
 
 
 class ScenarioLine(TypedDict):
-    """A scenario at a glance; `template` is the file that it has in common with other providers."""
+    """A scenario with its summary; `template` is the file that it shares with other providers."""
 
     name: str
     provider: str
@@ -68,7 +68,7 @@ class ScenarioLine(TypedDict):
 
 
 class Scenarios(TypedDict):
-    """A page of the scenarios that are loaded."""
+    """A page of the loaded scenarios."""
 
     scenarios: list[ScenarioLine]
     total: int
@@ -81,7 +81,7 @@ ScenarioValue = TypedDict(
 
 
 class ScenarioShown(TypedDict):
-    """A scenario with everything that it extends merged in."""
+    """A scenario merged with everything that it extends."""
 
     name: str
     provider: str

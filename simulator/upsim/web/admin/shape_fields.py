@@ -1,4 +1,4 @@
-"""Fill the shapes of the admin API: each field names the attribute that it shows, and how."""
+"""Fill the shapes of the admin API: each field names its attribute and its conversion."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _Convert = Callable[[Any], object]
 
 @dataclass(frozen=True, slots=True)
 class From:
-    """The attribute that a field shows, with dots for attributes of attributes."""
+    """The attribute that a field shows, with dots for nested attributes."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class As:
-    """How the value of a field is shown."""
+    """The conversion of a field's value."""
 
     convert: _Convert
 
 
 def exact(value: Decimal) -> str:
-    """An exact amount as a text, without an exponent."""
+    """Return an exact amount as a text without an exponent."""
     return f"{value:f}"
 
 
 def moment(instant: Instant) -> str:
-    """An instant in UTC, to the microsecond."""
+    """Return a time in UTC, to the microsecond."""
     return iso(instant, 6)
 
 
@@ -58,13 +58,13 @@ Hidden = Annotated[str, As(hidden_text)]
 Length = Annotated[int, As(len)]
 HiddenOrNone = Annotated[str | None, As(lambda text: hidden_text(text) or None)]
 NonEmpty = Annotated[str | None, As(lambda text: text or None)]
-"""A text, or null where it is empty."""
+"""A text, or null if it is empty."""
 
 
 def show(shape: type[_Shape], found: object, **given: object) -> _Shape:
-    """Return an object in a shape: every field that is not given is read from an attribute.
+    """Return an object in a shape; every field that is not given is read from an attribute.
 
-    A field of another shape shows its attribute in that shape.
+    A field whose type is a shape converts its attribute into that shape.
     """
     readers = _readers(cast("Hashable", shape))
     shown = {name: given[name] if name in given else read(found) for name, read in readers}
@@ -85,7 +85,7 @@ def _reader(name: str, hint: Any) -> _Convert:  # noqa: ANN401 - a type
 
 
 def _converter(hint: Any) -> _Convert | None:  # noqa: ANN401 - a type
-    """Return how a value of this type is made of an attribute; None for the attribute itself."""
+    """Return the conversion of an attribute to this type; None if it stays unchanged."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         own = (note.convert for note in arguments[1:] if isinstance(note, As))

@@ -1,4 +1,4 @@
-"""How the admin API shows a sandbox, its deadlines and its jobs."""
+"""Views of a sandbox, its deadlines and its jobs in the admin API."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from upsim.web.admin.shape_fields import exact, show
 
 
 def clock(sandbox: Sandbox) -> sandbox_shapes.Clock:
-    """A sandbox's clock; only a `real` one has a pace."""
+    """Return a sandbox's clock; only a `real` clock has a pace."""
     pace = sandbox.clock.pace if sandbox.clock.mode == "real" else None
     return show(sandbox_shapes.Clock, sandbox, pace=pace)
 
 
 def sandbox(box: Sandbox) -> sandbox_shapes.Sandbox:
-    """A sandbox at a glance."""
+    """Return the summary of a sandbox."""
     return show(sandbox_shapes.Sandbox, box, clock=clock(box))
 
 
 def fired(box: Sandbox, deadline: Deadline) -> sandbox_shapes.Fired:
-    """A deadline that an advance ran, and the state that it left its job in."""
+    """Return a deadline that an advance ran, and the resulting state of its job."""
     found = box.state.jobs.get(deadline.key)
     shown: sandbox_shapes.Fired = {
         "at": iso(deadline.at, 6),
@@ -44,7 +44,7 @@ def fired(box: Sandbox, deadline: Deadline) -> sandbox_shapes.Fired:
 
 
 class Paid(NamedTuple):
-    """A job, and what was paid for it by an instant."""
+    """A job, with its charge and refund at one time."""
 
     job: Job
     charge: Entry | None
@@ -52,12 +52,12 @@ class Paid(NamedTuple):
 
 
 def paid(box: Sandbox, found: Job) -> Paid:
-    """A job as it is to be shown, when and in whatever thread that is done."""
+    """Return a job ready to be shown later, in any thread."""
     return Paid(found, box.state.charge_of(found.id), box.state.refund_of(found.id))
 
 
 def job(shown: Paid) -> job_shapes.Job:
-    """A job with its timeline."""
+    """Return a job with its timeline."""
     found, charge, refund = shown
     accepted = found.accepted
     begun = {"at": iso(accepted.at, 6), "state": accepted.phases[0].state.value}

@@ -1,4 +1,4 @@
-"""The shapes of notifications: what was sent and how that ended, and what came to an inbox."""
+"""The shapes of webhooks: sent webhooks with their outcome, and received inbox messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from upsim.web.admin.shape_fields import As, At, From, HiddenOrNone, NonEmpty
 
 
 class Attempt(TypedDict):
-    """One attempt to deliver: what was sent beside the body, and what came back."""
+    """One attempt to deliver: the sent headers, and the response."""
 
     at: At
     number: Annotated[int | None, As(lambda number: number or None)]
@@ -25,7 +25,7 @@ class Attempt(TypedDict):
 
 
 class Delivery(TypedDict):
-    """A notification with its attempts."""
+    """A webhook with its attempts."""
 
     id: str
     job: Annotated[str, From("created.job")]
@@ -41,14 +41,14 @@ class Delivery(TypedDict):
 
 
 class Deliveries(TypedDict):
-    """A page of the notifications."""
+    """A page of the webhooks."""
 
     deliveries: list[Delivery]
     total: int
 
 
 class Message(TypedDict):
-    """A request to an inbox, as it came."""
+    """A request to an inbox, unchanged."""
 
     number: int
     at: At
@@ -68,6 +68,6 @@ class Messages(TypedDict):
 
 
 class Received(TypedDict):
-    """What an inbox answers."""
+    """The response of an inbox."""
 
     received: bool

@@ -1,4 +1,4 @@
-"""How the admin API shows notifications, and what came to an inbox."""
+"""Views of webhooks and inbox messages in the admin API."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from upsim.web.admin.shape_fields import moment, show
 
 
 def delivery(found: Delivery, secrets: Secrets, held: Instant | None) -> webhook_shapes.Delivery:
-    """A notification with its attempts, secrets redacted. It takes long for long answers.
+    """Return a webhook with its attempts, secrets redacted. Slow for long responses.
 
-    `held` is when the next attempt is made, if a fault holds it back.
+    `held` is the time of the next attempt if a fault delays it.
     """
     created, ended = found.created, found.ended
     next_at = next((a.next_at for a in reversed(found.attempts) if a.number), created.at)
@@ -31,7 +31,7 @@ def delivery(found: Delivery, secrets: Secrets, held: Instant | None) -> webhook
 
 
 def attempt(made: AttemptMade, secrets: Secrets) -> webhook_shapes.Attempt:
-    """One attempt to deliver; headers that carry a secret are hidden."""
+    """Return one attempt to deliver; headers with a secret are hidden."""
     hide = {name.lower() for name in secrets.headers}
     return show(
         webhook_shapes.Attempt,
@@ -43,12 +43,12 @@ def attempt(made: AttemptMade, secrets: Secrets) -> webhook_shapes.Attempt:
 
 
 def secrets_of_webhook(box: Sandbox, found: Delivery) -> Secrets:
-    """What the provider of a delivery's job declares to be secret; a forgotten job's say all."""
+    """Return the secrets that the provider of a delivery's job declares; all if the job is gone."""
     job = box.state.jobs.get(found.created.job)
     notice = box.bound(job.accepted.provider).provider.notice if job else None
     return notice.secrets if notice else NONE
 
 
 def message(found: InboxMessage) -> webhook_shapes.Message:
-    """A request to an inbox, as it came: whoever reads it must be able to check a signature."""
+    """Return an inbox message unchanged, so that its reader can check the signature."""
     return show(webhook_shapes.Message, found, truncated=found.size > len(found.body))

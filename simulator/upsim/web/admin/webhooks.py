@@ -1,4 +1,4 @@
-"""Admin calls on webhooks: deliveries with their attempts, resending, and the built-in inbox."""
+"""Admin calls on webhooks: deliveries with attempts, resending, and the built-in inbox."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ANSWER = b'{"received":true}'
 
 
 async def listing(request: Request) -> Response:
-    """`GET …/webhooks`: oldest first; `job=` and `outcome=` choose."""
+    """`GET …/webhooks`: list webhooks, oldest first; filter with `job=` and `outcome=`."""
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), LIMIT.whole(request)
     job, outcome = JOB.text(request), OUTCOME.text(request)
@@ -42,13 +42,13 @@ async def listing(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """`GET …/webhooks/<delivery>`: one delivery with its attempts."""
+    """`GET …/webhooks/<delivery>`: return one webhook with its attempts."""
     sandbox = sandbox_of(request)
     return _shown(sandbox, _delivery(sandbox, request))
 
 
 async def resend(request: Request) -> Response:
-    """`POST …/webhooks/<delivery>/resend`: once more now, beside the provider's own schedule."""
+    """`POST …/webhooks/<delivery>/resend`: send once more now, besides the provider's schedule."""
     sandbox = sandbox_of(request)
     found = _delivery(sandbox, request)
     begin(request, sandbox)
@@ -57,7 +57,7 @@ async def resend(request: Request) -> Response:
 
 
 async def messages(request: Request) -> Response:
-    """`GET …/inbox/<name>/messages`: what was posted to an inbox, oldest first."""
+    """`GET …/inbox/<name>/messages`: list the requests to an inbox, oldest first."""
     sandbox = sandbox_of(request)
     found = sandbox.inbox.messages(request.path_params["name"])
     since, limit = SINCE.whole(request), LIMIT.whole(request)
@@ -66,18 +66,18 @@ async def messages(request: Request) -> Response:
 
 
 class Receiver:
-    """`ANY …/inbox/<name>`: the built-in receiver, which takes what anybody posts.
+    """`ANY …/inbox/<name>`: the built-in receiver, which accepts requests from any client.
 
-    It answers 200, or the status that its own address asks for by `?status=`.
+    It responds with 200, or with the status in its URL (`?status=`).
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Keep the request."""
         self._request = Request(scope, receive)
         self._send = send
 
     def __await__(self) -> object:
-        """Answer the request."""
+        """Respond to the request."""
         return self._answer().__await__()
 
     async def _answer(self) -> None:
@@ -87,7 +87,7 @@ class Receiver:
 
 
 async def receive_message(request: Request) -> Response:
-    """`ANY …/inbox/<name>`: keep a request to an inbox, and answer 200 or `?status=`."""
+    """`ANY …/inbox/<name>`: store a request to an inbox, and respond with 200 or `?status=`."""
     registry = registry_of(request)
     sandbox = registry.sandboxes.get(request.path_params["id"])
     if sandbox is None or not INBOX.match(request.url.path):
@@ -99,7 +99,7 @@ async def receive_message(request: Request) -> Response:
         async for part in request.stream():
             size += len(part)
             if size > MAX_BODY:
-                return problem(413, "too_large", f"an inbox takes {MAX_BODY} bytes at the most")
+                return problem(413, "too_large", f"an inbox accepts at most {MAX_BODY} bytes")
             share.hold(size)
             parts.append(part)
     if sandbox.abandoned:
@@ -107,7 +107,7 @@ async def receive_message(request: Request) -> Response:
     body = b"".join(parts)
     _keep(sandbox, request, body, status)
     reply = Response(ANSWER, status, media_type="application/json")
-    if not is_own_posting():  # what came of those is in the log
+    if not is_own_posting():  # the log has those as outcomes
         note(request, sandbox, body, reply)
     return reply
 
@@ -152,9 +152,9 @@ def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
 
 
 def _status(request: Request) -> int:
-    """The status that the URL asks for. Raises AdminError for none, two, or a misspelt name.
+    """Return the status in the URL. Raises AdminError for none, two, or a misspelt parameter.
 
-    Other parameters are the receiver's own, such as a number that a client puts into its URL.
+    Other parameters belong to the client, for example a number in its webhook URL.
     """
     for name in request.query_params:
         if name != STATUS.name and closest(name.lower(), (STATUS.name,)):
@@ -166,7 +166,7 @@ def _status(request: Request) -> int:
     (text,) = asked
     number = int(text) if text.isascii() and text.isdecimal() and len(text) == len("200") else 0
     if number not in ANSWERS:
-        message = f"{STATUS.name}={shown(text)} is no status from {ANSWERS[0]} to {ANSWERS[-1]}"
+        message = f"{STATUS.name}={shown(text)} is not a status from {ANSWERS[0]} to {ANSWERS[-1]}"
         raise AdminError(400, "invalid", message)
     return number
 
@@ -176,7 +176,7 @@ def _shown(sandbox: Sandbox, found: Delivery) -> Response:
 
 
 def _beside(sandbox: Sandbox, found: Delivery) -> tuple[Secrets, Instant | None]:
-    """What the view of a delivery needs beside it."""
+    """Return the secrets and the delay that the view of a delivery needs."""
     return secrets_of_webhook(sandbox, found), sandbox.webhooks.held_until(found)
 
 

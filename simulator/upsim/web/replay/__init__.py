@@ -1,1 +1,1 @@
-"""Running an exported sandbox again, and comparing its answers."""
+"""Run an exported sandbox again, and compare its responses."""

@@ -1,4 +1,4 @@
-"""An export as it is read: every part has its shape, and what is wrong is said with its place."""
+"""Read an export: every part has a shape, and mistakes are reported with their places."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from upsim.engine.exports import FORMAT, VERSION
 _HINT = "GET /__sim/sandboxes/<id>/export writes one"
 
 Latin = Annotated[str, msgspec.Meta(pattern=r"\A[\x00-\xff]*\Z")]
-"""What can stand in the head of a request."""
+"""Characters that the head of a request may contain."""
 _FOURS = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 Base64 = Annotated[str, msgspec.Meta(pattern=rf"\A{_FOURS}\Z")]
 Ratio = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,40}(?:/[1-9][0-9]{0,39})?\Z")]
@@ -26,11 +26,11 @@ Pair = tuple[Latin, Latin]
 
 
 class ExportError(ValueError):
-    """A file that is no export, or one that cannot be replayed here."""
+    """A file that is not an export, or that cannot be replayed here."""
 
 
 class ClockPart(msgspec.Struct):
-    """The clock as it was when the sandbox was made."""
+    """The clock at the creation of the sandbox."""
 
     mode: str
     start: str
@@ -38,7 +38,7 @@ class ClockPart(msgspec.Struct):
 
 
 class SandboxPart(msgspec.Struct):
-    """What the sandbox was made with."""
+    """The settings of the sandbox at its creation."""
 
     id: str
     scenario: str
@@ -55,7 +55,7 @@ class SandboxPart(msgspec.Struct):
 
 
 class ServerPart(msgspec.Struct):
-    """What of the server decides answers."""
+    """The server settings that influence responses."""
 
     hosts: list[str]
     loopback: bool
@@ -64,7 +64,7 @@ class ServerPart(msgspec.Struct):
 
 
 class KeyPart(msgspec.Struct):
-    """A key, by the name that stands for it."""
+    """A key, by its placeholder name."""
 
     name: str
     provider: str
@@ -84,14 +84,14 @@ class Bytes(msgspec.Struct, omit_defaults=True):
 
     @property
     def data(self) -> bytes:
-        """The bytes that were kept."""
+        """The decoded bytes."""
         if self.base64 is not None:
             return base64.b64decode(self.base64)
         return (self.text or "").encode()
 
 
 class ExportedRequest(msgspec.Struct, omit_defaults=True):
-    """A request."""
+    """A recorded request."""
 
     method: str
     path: str
@@ -109,7 +109,7 @@ class ExportedRequest(msgspec.Struct, omit_defaults=True):
 
 
 class Answered(msgspec.Struct, omit_defaults=True):
-    """What was answered; `connection` is `cut` where it was, and then the rest may be missing."""
+    """A recorded response; if `connection` is `cut`, the rest may be missing."""
 
     status: int | None
     headers: list[Pair]
@@ -119,7 +119,7 @@ class Answered(msgspec.Struct, omit_defaults=True):
 
 
 class Point(msgspec.Struct):
-    """Where a command went on."""
+    """The point at which a command continued."""
 
     of: int
     point: str
@@ -127,7 +127,7 @@ class Point(msgspec.Struct):
 
 
 class MediaPart(msgspec.Struct, omit_defaults=True):
-    """What was measured, or why nothing was."""
+    """The result of a measurement, or the reason of its failure."""
 
     duration: int = 0
     frame_rate: Ratio = "0"
@@ -142,7 +142,7 @@ class MediaPart(msgspec.Struct, omit_defaults=True):
 
     @property
     def measured(self) -> Measured:
-        """The same as the engine has it."""
+        """Return the measurement in the engine's form."""
         if self.unmeasurable is not None:
             return Unmeasurable(self.unmeasurable, self.detail)
         return Media(
@@ -158,7 +158,7 @@ class MediaPart(msgspec.Struct, omit_defaults=True):
 
 
 class OpenedPart(msgspec.Struct):
-    """An account that was opened."""
+    """A newly created account."""
 
     provider: str
     owner: str
@@ -166,7 +166,7 @@ class OpenedPart(msgspec.Struct):
 
 
 class ToldPart(msgspec.Struct, omit_defaults=True):
-    """What came of an attempt to deliver a webhook."""
+    """The result of an attempt to deliver a webhook."""
 
     delivery: str
     attempt: int
@@ -177,7 +177,7 @@ class ToldPart(msgspec.Struct, omit_defaults=True):
 
 
 class ExportEntry(msgspec.Struct, omit_defaults=True):
-    """One entry of the log: a request, or one of the other kinds."""
+    """One entry of the log: a request, or an entry of another kind."""
 
     n: int
     at: str
@@ -192,12 +192,12 @@ class ExportEntry(msgspec.Struct, omit_defaults=True):
 
     @property
     def instant(self) -> Instant:
-        """When it was run."""
+        """The time at which it was run."""
         return instant_of(self.at)
 
 
 class Incomplete(msgspec.Struct):
-    """From where on entries are missing, and why."""
+    """The entry after which entries are missing, and the reason."""
 
     after: int
     why: str
@@ -220,7 +220,7 @@ class Document(msgspec.Struct):
 
 
 def read(text: bytes, *, name: str) -> Document:
-    """The export that a file holds. Raises ExportError with a sentence."""
+    """Return the export in a file. Raises ExportError with a message."""
     try:
         head = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -229,7 +229,7 @@ def read(text: bytes, *, name: str) -> Document:
 
 
 def _instead(head: object) -> str:
-    """Return what a document has where an export names its format."""
+    """Return what a document has instead of the format of an export."""
     if not isinstance(head, Mapping):
         return f"it is {causes.typed(head)}, expected an object"
     if "format" not in head:
@@ -238,7 +238,7 @@ def _instead(head: object) -> str:
 
 
 def known(head: object, *, name: str) -> Document:
-    """The export that a decoded document holds. Raises ExportError with a sentence."""
+    """Return the export in a decoded document. Raises ExportError with a message."""
     if not isinstance(head, Mapping) or head.get("format") != FORMAT:
         raise ExportError(f"{name} is no export: {_instead(head)}; {_HINT}")
     if head.get("version") != VERSION:
@@ -262,7 +262,7 @@ def known(head: object, *, name: str) -> Document:
 
 
 def instant_of(text: str) -> Instant:
-    """The instant of a text, if a clock can stand there. Raises ExportError."""
+    """Return the time of a text, within the range of clocks. Raises ExportError."""
     try:
         found = from_iso(text)
     except (ValueError, OverflowError):
@@ -273,7 +273,7 @@ def instant_of(text: str) -> Instant:
 
 
 def _instants(found: Document) -> Iterator[tuple[str, str]]:
-    """Every instant of an export with its place."""
+    """Yield every time in an export, with its place."""
     yield "$.sandbox.clock.start", found.sandbox.clock.start
     for number, entry in enumerate(found.commands):
         yield f"$.commands[{number}].at", entry.at

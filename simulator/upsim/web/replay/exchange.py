@@ -1,4 +1,4 @@
-"""One request of a replay, and what was sent for it: an ASGI connection without a socket."""
+"""One request of a replay, and its response: an ASGI connection without a socket."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from upsim.web.connections import EXTENSION
 from upsim.web.replay.document import ExportedRequest
 
 BEYOND = b"9" * 18
-"""A length that is above every limit: the body is then not read, as it was not when recorded."""
+"""A length above every limit, so that the body is not read, as in the recording."""
 
 
 @dataclass(slots=True)
 class ReplayedExchange:
-    """A request with the headers that are sent, and the answer so far."""
+    """A request with its headers, and the response so far."""
 
     asked: ExportedRequest
     headers: list[tuple[bytes, bytes]]
@@ -32,16 +32,16 @@ class ReplayedExchange:
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, app: Callable[..., Awaitable[None]]) -> None:
-        """Send the request and take the answer."""
+        """Send the request and receive the response."""
         await app(self.scope(), self.receive, self.send)
 
     @property
     def content(self) -> bytes:
-        """The body that was sent."""
+        """The body of the response."""
         return b"".join(self.parts)
 
     def scope(self) -> Scope:
-        """The request as servers hand it on."""
+        """Return the ASGI scope of the request."""
         asked = self.asked
         return {
             "type": "http",
@@ -61,7 +61,7 @@ class ReplayedExchange:
         }
 
     async def receive(self) -> Message:
-        """The body, then the end once the answer is over."""
+        """Return the body, and a disconnect once the response is complete."""
         if self._asked:
             await self._over.wait()
             return {"type": "http.disconnect"}
@@ -69,7 +69,7 @@ class ReplayedExchange:
         return {"type": "http.request", "body": self.body, "more_body": False}
 
     async def send(self, message: Message) -> None:
-        """Take a part of the answer."""
+        """Receive a part of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.answer_headers = list(message["headers"])
@@ -79,15 +79,15 @@ class ReplayedExchange:
             self._over.set()
 
     def drop(self) -> None:
-        """The connection is closed."""
+        """Mark the connection as closed."""
         self._end()
 
     def reset(self) -> None:
-        """The connection is reset."""
+        """Mark the connection as reset."""
         self._end()
 
     def waited(self, seconds: float) -> None:
-        """A replay is patient."""
+        """Do nothing: a replay never times out."""
 
     def _end(self) -> None:
         self.cut = True

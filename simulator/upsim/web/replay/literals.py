@@ -1,4 +1,4 @@
-"""Values as Python code that a formatter would leave as it is."""
+"""Python code for values, in the form that a formatter leaves unchanged."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from textwrap import TextWrapper, indent
 
 WIDTH = 96
 LEAST = 20
-"""Columns of a row of numbers, however deep it stands."""
+"""Columns of a row of numbers, at any depth."""
 STEP = " " * 4
 
 
 def literal(value: object, used: int) -> str:
-    """A value as code, over several lines where it has no room beside what is used of one."""
+    """Return a value as code, over several lines if the first has less room than it needs."""
     line = flat(value)
     if used + len(line) <= WIDTH or not isinstance(value, dict | list | tuple) or not value:
         return line
@@ -28,7 +28,7 @@ def literal(value: object, used: int) -> str:
 
 
 def flat(value: object) -> str:
-    """A value as code in one line, texts in double quotes where they hold none."""
+    """Return a value as code in one line, with texts in double quotes if possible."""
     if isinstance(value, str):
         quoted = repr(value)
         return quoted if '"' in value or quoted[0] == '"' else f'"{quoted[1:-1]}"'

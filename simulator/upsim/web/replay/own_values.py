@@ -1,4 +1,4 @@
-"""The values of a scenario in an export: as what they change of a baseline, and held again."""
+"""The values of a scenario in an export: written as changes of a baseline, and restored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OVER, WITH = "$over", "$with"
 
 
 def shortened(library: Library, values: object) -> object:
-    """Write values as changes of their baseline; as they are where changes cannot say it."""
+    """Return values as changes of their baseline; unchanged if changes cannot express them."""
     provider = values.get("provider") if isinstance(values, dict) else None
     known = isinstance(provider, str) and provider in library.providers()
     base = plain(library.tree_of(provider)) if known and provider else None
@@ -31,9 +31,9 @@ def shortened(library: Library, values: object) -> object:
 def held(
     library: Library, providers: Mapping[str, Provider], name: str, values: object
 ) -> Scenario:
-    """Make a scenario of values, which are checked as those of a file are.
+    """Return a scenario made of values, which are validated as those of a file.
 
-    Keys that this version does not know (any more) are left out. Raises ExportError.
+    Unknown keys, for example of older versions, are left out. Raises ExportError.
     """
     if depth(values) > MAX_DEPTH:
         raise ExportError(
@@ -55,7 +55,7 @@ def held(
 
 
 def depth(value: object) -> int:
-    """Count the levels of lists and mappings of a value, which may have very many."""
+    """Return the number of nested levels of lists and mappings in a value."""
     level: list[object] = [value]
     found = 0
     while level:
@@ -66,7 +66,7 @@ def depth(value: object) -> int:
 
 
 def _whole(library: Library, values: object) -> object:
-    """Put values that `shortened` wrote over their baseline."""
+    """Return the complete values for the result of `shortened`."""
     if not isinstance(values, Mapping) or values.keys() != {OVER, WITH}:
         return values
     provider = values[OVER]
@@ -76,7 +76,7 @@ def _whole(library: Library, values: object) -> object:
 
 
 def _patch(base: Any, value: Any) -> Any:  # noqa: ANN401 - JSON
-    """The merge patch that makes a value of the base, if there is one."""
+    """Return the merge patch that turns the base into a value, if there is one."""
     if not isinstance(base, dict) or not isinstance(value, dict):
         return value
     gone = {name: None for name in base if name not in value}
@@ -97,7 +97,7 @@ def _patched(base: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _without(value: Value, place: Place, places: Collection[str]) -> Value:
-    """A value without what stands at these places."""
+    """Return a value without the parts at these places."""
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if dotted((*place, key)) not in places}
         return {key: _without(item, (*place, key), places) for key, item in kept.items()}

@@ -1,4 +1,4 @@
-"""Plays the entries of an export one after the other, each at its instant."""
+"""Play the entries of an export one after the other, each at its time."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ from upsim.web.replay.recorded_parts import (
 )
 
 PATIENCE = 60.0
-"""Real seconds that one entry may take."""
+"""Maximum real seconds of one entry."""
 REFUSED = 400
-"""The least status of a refusal, which leaves nothing behind."""
+"""Lowest status of a refusal, which has no effect."""
 ADVANCE = frozenset({"flush", "checkpoint"})
 ADMIN = "/__sim/"
 
 
 class DivergedError(RuntimeError):
-    """The replay went another way than the recording, so that an entry has no place in it."""
+    """The replay differs from the recording, so that an entry does not fit."""
 
 
 class UnplayableError(RuntimeError):
-    """An entry that cannot be played, because not all of it was kept."""
+    """An entry that cannot be played, because a part of it was not kept."""
 
 
 @dataclass(slots=True)
 class Running:
-    """A command under way, and why it failed if it did."""
+    """A running command, and its error if it failed."""
 
     exchange: ReplayedExchange
     played: ReplayedCommand
@@ -59,10 +59,10 @@ class Running:
 
 @dataclass(slots=True)
 class Player:
-    """One replay. `play` gives the answer once a command has one.
+    """One replay. `play` returns the response once a command has one.
 
-    `skipped` has a sentence for each request that cannot be sent again but changed nothing, for it
-    was refused: the replay goes on without it.
+    `skipped` has a sentence for each request that cannot be repeated but was refused, and so had no
+    effect: the replay continues without it.
     """
 
     app: Application
@@ -73,16 +73,16 @@ class Player:
     _running: dict[int, Running] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Make the sandbox."""
+        """Create the sandbox."""
         self.sandbox = prepare(self.app, self.document)
         self._keys = issue(self.app.registry, self.sandbox, self.document)
 
     async def play(
         self, entry: ExportEntry, waits: Iterable[ExportEntry] = ()
     ) -> tuple[int, ReplayedExchange] | None:
-        """Play one entry; `waits` are those in which its command goes on later.
+        """Play one entry; `waits` are the entries in which its command continues later.
 
-        Returns the number and the exchange of the command that was answered by it, if one was.
+        Returns the number and the exchange of the command that got its response, if one did.
         Raises DivergedError or UnplayableError.
         """
         clock = self.sandbox.clock
@@ -91,7 +91,7 @@ class Player:
             clock.put(entry.instant)
         later = entry.resumed is not None and entry.instant > self.sandbox.now
         if later or (entry.webhook is not None and not self._advancing):
-            self.sandbox.run_due()  # all other entries do it themselves
+            self.sandbox.run_due()  # other entries do this themselves
         if entry.opened is not None:
             self._open(entry.opened)
         elif entry.webhook is not None:
@@ -106,7 +106,7 @@ class Player:
         return None
 
     async def close(self) -> None:
-        """Give up what is still under way."""
+        """Cancel all running commands."""
         tasks = [running.task for running in self._running.values()]
         for task in tasks:
             task.cancel()
@@ -115,7 +115,7 @@ class Player:
 
     @property
     def _advancing(self) -> bool:
-        """Whether an advance is under way, which alone then runs what is due."""
+        """Whether an advance is running, which then runs all due work."""
         places = (running.played.at_turn for running in self._running.values())
         return any(place is not None and place[0] in ADVANCE for place in places)
 
@@ -196,7 +196,7 @@ class Player:
         return await self._go_on(point.of, running)
 
     async def _go_on(self, number: int, running: Running) -> tuple[int, ReplayedExchange] | None:
-        """Let a command run until it waits again or is answered."""
+        """Continue a command until it waits again or has its response."""
         waiting = asyncio.ensure_future(running.played.waiting.wait())
         await asyncio.wait(
             {running.task, waiting}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
@@ -227,7 +227,7 @@ class Player:
 
 
 def _body(number: int, asked: ExportedRequest) -> bytes:
-    """The body of a request. What is missing of an upload is filled up; JSON must be whole."""
+    """Return the body of a request; fill missing bytes of an upload. JSON must be complete."""
     body = asked.body
     if body is None or asked.oversized:
         return b""

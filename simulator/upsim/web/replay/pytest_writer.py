@@ -1,4 +1,4 @@
-"""An export as a pytest file that a person can read, shorten and keep."""
+"""Write an export as a pytest file that people can read, shorten and keep."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from upsim.web.replay.report import differences, waits_of
 
 LINE = 100
 MAX_INLINE_LENGTH = 4096
-"""Bytes of a request's body that are written into the test; a longer body is a file beside it."""
+"""Maximum bytes of a body inside the test; a longer body is a file beside it."""
 MAX_DEPTH = 60
-"""Levels of a value that is written as code: Python reads no more than 200 open brackets."""
+"""Maximum nesting of a value in code: Python reads no more than 200 open brackets."""
 PLAIN = frozenset({"content-type", "content-length"})
-"""Headers of an answer that are not asserted beside its body."""
+"""Response headers that are not asserted beside the body."""
 HEAD = '''"""A recorded session: the same requests get the same responses.
 
 `upsim replay --pytest` wrote it from an export; change it as you like.
@@ -40,12 +40,12 @@ def test_session() -> None:
     """Every response is the recorded one."""
     with Simulator.replaying(SESSION) as session:
 '''
-"""Every value that fills a gap is written by `literals`: text of an export is never code."""
+"""A template; all inserted values are written by `literals`, so text of an export is never code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A test: its text, the files beside it by name, and what of the export it does not have."""
+    """A test: its text, the files beside it by name, and the missing parts of the export."""
 
     text: str
     files: Mapping[str, bytes]
@@ -56,10 +56,10 @@ class Written:
 async def written(
     app: Application, document: Document, *, source: str, folder: str | None = None
 ) -> Written:
-    """Write the test of an export. Raises ExportError where the replay gives other answers.
+    """Write the test of an export. Raises ExportError if the replay gives other responses.
 
-    Long bodies become files in the folder of this name beside the test; without a folder, they
-    are written into the test.
+    Long bodies become files in this folder beside the test; without a folder they are written into
+    the test.
     """
     return await _Writer(Player(app, document), document, folder is not None).written(
         source, folder or ""
@@ -190,7 +190,7 @@ class _Writer:
 
 
 def _session(document: Document, player: Player) -> dict[str, Any]:
-    """How the sandbox was made: all of the export but its entries."""
+    """Return the creation of the sandbox: the export without its entries."""
     made: dict[str, Any] = msgspec.to_builtins(document)
     made["commands"] = []
     name = document.sandbox.scenario
@@ -200,7 +200,7 @@ def _session(document: Document, player: Player) -> dict[str, Any]:
         library.load(name).baseline.digest
     )
     if shipped:
-        made["values"] = None  # the file that ships holds them
+        made["values"] = None  # the built-in file contains them
     elif document.values is not None:
         made["values"] = _own_values(player, {name: document.values})[name]
     if depth(made) > MAX_DEPTH:
@@ -209,7 +209,7 @@ def _session(document: Document, player: Player) -> dict[str, Any]:
 
 
 def _own_values(player: Player, scenarios: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of scenarios as what each changes of its baseline."""
+    """Return the values of scenarios as changes of their baselines."""
     return {name: shortened(player.app.registry.library, v) for name, v in scenarios.items()}
 
 
@@ -224,7 +224,7 @@ def _failure(reason: str) -> str:
 
 
 def _as_json(text: str) -> object | None:
-    """The document of which this is the plain notation; None for any other text."""
+    """Return the document with this plain notation; None for any other text."""
     value = _parsed(text)
     if value is None:
         return None
@@ -233,7 +233,7 @@ def _as_json(text: str) -> object | None:
 
 
 def _parsed(text: str | bytes) -> object | None:
-    """A JSON document that can be written as code; None for any other text."""
+    """Return a JSON document that can be written as code; None for any other text."""
     try:
         value: object = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):

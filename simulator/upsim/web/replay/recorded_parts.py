@@ -1,4 +1,4 @@
-"""The parts of a simulator that reach outside, as a replay has them: they repeat what was found."""
+"""Replacements for a replay of the parts that reach outside: they return recorded results."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from upsim.web.media_service import MediaService
 from upsim.web.replay.document import Document, ExportError, instant_of
 from upsim.web.replay.own_values import held
 
-TOKEN = "replay"  # noqa: S105 - nobody else can reach this server
+TOKEN = "replay"  # noqa: S105 - no other process can reach this server
 INBOX_SECONDS = 10.0
 KeyHeaders = dict[str, list[tuple[bytes, bytes]]]
-"""The header in which a key is sent, by the key's name."""
+"""The header for a key, by the key's name."""
 NO_SCENARIO = "baseline"
 
 
 class Application(Protocol):
-    """What a replay needs of the application that it runs."""
+    """The parts of the application that a replay uses."""
 
     registry: Registry
     dispatch: Dispatch
@@ -51,14 +51,14 @@ class Application(Protocol):
     state: Any
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-        """Answer one request."""
+        """Respond to one request."""
 
 
 class PlayedSources(MediaLookup):
-    """Knows nothing at once of a video that had to be measured when it was recorded."""
+    """A media lookup that does not know videos which were measured when recorded."""
 
     def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
-        """What is known at once, in the replay and when it was recorded."""
+        """Return a known video; None if the recording had to measure it."""
         command = CURRENT.get()
         if isinstance(command, ReplayedCommand) and command.waits("measure"):
             return None
@@ -66,10 +66,10 @@ class PlayedSources(MediaLookup):
 
 
 class PlayedDesk(MediaService):
-    """Measures what came with a request or is ours; of the rest it knows what was recorded."""
+    """A media service that measures sent and own files, and returns recorded results otherwise."""
 
     async def measure(self, sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
-        """What was found when it was recorded."""
+        """Return the recorded measurement."""
         command = CURRENT.get()
         recorded = command.upcoming("measure") if isinstance(command, ReplayedCommand) else None
         ours = self._registry.sources.own(wanted.source, call.urls.base) is not None
@@ -86,14 +86,14 @@ class PlayedDesk(MediaService):
 
 
 class PlayedTimeline(ClockDriver):
-    """Advances begin where they began, also one that a receiver asked for during another."""
+    """A clock driver whose advances start where they started, also inside a webhook handler."""
 
     async def _has_turn(self, sandbox: Sandbox) -> bool:
         return not self.is_advancing(sandbox)
 
 
 class PlayedDeliverer(Deliverer):
-    """Delivers nothing on its own: what came of an attempt is an entry of the log."""
+    """A deliverer that delivers nothing: results of attempts are entries of the log."""
 
     def __init__(self, registry: Registry, app: ASGIApp) -> None:
         """Deliver for the sandboxes of a registry."""
@@ -101,25 +101,25 @@ class PlayedDeliverer(Deliverer):
         self.timeline = PlayedTimeline(self)
 
     def rouse(self, sandbox: Sandbox) -> None:
-        """Nothing happens in the background."""
+        """Do nothing: a replay has no background deliveries."""
 
     async def flush(self, sandbox: Sandbox) -> None:
-        """The log says when what came back."""
+        """Do nothing: the log contains the responses and their times."""
 
     async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
-        """Wait for the entry that says what came of it."""
+        """Wait for the entry with the result of the attempt."""
         sandbox.webhooks.outbox.append(posting)
         await resumed("resent")
 
     async def tell(self, sandbox: Sandbox, posting: Posting, outcome: AttemptOutcome) -> None:
-        """An attempt came to this; what went to an inbox goes there again."""
+        """Record the result of an attempt; post to an inbox again."""
         if self._receivers.is_own(posting.url):
             await self._receivers.post(posting, INBOX_SECONDS)
         sandbox.webhooks.record(posting, outcome)
 
 
 def settings_of(document: Document) -> ServerSettings:
-    """The settings of a server on which the document can be replayed."""
+    """Return the settings of a server on which the document can be replayed."""
     made, server = document.sandbox, document.server
     return ServerSettings(
         hosts=tuple(server.hosts),
@@ -136,7 +136,7 @@ def settings_of(document: Document) -> ServerSettings:
 
 
 def prepare(app: Application, document: Document) -> Sandbox:
-    """Make the sandbox of a document in an application. Raises ExportError."""
+    """Create the sandbox of a document in an application. Raises ExportError."""
     registry, made = app.registry, document.sandbox
     known = registry.sources
     registry.sources = PlayedSources(known.hosts, known.fetch_loopback, known.fetch_public)
@@ -179,7 +179,7 @@ def prepare(app: Application, document: Document) -> Sandbox:
 
 
 def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -> None:
-    """Scenario files were read again here. Raises ExportError for values that cannot hold."""
+    """Repeat a reload of scenario files. Raises ExportError for invalid values."""
     library = registry.library
     try:
         for name, values in scenarios.items():
@@ -187,21 +187,21 @@ def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -
         follow = followed(sandbox, library, registry.main_of(sandbox))
         registry.use_library(library)
     except (BaselineError, ScenarioError, UnknownScenarioError) as error:
-        raise ExportError(f"what was read again cannot hold here: {error}") from error
+        raise ExportError(f"the reloaded scenario cannot be used here: {error}") from error
     except (AttributeError, KeyError, TypeError) as error:
-        raise ExportError(f"what was read again is broken: {error}") from error
+        raise ExportError(f"the reloaded scenario is broken: {error}") from error
     follow.apply()
 
 
 def _remember(registry: Registry, name: str, values: object) -> None:
-    """Take a scenario whose values an export holds for the one of this name."""
+    """Use a scenario with values of an export under this name."""
     scenario = held(registry.library, registry.providers, name, values)
     _check_provider(registry, scenario.baseline.provider, "provider")
     registry.library.remember(scenario)
 
 
 def changed_rules(sandbox: Sandbox, document: Document) -> list[str]:
-    """The providers whose rules are not those of the recording."""
+    """Return the providers whose rules differ from those of the recording."""
     return [
         provider
         for provider in {key.provider: None for key in document.keys}
@@ -210,7 +210,7 @@ def changed_rules(sandbox: Sandbox, document: Document) -> list[str]:
 
 
 def issue(registry: Registry, sandbox: Sandbox, document: Document) -> KeyHeaders:
-    """The header of each named key; the keys are new, of the same owners."""
+    """Return the header of each named key; the keys are new and have the same owners."""
     headers: KeyHeaders = {}
     for number, key in enumerate(document.keys, 1):
         _check_provider(registry, key.provider, f"$.keys[{number - 1}].provider")

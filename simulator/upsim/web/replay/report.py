@@ -1,4 +1,4 @@
-"""Comparing the answers of a replay with the recorded ones."""
+"""Compare the responses of a replay with the recorded ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = 400
 
 @dataclass(frozen=True, slots=True)
 class ReplayDifference:
-    """One answer that is not the recorded one: what differs, recorded and now."""
+    """One response that differs: the part, the recorded value and the new one."""
 
     number: int
     at: str
@@ -27,7 +27,7 @@ class ReplayDifference:
 
 @dataclass(slots=True)
 class ReplayReport:
-    """What came of a replay. `stopped` says why it did not reach the end of the log.
+    """The result of a replay. `stopped` says why it ended early.
 
     `skipped` has a sentence for each refused request that could not be sent again.
     """
@@ -43,12 +43,12 @@ class ReplayReport:
 
     @property
     def same(self) -> bool:
-        """Whether all was replayed and every answer was the recorded one."""
+        """Whether every entry was replayed and every response equals the recorded one."""
         return not (self.differences or self.stopped or self.skipped)
 
 
 async def replay(app: Application, document: Document) -> ReplayReport:
-    """Play a whole document. Raises ExportError where its sandbox cannot be made."""
+    """Play a whole document. Raises ExportError if its sandbox cannot be created."""
     player = Player(app, document)
     report = ReplayReport(len(document.commands))
     report.notes += [
@@ -79,7 +79,7 @@ async def replay(app: Application, document: Document) -> ReplayReport:
 
 
 def waits_of(document: Document) -> defaultdict[int, list[ExportEntry]]:
-    """By the number of a command, the entries in which it goes on."""
+    """Return the entries in which each command continues, by the command's number."""
     found: defaultdict[int, list[ExportEntry]] = defaultdict(list)
     for entry in document.commands:
         if entry.resumed is not None:
@@ -88,7 +88,7 @@ def waits_of(document: Document) -> defaultdict[int, list[ExportEntry]]:
 
 
 def kind_of(entry: ExportEntry) -> str:
-    """What an entry is, for the summary."""
+    """Return the kind of an entry, for the summary."""
     if entry.request is None:
         if entry.reread is not None:
             return "files read again"
@@ -112,10 +112,10 @@ def _compare(report: ReplayReport, entry: ExportEntry, exchange: ReplayedExchang
 def differences(
     asked: ExportedRequest, recorded: Answered, exchange: ReplayedExchange
 ) -> list[tuple[str, str, str]]:
-    """Each part of an answer that is not the recorded one: its name, recorded and now.
+    """Return each part of a response that differs: its name, the recorded and the new value.
 
-    A replay fetches nothing, so it cannot make an output of a video that was fetched: such a file
-    is compared by its status alone.
+    A replay downloads nothing, so it cannot make an output of a fetched video: for such a file only
+    the status is compared.
     """
     if exchange.status is None and recorded.status is None:
         return []

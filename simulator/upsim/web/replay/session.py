@@ -1,4 +1,4 @@
-"""A replay told step by step, for tests that `upsim replay --pytest` writes and people edit."""
+"""A step-by-step replay, for tests that `upsim replay --pytest` writes and people edit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class ReplayResponse:
-    """What a request was answered with; `cut` says that the connection was cut."""
+    """The response to a request; `cut` means that the connection was cut."""
 
     status_code: int | None
     headers: Mapping[str, str]
@@ -42,7 +42,7 @@ class ReplayResponse:
     cut: bool
 
     def json(self) -> Any:  # noqa: ANN401 - JSON
-        """The body as JSON."""
+        """Return the body as JSON."""
         return notation.loads(self.content)
 
     @property
@@ -53,7 +53,7 @@ class ReplayResponse:
 
 @dataclass(slots=True)
 class ReplaySession:
-    """One replay, in a `with` block. Each step goes to its instant first."""
+    """One replay, in a `with` block. Each step first advances to its time."""
 
     app: Application
     document: Document
@@ -83,9 +83,9 @@ class ReplaySession:
     ) -> ReplayResponse:
         """Send a request with the key of this name.
 
-        One that waits is answered by `goes_on`; `waits` are the points at which it does, and
-        `found` is what is known of a video there. The body is `json`, `text`, `base64` or the bytes
-        of `file`; `size` is that of a body that was not kept whole.
+        A request that waits gets its response from `goes_on`; `waits` are the points at which it
+        waits, and `found` is the video's measurement there. The body is `json`, `text`, `base64` or
+        the bytes of `file`; `size` is the original size of an incomplete body.
         """
         path, _, query = target.partition("?")
         if json is not NOTHING:
@@ -120,11 +120,11 @@ class ReplaySession:
         return self._play(ExportEntry(n=number, at=at, request=asked, wall=wall), points)
 
     def goes_on(self, number: int, point: str, index: int = 0, *, at: str) -> ReplayResponse:
-        """Let a request go on that waits at this point."""
+        """Continue a request that waits at this point."""
         return self._play(ExportEntry(n=0, at=at, resumed=Point(number, point, index)))
 
     def opened(self, provider: str, owner: str, account: int, *, at: str) -> None:
-        """Open the account of an owner."""
+        """Create the account of an owner."""
         self._play(ExportEntry(n=0, at=at, opened=OpenedPart(provider, owner, account)))
 
     def webhook(
@@ -138,16 +138,16 @@ class ReplaySession:
         answer: str = "",
         refused: bool = False,
     ) -> None:
-        """Let the receiver of a webhook answer so."""
+        """Give this response of the receiver to a webhook."""
         told = ToldPart(delivery, attempt, status, error, refused, Bytes(text=answer))
         self._play(ExportEntry(n=0, at=at, webhook=told))
 
     def reread(self, scenarios: Mapping[str, object], *, at: str) -> None:
-        """Read scenario files again: these values hold from then on."""
+        """Repeat a reload of scenario files: these values apply from now on."""
         self._play(ExportEntry(n=0, at=at, reread=dict(scenarios)))
 
     def close(self) -> None:
-        """Give up what waits and remove files."""
+        """Cancel waiting requests and remove files."""
         if self._runner is not None:
             if self._player is not None:
                 self._runner.run(self._player.close())
@@ -174,11 +174,11 @@ class ReplaySession:
         return await self._player.play(entry, waits)
 
     def __enter__(self) -> Self:
-        """The session itself."""
+        """Return the session itself."""
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Close it."""
+        """Close the session."""
         self.close()
 
 

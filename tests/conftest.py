@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Generator
+from zlib import crc32
 
 import httpx
 import pytest
@@ -41,10 +42,12 @@ def pytest_collection_finish() -> None:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Return a short id for a long text, which may have megabytes.
 
+    Its checksum makes the id unique.
     Each worker of pytest-xdist sends the ids of all its tests to the process that started it.
     """
     if isinstance(val, str | bytes) and len(val) > MAX_ID:
-        return f"{val[:MAX_ID]!r} and so on, {len(val)} in all"
+        content = val.encode("utf-8", "surrogatepass") if isinstance(val, str) else val
+        return f"{val[:MAX_ID]!r} and so on, {len(val)} in all, {crc32(content):08x}"
     return None
 
 

@@ -68,22 +68,22 @@ class App(Starlette):
         self.registry = Registry(
             settings, library=Library(folders=folders, kinds=kinds), providers=discover()
         )
-        self._places = UrlParser(self.registry)
-        self._desk = MediaService(self.registry)
-        self._media = MediaApp(self.registry, self._desk)
+        self._url_parser = UrlParser(self.registry)
+        self._media_service = MediaService(self.registry)
+        self._media = MediaApp(self.registry, self._media_service)
         self.deliverer = Deliverer(self.registry, self, transport=webhook_transport)
         holds = HeldRequests(
-            self.deliverer.timeline, settings.hold_seconds, in_process=settings.in_process
+            self.deliverer.clock_driver, settings.hold_seconds, in_process=settings.in_process
         )
         self.dispatch = Dispatch(
             registry=self.registry,
-            places=self._places,
-            desk=self._desk,
-            holds=holds,
+            url_parser=self._url_parser,
+            media_service=self._media_service,
+            held_requests=holds,
             media=self._media,
         )
         self._own = OwnHosts(settings)
-        self.strays = MissingPrefix(self.registry, self._own)
+        self.missing_prefix = MissingPrefix(self.registry, self._own)
         self._rule = AdminRule(settings.admin_token, local=settings.loopback)
         self.wrong_token = WrongToken(self._rule)
         super().__init__(
@@ -110,7 +110,7 @@ class App(Starlette):
             await super().__call__(scope, receive, send)
             return
         try:
-            place = self._places.parse(scope)
+            place = self._url_parser.parse(scope)
         except OSError as error:
             await short(scope, error)(scope, receive, send)
             return
@@ -133,11 +133,11 @@ class App(Starlette):
         reported = reporting(send, scope, self._media.reporters)
         if place.sandbox is not None:
             above = f"/sandbox/{place.sandbox[:80]}"
-            hint = self.strays.hint(scope["method"], place.path, above)
+            hint = self.missing_prefix.hint(scope["method"], place.path, above)
             text = f"{above}/ serves only providers and /media/{hint}"
             await problem(404, "not_found", text)(scope, receive, reported)
         elif not (
-            await self.strays.respond(scope, receive, send)
+            await self.missing_prefix.respond(scope, receive, send)
             or await guarded(self._rule, scope, receive, reported)
         ):
             await super().__call__(scope, receive, self.wrong_token.noting(scope, reported))
@@ -145,18 +145,18 @@ class App(Starlette):
     def fast_path(self, scope: Scope, body: bytes) -> ASGIApp:
         """Return the application for a complete request: an `HttpResponse` if nothing must wait."""
         try:
-            place = self._places.parse(scope)
+            place = self._url_parser.parse(scope)
         except OSError as error:
             return short(scope, error)
         return self.dispatch.fast_path(scope, body, place) if place.provider else self
 
     def door(self, base: str, *observers: Observer) -> Door:
         """Return this application with the URL of a loopback socket, `base`."""
-        return Door(self, self._own, self._places.provider_at, base, self.fast_path, observers)
+        return Door(self, self._own, self._url_parser.provider_at, base, self.fast_path, observers)
 
     def close(self) -> None:
         """End workers and remove files."""
-        for desk in {self._desk, self.dispatch.desk}:  # a replay has its own
+        for desk in {self._media_service, self.dispatch.media_service}:  # a replay has its own
             desk.close()
         self.registry.close()
 
@@ -288,7 +288,7 @@ class Simulator:
     async def advance_async(self, seconds: float | str) -> None:
         """Advance the clock like `advance`, for programs with an event loop."""
         micros = _micros(seconds)
-        timeline = self.app.deliverer.timeline
+        timeline = self.app.deliverer.clock_driver
         await timeline.advance(self.sandbox, lambda box: until(box, box.run_due() + micros))
 
     def close(self) -> None:

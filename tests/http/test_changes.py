@@ -249,14 +249,14 @@ def test_an_instant_that_passes_while_a_video_is_measured(begin: Begin, tmp_path
     client = begin("media: [{url: '*', file: clip.mp4}]", "changes:", change("1s", DEAR % 20))
     clip = client.http.get("http://upsim.test/media/synthetic/64x36_30fps_2s.mp4").content
     (tmp_path / "clip.mp4").write_bytes(clip)
-    measure = client.sim.app.dispatch.desk.measure
+    measure = client.sim.app.dispatch.media_service.measure
 
     async def slowly(sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
         found = await measure(sandbox, call, wanted)
         sandbox.clock.jump(sandbox.now + SECOND)
         return found
 
-    client.sim.app.dispatch.desk.measure = slowly  # type: ignore[method-assign]
+    client.sim.app.dispatch.media_service.measure = slowly  # type: ignore[method-assign]
 
     assert [40, 40] == [charge(client), charge(client)]
 

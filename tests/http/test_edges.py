@@ -18,14 +18,14 @@ def test_a_host_of_many_kilobytes_is_not_kept(admin: Admin) -> None:
     long = "h" * 20_000
     admin.vicsee().get("/api/v1/credits")
     admin.vicsee().get("/api/v1/credits", headers={"host": long})
-    origins = admin.sim.app._places._origins
+    origins = admin.sim.app._url_parser._origins
     assert ["http://127.0.0.1:4747"] * 2 == [found.base for found in origins.values()]
 
 
 def test_a_path_of_many_kilobytes_is_not_kept(admin: Admin) -> None:
     """The reading of a very long path is forgotten at once."""
     admin.vicsee().post(f"/{'x' * 20_000}")
-    assert {} == admin.sim.app._places._known
+    assert {} == admin.sim.app._url_parser._known
 
 
 def test_a_host_of_usual_length_is_kept_in_urls(admin: Admin) -> None:

@@ -258,8 +258,8 @@ def test_what_is_remembered_of_measured_files_is_small(admin: Admin, files: str)
     Files.files[f"/clip.mp4{query}"] = Files.files["/clip.mp4"]
     for url in (f"{files}/clip.mp4{query}", f"{LOCAL}{CLIPS}64x64_10fps_1s.mp4{query}"):
         assert submit(admin, "venice", url).status_code == 200
-    desk = admin.sim.app.dispatch.desk
-    remembered = [*desk._measured, *desk._registry.sources.measurements._found]
+    desk = admin.sim.app.dispatch.media_service
+    remembered = [*desk._measured, *desk._registry.media_lookup.measurements._found]
     assert [len(repr(key)) < 1_000 for key in remembered] == [True] * 2
 
 

@@ -404,7 +404,7 @@ def test_a_download_broken_off_deletes_nothing(
 
 def test_a_large_output_comes_from_disk(admin: Admin) -> None:
     """A file above the cache is made once, and every range of it comes from the same file."""
-    admin.sim.app._desk._renderer._largest = 10_000
+    admin.sim.app._media_service._renderer._largest = 10_000
     sample = SAMPLES["video-upscaler"]
     job = sample.job(admin.caller("wavespeed", "key"), clip("320x180_10fps_10s"))
     admin.sim.advance(10_000)
@@ -417,7 +417,7 @@ def test_a_large_output_comes_from_disk(admin: Admin) -> None:
 
 def test_an_output_without_room_says_so(admin: Admin) -> None:
     """A store that is full of held files is no crash of the server."""
-    admin.sim.app._desk._renderer._largest = 1
+    admin.sim.app._media_service._renderer._largest = 1
     admin.sim.registry.blobs._max_bytes = 1
     sample = SAMPLES["video-upscaler"]
     job = sample.job(admin.caller("wavespeed", "key"), "https://clips.example/v.mp4")

@@ -189,7 +189,7 @@ def test_an_input_that_is_gone_gets_a_synthetic_output(admin: Admin, served: str
     http = admin.vicsee()
     job = sample.job(http, served)
     admin.sim.advance(1000)
-    admin.sim.registry.sources.fetch_loopback = False
+    admin.sim.registry.media_lookup.fetch_loopback = False
     media = measure_boxes(admin.http.get(sample.output(http, job)).content)
     assert media is not None
     assert (media.width, media.height) == (256, 144)

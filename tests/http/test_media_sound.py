@@ -270,4 +270,4 @@ def test_a_synthetic_clip_needs_no_worker(admin: Admin) -> None:
     job = job_of(admin, f"{LOCAL}/media/synthetic/64x64_10fps_1s.mp4")
     output(admin, job)
     assert substitutes(admin, job) == []
-    assert admin.sim.app.dispatch.media.desk._renderer._workers.pids == []
+    assert admin.sim.app.dispatch.media.media_service._renderer._workers.pids == []

@@ -53,7 +53,7 @@ def test_what_needs_a_file_is_refused(
 ) -> None:
     """Files, uploads, videos, webhooks and admin calls: a refusal, and no crash is counted."""
     http = admin.http
-    _ = admin.sim.app._desk._prober  # modules are files, too
+    _ = admin.sim.app._media_service._prober  # modules are files, too
     assert http.get(CLIP).status_code == 200
     sent = {"file": ("a.webm", b"\x1aE\xdf\xa3" + bytes(9_000), "video/webm")}
     uploaded = http.post(FORM, headers=KEY, files=sent).json()["data"]["download_url"]

@@ -79,7 +79,9 @@ def test_only_own_hosts_get_suggestions(admin: Admin, host: str, status: int) ->
 def test_observers_are_told(admin: Admin) -> None:
     """Each stray request is told to those who print lines."""
     told: list[tuple[str, str]] = []
-    admin.sim.app.strays.observers.append(lambda method, path, *_: told.append((method, path)))
+    admin.sim.app.missing_prefix.observers.append(
+        lambda method, path, *_: told.append((method, path))
+    )
     admin.http.get("/account/info")
 
     assert [("GET", "/account/info")] == told
@@ -88,7 +90,7 @@ def test_observers_are_told(admin: Admin) -> None:
 def test_slash_too_many_is_told_and_gets_a_line(admin: Admin) -> None:
     """A base URL that ends with a slash makes `//vicsee/…`, which no provider serves."""
     found: list[tuple[str, str, int, str]] = []
-    admin.sim.app.strays.observers.append(lambda *stray: found.append(stray))
+    admin.sim.app.missing_prefix.observers.append(lambda *stray: found.append(stray))
     for path in ("//vicsee/api/v1/credits", "//nosuch/a"):
         answer = admin.http.get(f"http://localhost:4747{path}")
         assert answer.status_code == 404

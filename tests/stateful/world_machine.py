@@ -107,7 +107,7 @@ class WorldMachine(RuleBasedStateMachine):
         transport = httpx.MockTransport(self.take)
         self.sim = Simulator(clock=clock, seed=1, strict_keys=True, webhook_transport=transport)
         self.sim.registry._log = MemoryLog(worth_it=16)
-        self.sim.app.deliverer.timeline.patience = 0.0
+        self.sim.app.deliverer.clock_driver.patience = 0.0
         self.inner = httpx.AsyncClient(
             transport=self.sim.transport(), base_url=HERE, timeout=PATIENT
         )

@@ -248,7 +248,7 @@ def _console(app: App) -> RequestLog:
     app.dispatch.observers.append(console)
     app.dispatch.media.observers.append(console)
     app.dispatch.media.reporters.append(console.stray)
-    app.strays.observers.append(console.stray)
+    app.missing_prefix.observers.append(console.stray)
     app.wrong_token.observers.append(console.stray)
     app.deliverer.observers.append(console.webhook)
     return console

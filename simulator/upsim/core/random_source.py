@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from upsim.core.call import SandboxApi, Window
-
-__all__ = ["RandomSource", "SandboxApi", "Window"]
-
 
 class RandomSource(Protocol):
     """A named, seeded stream of random bits."""

@@ -1,4 +1,4 @@
-"""A sandbox as operations see it: the `World` of `core.world`."""
+"""A sandbox as the operations of one provider see it: the `SandboxApi` of `core/call.py`."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Registry:
         self.providers = providers
         self.blobs = BlobStore(settings.store_bytes)
         self.room = Room()
-        self.sources = MediaLookup(set(settings.hosts), settings.loopback, settings.fetch)
+        self.media_lookup = MediaLookup(set(settings.hosts), settings.loopback, settings.fetch)
         self.sandboxes: dict[str, Sandbox] = {}
         self.crashes = 0
         self._log = log or MemoryLog()
@@ -104,7 +104,7 @@ class Registry:
     def add_hosts(self, hosts: Iterable[str]) -> None:
         """Treat these `host:port` forms as this server, too."""
         self.settings = replace(self.settings, hosts=(*self.settings.hosts, *hosts))
-        self.sources.hosts = self.sources.hosts.union(hosts)
+        self.media_lookup.hosts = self.media_lookup.hosts.union(hosts)
 
     def create(self, order: SandboxRequest) -> tuple[Sandbox, dict[str, str]]:
         """A new sandbox and its keys, one for each provider. Raises SandboxRefusedError."""
@@ -270,7 +270,7 @@ class Registry:
         self._resolver.forget()
 
     def _view(self, sandbox: Sandbox, bound: BoundProvider) -> BoundSandbox:
-        return BoundSandbox(sandbox, bound, sources=self.sources, blobs=self.blobs)
+        return BoundSandbox(sandbox, bound, sources=self.media_lookup, blobs=self.blobs)
 
     def _seed_of(self, name: str) -> int:
         """The seed of a sandbox that names none: the server's for `default`, else one of its own.

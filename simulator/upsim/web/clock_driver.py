@@ -59,7 +59,7 @@ class ClockDriver:
     before it: that receiver itself may have requested the advance.
     """
 
-    courier: WebhookFlusher
+    flusher: WebhookFlusher
     patience: float = 0.25
     _turns: dict[Sandbox, asyncio.Event] = field(default_factory=dict)
 
@@ -79,31 +79,31 @@ class ClockDriver:
         """
         if not await self._has_turn(sandbox):
             await self._go(sandbox, aim(sandbox), on_deadline, delivering=False)
-            self.courier.rouse(sandbox)
+            self.flusher.rouse(sandbox)
             return
         over = self._turns[sandbox] = asyncio.Event()
         try:
             target = aim(sandbox)
-            await self.courier.flush(sandbox)
+            await self.flusher.flush(sandbox)
             await resumed("flush")
             await self._go(sandbox, target, on_deadline, delivering=True)
         finally:
             del self._turns[sandbox]
             over.set()
-            self.courier.rouse(sandbox)
+            self.flusher.rouse(sandbox)
         sandbox.wake()
 
     async def _has_turn(self, sandbox: Sandbox) -> bool:
         """Wait for this call's turn; return False when `patience` is used up."""
         while True:
-            silent, turn = self.courier.silent_for(sandbox), self._turns.get(sandbox)
+            silent, turn = self.flusher.silent_for(sandbox), self._turns.get(sandbox)
             if silent is None and turn is None:
                 return True
             left = self.patience - (silent or 0.0)
             if left <= 0:
                 return False
             if silent is not None:
-                await self.courier.answered(sandbox, left)
+                await self.flusher.answered(sandbox, left)
             elif turn is not None:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(turn.wait(), left)
@@ -114,8 +114,8 @@ class ClockDriver:
         """Run one deadline after the other; requests held by the clock continue in between."""
         while not sandbox.abandoned and (to := target()) is not None:
             deadline = next(sandbox.advance(to), None)
-            if delivering and self.courier.is_busy(sandbox):
-                await self.courier.flush(sandbox)
+            if delivering and self.flusher.is_busy(sandbox):
+                await self.flusher.flush(sandbox)
             await resumed("flush")
             if deadline is None:
                 return

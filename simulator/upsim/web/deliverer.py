@@ -56,7 +56,7 @@ class Deliverer:
         self._seconds = registry.settings.webhook_seconds
         self._work: dict[Sandbox, _Work] = {}
         self._by_hand = False
-        self.timeline = ClockDriver(self)
+        self.clock_driver = ClockDriver(self)
         self.observers: list[Observer] = []
         registry.subscribe(self.rouse)
 
@@ -142,7 +142,7 @@ class Deliverer:
 
     def _look_after(self, sandbox: Sandbox) -> None:
         work = self._work.get(sandbox)
-        if work is None or self.timeline.is_advancing(sandbox):
+        if work is None or self.clock_driver.is_advancing(sandbox):
             return  # an advance delivers, and calls `rouse` at its end
         work.timer = None
         if not sandbox.run_some_due():
@@ -169,7 +169,7 @@ class Deliverer:
         if sandbox.clock.mode != "auto" or work.tasks or sandbox.webhooks.outbox:
             return
         if sandbox.webhooks.pending:
-            self.timeline.jump(sandbox)
+            self.clock_driver.jump(sandbox)
 
     def _set_timer(self, sandbox: Sandbox, work: _Work) -> None:
         """Check again when the next deadline is due; running tasks check at their end."""
@@ -181,7 +181,7 @@ class Deliverer:
         if deadline is None or loop is None or deadline.at > LATEST:
             return
         if sandbox.clock.mode == "auto":
-            seconds: float | None = max(0.0, QUIET_SECONDS - self.timeline.quiet_for(sandbox))
+            seconds: float | None = max(0.0, QUIET_SECONDS - self.clock_driver.quiet_for(sandbox))
             if work.tasks:
                 return
         else:

@@ -60,9 +60,9 @@ class Dispatch:
     """Responds to every request below a provider's prefix, or for a provider's host name."""
 
     registry: Registry
-    places: UrlParser
-    desk: MediaService
-    holds: HeldRequests
+    url_parser: UrlParser
+    media_service: MediaService
+    held_requests: HeldRequests
     media: MediaApp
     documents: Documents = field(default_factory=Documents)
     observers: list[Observer] = field(default_factory=list)
@@ -135,7 +135,7 @@ class Dispatch:
             operation.kind,
             bound.rules,
             seen,
-            self.places.origin(scope, headers, place, sandbox),
+            self.url_parser.origin(scope, headers, place, sandbox),
             method,
             place.path,
             params,
@@ -398,14 +398,14 @@ class Dispatch:
             if call.blob:  # a refused video is deleted
                 self.registry.blobs.end_lease(call.blob, keep=call.job is not None)
         if isinstance(outcome.reply, Hold):
-            return Decision(await self.holds.wait(sandbox, call, outcome.reply))
+            return Decision(await self.held_requests.wait(sandbox, call, outcome.reply))
         return outcome
 
     async def _measured(self, begun: RequestContext, wanted: Pending) -> Decision | Pending:
         """Decide again with the measurement that the decision needs."""
         sandbox, call = begun.sandbox, begun.call
-        found = await self.desk.measure(sandbox, call, wanted)
-        told = None if self.desk.repeats(sandbox, call, wanted) else found
+        found = await self.media_service.measure(sandbox, call, wanted)
+        told = None if self.media_service.repeats(sandbox, call, wanted) else found
         call.measured = await resumed("measure", told) or found
         call.uses.clear()
         call.spec = None

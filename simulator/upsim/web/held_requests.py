@@ -30,7 +30,7 @@ class HeldRequests:
     held request is an error instead.
     """
 
-    timeline: ClockDriver
+    clock_driver: ClockDriver
     manual_seconds: float = MANUAL_SECONDS
     in_process: bool = False
 
@@ -96,7 +96,7 @@ class HeldRequests:
         if sandbox.clock.mode != "auto":
             await catch_up(sandbox)
         else:
-            self.timeline.jump(sandbox, latest=until)
+            self.clock_driver.jump(sandbox, latest=until)
 
 
 def _ended(sandbox: Sandbox, hold: Hold) -> bool:

@@ -78,7 +78,7 @@ class MediaApp:
     def __init__(self, registry: Registry, desk: MediaService) -> None:
         """Serve the files of a registry."""
         self._registry = registry
-        self.desk = desk
+        self.media_service = desk
         self._uploads = Uploads(registry)
         self.observers: list[Observer] = []
         self.reporters: list[file_reports.Observer] = []
@@ -185,7 +185,7 @@ class MediaApp:
     async def _synthetic(self, request: MediaRequest) -> None:
         try:
             clip = clip_of(request.name, request.scope["query_string"].decode("latin-1"))
-            content = await self.desk.make(clip)
+            content = await self.media_service.make(clip)
         except ClipNameError as error:
             status = 507 if isinstance(error, ClipRoomError) else 404
             await text_answer(request.send, status, str(error))
@@ -194,7 +194,7 @@ class MediaApp:
 
     async def _upload(self, request: MediaRequest) -> None:
         sandbox, name = request.sandbox, request.name
-        content = self.desk.upload(sandbox, name)
+        content = self.media_service.upload(sandbox, name)
         if isinstance(content, MissingFile):
             await self._gone(request.send, sandbox, content)
             return
@@ -214,7 +214,7 @@ class MediaApp:
         scope, _, send, sandbox, _, name = request
         job = sandbox.state.jobs.get(name)
         try:
-            output = await self.desk.output(sandbox, f"{name}.mp4")
+            output = await self.media_service.output(sandbox, f"{name}.mp4")
             await resumed("made")
         except ClipNameError as error:
             await text_answer(send, 507, f"The output cannot be kept here: {error}.")

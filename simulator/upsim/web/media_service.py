@@ -91,7 +91,7 @@ class MediaService:
         if isinstance(found, Unmeasurable):
             return found
         content, key = found
-        measurements = self._registry.sources.measurements
+        measurements = self._registry.media_lookup.measurements
         measured = measurements.get(key) if key else None
         if measured is None:
             measured = await self._prober.measure(content)
@@ -112,7 +112,7 @@ class MediaService:
             return False
         if not wanted.source.startswith(("http://", "https://")):
             return True
-        own = self._registry.sources.own(wanted.source, call.urls.base)
+        own = self._registry.media_lookup.own(wanted.source, call.urls.base)
         return own is not None and clip_key(own) != ""
 
     async def _obtain(
@@ -126,7 +126,7 @@ class MediaService:
                 return _unkept(_local(rule.found, limit))
         if not source.startswith(("http://", "https://")):
             return _unkept(await asyncio.to_thread(self._sent, call, source, limit))
-        own = self._registry.sources.own(source, call.urls.base)
+        own = self._registry.media_lookup.own(source, call.urls.base)
         if own is None:
             fetched = await self._fetch(source, limit)
             return (fetched, f"{_BLOB}{fetched.name}") if isinstance(fetched, Path) else fetched
@@ -232,10 +232,10 @@ class MediaService:
                 return rule.found if isinstance(rule.found, Path) else "assumed"
         if not source.startswith(("http://", "https://")):
             return "sent"
-        own = self._registry.sources.own(source, job.accepted.origin.base)
+        own = self._registry.media_lookup.own(source, job.accepted.origin.base)
         if own is not None:
             return "clip" if clip_key(own) else "ours"
-        return "fetched" if self._registry.sources.will_fetch(source) else "assumed"
+        return "fetched" if self._registry.media_lookup.will_fetch(source) else "assumed"
 
     async def _source(self, job: Job, origin: Origin) -> Path | Unmeasurable | None:
         """Return the video of a job, or why it is unavailable; None if there never was one."""
@@ -249,7 +249,7 @@ class MediaService:
             return blobs.path(source.removeprefix(BLOB)) or _NOT_KEPT
         if origin == "fetched":
             return await self._fetched(job)
-        own = self._registry.sources.own(source, job.accepted.origin.base)
+        own = self._registry.media_lookup.own(source, job.accepted.origin.base)
         content = MissingFile() if own is None else await self._own_content(own)
         if isinstance(content, bytes):
             digest = await asyncio.to_thread(blobs.put, content)

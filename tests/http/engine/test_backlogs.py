@@ -36,7 +36,7 @@ async def _delay(simulator: Simulator) -> None:
 
 
 async def _hold(simulator: Simulator) -> None:
-    holds = simulator.app.dispatch.holds
+    holds = simulator.app.dispatch.held_requests
     await holds._pass_time(simulator.sandbox, LATEST)
 
 

@@ -125,7 +125,7 @@ def test_an_advance_waits_for_a_receiver_that_answers_soon(start: Start, calls: 
         return httpx.Response(200)
 
     calls.world = world = start(slow, webhook_seconds=PATIENT)
-    timeline = world.sim.app.deliverer.timeline
+    timeline = world.sim.app.deliverer.clock_driver
     timeline.patience = 0.01
 
     async def program() -> None:

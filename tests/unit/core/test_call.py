@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from tests.unit.core.conftest import call, job
+from upsim.core.call import Call
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,11 @@ def test_what_the_checks_have_found() -> None:
     asked = call(job=job())
 
     assert (asked.who.number, asked.target.id) == (1, "task_1")
+
+
+def test_a_call_holds_no_function() -> None:
+    """Checks reach the engine through the port `SandboxApi` alone, and nothing else by a field."""
+    found = {field.name: str(field.type) for field in fields(Call)}
+
+    assert [] == [name for name, kind in found.items() if "Callable" in kind]
+    assert found["sandbox"] == "SandboxApi"

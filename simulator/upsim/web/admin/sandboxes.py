@@ -292,7 +292,7 @@ async def _advance(request: Request, sandbox: Sandbox, to: Instant) -> None:
         begin(request, box)
         return until(box, to)
 
-    await deliverer_of(request).timeline.advance(sandbox, aim)
+    await deliverer_of(request).clock_driver.advance(sandbox, aim)
 
 
 async def advance(request: Request) -> Response:
@@ -310,7 +310,7 @@ async def advance(request: Request) -> Response:
         fired.append(views.fired(sandbox, deadline))
 
     try:
-        await deliverer_of(request).timeline.advance(sandbox, aim, ran)
+        await deliverer_of(request).clock_driver.advance(sandbox, aim, ran)
     except ClockError as error:
         raise AdminError(409, "clock", str(error)) from error
     if sandbox.abandoned:

@@ -72,7 +72,7 @@ class PlayedDesk(MediaService):
         """Return the recorded measurement."""
         command = CURRENT.get()
         recorded = command.upcoming("measure") if isinstance(command, ReplayedCommand) else None
-        ours = self._registry.sources.own(wanted.source, call.urls.base) is not None
+        ours = self._registry.media_lookup.own(wanted.source, call.urls.base) is not None
         if recorded is None and not ours and wanted.source.startswith(("http://", "https://")):
             return Unmeasurable("unreachable", "a replay fetches nothing")
         if recorded is None or is_data_url(wanted.source):
@@ -85,7 +85,7 @@ class PlayedDesk(MediaService):
         return Unmeasurable("unreachable", "a replay fetches nothing")
 
 
-class PlayedTimeline(ClockDriver):
+class PlayedClockDriver(ClockDriver):
     """A clock driver whose advances start where they started, also inside a webhook handler."""
 
     async def _has_turn(self, sandbox: Sandbox) -> bool:
@@ -98,7 +98,7 @@ class PlayedDeliverer(Deliverer):
     def __init__(self, registry: Registry, app: ASGIApp) -> None:
         """Deliver for the sandboxes of a registry."""
         super().__init__(registry, app)
-        self.timeline = PlayedTimeline(self)
+        self.clock_driver = PlayedClockDriver(self)
 
     def rouse(self, sandbox: Sandbox) -> None:
         """Do nothing: a replay has no background deliveries."""
@@ -138,8 +138,8 @@ def settings_of(document: Document) -> ServerSettings:
 def prepare(app: Application, document: Document) -> Sandbox:
     """Create the sandbox of a document in an application. Raises ExportError."""
     registry, made = app.registry, document.sandbox
-    known = registry.sources
-    registry.sources = PlayedSources(known.hosts, known.fetch_loopback, known.fetch_public)
+    known = registry.media_lookup
+    registry.media_lookup = PlayedSources(known.hosts, known.fetch_loopback, known.fetch_public)
     try:
         if document.values is not None:
             _remember(registry, made.scenario, document.values)
@@ -172,7 +172,7 @@ def prepare(app: Application, document: Document) -> Sandbox:
     except (AttributeError, KeyError, TypeError) as error:
         text = f"the values of scenario {made.scenario!r} are broken: {error}"
         raise ExportError(text) from error
-    app.dispatch.desk = app.dispatch.media.desk = PlayedDesk(registry)
+    app.dispatch.media_service = app.dispatch.media.media_service = PlayedDesk(registry)
     registry.unsubscribe(app.deliverer.rouse)
     app.deliverer = app.state.deliverer = PlayedDeliverer(registry, app)
     return sandbox

@@ -61,7 +61,15 @@ class CassetteLog:
                 paid.close()
             message = RecordedMessage({}, {"text": ENDED})
             took = self._since(passing.began)
-            exchange = self._exchange(passing, 0, message, paid, self._head(passing), took, ())
+            exchange = self._exchange(
+                passing,
+                0,
+                message=message,
+                paid=paid,
+                head=self._head(passing),
+                took=took,
+                findings=(),
+            )
             try:
                 self.writer.add_last(exchange)
             except (ContractFileError, OSError) as error:
@@ -87,7 +95,9 @@ class CassetteLog:
         )
         notes = await asyncio.to_thread(self.judge.notes, passing, status, body, message.body)
         head = await asyncio.to_thread(self._head, passing)
-        exchange = self._exchange(passing, status, message, paid, head, took, tuple(lines))
+        exchange = self._exchange(
+            passing, status, message=message, paid=paid, head=head, took=took, findings=tuple(lines)
+        )
         if self._open.pop(id(passing), None) is not None:  # else `end` has written it down
             await self.write(exchange, count, [*lines, *notes])
 

@@ -75,10 +75,10 @@ class MediaRequest(NamedTuple):
 class MediaApp:
     """Serves and stores files. `sandbox` is the one in the path, or `default`."""
 
-    def __init__(self, registry: Registry, desk: MediaService) -> None:
+    def __init__(self, registry: Registry, media_service: MediaService) -> None:
         """Serve the files of a registry."""
         self._registry = registry
-        self.media_service = desk
+        self.media_service = media_service
         self._uploads = Uploads(registry)
         self.observers: list[Observer] = []
         self.reporters: list[file_reports.Observer] = []

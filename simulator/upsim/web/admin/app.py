@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 
 import msgspec
@@ -71,163 +71,96 @@ async def describe(request: Request) -> Response:
     return answer(openapi.document(CALLS, registry_of(request), PREFIX, own_version()))
 
 
+GET, POST, PUT, PATCH, DELETE, ANY = (
+    partial(AdminCall, method) for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "ANY")
+)
 CALLS = (
-    AdminCall("GET", "", index, answer=server_shapes.Index),
-    AdminCall("GET", "/openapi.json", describe),
-    AdminCall("GET", "/livez", probes.live, answer=server_shapes.Status),
-    AdminCall("GET", "/readyz", probes.ready, answer=server_shapes.Status),
-    AdminCall("GET", "/health", probes.health, answer=server_shapes.Health),
-    AdminCall("GET", "/metrics", probes.metrics, answer=str, media=TEXT),
-    AdminCall(
-        "GET", "/scenarios", scenarios.scenarios, (OFFSET, MANY), answer=server_shapes.Scenarios
-    ),
-    AdminCall(
-        "GET", "/scenarios/{name:path}", scenarios.scenario, answer=server_shapes.ScenarioShown
-    ),
-    AdminCall("GET", "/schema", scenarios.schema),
-    AdminCall("GET", "/sandboxes", sandboxes.listing, PAGE, answer=sandbox_shapes.Sandboxes),
-    AdminCall(
-        "POST",
+    GET("", index, server_shapes.Index),
+    GET("/openapi.json", describe),
+    GET("/livez", probes.live, server_shapes.Status),
+    GET("/readyz", probes.ready, server_shapes.Status),
+    GET("/health", probes.health, server_shapes.Health),
+    GET("/metrics", probes.metrics, str, media=TEXT),
+    GET("/scenarios", scenarios.scenarios, server_shapes.Scenarios, (OFFSET, MANY)),
+    GET("/scenarios/{name:path}", scenarios.scenario, server_shapes.ScenarioShown),
+    GET("/schema", scenarios.schema),
+    GET("/sandboxes", sandboxes.listing, sandbox_shapes.Sandboxes, PAGE),
+    POST(
         "/sandboxes",
         sandboxes.create,
+        sandbox_shapes.NewSandbox,
         body=sandboxes.SandboxOrder,
-        answer=sandbox_shapes.NewSandbox,
         status=201,
     ),
-    AdminCall("GET", BOX, sandboxes.show, answer=sandbox_shapes.Sandbox),
-    AdminCall("DELETE", BOX, sandboxes.delete, answer=sandbox_shapes.Deleted),
-    AdminCall("POST", f"{BOX}/reset", sandboxes.reset, (WHAT,), answer=sandbox_shapes.Sandbox),
-    AdminCall("GET", f"{BOX}/clock", sandboxes.clock, answer=sandbox_shapes.Clock),
-    AdminCall(
-        "PATCH",
-        f"{BOX}/clock",
-        sandboxes.change_clock,
-        body=sandboxes.ClockChange,
-        answer=sandbox_shapes.Clock,
+    GET(BOX, sandboxes.show, sandbox_shapes.Sandbox),
+    DELETE(BOX, sandboxes.delete, sandbox_shapes.Deleted),
+    POST(f"{BOX}/reset", sandboxes.reset, sandbox_shapes.Sandbox, (WHAT,)),
+    GET(f"{BOX}/clock", sandboxes.clock, sandbox_shapes.Clock),
+    PATCH(f"{BOX}/clock", sandboxes.change_clock, sandbox_shapes.Clock, body=sandboxes.ClockChange),
+    POST(
+        f"{BOX}/clock/advance", sandboxes.advance, sandbox_shapes.Advanced, body=sandboxes.Advance
     ),
-    AdminCall(
-        "POST",
-        f"{BOX}/clock/advance",
-        sandboxes.advance,
-        body=sandboxes.Advance,
-        answer=sandbox_shapes.Advanced,
-    ),
-    AdminCall(
-        "GET",
-        f"{BOX}/jobs",
-        sandbox_contents.jobs,
-        (*PAGE, PROVIDER, STATE),
-        answer=job_shapes.Jobs,
-    ),
-    AdminCall("GET", f"{BOX}/jobs/{{job}}", sandbox_contents.job, answer=job_shapes.Job),
-    AdminCall(
-        "PUT",
+    GET(f"{BOX}/jobs", sandbox_contents.jobs, job_shapes.Jobs, (*PAGE, PROVIDER, STATE)),
+    GET(f"{BOX}/jobs/{{job}}", sandbox_contents.job, job_shapes.Job),
+    PUT(
         f"{BOX}/jobs/{{job}}/state",
         sandbox_contents.set_state,
+        job_shapes.Job,
         body=sandbox_contents.StateChange,
-        answer=job_shapes.Job,
     ),
-    AdminCall(
-        "GET",
-        f"{BOX}/accounts",
-        sandbox_contents.accounts,
-        (OFFSET, MANY),
-        answer=job_shapes.Accounts,
-    ),
-    AdminCall(
-        "PUT",
+    GET(f"{BOX}/accounts", sandbox_contents.accounts, job_shapes.Accounts, (OFFSET, MANY)),
+    PUT(
         f"{BOX}/accounts/{{provider}}",
         sandbox_contents.change_account,
+        job_shapes.Account,
         body=sandbox_contents.AccountChange,
-        answer=job_shapes.Account,
     ),
-    AdminCall(
-        "POST",
+    POST(
         f"{BOX}/accounts/{{provider}}/keys",
         sandbox_contents.issue_key,
+        job_shapes.NewKey,
         body=sandbox_contents.KeyOrder,
-        answer=job_shapes.NewKey,
         status=201,
     ),
-    AdminCall(
-        "GET",
-        f"{BOX}/ledger",
-        sandbox_contents.ledger,
-        (OFFSET, LINES, PROVIDER),
-        answer=job_shapes.Ledger,
-    ),
-    AdminCall("GET", f"{BOX}/faults", faults.listing, (OFFSET, MANY), answer=sandbox_shapes.Faults),
-    AdminCall(
-        "POST",
-        f"{BOX}/faults",
-        faults.arm_one,
-        body=faults.FaultOrder,
-        answer=sandbox_shapes.Fault,
-        status=201,
-    ),
-    AdminCall("DELETE", f"{BOX}/faults", faults.clear, answer=sandbox_shapes.Disarmed),
-    AdminCall("GET", f"{BOX}/faults/{{fault}}", faults.show, answer=sandbox_shapes.Fault),
-    AdminCall(
-        "DELETE", f"{BOX}/faults/{{fault}}", faults.disarm_one, answer=sandbox_shapes.Disarmed
-    ),
-    AdminCall(
-        "GET",
+    GET(f"{BOX}/ledger", sandbox_contents.ledger, job_shapes.Ledger, (OFFSET, LINES, PROVIDER)),
+    GET(f"{BOX}/faults", faults.listing, sandbox_shapes.Faults, (OFFSET, MANY)),
+    POST(f"{BOX}/faults", faults.arm_one, sandbox_shapes.Fault, body=faults.FaultOrder, status=201),
+    DELETE(f"{BOX}/faults", faults.clear, sandbox_shapes.Disarmed),
+    GET(f"{BOX}/faults/{{fault}}", faults.show, sandbox_shapes.Fault),
+    DELETE(f"{BOX}/faults/{{fault}}", faults.disarm_one, sandbox_shapes.Disarmed),
+    GET(
         f"{BOX}/journal",
         sandbox_contents.journal,
+        exchange_shapes.Journal,
         (SINCE, LIMIT, PROVIDER),
-        answer=exchange_shapes.Journal,
     ),
-    AdminCall(
-        "POST",
+    POST(
         f"{BOX}/journal/find",
         sandbox_contents.find,
+        exchange_shapes.Found,
         body=sandbox_contents.JournalSearch,
-        answer=exchange_shapes.Found,
     ),
-    AdminCall(
-        "POST",
+    POST(
         f"{BOX}/journal/count",
         sandbox_contents.count,
+        exchange_shapes.Count,
         body=sandbox_contents.JournalQuery,
-        answer=exchange_shapes.Count,
     ),
-    AdminCall(
-        "GET",
+    GET(
         f"{BOX}/report-card",
         report_card.report_card,
+        exchange_shapes.ReportCard,
         (PAUSES, PROVIDER),
-        answer=exchange_shapes.ReportCard,
     ),
-    AdminCall("GET", f"{BOX}/events", events.follow, (TYPES,), answer=str, media=events.MEDIA),
-    AdminCall(
-        "GET",
-        f"{BOX}/webhooks",
-        webhooks.listing,
-        (*PAGE, JOB, OUTCOME),
-        answer=webhook_shapes.Deliveries,
+    GET(f"{BOX}/events", events.follow, str, (TYPES,), media=events.MEDIA),
+    GET(f"{BOX}/webhooks", webhooks.listing, webhook_shapes.Deliveries, (*PAGE, JOB, OUTCOME)),
+    GET(f"{BOX}/webhooks/{{delivery}}", webhooks.show, webhook_shapes.Delivery),
+    POST(f"{BOX}/webhooks/{{delivery}}/resend", webhooks.resend, webhook_shapes.Delivery),
+    GET(
+        f"{BOX}/inbox/{{name}}/messages", webhooks.messages, webhook_shapes.Messages, (SINCE, LIMIT)
     ),
-    AdminCall("GET", f"{BOX}/webhooks/{{delivery}}", webhooks.show, answer=webhook_shapes.Delivery),
-    AdminCall(
-        "POST",
-        f"{BOX}/webhooks/{{delivery}}/resend",
-        webhooks.resend,
-        answer=webhook_shapes.Delivery,
-    ),
-    AdminCall(
-        "GET",
-        f"{BOX}/inbox/{{name}}/messages",
-        webhooks.messages,
-        (SINCE, LIMIT),
-        answer=webhook_shapes.Messages,
-    ),
-    AdminCall(
-        "ANY",
-        f"{BOX}/inbox/{{name}}",
-        webhooks.receive_message,
-        (STATUS,),
-        answer=webhook_shapes.Received,
-    ),
-    AdminCall("GET", f"{BOX}/export", export.export, answer=sandbox_shapes.Export),
+    ANY(f"{BOX}/inbox/{{name}}", webhooks.receive_message, webhook_shapes.Received, (STATUS,)),
+    GET(f"{BOX}/export", export.export, sandbox_shapes.Export),
 )
 """Every call of this version; calls of the same path are adjacent."""
 

@@ -31,9 +31,9 @@ class AdminCall:
     method: str
     path: str
     handle: Handler
+    answer: Any = dict[str, Any]
     query: tuple[Parameter, ...] = ()
     body: type[msgspec.Struct] | None = None
-    answer: Any = dict[str, Any]
     status: int = 200
     media: str = "application/json"
     errors: tuple[int, ...] = ()

@@ -137,7 +137,7 @@ def lifecycle() -> Lifecycle:
 
 @dataclass
 class FakeWorld:
-    """A sandbox that knows what a test tells it, as far as checks ask."""
+    """A sandbox that gives checks the values that a test sets."""
 
     found: Measured | None = VIDEO
     offer: JobSpec | None = None

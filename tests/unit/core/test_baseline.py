@@ -69,7 +69,7 @@ def test_choices_that_do_not_exist(dialect: str, chosen: dict[str, str], text: s
 
 
 def test_a_provider_without_knobs() -> None:
-    """Where there are no knobs the message says so."""
+    """The error for an unknown knob says that the provider has no knobs."""
     with pytest.raises(BaselineError, match="its knobs: none"):
         rules(replace(BASELINE, knobs={}), "guide", {"form": "long"})
 
@@ -131,7 +131,7 @@ def test_a_limit_as_a_table() -> None:
 def test_a_limit_of_another_kind(
     read: Callable[[Rules, str], object], name: str, kind: str
 ) -> None:
-    """What is not of the kind that is asked for is a mistake of the baseline."""
+    """A limit that is read as another kind is an error in the baseline."""
     with pytest.raises(BaselineError, match=f"'{name}' is not a {kind} of this baseline"):
         read(limits(), name)
 

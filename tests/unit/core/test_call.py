@@ -45,12 +45,12 @@ def test_the_body_is_decoded_once() -> None:
 
 
 def test_a_knob() -> None:
-    """A call is judged by the knobs of its rules."""
+    """A call uses the knobs of its rules."""
     assert call().rules.knobs["factor_type"] == "string"
 
 
 def test_what_no_check_has_found() -> None:
-    """An operation that misses one of its checks is told which."""
+    """An operation that runs without one of its checks names the check."""
     with pytest.raises(LookupError, match="credits runs without the check that finds the job"):
         _ = call().target
     with pytest.raises(AttributeError, match="who"):
@@ -58,7 +58,7 @@ def test_what_no_check_has_found() -> None:
 
 
 def test_a_call_without_a_key_is_a_value_like_any_other() -> None:
-    """It can be shown, compared and changed, though nobody is `who` called."""
+    """A call without a key can be shown, compared and copied."""
     asked = call(account=None)
 
     assert asked == replace(asked)

@@ -30,7 +30,7 @@ FACTORS = ("1", "2", "4")
     ],
 )
 def test_choice_names_value_and_type(value: object, expected: str) -> None:
-    """A number that spells an allowed text is told that the text is expected."""
+    """The cause for a number says that the text with the same digits is expected."""
     assert expected == causes.wrong_choice("upscale_factor", value, FACTORS)
 
 
@@ -41,7 +41,7 @@ def test_text_that_spells_a_number_is_told_the_number() -> None:
 
 
 def test_long_lists_of_choices_are_cut() -> None:
-    """At most ten values are listed."""
+    """A cause lists at most ten allowed values."""
     found = causes.wrong_choice("model", "x", map(str, range(11)))
     assert found.endswith('"8", "9" or …')
 
@@ -71,7 +71,7 @@ def test_values_of_any_length_are_bounded() -> None:
 
 
 def test_missing_value_is_nothing() -> None:
-    """A field that is not there is told apart from one that is null."""
+    """The cause distinguishes a missing field from a null field."""
     assert "input.video: found nothing, expected a text" == causes.of("input.video", {}, "a text")
     assert "video: found null, expected a text" == causes.of("video", {"video": None}, "a text")
 
@@ -110,7 +110,7 @@ ON_DISK = "a file on your own disk, which a provider cannot read"
     ],
 )
 def test_source_of_a_video(source: str, expected: str) -> None:
-    """What is no URL is told by its kind, and local files as such."""
+    """A source that is not a URL is described by its kind, and a local path as a file."""
     assert expected == causes.described(source)
 
 
@@ -146,12 +146,12 @@ def test_flaw_of_a_data_url(url: str, expected: str) -> None:
     ],
 )
 def test_flaw_of_base64(text: str, expected: str) -> None:
-    """The first character that is none of the alphabet is named with its place."""
+    """The cause names the first character outside the base64 alphabet, with its place."""
     assert expected == causes.base64_flaw(text)
 
 
 def test_urls_lose_user_and_query() -> None:
-    """Whatever may be a secret in a URL is hidden."""
+    """A cause shows a URL without its user, password and query."""
     found = causes.wrong("video", "https://me:pass@a.example/b.mp4?token=abc&x=1", "a text")
     assert "pass" not in found
     assert "abc" not in found
@@ -168,7 +168,7 @@ def test_sentences_are_short_and_printable(value: Any) -> None:  # noqa: ANN401 
 
 @given(st.text())
 def test_any_text_as_a_video(text: str) -> None:
-    """Of any text, too, whatever it begins with."""
+    """The cause for any text as a video is printable."""
     for start in ("", "data:", "https://", "/"):
         found = causes.video(start + text, "why")
         assert found.isprintable()

@@ -80,7 +80,7 @@ def waits(_call: Call) -> Pending:
     ],
 )
 def test_the_first_objection_wins(checks: tuple[Check, ...], outcome: object) -> None:
-    """What the first check that objects says is the outcome."""
+    """The first check that refuses a request decides the outcome."""
     assert outcome == first_violation(call(), checks)
 
 
@@ -104,7 +104,7 @@ def test_later_checks_do_not_run() -> None:
     ],
 )
 def test_authenticated(credential: Credential, name: str | None) -> None:
-    """No key and a key without an account are told apart."""
+    """A missing key and a key without an account get different refusals."""
     found = authenticated(call(credential=credential))
 
     assert (None if name is None else Violation(name)) == found
@@ -170,7 +170,7 @@ def test_what_a_limit_counts(counts: str) -> None:
     ],
 )
 def test_a_knob_says_what_counts(*, scope: str, counts: str, kind: str, counted: bool) -> None:
-    """Where a provider has the knob it says what counts; at `all` the limit says so itself."""
+    """The knob of a provider says what a limit counts; with `all` the limit itself says it."""
     asked = rated(replace(DAILY, counts=counts), used={DAILY.name: 0}, scope=scope, kind=kind)
     within_rates(asked)
 
@@ -187,7 +187,7 @@ def test_a_limit_that_is_used_up() -> None:
 
 
 def test_a_refused_call_takes_no_place() -> None:
-    """When the second limit is used up, the first is not taken either."""
+    """A request that the second limit refuses does not count for the first limit."""
     asked = rated(DAILY, CREATES, used={DAILY.name: 0, CREATES.name: 3}, kind="submit")
     within_rates(asked)
 
@@ -205,7 +205,7 @@ def test_a_refused_call_takes_no_place() -> None:
     ],
 )
 def test_json_object(document: object, violation: Violation | None) -> None:
-    """Only a JSON object passes; what it was instead is told."""
+    """A body that is not a JSON object is refused, and the cause says what it is."""
     assert violation == json_object(call(document=document))
 
 
@@ -231,7 +231,7 @@ def test_a_video_that_must_be_measured() -> None:
 
 
 def test_a_video_that_was_measured() -> None:
-    """What was measured for the call is taken without asking again."""
+    """A measurement of the request's video is used without another measurement."""
     world = FakeWorld(found=None)
     asked = call(world, source="clip", measured=video("2"))
 
@@ -275,7 +275,7 @@ def test_too_long() -> None:
     ],
 )
 def test_output_within_own_limit(output: OutputPlan | None, *, fits: bool) -> None:
-    """Neither side of an output may be above the limit; without an output there is none."""
+    """An output with a side above the limit is refused; a job without output has no limit."""
     offer = JobSpec(QUOTE, -QUOTE.amount, {}, output, PLAN)
     found = output_within_own_limit(call(FakeWorld(offer=offer), media=VIDEO))
 
@@ -310,7 +310,7 @@ def test_the_terms_are_worked_out_once() -> None:
 
 
 def test_media_before_they_are_measured() -> None:
-    """A check that needs media and comes too early is told so."""
+    """A check that needs media raises an error before they are measured."""
     with pytest.raises(LookupError, match="credits: a check that needs media is listed before"):
         media_of(call())
 
@@ -362,7 +362,7 @@ def test_named() -> None:
 
 @pytest.mark.parametrize("name", sorted(COMMON))
 def test_common_checks(name: str) -> None:
-    """Each shared check stands under its own name."""
+    """Each shared check is registered under its own name."""
     assert name == COMMON[name].__name__
 
 

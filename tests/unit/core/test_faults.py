@@ -78,7 +78,7 @@ def test_a_rule_speaks_of_what_it_selects(changes: dict[str, object], expected: 
 def test_a_rule_without_an_operation_takes_the_usual_ones(
     stage: Stage, kind: str, expected: object
 ) -> None:
-    """Without `on`, accepting is about submits and polling about polls."""
+    """A rule without `on` applies to submits at the accepting stages and to polls at `poll`."""
     rule = replace(RULE, at=stage)
     assert expected == concerns(rule, stage, Occasion("toy", "any", kind))
 
@@ -158,7 +158,7 @@ def test_a_rule_never_fires_more_often_than_it_says(
 
 @pytest.mark.parametrize(("first", "remaining"), [(None, None), (3, 2)])
 def test_it_says_how_often_it_can_still_fire(first: int | None, remaining: int | None) -> None:
-    """What remains is `first` less what was done; without `first` there is no end."""
+    """The remaining firings are `first` minus those done, or unlimited without `first`."""
     assert remaining == Armed(replace(RULE, first=first), matched=5, fired=1).remaining
 
 
@@ -194,7 +194,7 @@ def test_a_patch_changes_one_place(path: str, expected: object) -> None:
 
 
 def test_a_patch_leaves_the_document_alone() -> None:
-    """What was patched is a copy."""
+    """A patch changes a copy of the document."""
     document = {"a": {"b": 1}}
     patched(document, [("a.b", 2)])
     assert {"a": {"b": 1}} == document
@@ -242,7 +242,7 @@ def test_corrupting_in_parts_is_corrupting_the_whole(
 
 @given(st.binary(min_size=1, max_size=200), st.integers(1, 300))
 def test_so_many_bytes_are_corrupted(body: bytes, count: int) -> None:
-    """As many bytes differ as was asked for, all of them when there are fewer."""
+    """The requested number of bytes differs, or all bytes of a shorter body."""
     found = corrupted(body, offset=0, total=len(body), count=count)
     differing = sum(a != b for a, b in zip(body, found, strict=True))
     assert min(count, len(body)) == differing
@@ -277,7 +277,7 @@ def test_an_action_has_the_name_that_scenarios_use(action: Action, expected: str
     ],
 )
 def test_a_patch_needs_a_field_that_is_there(path: str, near: str, *, there: bool) -> None:
-    """What is nearly so spelt can be told, at any depth and one level lower."""
+    """A patch of a missing field names the nearest field, at any depth and one level lower."""
     document = {"data": {"status": "a", "result": {"url": None}, "list": [1]}}
     assert there == is_patched(document, [(path, 1)])
     assert near == near_path(document, path)

@@ -28,7 +28,7 @@ def test_loopback_in_every_spelling(host: str) -> None:
 
 @pytest.mark.parametrize("host", ELSEWHERE)
 def test_other_hosts_are_not_loopback(host: str) -> None:
-    """What only looks like loopback is not."""
+    """A host that only resembles loopback is not loopback."""
     assert not is_loopback(host)
 
 
@@ -76,7 +76,7 @@ def test_other_names_are_asked_for_as_they_are(host: str) -> None:
     ],
 )
 def test_an_authority_is_split(authority: str, parts: tuple[str, int | None] | None) -> None:
-    """Host and port are taken apart; what is no authority is none."""
+    """An authority is split into host and port; any other text gives None."""
     assert parts == split_authority(authority)
 
 
@@ -108,7 +108,7 @@ def test_the_host_of_a_url(url: str, host: str) -> None:
 
 @pytest.mark.parametrize("host", ["[::g]", "a:b", "[::1", ":"])
 def test_colons_alone_make_no_address(host: str) -> None:
-    """What has colons but is no IPv6 address spells no address."""
+    """A text with colons that is not an IPv6 address gives no address."""
     assert address_of(host) is None
 
 
@@ -126,7 +126,7 @@ def test_colons_alone_make_no_address(host: str) -> None:
     ],
 )
 def test_public_url_is_http_with_a_host(url: str, flaw: str) -> None:
-    """A server may stand behind a URL of http or https that ends with its path."""
+    """A public URL must be an http or https URL with a host, and end with its path."""
     assert flaw == public_url_flaw(url)
 
 

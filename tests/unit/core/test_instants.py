@@ -67,14 +67,14 @@ def test_what_is_read(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01", "1e3"])
 def test_what_is_not_read(text: str) -> None:
-    """What is no date is refused."""
+    """A text that is not a date is refused."""
     with pytest.raises(ValueError, match=r"."):
         from_iso(text)
 
 
 @given(st.integers(DAY, LATEST - DAY), st.integers(-14, 14))
 def test_every_offset_names_the_same_instant(instant: int, hours: int) -> None:
-    """An instant is the same whatever the offset in which it is spelt."""
+    """A time has the same instant in every UTC offset."""
     utc = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)
 
     there = utc.astimezone(timezone(timedelta(hours=hours)))
@@ -91,7 +91,7 @@ def test_http_dates_are_those_of_mail(instant: int) -> None:
 
 
 def test_an_http_date() -> None:
-    """The form is that of RFC 9110, in English whatever the locale."""
+    """An HTTP date has the form of RFC 9110, in English for every locale."""
     assert http_date(784_111_777 * SECOND) == "Sun, 06 Nov 1994 08:49:37 GMT"
 
 

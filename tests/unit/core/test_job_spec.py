@@ -38,7 +38,7 @@ def offered(media: Media | None, failure: str | None = None) -> JobSpec:
 
 
 def test_the_price() -> None:
-    """What is taken from the balance is the price, with the other sign."""
+    """The debit of a job is its price with the opposite sign."""
     found = offered(VIDEO)
 
     assert (Decimal(144), Decimal(-144)) == (found.quote.amount, found.debit)
@@ -76,7 +76,7 @@ def test_a_plan_that_ends_in_a_failure() -> None:
 
 
 def test_failing_keeps_what_comes_before() -> None:
-    """Only terminal steps are replaced."""
+    """A plan that fails keeps all steps before the last one."""
     assert failing(STEPS, "broken")[:-1] == STEPS[:-1]
 
 

@@ -33,7 +33,7 @@ def test_seconds(rule: JobDuration, seconds: str) -> None:
 
 
 def test_without_a_video() -> None:
-    """Where nothing was measured, only the base counts."""
+    """A job without a measured video lasts the base time."""
     assert seconds_of(RULE, None, {}) == 10
 
 

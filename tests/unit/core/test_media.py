@@ -1,4 +1,4 @@
-"""What is known of a video."""
+"""The properties of a measured video."""
 
 from dataclasses import replace
 from fractions import Fraction

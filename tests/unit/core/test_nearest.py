@@ -43,7 +43,7 @@ def test_closest_is_near_behind_what_names_share(name: str, meant: str) -> None:
 
 
 def test_several_near_names_come_nearest_first() -> None:
-    """At most as many as are asked for."""
+    """The nearest names come first, at most as many as requested."""
     assert ["fails", "fail"] == near_names("failss", ["other", "fail", "fails"], 2)
 
 
@@ -63,7 +63,7 @@ def test_a_far_fetched_variable_is_not_suggested() -> None:
     ],
 )
 def test_an_option_that_is_far_is_not_suggested(arguments: list[str], said: str) -> None:
-    """What click itself finds near is judged by the same measure as all other names."""
+    """An option that differs too much is not suggested, even where click would suggest it."""
     result = CliRunner().invoke(main, arguments)
     assert (2, True) == (result.exit_code, re.search(said, result.output) is not None), (
         result.output

@@ -1,4 +1,4 @@
-"""What file a job produces: its size, and whether it has sound."""
+"""The file that a job produces: its size, and whether it has audio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT_SIDE = OutputRule("short_side", "target", TARGETS, "keep", WHY)
 
 @given(SIDES, SIDES, st.sampled_from(["1", "2", "4"]))
 def test_scaling_multiplies_both_sides(width: int, height: int, factor: str) -> None:
-    """Each side is multiplied by the factor, whatever it is."""
+    """Both sides of the output are the input's sides multiplied by the factor."""
     found = output_size(SCALE, video(width=width, height=height), {"factor": factor})
 
     assert (width * int(factor), height * int(factor)) == found
@@ -98,7 +98,7 @@ def test_sizes(size: tuple[int, int], target: str, output: tuple[int, int]) -> N
     ],
 )
 def test_sound(rule: str, option: str, *, source: bool, output: bool) -> None:
-    """Sound is kept, dropped, or as the option says; there is none where there was none."""
+    """Audio is kept, dropped or decided by the option; a silent input stays silent."""
     options = {"factor": "2", "copy_audio": option}
 
     found = output_plan(replace(SCALE, audio=rule), replace(video(), audio=source), options)

@@ -22,5 +22,5 @@ def test_no_escape_is_cut_in_two(before: int) -> None:
 
 
 def test_a_long_text_of_percent_signs_ends() -> None:
-    """What is no escape is passed over."""
+    """A long text of percent signs without escapes is unchanged."""
     assert b"%" * 200_000 == unescaped("%" * 200_000)

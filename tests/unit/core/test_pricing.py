@@ -36,7 +36,7 @@ TIERS = (Tier("small", Decimal(720), Decimal("0.5")), Tier("large", None, Decima
 
 
 def seconds(micros: int) -> dict[str, Any]:
-    """Return the measures of a video of so many microseconds."""
+    """Return the measures of a video of `micros` microseconds."""
     return {"seconds": Decimal(micros) / 1_000_000}
 
 
@@ -58,7 +58,7 @@ def test_down_is_the_floor_at_the_microsecond(micros: int) -> None:
 
 @given(MICROS)
 def test_exact_is_exact(micros: int) -> None:
-    """Without rounding every microsecond counts."""
+    """A quantity without rounding counts every microsecond."""
     found = billed_quantity(Quantity(of="seconds"), seconds(micros))
 
     assert Fraction(micros, 1_000_000) == Fraction(found)
@@ -187,7 +187,7 @@ def test_a_surcharge_is_strictly_above(rate: Fraction, times: int) -> None:
 
 @pytest.mark.parametrize("rule", [None, Surcharge("frame_rate", Decimal(48), Decimal(2))])
 def test_no_surcharge_on_what_is_unknown(rule: Surcharge | None) -> None:
-    """Without a rule, or without the measure that it is about, the factor is one."""
+    """The surcharge factor is one without a rule, or without the measure that the rule needs."""
     assert surcharge_factor(rule, {}) == 1
 
 

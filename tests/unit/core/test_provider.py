@@ -1,4 +1,4 @@
-"""What a provider is to the rest of the program."""
+"""The interface between a provider and the rest of the program."""
 
 from upsim.core.call import Reply, SandboxApi
 from upsim.core.call import SandboxApi as Defined
@@ -6,7 +6,7 @@ from upsim.core.provider import Operation, Provider
 
 
 def test_an_operation_reads_unless_it_says_otherwise() -> None:
-    """Only operations that say so create jobs, are polls, or take files."""
+    """An operation is a read unless it declares another kind."""
     operation = Operation("credits", "GET", "/credits", handle=lambda _call: Reply(200, None))
 
     assert operation.kind == "read"

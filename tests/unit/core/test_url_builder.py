@@ -16,7 +16,7 @@ BASE = "http://127.0.0.1:4747"
     ],
 )
 def test_a_path_of_the_provider(origin: UrlBuilder, url: str) -> None:
-    """Sandbox, prefix and dialect stand before the provider's own path."""
+    """A provider URL has sandbox, prefix and dialect before the provider's own path."""
     assert url == origin.api("/api/v1/x")
 
 

@@ -83,7 +83,7 @@ def test_attempts_add_up(
     tries: int,
     arrived: bool,  # noqa: FBT001 - a table
 ) -> None:
-    """Only the provider's own schedule counts as tries; only what was sent can arrive."""
+    """Tries count the provider's own schedule, and a delivery arrived only if it was sent."""
     found = Delivery(CREATED, made)
 
     assert (tries, arrived) == (found.tries, found.arrived)

@@ -111,7 +111,7 @@ class Historian:
             self._number = number
 
     def top_up(self, account: int, amount: Decimal) -> None:
-        """Give money."""
+        """Add a top-up to the ledger."""
         self.write(self._entry(account, "top_up", amount))
 
     def call(self, account: int, window: int) -> None:

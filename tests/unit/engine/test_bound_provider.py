@@ -32,7 +32,7 @@ def test_what_the_framework_says_must_be_there(provider: str, name: str) -> None
 
 
 def test_what_a_named_check_says_must_be_there() -> None:
-    """All that is missing is told at once, with the check that would say it."""
+    """One error lists every missing error rule, each with the check that needs it."""
     with pytest.raises(BaselineError) as found:
         bound_without("piapi", "insufficient_funds", "rate_limited")
     message = str(found.value)
@@ -55,7 +55,7 @@ def test_every_baseline_has_what_it_needs(provider: str) -> None:
     ],
 )
 def test_checks_follow_what_they_build_on(checks: tuple[str, ...], flaw: str) -> None:
-    """A server refuses a list of checks that would crash, whoever has judged its file."""
+    """The server refuses an order of checks that would crash, even without validation."""
     scenario = Library().baseline("vicsee")
     found = rules(scenario.baseline, "guide", {})
     orders = {**scenario.baseline.checks, "credits": checks}

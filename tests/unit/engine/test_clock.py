@@ -36,7 +36,7 @@ def sleep(monkeypatch: pytest.MonkeyPatch) -> Sleep:
     ],
 )
 def test_a_mode_is_written_as_in_settings(text: str, mode: tuple[str, int]) -> None:
-    """Only `scaled` has a rate."""
+    """A clock mode is parsed from its setting; only `scaled` has a rate."""
     assert parse_mode(text) == mode
 
 
@@ -65,7 +65,7 @@ def test_other_modes_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize("mode", ["manual", "auto"])
 def test_clocks_moved_by_hand_start_at_a_fixed_instant(mode: str) -> None:
-    """So that a test shows the same times today and in a year."""
+    """A clock that is moved by hand starts at a fixed instant, so test times never change."""
     assert Clock(mode).now() == EPOCH_OF_TESTS
 
 
@@ -97,7 +97,7 @@ def test_a_scaled_clock_loses_nothing_between_looks(sleep: Sleep) -> None:
 
 @pytest.mark.parametrize(("mode", "start"), [("scaled:2", 0), ("manual", 0), ("auto", 0)])
 def test_a_start_can_be_chosen(mode: str, start: int, sleep: Sleep) -> None:
-    """Every clock but the real one begins where it is told."""
+    """Every clock except the real one starts at the given instant."""
     del sleep
     assert Clock(mode, start=start).now() == start
 
@@ -110,7 +110,7 @@ def test_a_real_clock_has_the_machines_time_alone(sleep: Sleep) -> None:
 
 @pytest.mark.parametrize("mode", ["real", "scaled:10"])
 def test_no_clock_follows_the_machine_back(mode: str, sleep: Sleep) -> None:
-    """When somebody sets the machine's clock back, ours waits."""
+    """A sandbox clock does not go back when the machine's clock is set back."""
     clock = Clock(mode)
     before = clock.now()
     sleep(-10)
@@ -118,14 +118,14 @@ def test_no_clock_follows_the_machine_back(mode: str, sleep: Sleep) -> None:
 
 
 def test_a_jump_goes_to_its_instant() -> None:
-    """And the clock stands there."""
+    """A jump sets the clock to its instant."""
     clock = Clock("manual", start=10)
     clock.jump(25)
     assert clock.now() == 25
 
 
 def test_a_scaled_clock_goes_on_from_a_jump(sleep: Sleep) -> None:
-    """It keeps its rate."""
+    """A scaled clock keeps its rate after a jump."""
     clock = Clock("scaled:3", start=0)
     clock.jump(100 * SECOND)
     sleep(2)
@@ -134,22 +134,22 @@ def test_a_scaled_clock_goes_on_from_a_jump(sleep: Sleep) -> None:
 
 @pytest.mark.parametrize("mode", ["manual", "auto", "scaled:3"])
 def test_no_jump_goes_back(mode: str, sleep: Sleep) -> None:
-    """The message says where the clock stands."""
+    """A clock refuses a jump back, and the message names the current instant."""
     del sleep
     clock = Clock(mode, start=10)
-    with pytest.raises(ClockError, match="stands at 10 and never goes back"):
+    with pytest.raises(ClockError, match="is at 10 and cannot go back"):
         clock.jump(9)
 
 
 def test_a_real_clock_does_not_jump() -> None:
-    """It says which modes do."""
+    """A real clock refuses a jump, and the message names the modes that can jump."""
     with pytest.raises(ClockError, match="set its mode to manual, auto or scaled"):
         Clock("real").jump(2**60)
 
 
 @pytest.mark.parametrize("mode", ["manual", "auto", "scaled:9"])
 def test_a_change_of_mode_keeps_the_instant(mode: str, sleep: Sleep) -> None:
-    """Only the way it goes on is new."""
+    """A change of mode keeps the instant of the clock."""
     del sleep
     clock = Clock("manual", start=10)
     clock.change(mode)
@@ -165,7 +165,7 @@ def test_a_change_to_real_goes_forward_to_the_machines_time(sleep: Sleep) -> Non
 
 
 def test_a_clock_ahead_of_the_machine_cannot_become_real(sleep: Sleep) -> None:
-    """It would have to go back."""
+    """A clock ahead of the machine cannot become real, because it would have to go back."""
     del sleep
     clock = Clock("manual", start=WALL + 1)
     with pytest.raises(ClockError, match="would have to go back"):
@@ -185,7 +185,7 @@ def test_a_clock_ahead_of_the_machine_stays_as_it_was(sleep: Sleep) -> None:
     ("mode", "seconds"), [("real", 60), ("scaled:60", 1), ("manual", None), ("auto", None)]
 )
 def test_a_wait_is_told_in_real_seconds(mode: str, seconds: float | None, sleep: Sleep) -> None:
-    """None says that only a command brings the instant."""
+    """The wait for an instant is in real seconds, or None if only a command can reach it."""
     del sleep
     clock = Clock(mode)
     assert clock.real_seconds_until(clock.now() + 60 * SECOND) == seconds
@@ -199,18 +199,18 @@ def test_a_wait_for_the_past_is_no_wait(sleep: Sleep) -> None:
 
 @pytest.mark.parametrize(("mode", "by_hand"), [("real", False), ("manual", True), ("auto", True)])
 def test_a_clock_knows_whether_it_moves_by_hand(mode: str, *, by_hand: bool) -> None:
-    """Time stands still between commands in `manual` and `auto`."""
+    """The time does not change between commands in `manual` and `auto`."""
     assert Clock(mode).moves_by_hand == by_hand
 
 
 def test_a_pace_below_one_is_refused() -> None:
-    """It divides durations."""
+    """A pace below one is refused."""
     with pytest.raises(ClockError, match="pace 0 is not a whole number of 1 or more"):
         Clock("real", pace=0)
 
 
 def test_a_moving_clock_reaches_what_is_past(sleep: Sleep) -> None:
-    """An instant that real time has passed meanwhile is reached already: nothing goes back."""
+    """A moving clock that is asked to reach a past instant keeps its time."""
     clock = Clock("scaled:10", start=0)
     sleep(1)
     clock.reach(5 * SECOND)
@@ -221,7 +221,7 @@ def test_a_moving_clock_reaches_what_is_past(sleep: Sleep) -> None:
 
 
 def test_a_real_clock_reaches_nothing(sleep: Sleep) -> None:
-    """Only the machine moves it."""
+    """A real clock cannot be moved to an instant."""
     sleep(0)
     with pytest.raises(ClockError):
         Clock("real").reach(WALL + SECOND)
@@ -229,7 +229,7 @@ def test_a_real_clock_reaches_nothing(sleep: Sleep) -> None:
 
 @pytest.mark.parametrize("mode", ["real", "scaled:10", "manual", "auto"])
 def test_a_played_clock_stands_where_it_is_put(sleep: Sleep, mode: str) -> None:
-    """Whatever its mode, real time means nothing to it, and it never goes back."""
+    """A replayed clock of any mode ignores real time, and never goes back."""
     clock = PlayedClock(mode, start=SECOND, pace=3)
     sleep(100)
     clock.put(7 * SECOND)
@@ -240,7 +240,7 @@ def test_a_played_clock_stands_where_it_is_put(sleep: Sleep, mode: str) -> None:
 
 
 def test_a_played_clock_repeats_the_wall_clock(sleep: Sleep) -> None:
-    """It becomes real where the recorded wall clock allowed it."""
+    """A replayed clock becomes real where the recorded wall clock allowed it."""
     sleep(0)
     clock = PlayedClock("manual", start=5 * SECOND, pace=1)
     clock.wall = 4 * SECOND

@@ -29,7 +29,7 @@ HEAD = ((b"content-type", b"application/json"),)
 
 
 def log_of(most: int = 100, most_bytes: int = 10**6) -> CommandLog:
-    """Return the log of a world that stands still."""
+    """Return the log of a sandbox whose clock does not move."""
     world = SimpleNamespace(clock=Clock("manual", start=5), now=5)
     return CommandLog(cast("Timeline", world), most=most, most_bytes=most_bytes)
 
@@ -81,7 +81,7 @@ def test_nothing_is_kept_of_what_comes_later() -> None:
 
 
 def test_a_log_may_be_off() -> None:
-    """With room for nothing, nothing is kept."""
+    """A command log with room for no entry keeps none."""
     log = log_of(most=0)
 
     log.add(asked(), 0)
@@ -106,7 +106,7 @@ def test_long_bodies_are_cut() -> None:
 
 
 def test_keys_have_names() -> None:
-    """The same key has the same name, another of the same owner has another."""
+    """A key keeps its name, and another key of the same owner has a different name."""
     log = log_of()
     key = LoggedKey("vicsee/main", "vicsee", "main", "known", "sk-")
     names = [log.key(mark, key) for mark in (b"1", b"2", b"1", b"3")]
@@ -115,7 +115,7 @@ def test_keys_have_names() -> None:
 
 
 def test_waiting_is_noted_where_others_came() -> None:
-    """A command that waits while nobody comes leaves no further entry; else it does."""
+    """A waiting command adds an entry only if another command came while it waited."""
     log = log_of()
 
     async def course() -> None:
@@ -134,7 +134,7 @@ def test_waiting_is_noted_where_others_came() -> None:
 
 
 def test_outside_of_a_command_nothing_waits() -> None:
-    """Who advances a clock by hand is no command."""
+    """Advancing a clock outside of a command adds no entry to the log."""
     log = log_of()
     asyncio.run(resumed("flush"))
     happened(9)
@@ -143,7 +143,7 @@ def test_outside_of_a_command_nothing_waits() -> None:
 
 
 def test_a_played_command_waits_for_its_turn() -> None:
-    """It waits where it waited, and nowhere else."""
+    """A replayed command waits where the recorded command waited, and nowhere else."""
     log = ReplayCommandLog(log_of().timeline, [7])
     order: list[str] = []
 
@@ -171,7 +171,7 @@ def test_a_played_command_waits_for_its_turn() -> None:
 
 
 def test_a_replay_takes_no_other_request() -> None:
-    """A request that is none of the replay's is a mistake, not a command."""
+    """A replay refuses a request that it did not record."""
     log = ReplayCommandLog(log_of().timeline, [])
     with pytest.raises(NotPlayedError) as caught:
         log.begin(command(log))

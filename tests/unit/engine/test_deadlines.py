@@ -1,4 +1,4 @@
-"""The queue of deadlines: order, expiries apart, and what has come to nothing."""
+"""The queue of deadlines: their order, separate expiries, and obsolete deadlines."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ def drained(queue: Deadlines, now: int = 10**9) -> list[Deadline]:
 def test_deadlines_run_by_instant_and_then_in_the_order_they_came(
     added: list[tuple[int, Kind, int]],
 ) -> None:
-    """Work and expiries are one queue to who asks what is due, whatever their lanes."""
+    """Due work and expiries of all lanes come out in one order."""
     queue = Deadlines()
     for number, (at, kind, lane) in enumerate(added):
         queue.add(at, kind, str(number), lane=lane)
@@ -39,7 +39,7 @@ def test_only_what_is_due_is_taken(instants: list[int], now: int) -> None:
 
 
 def test_there_may_be_any_number_of_lanes() -> None:
-    """Those for which there is no room are in order too."""
+    """Deadlines in more lanes than have room come out in order too."""
     queue = Deadlines()
     for number in range(3 * LANES, 0, -1):
         for at in (number, 5 * LANES + number):
@@ -49,7 +49,7 @@ def test_there_may_be_any_number_of_lanes() -> None:
 
 
 def test_what_is_added_meanwhile_takes_its_place() -> None:
-    """Who takes out what is due also gets what was set for earlier than the rest."""
+    """A deadline that is added while due ones are taken out comes before later ones."""
     queue = Deadlines()
     for at in (1, 5):
         queue.add(at, "step", str(at), lane=1)
@@ -63,7 +63,7 @@ def test_what_is_added_meanwhile_takes_its_place() -> None:
 
 @pytest.mark.parametrize(("expiries", "key"), [(True, "early"), (False, "late")])
 def test_the_next_deadline_may_leave_expiries_out(*, expiries: bool, key: str) -> None:
-    """Who waits for work is not told of ends of retention."""
+    """The next deadline can leave out expiries of kept jobs."""
     queue = Deadlines()
     queue.add(1, "forget_job", "early")
     queue.add(2, "step", "late")
@@ -73,7 +73,7 @@ def test_the_next_deadline_may_leave_expiries_out(*, expiries: bool, key: str) -
 
 
 def test_an_empty_queue_has_no_next_deadline() -> None:
-    """None says that nothing will happen by itself."""
+    """An empty queue has no next deadline."""
     assert Deadlines().next() is None
 
 
@@ -119,7 +119,7 @@ def test_what_has_come_to_nothing_does_not_count() -> None:
 def test_what_has_come_to_nothing_is_not_counted(
     added: list[tuple[int, Kind]], *, pruned: bool
 ) -> None:
-    """What waits is counted alike before and after the queue was tidied."""
+    """The number of waiting deadlines is the same before and after a cleanup of the queue."""
     queue = Deadlines(lambda deadline: deadline.step == 1)
     for number, (step, kind) in enumerate(added):
         queue.add(number, kind, "job", step)

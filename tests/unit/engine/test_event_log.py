@@ -33,7 +33,7 @@ def test_a_compacted_log_gives_the_same_state(history: Historian) -> None:
 
 @given(histories, st.data())
 def test_a_log_can_be_compacted_at_any_time(history: Historian, data: st.DataObject) -> None:
-    """What follows a compaction gives the state that it would have given without one."""
+    """Events after a compaction lead to the same state as without the compaction."""
     cut = data.draw(st.integers(2, len(history.events)))
     before, after = history.events[:cut], history.events[cut:]
     assert parts_after(compacted(before), after) == parts_after(history.events)
@@ -57,7 +57,7 @@ def test_nothing_of_the_forgotten_is_left(history: Historian) -> None:
 
 @given(histories)
 def test_one_quota_is_left_for_each_limit(history: Historian) -> None:
-    """Calls of a window are one event, whatever their number."""
+    """A compaction leaves one event for the requests of a rate-limit window."""
     quotas = [e for e in compacted(history.events) if isinstance(e, QuotaUsed)]
     assert len(quotas) == len({(e.account, e.limit) for e in quotas})
 
@@ -73,7 +73,7 @@ def test_balances_survive_exactly(history: Historian) -> None:
 
 
 def test_a_line_of_a_reused_id_is_carried_when_its_own_job_was_forgotten() -> None:
-    """Not when a later job of the same id was."""
+    """A ledger line is carried when its own job is forgotten, not a later job of that id."""
     steps: list[Step] = [
         lambda h: h.accept(2, Decimal(1)),
         lambda h: h.end(0, JobState.COMPLETED),
@@ -93,7 +93,7 @@ def test_an_append_counts_the_events() -> None:
 
 
 def test_an_append_at_a_wrong_version_is_refused() -> None:
-    """Who does not know the last event may not append another."""
+    """An append at a version other than the current one is refused."""
     log, events = MemoryLog(), Historian().events
     log.append("box", 0, events)
     with pytest.raises(VersionConflictError, match="box is at version 2, not 1"):
@@ -110,7 +110,7 @@ def test_a_refused_append_leaves_nothing() -> None:
 
 
 def test_a_dropped_sandbox_begins_anew() -> None:
-    """After a drop the version is 0 and there are no events."""
+    """A dropped sandbox has version 0 and no events."""
     log, events = MemoryLog(), Historian().events
     log.append("box", 0, events)
     log.drop("box")

@@ -1,4 +1,4 @@
-"""What is appended was judged first: an event that breaks a rule never stays in the log."""
+"""Events are validated before they are appended: an invalid event never stays in the log."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -53,10 +53,10 @@ def again(history: Historian) -> JobAccepted:
 
 UNLAWFUL: dict[str, Callable[[Historian], Event]] = {
     "an account that is there": lambda h: h.events[0],
-    "a plan of nobody": lambda _: AccountChanged(0, 9, "free"),
-    "a place of nobody": lambda _: QuotaUsed(0, 9, "minute", 0),
+    "a plan of an unknown account": lambda _: AccountChanged(0, 9, "free"),
+    "a request of an unknown account": lambda _: QuotaUsed(0, 9, "minute", 0),
     "a job that is there": again,
-    "a job of nobody": lambda h: replace(again(h), job="job9", account=9),
+    "a job of an unknown account": lambda h: replace(again(h), job="job9", account=9),
     "a start of nothing": lambda _: JobStarted(0, "job9"),
     "a start of what runs": lambda _: JobStarted(0, "job1"),
     "a move of nothing": lambda _: JobMoved(0, "job9", JobState.FAILED),
@@ -64,8 +64,8 @@ UNLAWFUL: dict[str, Callable[[Historian], Event]] = {
     "a mark on nothing": lambda _: JobMarked(0, "job9", "revoked"),
     "nothing to forget": lambda _: JobsForgotten(0, ("job9",), "reset"),
     "forgotten twice": lambda _: JobsForgotten(0, ("job1", "job1"), "reset"),
-    "money of nobody": lambda _: Entry(0, 9, 9, "top_up", ONE, "credit"),
-    "an upload of nobody": lambda _: UploadStored(0, "u", "digest", 1, None),
+    "money of an unknown account": lambda _: Entry(0, 9, 9, "top_up", ONE, "credit"),
+    "an upload of an unknown account": lambda _: UploadStored(0, "u", "digest", 1, None),
     "no upload to forget": lambda _: UploadsForgotten(0, ("u",)),
     "a fault that is not armed": lambda _: FaultDisarmed(0, "f1"),
     "an end of no delivery": lambda _: DeliveryEnded(0, "job1", "d", "lost"),
@@ -74,7 +74,7 @@ UNLAWFUL: dict[str, Callable[[Historian], Event]] = {
 
 @pytest.mark.parametrize("make", UNLAWFUL.values(), ids=UNLAWFUL)
 def test_what_does_not_fit_is_refused(make: Callable[[Historian], Event]) -> None:
-    """An event about what is not there, or is there already, is told apart by its message."""
+    """An event about something missing, or already present, is refused with its own message."""
     history = worked()
     with pytest.raises(InvalidEventError, match=r"there is no|is already there|is named twice"):
         judge(history, make(history))
@@ -110,7 +110,7 @@ def test_nothing_but_a_job_is_charged() -> None:
 
 
 def test_a_charge_takes() -> None:
-    """The charge of a new job is judged as any other."""
+    """The charge of a new job is validated like any other charge."""
     history = worked()
     accepted = replace(again(history), job="job2")
     with pytest.raises(LedgerError):
@@ -134,7 +134,7 @@ def sandbox() -> Sandbox:
 
 
 def test_a_second_charge_leaves_the_log_as_it_was(sandbox: Sandbox) -> None:
-    """Neither log nor state nor version holds what was refused; the next event goes in."""
+    """A refused event changes no log, state or version, and the next event is appended."""
     account = sandbox.state.accounts[1]
     sandbox.money.post(account, "charge", -ONE, job="job1")
     before = sandbox.events()

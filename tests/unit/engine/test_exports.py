@@ -1,4 +1,4 @@
-"""What exports cross out in bodies."""
+"""The secrets that exports replace in bodies."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def outcomes(sandbox: Sandbox, calls: int) -> list[str | None]:
-    """Return which fault fired at each of so many polls."""
+    """Return which fault fired at each of the given number of polls."""
     found = [match(sandbox, "poll", POLL) for _ in range(calls)]
     return [None if rule is None else rule.id for rule in found]
 
@@ -169,7 +169,7 @@ def test_a_disarmed_fault_leaves_nothing_in_a_compacted_log() -> None:
 
 
 def test_a_scenario_that_does_not_fit_starts_no_server(tmp_path: Path) -> None:
-    """A misfit in a file is a mistake with its place."""
+    """A server does not start with a fault that cannot fire, and the error names its place."""
     path = tmp_path / "a.yaml"
     path.write_text(
         "extends: piapi/baseline\nfaults: [{at: poll, on: task/create, do: corrupt}]\n", "utf-8"
@@ -198,7 +198,7 @@ def test_a_webhook_is_met_by_its_job(fault: dict[str, object], expected: list[ob
 
 
 def test_no_webhook_is_met_where_nothing_is_armed() -> None:
-    """Without faults the question costs nothing."""
+    """A sandbox without faults skips the search for webhook faults."""
     with Simulator(clock="manual") as sim:
         patient(sim).job()
         (job,) = sim.sandbox.state.jobs.values()

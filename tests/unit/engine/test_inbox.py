@@ -22,12 +22,12 @@ def test_each_inbox_has_its_own() -> None:
 
 
 def test_an_unknown_inbox_is_empty() -> None:
-    """Nothing came under this name."""
+    """An inbox that received nothing is empty."""
     assert Inbox().messages("nobody") == ()
 
 
 def test_a_long_body_is_cut() -> None:
-    """So much of it is kept, and how long it was is known."""
+    """The inbox keeps the beginning of a long body and its full size."""
     kept = Inbox().put(message(body=bytes(MAX_BODY_KEPT + 1)))
 
     assert (MAX_BODY_KEPT, MAX_BODY_KEPT + 1) == (len(kept.body), kept.size)
@@ -35,7 +35,7 @@ def test_a_long_body_is_cut() -> None:
 
 @pytest.mark.parametrize("body", [b"", bytes(MAX_BODY_KEPT)], ids=["many", "big"])
 def test_the_oldest_fall_out(body: bytes) -> None:
-    """Neither the number nor the weight of what is kept grows without end."""
+    """The inbox drops its oldest messages, so that their number and their bytes stay bounded."""
     inbox = Inbox()
     for _ in range(MAX_MESSAGES + 10):
         last = inbox.put(message(body=body))

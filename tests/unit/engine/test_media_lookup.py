@@ -1,4 +1,4 @@
-"""Which URLs are files of this server, and of which sandbox."""
+"""The URLs that are files of this server, and the sandbox of each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_url_of_ours_is_known_in_any_form(url: str) -> None:
 
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_a_url_of_ours_is_known_by_every_name_of_loopback(host: str) -> None:
-    """Whoever names loopback and the port of this server means this server."""
+    """A URL with any name of loopback and the port of this server is a URL of this server."""
     found = SOURCES.own(f"http://{host}:4747/media/{CLIP}", "")
     assert HostedMedia("default", CLIP, "") == found
 
@@ -69,7 +69,7 @@ def test_nothing_else_is_fetched_from(host: str) -> None:
     ],
 )
 def test_other_urls_are_not_ours(url: str) -> None:
-    """Another host, another port and a path without media are for others to answer."""
+    """A URL with another host, another port or no media path belongs to another server."""
     assert SOURCES.own(url, "https://asked.example") is None
 
 

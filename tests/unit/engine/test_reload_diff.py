@@ -1,4 +1,4 @@
-"""Where two resolved scenarios differ."""
+"""The places where two resolved scenarios differ."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from upsim.scenario.yaml_tree import dotted
     ],
 )
 def test_places(before: object, after: object, places: list[str]) -> None:
-    """Each place is named once and as deep as it goes; evidence only where it stands alone."""
+    """Each changed place is named once; evidence only if nothing else changed."""
     assert places == [dotted(place) for place in differences(before, after)]
 
 
 def test_what_waits() -> None:
-    """The sections that are read once are told from those that hold at once."""
+    """A reload lists the sections that wait for a reset, and those that wait for a restart."""
     edit = ScenarioDiff(
         "mine.yaml", {"vicsee": ("faults[0].at", "seed", "clock", "hosts[0].value")}
     )

@@ -64,7 +64,7 @@ def planned(job: Job) -> Instant:
 def test_a_plan_takes_no_longer_than_it_says(
     submit: Submit, machine: list[int], clock: str, pace: int
 ) -> None:
-    """Who lets the time of every step pass finds the job at its end, within milliseconds of it."""
+    """A job ends when the time of all its steps has passed, within milliseconds."""
     sim, name = submit(clock, pace)
     whole = planned(settled(sim, name))
     machine[0] += whole
@@ -83,7 +83,7 @@ def test_an_advance_by_the_plan_ends_the_job(submit: Submit) -> None:
 
 @pytest.mark.parametrize("clock", MOVING)
 def test_steps_end_on_whole_milliseconds(submit: Submit, machine: list[int], clock: str) -> None:
-    """Those of one millisecond run together."""
+    """Steps end on whole milliseconds, so that steps of one millisecond end together."""
     sim, name = submit(clock, 7)
     machine[0] += 3_600 * SECOND
     moves = settled(sim, name).moves
@@ -92,7 +92,7 @@ def test_steps_end_on_whole_milliseconds(submit: Submit, machine: list[int], clo
 
 
 def test_a_step_without_length_ends_at_once(submit: Submit) -> None:
-    """Where the pace leaves nothing of it, it ends at its instant, neither earlier nor later."""
+    """A step that the pace shortens to nothing ends at the instant at which it starts."""
     sim, name = submit("real", 10**12)
     job = settled(sim, name)
     assert (True, WALL) == (job.ended, job.ended_at)

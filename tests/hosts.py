@@ -76,3 +76,34 @@ ODD_PORTS = (
     "\u00b2",
 )
 """Ports that some parsers read as numbers; nothing here is dialled or listened on."""
+
+LOOPBACK_IN_UNICODE = (
+    "127\u30020\u30020\u30021",
+    "127\uff0e0\uff0e0\uff0e1",
+    "127\uff610\uff611",
+    "localhost\u3002",
+    "\uff4c\uff4f\uff43\uff41\uff4c\uff48\uff4f\uff53\uff54",
+    "\uff11\uff12\uff17.1",
+    "foo\u3002LOCALHOST",
+)
+"""Spellings of loopback that a resolver reads as ASCII, and that no Host header has."""
+
+UNUSABLE_HOSTS = {
+    "a long label": f"{'a' * 70}.localhost",
+    "an empty label": "a..localhost",
+    "a first label that is empty": ".test",
+}
+"""Hosts that no resolver can be asked for."""
+
+UNUSABLE_URLS = {
+    **{name: f"http://{host}/f" for name, host in UNUSABLE_HOSTS.items()},
+    "a long name in Unicode": f"http://{'é' * 60_000}.test/",
+    "a surrogate host": "http://\ud800.test/f",
+    "a surrogate path": "http://127.0.0.1:1/\ud800",
+    "a surrogate query": "http://127.0.0.1:1/?a=\udfff",
+    "a null in the host": "http://127.0.0.1\0.test/f",
+    "control characters": "http://127.0.0.1:1/\n\r\0x",
+    "a long path": f"http://127.0.0.1:1/{'é' * 10_000}",
+    "half an address": "http://[::1/f",
+}
+"""URLs to which no request can be sent."""

@@ -46,6 +46,7 @@ _ERRORS = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
+_SHOWN_HOST = 80
 _END = re.compile(rb"\n\r?\n")
 _INFORMATIONAL = re.compile(rb"HTTP/[0-9.]+ 1(?!01)[0-9]{2}\b")
 
@@ -149,9 +150,9 @@ class _Backend(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(
-            await super().connect_tcp(host, port, timeout, local_address, socket_options)
-        )
+        with host_errors(host):
+            stream = await super().connect_tcp(host, port, timeout, local_address, socket_options)
+        return _Stream(stream)
 
 
 @cache
@@ -166,6 +167,15 @@ def trusting() -> ssl.SSLContext:
     found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     found.check_hostname, found.verify_mode = False, ssl.CERT_NONE
     return found
+
+
+@contextmanager
+def host_errors(host: str) -> Iterator[None]:
+    """Raise httpcore.ConnectError for a host that no resolver can be asked for."""
+    try:
+        yield
+    except ValueError as error:  # a label that IDNA refuses, or a null character
+        raise httpcore.ConnectError(f"{host[:_SHOWN_HOST]!a} is not a host: {error}") from error
 
 
 @contextmanager

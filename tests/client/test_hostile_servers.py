@@ -114,6 +114,19 @@ def test_clocks_of_strangers(monkeypatch: pytest.MonkeyPatch, *, is_async: bool)
             asyncio.run(_sleep_async(url)) if is_async else _sleep(url)
 
 
+MODES = ("0", "abc", "1e-320", "nan", "-1", "1e-9", "0.5", "inf", "", "9" * 19, "\u0661")
+
+
+@pytest.mark.parametrize("mode", [*(f"scaled:{speed}" for speed in MODES), "scaled", "real:", "x"])
+def test_clock_with_an_impossible_mode(mode: str) -> None:
+    """A sleeper sleeps by no speed that would fail or last longer than it was asked to."""
+    http = httpx.Client(
+        transport=httpx.MockTransport(lambda _request: httpx.Response(200, json={"mode": mode}))
+    )
+    with pytest.raises(ProtocolError, match=r"unknown mode .* allowed: real, manual, auto, scaled"):
+        sandbox_sleeper("http://127.0.0.1:1", http=http).sleep(1)
+
+
 def _sleep(url: str) -> None:
     with closing(sandbox_sleeper(url)) as sleeper:
         sleeper.sleep(1)

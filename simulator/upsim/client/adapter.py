@@ -41,8 +41,10 @@ from upsim.client.values import (
     State,
     Webhook,
     WebhookEvent,
+    path_segment,
     shown_url,
 )
+from upsim.core.hosts import UNSENDABLE, url_flaw
 from upsim.scenario.suggestions import shown
 
 __all__ = [
@@ -73,13 +75,12 @@ __all__ = [
     "WebhookEvent",
     "link",
     "number",
+    "path_segment",
 ]
 
 _Result = TypeVar("_Result")
 MAX_WORD_LENGTH = 8_192
 """Maximum characters of a job id, a status or a URL in a response."""
-_UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Unpaired surrogates and control characters, which cannot be sent or shown on a line."""
 _SECOND_OF_A_TEXT = 200
 _MAX_DIGITS = 30
 """Highest exponent of a number; a larger one is no amount and would cost computing time."""
@@ -177,7 +178,7 @@ class ProviderResponse:
         if isinstance(found, str) and len(found) > MAX_WORD_LENGTH:
             size = f"{len(found)} characters; at most {MAX_WORD_LENGTH} are allowed"
             raise ProtocolError(f"{where} of the response ({self.status}) has {size}")
-        if not isinstance(found, str) or not found or _UNUSABLE.search(found):
+        if not isinstance(found, str) or not found or UNSENDABLE.search(found):
             raise ProtocolError(
                 f"{where} of the response ({self.status}) is not text: {self._start}"
             )
@@ -361,8 +362,16 @@ def _issues(raw: object, place: str) -> tuple[str, ...]:
 
 
 def link(value: object) -> Link | None:
-    """Return the URL of an output; None for anything but a non-empty text."""
-    return Link(value) if isinstance(value, str) and value else None
+    """Return the URL of an output; None for anything but a non-empty text.
+
+    Raises ProtocolError for a URL to which no request can be sent.
+    """
+    if not isinstance(value, str) or not value:
+        return None
+    flaw = url_flaw(value)
+    if flaw:
+        raise ProtocolError(f"the link {shown_url(value)[:_SECOND_OF_A_TEXT]!a} {flaw}")
+    return Link(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from upsim.client.adapter import Request
 from upsim.client.exceptions import CapReachedError, UnpricedError, UnsafeTargetError
 from upsim.client.values import Job, Money, shown_url
-from upsim.core.hosts import address_of, bare, port_flaw
+from upsim.core.hosts import address_of, bare, port_flaw, url_flaw
 from upsim.core.hosts import canonical as canonical  # noqa: PLC0414 - for the contracts
 from upsim.core.hosts import is_loopback as is_loopback  # noqa: PLC0414 - for the contracts
 from upsim.core.hosts import scheme_flaw as scheme_flaw  # noqa: PLC0414 - likewise
@@ -186,11 +186,11 @@ def check_scheme(url: str) -> None:
 
 
 def _parts(url: str) -> tuple[str, str]:
+    flaw = url_flaw(url)
+    if flaw:
+        raise UnsafeTargetError(f"{shown_url(url)[:80]!a} {flaw}")
     flaw = port_flaw(url)
     if flaw:
         raise UnsafeTargetError(flaw)
-    try:
-        parts = urlsplit(url)
-        return (parts.hostname or "").lower(), parts.scheme.lower()
-    except ValueError:
-        raise UnsafeTargetError(f"{url[:80]!r} is not a URL") from None
+    parts = urlsplit(url)
+    return (parts.hostname or "").lower(), parts.scheme.lower()

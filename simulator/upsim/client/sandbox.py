@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import httpx
 
 from upsim.client import clocks
@@ -13,9 +11,13 @@ from upsim.client.exceptions import ArgumentError, ProtocolError
 from upsim.client.http.json_calls import SimulatorClient
 from upsim.client.request_guard import check_scheme
 from upsim.client.server_urls import base_url_flaw
+from upsim.client.values import path_segment
+from upsim.core.numbers import plain_count
 from upsim.scenario.suggestions import shown
 
 _BY_HAND = ("manual", "auto")
+_UNSCALED = (*_BY_HAND, "real")
+_SHOWN_MODE = 40
 
 
 class SandboxSleeper:
@@ -27,7 +29,7 @@ class SandboxSleeper:
     def __init__(self, caller: SimulatorClient, sandbox: str) -> None:
         """Keep the client of the admin API; call `sandbox_sleeper` to make a sleeper."""
         self._caller = caller
-        self._clock = f"/__sim/sandboxes/{quote(sandbox, safe='')}/clock"
+        self._clock = f"/__sim/sandboxes/{path_segment(sandbox)}/clock"
         self._mode = ""
 
     def check(self) -> None:
@@ -90,7 +92,16 @@ def sandbox_sleeper(
 
 
 def _mode(answer: ProviderResponse) -> str:
-    return _done(answer).word_at("mode")
+    """Return the mode of a clock. Raises ProtocolError for one that no simulator has."""
+    mode = _done(answer).word_at("mode")
+    name, colon, speed = mode.partition(":")
+    known = (plain_count(speed) or 0) > 0 if name == "scaled" else name in _UNSCALED and not colon
+    if not known:
+        raise ProtocolError(
+            f"the simulator's clock: unknown mode {mode[:_SHOWN_MODE]!r}; "
+            "allowed: real, manual, auto, scaled:<n> (n is a whole number from 1)"
+        )
+    return mode
 
 
 def _done(answer: ProviderResponse) -> ProviderResponse:
@@ -102,4 +113,4 @@ def _done(answer: ProviderResponse) -> ProviderResponse:
 
 def _real(seconds: float, mode: str) -> float:
     _, _, speed = mode.partition(":")
-    return seconds / float(speed) if speed else seconds
+    return seconds / int(speed) if speed else seconds

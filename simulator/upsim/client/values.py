@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from upsim.core.numbers import counted
 
@@ -52,6 +53,16 @@ def shown_url(url: str) -> str:
     if len(shown) > _MAX_SHOWN_LENGTH:
         return f"{shown[:_MAX_SHOWN_LENGTH]}…"
     return f"{shown}?…" if sign else shown
+
+
+def path_segment(text: str) -> str:
+    """Return a text as one segment of a URL path, so that an id never leads to another path.
+
+    >>> path_segment("a/b?c"), path_segment(".."), path_segment("\ud800")
+    ('a%2Fb%3Fc', '%2E%2E', '%ED%A0%80')
+    """
+    quoted = quote(text, safe="", errors="surrogatepass")
+    return quoted.replace(".", "%2E") if text in (".", "..") else quoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
@@ -22,6 +23,10 @@ _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::([0-9]{0,5}))?
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _URL_AUTHORITY = re.compile(r"[^:/?#]*:?//([^/?#]*)")
 _VISIBLE = re.compile(r"[!-~]+")
+UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Unpaired surrogates and control characters, which cannot be sent or shown on a line."""
+_MAX_HOST_LENGTH = 1_024
+"""Characters of a host that is converted to ASCII; the conversion takes time for long ones."""
 _NO_SCHEME = re.compile(
     r"(?:(https?):/?)?((\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]+)?(?:/.*)?)", re.ASCII | re.IGNORECASE
 )
@@ -31,11 +36,14 @@ _IPV4_BYTES = 4
 
 
 def bare(host: str) -> str:
-    """A host name as names are compared: in lower case, without the final dot.
+    """A host name as names are compared: lower case ASCII as a resolver reads it, no final dot.
 
-    >>> bare("LocalHost.")
-    'localhost'
+    >>> bare("LocalHost."), bare("\uff11\uff12\uff17\u30020\u30020.1"), bare("\u00fc..x")
+    ('localhost', '127.0.0.1', '\u00fc..x')
     """
+    if not host.isascii() and len(host) <= _MAX_HOST_LENGTH:
+        with suppress(UnicodeError):  # no host has such a name
+            host = host.encode("idna").decode("ascii")
     return host.removesuffix(".").lower()
 
 
@@ -124,6 +132,25 @@ def host_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
+
+
+def url_flaw(url: str) -> str:
+    """Return why no request can be sent to a URL, to stand behind it; empty for a usable URL.
+
+    >>> url_flaw("http://a.example/x"), url_flaw("http://a..example/x"), url_flaw("http://[::1")
+    ('', 'names a host that cannot exist', 'is not a URL')
+    """
+    if len(url) > MAX_URL_LENGTH:
+        return f"has more than {MAX_URL_LENGTH} characters"
+    if UNSENDABLE.search(url):
+        return "contains control characters or unpaired surrogates"
+    try:
+        (urlsplit(url).hostname or "").encode("idna")
+    except UnicodeError:
+        return "names a host that cannot exist"
+    except ValueError:
+        return "is not a URL"
+    return ""
 
 
 def port_of(text: str) -> int | None:

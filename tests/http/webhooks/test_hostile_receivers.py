@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.hosts import UNUSABLE_HOSTS, UNUSABLE_URLS
 from tests.http.webhooks.test_handlers import Calls
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.settings import ServerSettings
@@ -281,3 +282,23 @@ def test_receivers_that_hang_leave_files_for_callers(monkeypatch: pytest.MonkeyP
 
     assert (8, 0) == (most, open_now)
     assert {"no answer within 0.02 s"} == {one.error for one in outcomes}
+
+
+def test_url_that_no_request_can_have() -> None:
+    """An attempt at such a URL ends with a sentence, whatever the server's rules allow."""
+
+    async def program() -> list[AttemptOutcome]:
+        async def app(*_: object) -> None:
+            """Answer nobody."""
+
+        allowed = tuple(UNUSABLE_HOSTS.values())
+        posts = Receivers(ServerSettings(webhook_allow=allowed), app, None)
+        return [
+            await posts.post(Posting("d", "j", 1, url, (), b"{}", 0, 1.0), 5)
+            for url in UNUSABLE_URLS.values()
+        ]
+
+    outcomes = asyncio.run(program())
+
+    assert [None] * len(UNUSABLE_URLS) == [one.status for one in outcomes]
+    assert all(one.error for one in outcomes)

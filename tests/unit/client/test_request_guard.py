@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.hosts import ELSEWHERE, LOOPBACK, ODD_PORTS
+from tests.hosts import ELSEWHERE, LOOPBACK, LOOPBACK_IN_UNICODE, ODD_PORTS
 from upsim.client import connect, sandbox_sleeper
 from upsim.client.adapter import Request
 from upsim.client.exceptions import (
@@ -44,7 +44,7 @@ def guard(base_url: str = HOME, *, cap: Money | None = None, live: bool = False)
         ("::1", True),
         ("LOCALHOST.", True),
         ("upsim.test", True),
-        *((host, True) for host in LOOPBACK),
+        *((host, True) for host in (*LOOPBACK, *LOOPBACK_IN_UNICODE)),
         *((host, False) for host in ELSEWHERE),
         ("10.0.0.1", False),
         ("localhost.example", False),
@@ -153,6 +153,14 @@ def test_links_stay_at_home(link: str) -> None:
     """Without live no link leads off this machine, nor to anything but HTTP."""
     with pytest.raises(UnsafeTargetError):
         guard().admit_link(link)
+
+
+@pytest.mark.parametrize("host", [*LOOPBACK, *LOOPBACK_IN_UNICODE, "10.0.0\u30021"])
+def test_no_spelling_leads_inside(host: str) -> None:
+    """A live provider cannot name this machine or a private address in any spelling."""
+    live = guard(REAL, cap=money("1"), live=True)
+    with pytest.raises(UnsafeTargetError, match="is inside this network"):
+        live.admit_link(f"https://{host}/a.mp4")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tests.hosts import ELSEWHERE, LOOPBACK, ODD_PORTS
+from tests.hosts import ELSEWHERE, LOOPBACK, LOOPBACK_IN_UNICODE, ODD_PORTS, UNUSABLE_URLS
 from upsim.core.hosts import (
     address_of,
     canonical,
@@ -17,10 +17,11 @@ from upsim.core.hosts import (
     resolvable,
     scheme_flaw,
     split_authority,
+    url_flaw,
 )
 
 
-@pytest.mark.parametrize("host", LOOPBACK)
+@pytest.mark.parametrize("host", [*LOOPBACK, *LOOPBACK_IN_UNICODE])
 def test_loopback_in_every_spelling(host: str) -> None:
     """Every spelling of loopback is loopback, and compares as `localhost`."""
     assert (is_loopback(host), canonical(host)) == (True, "localhost")
@@ -146,3 +147,18 @@ def test_public_url_is_http_with_a_host(url: str, flaw: str) -> None:
 def test_what_lacks_its_scheme(url: str, flaw: str) -> None:
     """Host and port, a dotted name, this machine, or a scheme with too few slashes; no word."""
     assert scheme_flaw(url) == flaw
+
+
+def test_names_in_unicode_compare_as_resolvers_read_them() -> None:
+    """A name and its ASCII form are the same host; a name that has none stays as it is."""
+    assert canonical("m\u00fcnchen.example") == canonical("XN--MNCHEN-3YA.example")
+    assert canonical("\u00e9" * 2_000) == "\u00e9" * 2_000
+    assert canonical("\u00e9..x") == "\u00e9..x"
+    assert not is_loopback("\u0661\u0662\u0667.0.0.1")  # Arabic digits are not read as ASCII
+
+
+@pytest.mark.parametrize("url", UNUSABLE_URLS.values(), ids=UNUSABLE_URLS)
+def test_urls_that_no_request_can_have(url: str) -> None:
+    """Each has a flaw, and a URL in Unicode has none."""
+    assert url_flaw(url)
+    assert url_flaw("https://m\u00fcnchen.example/\u00e9?x=\u00e9") == ""

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.hosts import ODD_PORTS
+from tests.hosts import ODD_PORTS, UNUSABLE_URLS
 from upsim.core.hosts import Address
 from upsim.core.media import Unmeasurable
 from upsim.media.fetch import Fetcher
@@ -374,3 +374,16 @@ async def test_proxy_variables_are_ignored(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     async with serving(OK) as (port, _):
         assert isinstance(await fetch(store, f"http://127.0.0.1:{port}/"), Path)
+
+
+@pytest.mark.parametrize("url", UNUSABLE_URLS.values(), ids=UNUSABLE_URLS)
+async def test_url_that_no_request_can_have(url: str, store: BlobStore) -> None:
+    """Such a URL is unreachable, also as the target of a redirect."""
+    moved = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
+    sent = url.encode("utf-8", "surrogatepass").translate(None, b"\0\r\n")
+    async with serving(moved % sent) as (port, _):
+        fetcher = Fetcher(store, PUBLIC_AND_LOOPBACK)
+        for first in (url, f"http://127.0.0.1:{port}/"):
+            told = await fetcher.fetch(first, limit=1_000, timeout=5)
+            assert isinstance(told, Unmeasurable)
+            assert told.reason == "unreachable"

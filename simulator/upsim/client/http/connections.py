@@ -17,6 +17,7 @@ from upsim.network import (
     NoCookies,
     checking,
     core_request,
+    host_errors,
     httpx_errors,
 )
 
@@ -92,7 +93,8 @@ class _Backend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
+        with host_errors(host):
+            stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
         return _Stream(stream)
 
 

@@ -28,8 +28,10 @@ MAX_BYTES = 64 * 1024**2
 """Maximum size of a response in memory; a video is written to a file instead."""
 MAX_FILE_BYTES = 8 * 1024**3
 """Maximum size of a downloaded file; ten minutes in 4K are smaller."""
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-_FAILED_ON_THE_WIRE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
+_UNSENDABLE = (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError)
+"""Errors of a URL or a header, often chosen by a server, that no request can contain."""
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, *_UNSENDABLE)
+_FAILED_ON_THE_WIRE = (httpx.HTTPError, httpx.StreamError, *_UNSENDABLE)
 
 
 @dataclass(slots=True)

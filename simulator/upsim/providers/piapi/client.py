@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from upsim.client.adapter import (
     Adapter,
@@ -26,6 +25,7 @@ from upsim.client.adapter import (
     WebhookEvent,
     link,
     number,
+    path_segment,
 )
 
 TASK = "/api/v1/task"
@@ -161,7 +161,7 @@ def is_order(job: Job, order: AdapterRequest) -> Steps[bool]:
 
 
 def _path(job: Job) -> str:
-    return f"{TASK}/{quote(job.id, safe='')}"
+    return f"{TASK}/{path_segment(job.id)}"
 
 
 def _progress(answer: ProviderResponse) -> Progress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from upsim.client.adapter import (
     Adapter,
@@ -22,6 +21,7 @@ from upsim.client.adapter import (
     Steps,
     UploadMethod,
     link,
+    path_segment,
 )
 
 UNIT = "credit"
@@ -78,7 +78,7 @@ def submit(order: AdapterRequest) -> Steps[Job]:
 
 def poll(job: Job) -> Steps[Progress]:
     """Poll a task: `GET /tasks/{id}`. The response does not mention refunds."""
-    path = f"/api/v1/tasks/{quote(job.id, safe='')}"
+    path = f"/api/v1/tasks/{path_segment(job.id)}"
     answer = READING.accepted((yield Request("GET", path)))
     status = answer.word_at("data", "status")
     return Progress(

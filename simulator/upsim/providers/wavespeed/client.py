@@ -30,6 +30,7 @@ from upsim.client.adapter import (
     WebhookEvent,
     link,
     number,
+    path_segment,
 )
 
 V3 = "/api/v3"
@@ -117,7 +118,7 @@ def quote(order: AdapterRequest) -> Steps[Quote]:
 
 def poll(job: Job) -> Steps[Progress]:
     """`GET /api/v3/predictions/{id}/result`; a failed task also answers 200."""
-    path = f"{V3}/predictions/{escaped(job.id, safe='')}/result"
+    path = f"{V3}/predictions/{path_segment(job.id)}/result"
     answer = READING.accepted((yield Request("GET", path)))
     return _progress(answer, "data")
 

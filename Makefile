@@ -9,10 +9,11 @@ TESTS := $(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup
 PROCESSES := tests/e2e tests/plugin
 PAGES := tests/docs tests/e2e/clients
 APART := $(PROCESSES) $(PAGES)
+NEWCOMER := tests/unit tests/http tests/kit contracts -k toytown
 export PYTHON
 unexport PYTHONDONTWRITEBYTECODE  # else each process that a test starts compiles the project anew
 
-.PHONY: help demo serve test processes pages browser contracts covered check style types imports schemas bench mutants nightly lock clean
+.PHONY: help demo serve test processes pages browser contracts newcomer covered check style types imports schemas bench mutants nightly lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -37,6 +38,10 @@ browser: $(VENV)/.development  ## tests in a real browser (Chromium)
 
 contracts: $(VENV)/.development  ## the contract suite alone; PYTEST="--target socket" adds options
 	$(BIN)/python -m pytest contracts $(PYTEST)
+
+newcomer: $(VENV)/.development  ## tests of all providers, in a copy of this tree with an invented one
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	  $(BIN)/python scripts/with-toy $$folder/tree -m pytest --numprocesses=2 --dist=loadgroup $(NEWCOMER)
 
 covered: $(VENV)/.development  ## the tests of .ci/covering run every branch of core and providers
 	$(TESTS) --cov=upsim.core --cov=upsim.providers --cov-report= $$(cat .ci/covering)
@@ -69,6 +74,7 @@ nightly: $(VENV)/.development  ## every fact under ten seeds, new random request
 	$(BIN)/python -m upsim_contracts.mutants --seeds 10
 	$(BIN)/python -m pytest contracts -m "not browser" --upsim-profile nightly
 	$(BIN)/python -m pytest -m nightly tests
+	$(MAKE) --no-print-directory newcomer NEWCOMER="tests contracts"
 
 lock:  ## pin again what pyproject.toml asks for
 	scripts/lock

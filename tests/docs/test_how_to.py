@@ -112,8 +112,10 @@ def test_every_call_succeeds(followed: Mapping[str, Followed], page: str) -> Non
 
 
 def test_readme_is_short() -> None:
-    """The README has at most 130 lines."""
-    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 130
+    """The README has at most 120 lines beside the generated matrix, which grows with providers."""
+    before, _, rest = (ROOT / "README.md").read_text("utf-8").partition("<!-- matrix: ")
+    after = rest.partition("<!-- end of matrix -->")[2]
+    assert len((before + after).splitlines()) <= 120
 
 
 def test_own_file_is_measured(followed: Mapping[str, Followed]) -> None:

@@ -250,8 +250,8 @@ def test_what_is_drawn_is_told_once_in_journal_and_log(
     noted = [one["why"]["compared"]["substitute"] for one in found if one["operation"] == "output"]
     assert sorted(noted) == substitutes(admin, job)
     assert [text.partition(":")[0] for text in sorted(noted)] == [
-        "the frames are generated",
         "the audio is a tone",
+        "the frames are generated",
     ]
     assert (len(lines), first) == (2, second)
 

@@ -9,10 +9,10 @@ from upsim.engine.timeline import Timeline
 
 
 def jump_to_next(timeline: Timeline) -> None:
-    """Let an `auto` clock go to the next deadline that is not an expiry, and run it.
+    """Let an `auto` clock jump to the next deadline that is not an expiry, and run it.
 
-    At the end of time the clock stands, and what is due later never comes. Of thousands that
-    are due at the same instant, those that are left run before the next request is answered.
+    At the last possible time the clock stops, and later deadlines never run. If thousands are due
+    at the same time, the remaining ones run before the response to the next request.
     """
     deadline = timeline.deadlines.next(expiries=False)
     if deadline is not None:

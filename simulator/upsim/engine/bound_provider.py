@@ -25,7 +25,7 @@ BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 @dataclass(frozen=True, slots=True)
 class EndPolicy:
-    """What the end of a job sets in motion; times in microseconds, None for never."""
+    """The actions after the end of a job; times are in microseconds, None means never."""
 
     refunded: frozenset[str]
     refund_after: int
@@ -34,7 +34,7 @@ class EndPolicy:
 
 @dataclass(frozen=True, slots=True)
 class BoundProvider:
-    """What requests of one provider under one dialect are handled by."""
+    """A provider under one dialect: the rules, routes and checks that handle its requests."""
 
     provider: Provider
     rules: Rules
@@ -104,7 +104,7 @@ def _checks(provider: Provider, rules: Rules, operation: Operation) -> tuple[Che
 
 @lru_cache(maxsize=1_000)
 def _flaw(uses: CheckUses, operation: str, names: tuple[str, ...]) -> str | None:
-    """What is wrong with the order of an operation's checks; sandboxes share most lists."""
+    """Return what is wrong with the order of an operation's checks; sandboxes share most lists."""
     return next((flaw for _, flaw in uses.flaws(operation, names)), None)
 
 

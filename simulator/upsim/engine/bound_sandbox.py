@@ -50,7 +50,7 @@ class BoundSandbox:
         return self._sandbox.clock.work_pace
 
     def measured(self, call: Call, source: str) -> Measured | None:
-        """What is known of a video without waiting."""
+        """Return the known properties of a video; None if it must be measured first."""
         return self._sources.known(self._bound.scenario, call, source)
 
     def terms(self, call: Call) -> JobSpec:
@@ -130,7 +130,7 @@ class BoundSandbox:
         )
 
     def refunded(self, job: Job) -> Decimal:
-        """What was given back for the job, in the account's unit."""
+        """Return the amount refunded for the job, in the account's unit."""
         refund = self._sandbox.state.refund_of(job.id)
         return refund.amount if refund else Decimal(0)
 
@@ -154,12 +154,12 @@ class BoundSandbox:
             expires_at=self.now + (_lifetime(self._bound, "upload_tickets") or DAY),
         )
         self._sandbox.commit(ticket)
-        # Kept for another day, so that a late PUT is told that it is late.
+        # Kept for another day, so that a late PUT gets the error for an expired link.
         self._sandbox.retention.keep_upload(ticket.upload, ticket.expires_at + DAY)
         return ticket
 
     def store_upload(self, upload: UploadIssued, file: SentFile) -> bool:
-        """Keep the file of an upload; False when it gave way to others meanwhile."""
+        """Store the file of an upload; return False if the file was removed in the meantime."""
         if not self._blobs.hold(file.digest):
             return False
         lifetime = _lifetime(self._bound, "uploads")
@@ -193,6 +193,6 @@ def _lifetime(bound: BoundProvider, what: str) -> int | None:
 
 
 def safe_name(name: str) -> str:
-    """A file name that can stand as one segment of a URL."""
+    """Return a file name that is valid as one segment of a URL."""
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
     return kept.lstrip(".")[-128:] or "upload"

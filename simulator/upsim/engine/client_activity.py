@@ -1,4 +1,4 @@
-"""What the callers of a sandbox do: counters for each job, kept while requests are answered.
+"""Counters of client behaviour in a sandbox, for each job, updated with each request.
 
 `record` is on the hot path and only counts; `report_card` draws the conclusions. At most a number
 of jobs is kept; the findings about older jobs, and about those that the sandbox forgets, stay.
@@ -25,13 +25,13 @@ from upsim.engine.rule_versions import RuleVersions
 from upsim.engine.timeline import Timeline
 
 MAX_JOBS = 4_096
-"""So many jobs are counted at once; of older ones only what was found of their calls is kept."""
+"""Maximum jobs that are counted at once; of older jobs only the findings are kept."""
 AT_ONCE = 512
-"""So many of the oldest go at once."""
+"""Number of oldest jobs dropped together when the limit is reached."""
 MAX_FINDINGS = 1_000
 MAX_WAITS = 1_000
 NUMBERS = 5
-"""So many exchanges are named in a finding."""
+"""Maximum requests that a finding refers to."""
 WINDOW = 600 * SECOND
 """The same submit within this time is taken for a repetition, while the first job lives."""
 PATIENCE = 3, 4
@@ -53,7 +53,7 @@ class IgnoredRetryAfter(NamedTuple):
 
 
 class RequestedWait(NamedTuple):
-    """What a caller was told to wait before the same operation."""
+    """The wait that a response asked for, before the same operation is repeated."""
 
     number: int
     at: Instant
@@ -62,11 +62,11 @@ class RequestedWait(NamedTuple):
 
 
 class JobActivity(msgspec.Struct, gc=False):
-    """What a caller did about one job. `at`, `jumped` and `good` are of its last poll.
+    """Client activity for one job. `at`, `jumped` and `good` describe the last poll.
 
-    Pauses shorter than `every` are hasty; it is looked up at the first poll. `seen` is the answer
-    that told of the job's end, `unsure` whether a fault may have kept its caller from reading it.
-    `repeats` is the job whose submit was repeated, and the exchange of that submit.
+    Pauses shorter than `every` are hasty; `every` is set at the first poll. `seen` is the response
+    that reported the job's end; `unsure` means that a fault may have hidden it from the client.
+    `repeats` is the job whose submit was repeated, and the request of that submit.
     """
 
     accepted: JobAccepted
@@ -117,7 +117,7 @@ class ClientActivity:
     """The tallies of one sandbox."""
 
     def __init__(self, timeline: Timeline, rules: RuleVersions) -> None:
-        """Nobody called yet."""
+        """Start without requests."""
         self.tallies: Tallies = {}
         self.ignored: deque[IgnoredRetryAfter] = deque(maxlen=MAX_FINDINGS)
         self._readers: tuple[ActivityReader, ...] = ()
@@ -182,7 +182,7 @@ class ClientActivity:
             exchange.number, exchange.at, self._timeline.jumped, seconds
         )
 
-    # -- what others tell
+    # # -- notifications
 
     def record_download(self, job: str) -> None:
         """The finished file of a job was asked for and is on its way."""

@@ -12,9 +12,9 @@ from upsim.core.nearest import nearest_of
 Mode = Literal["real", "scaled", "manual", "auto"]
 Listener = Callable[[Instant, Instant], None]
 EPOCH_OF_TESTS: Instant = 1_767_225_600 * SECOND
-"""2026-01-01T00:00:00Z: where `manual` and `auto` clocks start unless told otherwise."""
+"""2026-01-01T00:00:00Z: the default start of `manual` and `auto` clocks."""
 FASTEST = 1_000_000
-"""Virtual seconds per real second, at the most: eleven days a second."""
+"""Maximum virtual seconds per real second: eleven days a second."""
 TICK: Instant = 1_000
 """A clock that moves by itself ends the steps of jobs on whole milliseconds: those of one go
 together, which takes half the time of one at a time. A clock moved by hand knows every instant.
@@ -117,7 +117,7 @@ class Clock:
 
     @property
     def moves_by_hand(self) -> bool:
-        """Whether time stands still between commands."""
+        """Whether the time changes only by commands."""
         return self.mode in ("manual", "auto")
 
     @property
@@ -163,7 +163,7 @@ class Clock:
         self._tell(now, self._base_virtual)
 
     def change_pace(self, pace: int) -> None:
-        """Let jobs that begin from now on run so many times as fast."""
+        """Speed up jobs that start from now on by this factor."""
         self.pace = pace
         self._set_work_pace()
         self._tell(self.now(), self.now())
@@ -176,15 +176,15 @@ class Clock:
 
 
 class PlayedClock(Clock):
-    """A clock that stands wherever a replay puts it, in whatever mode it was recorded.
+    """A clock that a replay sets, with any mode in the recording.
 
-    `wall` is the wall clock's instant of the command that is being replayed.
+    `wall` is the wall clock's time at the replayed command.
     """
 
     __slots__ = ("wall",)
 
     def __init__(self, mode: str, *, start: Instant, pace: int) -> None:
-        """Stand at `start`."""
+        """Start at `start`."""
         super().__init__("manual", start=start, pace=pace)
         self._set(mode)
         self.wall: Instant = LATEST
@@ -194,7 +194,7 @@ class PlayedClock(Clock):
         return self._base_virtual
 
     def put(self, to: Instant) -> None:
-        """Stand at a later instant; an earlier one changes nothing."""
+        """Move to a later time; do nothing for an earlier one."""
         self._base_virtual = max(to, self._base_virtual)
 
     def change(self, mode: str) -> None:

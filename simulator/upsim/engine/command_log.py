@@ -38,7 +38,7 @@ KEPT_HEADERS = (
 """The headers that decide answers. No other is kept: any of them could hold a secret."""
 
 BY_HAND = frozenset({"flush", "checkpoint", "resent"})
-"""Where an advance waits; a clock that moves by hand stands then where the advance put it."""
+"""The turn at which an advance waits; a `manual` or `auto` clock is then at the reached time."""
 
 Pairs = tuple[tuple[bytes, bytes], ...] | list[tuple[bytes, bytes]]
 Send = Callable[..., Awaitable[None]]
@@ -89,7 +89,7 @@ class LoggedAccount(NamedTuple):
 
 
 class LoggedDelivery(NamedTuple):
-    """What came of an attempt to deliver a webhook."""
+    """The result of an attempt to deliver a webhook."""
 
     at: Instant
     delivery: str
@@ -296,7 +296,7 @@ class CommandLog:
     )
 
     def __init__(self, timeline: Timeline, *, most: int, most_bytes: int) -> None:
-        """Nothing came yet; the sandbox stands where it was made."""
+        """Start with an empty log and the sandbox's present clock."""
         self.timeline = timeline
         self.start = (timeline.clock.label, timeline.now, timeline.clock.pace)
         self.entries: list[Entry] = []
@@ -418,7 +418,7 @@ class CommandLog:
         return size <= MAX_BODY_KEPT or self._left - size >= self._half
 
     def weigh(self, size: int) -> None:
-        """So many more bytes are held."""
+        """Count additional bytes of the log."""
         self._left -= size
 
     def _fill(self, why: str) -> None:

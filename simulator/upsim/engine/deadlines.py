@@ -1,4 +1,4 @@
-"""What is due when: one queue per sandbox, in order of (instant, sequence)."""
+"""The queue of deadlines of a sandbox, in order of (instant, sequence)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from upsim.core.instants import Instant
 
 Kind = Literal["step", "refund", "forget_job", "forget_upload", "deliver", "announce", "change"]
 EXPIRIES = frozenset({"forget_job", "forget_upload", "change"})
-"""Deadlines that nobody waits for, an end of a retention or a change of the rules: `auto` clocks
-and `to: idle` pass over them, and they run once the clock has come to them in another way."""
+"""Deadlines for which no client waits: the end of a retention, or a change of the rules.
+
+`auto` clocks and `to: idle` skip them; they run once the clock has passed them for another reason.
+"""
 LANES = 64
-"""So many lanes at once; deadlines of any further one are sorted one by one."""
+"""Maximum lanes; deadlines of further lanes are sorted one by one."""
 
 
 class Deadline(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -36,10 +38,10 @@ class Deadline(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 class Deadlines:
-    """The queue of a sandbox: work and expiries, kept apart so that either can be asked for.
+    """The queue of a sandbox: work and expiries, in separate queues.
 
-    A deadline that has come to nothing (its job was cancelled, or is forgotten) is never next and
-    does not count: `is_live` tells those from the others. Who takes one out judges it himself.
+    An obsolete deadline (its job was cancelled or forgotten) is never next and does not count;
+    `is_live` recognises obsolete ones. Code that removes a deadline must check this itself.
     """
 
     __slots__ = ("_expiries", "_is_live", "_sequence", "_work")
@@ -70,19 +72,19 @@ class Deadlines:
         return min((head for queue in queues if (head := self._head(queue))), default=None)
 
     def prune(self) -> None:
-        """Drop what has come to nothing, wherever it is in the queue."""
+        """Remove all obsolete deadlines."""
         self._work = _Queue(filter(self._is_live, self._work))
         self._expiries = _Queue(filter(self._is_live, self._expiries))
 
     @property
     def live(self) -> int:
-        """How many deadlines will run; those that have come to nothing do not count."""
+        """The number of deadlines that will run, without obsolete ones."""
         return sum(
             self._is_live(deadline) for queue in (self._work, self._expiries) for deadline in queue
         )
 
     def __len__(self) -> int:
-        """How many deadlines are kept, also of those that have come to nothing."""
+        """Return the number of deadlines in the queue, including obsolete ones."""
         return len(self._work) + len(self._expiries)
 
     def _head(self, queue: _Queue) -> Deadline | None:

@@ -27,7 +27,7 @@ class VersionConflictError(RuntimeError):
 
 
 class EventLog(Protocol):
-    """Where the events of sandboxes are kept. The seam for durable and shared logs."""
+    """The store of the events of sandboxes. Durable and shared logs replace it."""
 
     def append(self, sandbox: str, expected_version: int, events: Sequence[Event]) -> int:
         """Append events and return the new version. Raises VersionConflictError."""
@@ -125,7 +125,7 @@ def compacted(events: Sequence[Event]) -> list[Event]:
 
 
 def _ends(events: Sequence[Event]) -> list[Instant | None]:
-    """When the job or upload of each event was next forgotten: an id may come again after that."""
+    """Return when the job or upload of each event is next forgotten, as ids may be reused then."""
     upcoming: dict[str, Instant] = {}
     ends: list[Instant | None] = []
     for event in reversed(events):

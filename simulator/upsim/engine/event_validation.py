@@ -1,4 +1,4 @@
-"""What must be so before an event may be appended: the log never holds one that breaks a rule."""
+"""Validation of events before they are appended, so that the log never breaks a rule."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class InvalidEventError(ValueError):
 
 
 class ValidationState(Protocol):
-    """A state, as far as events are judged by it."""
+    """The part of a state that the validation of events uses."""
 
     accounts: dict[int, Account]
     owners: dict[tuple[str, str], int]
@@ -67,13 +67,13 @@ class ValidationState(Protocol):
 
 
 class EventValidator:
-    """Judges events by a state, and changes nothing: `checks` are called by kind of event.
+    """Validates events against a state and changes nothing: `checks` has a check for each kind.
 
-    They raise MisfitError, IllegalMoveError or LedgerError.
+    The checks raise MisfitError, IllegalMoveError or LedgerError.
     """
 
     def __init__(self, state: ValidationState) -> None:
-        """Judge by this state."""
+        """Validate events against this state."""
         self._state = state
         self.checks: dict[type, Handler] = {
             AccountOpened: self._account_opened,
@@ -198,4 +198,4 @@ def _names(what: str, names: Sequence[str], known: Container[object]) -> None:
 
 
 def _lawful(_event: object) -> None:
-    """What can be said at any time."""
+    """Accept events that are valid at any time."""

@@ -26,7 +26,7 @@ SHOWN = 1_000
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What a call led to, and the catalogue entry that refused it."""
+    """The result of a request, and the catalogue entry that refused it."""
 
     reply: Reply | FileReply | Hold
     rule: ErrorRule | None = None
@@ -96,9 +96,9 @@ def _name_unread(operation: Operation, call: Call) -> None:
 
 
 def _posted(account: Account, before: int, last: int) -> tuple[Entry, ...]:
-    """The caller's own of the lines since `before`, but for those of jobs forgotten meanwhile.
+    """Return the account's own ledger entries since `before`, except those of forgotten jobs.
 
-    There is nearly always one.
+    Nearly always there is exactly one.
     """
     entries = account.entries
     if last == before + 1 and last in entries:
@@ -134,7 +134,7 @@ def _shortened(values: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def after_reply(sandbox: Sandbox, call: Call, decision: Decision) -> None:
-    """What an answer sets in motion: progress by polls, and the jumps of an `auto` clock."""
+    """Handle the effects of a response: progress by polls, and the jumps of an `auto` clock."""
     polled = call.job if call.kind == "poll" else None
     if polled is not None:
         sandbox.jobs.count_poll(polled.id)

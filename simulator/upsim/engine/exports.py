@@ -1,4 +1,4 @@
-"""What `GET …/export` writes: one JSON document from which a sandbox can be run again."""
+"""The file of `GET …/export`: one JSON document from which a sandbox can be run again."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class SandboxExport:
 
 
 def export(registry: Registry, sandbox: Sandbox, *, version: str) -> SandboxExport:
-    """What is to be written of a sandbox as it is now."""
+    """Return the export of a sandbox in its present state."""
     log = sandbox.commands
     entries = [copy(entry) if _is_open(entry) else entry for entry in log.entries]
     return SandboxExport(_made(registry, sandbox, version), entries, _incomplete(log))
@@ -203,13 +203,13 @@ def _crossed(found: re.Match[bytes]) -> bytes:
 
 
 def _replaced_in_fields(replace: _Replace, body: bytes, path: str) -> bytes:
-    """Replace the secrets that stand in fields of JSON."""
+    """Replace the secrets in fields of JSON."""
     pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
     return _replaced(pattern, _quotes, replace, body)
 
 
 def _replaced_in_urls(replace: _Replace, body: bytes) -> bytes:
-    """Replace the secrets that stand in URLs."""
+    """Replace the secrets in URLs."""
     return _replaced(_IN_URL, _names_and_users, replace, body)
 
 
@@ -233,7 +233,7 @@ def _replaced(
 
 
 def _quotes(body: bytes) -> Iterator[int]:
-    """Where a match of `_SECRET` can begin, in order."""
+    """Yield the positions at which `_SECRET` can match, in order."""
     at = body.find(b'"')
     while at >= 0:
         yield at
@@ -241,7 +241,7 @@ def _quotes(body: bytes) -> Iterator[int]:
 
 
 def _names_and_users(body: bytes) -> Iterator[int]:
-    """Where a match of `_IN_URL` can begin, in order."""
+    """Yield the positions at which `_IN_URL` can match, in order."""
     for piece in range(0, len(body), LONG):
         end = piece + LONG
         for sign in _SIGN.finditer(body, piece, end + _MAX_SIGN_LENGTH - 1):
@@ -362,7 +362,7 @@ def readable(body: bytes) -> Json:
 
 
 def _answer(found: Command) -> Json | None:
-    """What was sent; None for what was not answered yet, or never."""
+    """Return the response that was sent; None if there is none yet."""
     cut = {"connection": "cut"} if found.cut else {}
     if found.status is None:
         return {"status": None, "headers": [], "bytes": 0, "sha256": "", **cut} if cut else None

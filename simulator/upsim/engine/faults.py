@@ -100,9 +100,9 @@ def match(
 def webhook_action(
     timeline: Timeline, job: Job, *, coming: JobState | None = None
 ) -> FaultRule | None:
-    """The fault that fires for one attempt to tell of a job, if any; its `do` says what.
+    """Return the fault that fires for one attempt to send a webhook, if any.
 
-    With `coming`, the state that a plan will bring, the one that tells of it too early.
+    With `coming`, the planned next state, return the fault that reports it too early.
     """
     if not timeline.state.faults:
         return None
@@ -119,7 +119,7 @@ def webhook_action(
 
 
 def attempt_fault(timeline: Timeline, delivery: Delivery, _number: int) -> WebhookFault | None:
-    """What the armed faults do to an attempt to deliver a webhook."""
+    """Return the effect of the armed faults on an attempt to deliver a webhook."""
     rule = webhook_action(timeline, timeline.state.jobs[delivery.created.job])
     if rule is None:
         return None
@@ -131,13 +131,13 @@ def attempt_fault(timeline: Timeline, delivery: Delivery, _number: int) -> Webho
 
 
 def early_fault(timeline: Timeline, job: Job, coming: JobState) -> WebhookFault | None:
-    """Whether an armed fault tells of a job's end before it comes."""
+    """Return the fault that reports a job's end before it happens, if any."""
     rule = webhook_action(timeline, job, coming=coming)
     return None if rule is None else WebhookFault("early")
 
 
 def account_names(timeline: Timeline, number: int | None) -> tuple[str, ...]:
-    """What rules may call an account: its number and its name."""
+    """Return the names by which rules may mean an account: its number and its name."""
     account = None if number is None else timeline.state.accounts.get(number)
     return () if account is None else (str(account.number), account.name)
 

@@ -1,7 +1,7 @@
-"""What happens in a sandbox, as it happens: a bounded ring that any number of readers follow.
+"""The live events of a sandbox: a bounded ring that any number of readers follow.
 
-It begins with its first reader and ends a while after the last one, so that a sandbox that nobody
-watches spends nothing on it. Only references are kept; they are rendered where they are read.
+It starts with the first reader and ends a while after the last one, so that a sandbox without
+readers spends nothing on it. Only references are kept; readers render them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from upsim.engine.seeds import fresh_token
 from upsim.engine.timeline import Timeline
 
 KEPT = 1024
-"""So many happenings can be read again."""
+"""Number of events that can be read again."""
 LINGERS = 60.0
 """Seconds of real time that a ring is kept up after its last reader left."""
 
@@ -37,7 +37,7 @@ Happening = Event | JournalEntry | ClockMoved
 
 
 class Feed:
-    """The happenings of one sandbox, numbered as if somebody had always watched."""
+    """The events of one sandbox, with numbers that do not depend on readers."""
 
     def __init__(self, timeline: Timeline, journal: Journal, kept: int = KEPT) -> None:
         """Nothing is kept until somebody reads."""
@@ -70,7 +70,7 @@ class Feed:
         self._left = monotonic()
 
     def after(self, number: int) -> list[tuple[int, Happening]]:
-        """What is kept of what came after a number, oldest first."""
+        """Return the kept events after a number, oldest first."""
         found = []
         for numbered in reversed(self._ring):
             if numbered[0] <= number:
@@ -80,13 +80,13 @@ class Feed:
 
     @property
     def first(self) -> int:
-        """The number of the oldest happening that is kept, or the next one."""
+        """The number of the oldest kept event, or of the next one."""
         return self._ring[0][0] if self._ring else self.number + 1
 
     # -- what happens
 
     def on_events(self, events: Sequence[Event]) -> None:
-        """The sandbox committed events, or time passed; nobody is left to be told of it."""
+        """Add committed events of the sandbox, and wake all readers."""
         for event in events:
             self._add(event)
         self._wake()

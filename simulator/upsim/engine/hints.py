@@ -1,4 +1,4 @@
-"""Which dialect would serve a caller, where this one refuses it or never seems to finish."""
+"""Find the dialect that fits a client which is refused, or whose jobs never seem to end."""
 
 from __future__ import annotations
 

@@ -52,5 +52,5 @@ class Inbox:
         return kept
 
     def messages(self, name: str) -> tuple[InboxMessage, ...]:
-        """What an inbox holds, oldest first."""
+        """Return the messages of an inbox, oldest first."""
         return tuple(message for message in self._kept if message.inbox == name)

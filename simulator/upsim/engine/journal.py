@@ -19,15 +19,14 @@ MAX_BODY_KEPT = 16_384
 
 
 class JournalEntry(msgspec.Struct, frozen=True, gc=False):
-    """One request and its answer. The key itself is never held; `account` says whose it was.
+    """One request and its response. The key itself is never stored; `account` is its account.
 
-    `rule` is the catalogue entry that refused the request, `check` the check that chose it,
-    `compared` the values that it looked at, `cause` a sentence about them and `hint` one that names
-    the dialect which would serve the client. `job` is the job that
-    was made or read, `media` what was measured, `assumed` the default media that stood for a URL
-    which was not fetched, `model` what was asked for and `entries` what it posted to the ledger.
-    `fault` names what was done to the answer on purpose, `unfired` says which faults had nothing to
-    change in it. When nothing was sent at all, `status` is 0.
+    * `rule`: the catalogue entry that refused the request; `check`: the check that chose it;
+      `compared`: the compared values; `cause`: a sentence about them; `hint`: a fitting dialect.
+    * `job`: the job that was created or read; `media`: its measurement; `assumed`: the default
+      media of a URL that was not fetched; `model`: the requested model; `entries`: ledger entries.
+    * `fault`: the fired faults; `unfired`: faults that had nothing to change.
+    * `status`: 0 if no response was sent.
     """
 
     number: int

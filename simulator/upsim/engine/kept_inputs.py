@@ -1,4 +1,4 @@
-"""What is kept of the inputs of a job: long texts are cut, and the size in all is bounded."""
+"""The stored inputs of a job: long texts are cut, and the total size is limited."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ from upsim.engine.keys import MAX_KEY_LENGTH, Fingerprints, can_be_sent, new_key
 from upsim.engine.seeds import Seeds, fresh_seed, fresh_token
 
 MAX_RETIRED_KEPT = 4096
-"""So many keys of deleted sandboxes are refused; older ones are strangers' again."""
+"""Maximum keys of deleted sandboxes that are refused; older ones count as unknown again."""
 MAX_KEYS = 100_000
 """Keys of a sandbox, those of all its accounts together."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
-    """Whose an issued key is: keys with the same `owner` share one account."""
+    """The sandbox and owner of an issued key; keys with the same `owner` share one account."""
 
     sandbox: str
     provider: str
@@ -28,7 +28,7 @@ class KeyHolder:
 
 
 class KeyForm(NamedTuple):
-    """Where a request carries its key."""
+    """The header and scheme in which a request carries its key."""
 
     header: str
     scheme: str
@@ -84,11 +84,11 @@ class Keyring:
             known.setdefault(form, set()).add(sandbox)
 
     def forms(self, provider: str) -> tuple[KeyForm, ...]:
-        """Where keys of a provider may be sent, by the rules under which any was issued."""
+        """Return the places in which a provider's keys may be sent, by all rules used so far."""
         return tuple(self._forms.get(provider, ()))
 
     def holder(self, fingerprint: bytes) -> KeyHolder | None:
-        """Whose a key is; None for one that was not issued."""
+        """Return the holder of a key; None for a key that was not issued."""
         return self._holders.get(fingerprint)
 
     def is_retired(self, fingerprint: bytes) -> bool:

@@ -13,7 +13,7 @@ MAX_KEY_LENGTH = 512
 
 
 class Presented(NamedTuple):
-    """What a request brought: a key, or why there is none."""
+    """The key in a request, or why there is none."""
 
     credential: Credential
     key: str = ""
@@ -48,7 +48,7 @@ def well_formed(auth: Auth, key: str) -> bool:
 
 
 def can_be_sent(key: str) -> bool:
-    """Whether a key that somebody brings can stand in a header."""
+    """Whether a key that a user brings can be sent in a header."""
     visible = all("!" <= character <= "~" for character in key)
     return 0 < len(key) <= MAX_KEY_LENGTH and visible
 

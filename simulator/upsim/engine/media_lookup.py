@@ -1,4 +1,4 @@
-"""What is known of a video without waiting: scenario rules, our own files, the default media."""
+"""Videos that are known without measuring: scenario rules, our own files, the default media."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PLAIN_HOST = re.compile(r"https?://([a-z0-9][a-z0-9.-]*)(?::[1-9][0-9]{0,3})?/"
 
 @dataclass(slots=True)
 class Measurements:
-    """What was measured of files whose content is known by name: clips, and blobs of the store."""
+    """Measurements of files whose content is known by name: clips, and blobs of the store."""
 
     _found: BoundedCache[str, Measured] = field(
         default_factory=lambda: BoundedCache(MAX_MEASUREMENTS_KEPT)
@@ -66,7 +66,7 @@ class MediaLookup:
     )
 
     def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
-        """What is known at once; None when the video must be made, fetched or probed first."""
+        """Return the known properties of a video; None if it must be measured first."""
         if len(source) > MAX_URL_LENGTH and source.startswith(("http://", "https://")):
             detail = f"a URL may have {MAX_URL_LENGTH} characters, this one has {len(source)}"
             return Unmeasurable("unreachable", detail)
@@ -89,7 +89,7 @@ class MediaLookup:
         return scenario.baseline.default_media
 
     def _keep(self, source: str) -> None:
-        """Remember that a URL leads elsewhere and is not fetched, whatever our own address is."""
+        """Remember that a URL is foreign and is not fetched."""
         if "/media/" in source or "%" in source or len(source) > MAX_KEPT_LENGTH:
             return
         self._elsewhere[source] = None
@@ -138,7 +138,7 @@ class MediaLookup:
 
 
 def _within_limit(call: Call, found: Measured | None) -> Measured | None:
-    """What was found, unless its file is larger than the provider takes."""
+    """Return the properties, or an error if the file is larger than the provider accepts."""
     limit = call.rules.wholes["video_bytes"]
     if isinstance(found, Media) and found.size > limit:
         return Unmeasurable("too_large", f"the file has {found.size} bytes, more than {limit}")

@@ -1,4 +1,4 @@
-"""Which scenario holds for which provider, and the changes that a scenario plans."""
+"""Find the scenario of each provider, and the changes that a scenario plans."""
 
 from __future__ import annotations
 

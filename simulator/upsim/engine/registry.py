@@ -39,7 +39,7 @@ MAX_SENT = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
-    """What `POST /__sim/sandboxes` asks for; what is None is as the server is started."""
+    """The options of `POST /__sim/sandboxes`; None means the server's setting."""
 
     id: str | None = None
     scenario: str | Scenario | None = None
@@ -178,7 +178,7 @@ class Registry:
         return fresh
 
     def remove_idle(self) -> None:
-        """Remove sandboxes that nobody used for longer than their time to live."""
+        """Remove sandboxes that were not used for longer than their time to live."""
         now = monotonic()
         for sandbox in list(self.sandboxes.values()):
             ttl = self.settings.ttl if sandbox.choices.ttl is None else sandbox.choices.ttl
@@ -224,7 +224,7 @@ class Registry:
         return load_inline(self.library.renewed(), document, self.providers)
 
     async def prepare(self, name: str) -> None:
-        """Read and judge a scenario beside the event loop; a sandbox in it is then made at once.
+        """Load a scenario outside of the event loop, so that creating a sandbox in it is fast.
 
         Raises UnknownScenarioError or ScenarioError.
         """
@@ -354,7 +354,7 @@ class Registry:
         Raises SandboxRefusedError for a key that cannot be given.
         """
         if self.sandboxes.get(sandbox.id) is not sandbox:
-            msg = f"sandbox {sandbox.id!r} was reset or deleted meanwhile"
+            msg = f"sandbox {sandbox.id!r} was reset or deleted in the meantime"
             raise SandboxRefusedError(msg)
         auth = sandbox.scenario_for(self._known_provider(provider)).baseline.auth
         issued = self._keys.issue(KeyHolder(sandbox.id, provider, owner), auth, key)

@@ -1,4 +1,4 @@
-"""Scenario files that were edited: read beside the old ones, judged, and only then in force."""
+"""Reload edited scenario files: read them beside the old ones, validate, then apply."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from upsim.scenario.yaml_tree import Mistake
 
 
 class Follow(NamedTuple):
-    """What holds in a sandbox from now on, and what is planned for later."""
+    """The rules of a sandbox from now on, and the changes planned for later."""
 
     sandbox: Sandbox
     now: RuleChange
@@ -43,9 +43,9 @@ def reload(registry: Registry, fresh: Library) -> list[ScenarioDiff]:
 
 
 async def reload_beside(registry: Registry, fresh: Library) -> list[ScenarioDiff]:
-    """As `reload`, but only the swap happens on the event loop: reading and judging take long.
+    """Reload like `reload`, but read and validate outside of the event loop.
 
-    What came into use meanwhile is read, too.
+    Scenarios that came into use in the meantime are read too.
     """
     while True:
         old, used = registry.library, _used(registry)
@@ -70,7 +70,7 @@ def _is_baseline(name: str) -> bool:
 def _read(
     old: Library, fresh: Library, names: Iterable[str], providers: Mapping[str, Provider]
 ) -> list[ScenarioDiff]:
-    """What became of scenarios. Raises ScenarioError for whatever is wrong in what was edited."""
+    """Return the differences of the edited scenarios. Raises ScenarioError with all mistakes."""
     edited = [name for name in names if not fresh.is_as_in(old, name)]
     mistakes: set[Mistake] = set()
     for name in edited:
@@ -98,7 +98,7 @@ def _swap(registry: Registry, fresh: Library, edits: list[ScenarioDiff]) -> None
 
 
 def followed(sandbox: Sandbox, fresh: Library, main: Scenario | None) -> Follow:
-    """What a sandbox will be in. Raises BaselineError for rules that it cannot have."""
+    """Return the new rules of a sandbox. Raises BaselineError for rules that it cannot have."""
     sandbox.run_due()
     now = RuleChange(sandbox.now, ScenarioLookup(fresh, main), main.faults if main else ())
     sandbox.rules.check(now.scenario_of)

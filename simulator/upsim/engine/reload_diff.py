@@ -1,4 +1,4 @@
-"""What an edit of a scenario's files comes to: which values are others now, and from when on."""
+"""Compare a reloaded scenario with the previous one: which values changed and when they apply."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ OPENING = ("accounts", "account")
 _SILENT = ("evidence", "sources", "extends", "provider")
 """What is named only where nothing beside it differs."""
 _NO_FILE = ["extends"]
-"""All that tells a file without changes from the baseline that it extends."""
+"""Keys that distinguish a file without changes from the baseline that it extends."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioDiff:
-    """A scenario whose files were read again.
+    """A scenario whose files were reloaded.
 
-    `changed` gives for each provider the places of the values that are others than before, and
-    `rules` the hash of its rules from now on.
+    `changed` lists the places of changed values for each provider; `rules` is the hash of its new
+    rules.
     """
 
     name: str
@@ -42,10 +42,10 @@ class ScenarioDiff:
 
 
 def diff_scenario(name: str, old: Library, new: Library) -> ScenarioDiff:
-    """What is other in a scenario as a new library reads it.
+    """Return the differences of a scenario between two libraries.
 
-    A scenario that has another provider than before leaves one to its baseline and takes the
-    baseline's place for the other: whether a request has used either does not matter.
+    If the provider of a scenario changes, the old provider falls back to its baseline, and the
+    scenario replaces the baseline of the new provider.
     """
     before, after = old.load(name), new.load(name)
     providers = dict.fromkeys(found.baseline.provider for found in (before, after))

@@ -1,4 +1,4 @@
-"""The command log of a sandbox that is being replayed: it notes nothing and tells whose turn it is.
+"""The command log of a replayed sandbox: it logs nothing, and makes commands wait their turn.
 
 A command that waited when it was recorded waits again at the same place, until its entry comes.
 """
@@ -19,7 +19,7 @@ Turn = tuple[str, int]
 
 
 class NotPlayedError(RuntimeError):
-    """A request came to a sandbox that is being replayed, and is none of the replay's."""
+    """A foreign request to a sandbox that is being replayed."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class ReplayedCommand(Command):
         return self.known.get(turn, found)
 
     def upcoming(self, name: str) -> Measured | None:
-        """What was found at the next turn of this name, if it was recorded."""
+        """Return the recorded measurement at the next turn of this name, if there is one."""
         return self.known.get(self._next(name))
 
     def waits(self, name: str) -> bool:
@@ -72,12 +72,12 @@ class ReplayCommandLog(CommandLog):
     __slots__ = ("_stamps",)
 
     def __init__(self, timeline: Timeline, stamps: Iterable[int]) -> None:
-        """Keep nothing."""
+        """Start a log that stores nothing."""
         super().__init__(timeline, most=0, most_bytes=0)
         self._stamps = iter(stamps)
 
     def add(self, request: tuple[object, ...], size: int) -> None:
-        """Keep nothing."""
+        """Do nothing: a replay is not logged."""
 
     def begin(self, command: Command) -> Command:
         """The command that is being played."""
@@ -95,4 +95,4 @@ class ReplayCommandLog(CommandLog):
         return next(self._stamps, seconds)
 
     def told(self, delivery: str, number: int, outcome: AttemptOutcome) -> None:
-        """Keep nothing."""
+        """Do nothing: a replay is not logged."""

@@ -1,9 +1,9 @@
-"""The report card of a sandbox's callers: what a careful client would have done otherwise.
+"""The report card of a sandbox: client mistakes.
 
-Drawn from the tallies of `client_activity`, the jobs and the webhook log when somebody asks; of
-jobs that are counted no more the findings are kept. A pause is the caller's own: what an `auto`
-clock passed by itself is taken away, and there nobody can tell a client that does not wait from one
-whose waiting a test left out, so that such findings are only given to those who ask for them.
+It is computed on request from the counters of `client_activity`, the jobs and the webhook log; of
+jobs that are no longer counted, the findings are kept. Jumps of an `auto` clock do not count as
+pauses of the client. On such a clock a client that does not wait looks the same as a test that
+omits the waiting, so these findings are listed only on request.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from upsim.engine.timeline import Timeline
 
 Severity = Literal["error", "warning"]
 TURN = 100
-"""Jobs that are judged between two pauses."""
+"""Number of jobs that are checked between two pauses."""
 HASTY = 2
-"""From so many polls of one job on that came too soon it is no accident."""
+"""Minimum number of hasty polls of one job for a finding."""
 LATE = 3
 """So often an ended job may be asked after again, to make sure."""
 BADLY_SIGNED = ("bad_signature", "stale_signature")
@@ -56,7 +56,7 @@ ADVICE: Mapping[str, str] = {
     "submitted_twice": "Never send a paid request again before you know that it was not accepted:"
     " look for the job first.",
     "failure_never_read": "Poll each job until it has ended, or answer its webhook with 2xx, and"
-    " tell your user that it failed.",
+    " show your user that it failed.",
     "output_never_fetched": "Download each finished file before its link expires: it is paid for.",
     "signature_unchecked": "Verify the signature and the age of a webhook before you believe it,"
     " and answer 401 to one that does not hold.",
@@ -86,13 +86,13 @@ class ClientFinding:
 
     @property
     def advice(self) -> str:
-        """What to do instead."""
+        """The advice against this mistake."""
         return ADVICE[self.name].format_map(self.numbers)
 
 
 @dataclass(slots=True)
 class Sums:
-    """What the callers of one provider did, in numbers."""
+    """Sums over the clients of one provider."""
 
     jobs: int = 0
     polls: int = 0
@@ -147,10 +147,10 @@ class ReportCardBuilder:
     def draw(
         self, *, all_pauses: bool = False, provider: str | None = None
     ) -> Generator[None, None, Card]:
-        """Return what is to be said by now, oldest jobs first.
+        """Return the findings so far, oldest jobs first.
 
-        Judging a hundred thousand jobs takes seconds: it yields where other requests may be
-        answered. Jobs that are forgotten meanwhile are judged by their requests alone.
+        Checking a hundred thousand jobs takes seconds, so this generator pauses for other requests.
+        Jobs that are forgotten during a pause are checked by their requests only.
         """
         now = self.timeline.run_due()
         findings: list[ClientFinding] = []
@@ -171,7 +171,7 @@ class ReportCardBuilder:
         )
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Remove all findings and counters."""
         self.activity.clear()
         self._kept.clear()
         self._sums.clear()
@@ -204,7 +204,7 @@ class ReportCardBuilder:
         return self.rules.scenario(provider).baseline.polling
 
     def _judgements(self, now: Instant, sums: dict[str, Sums]) -> Iterator[Iterable[ClientFinding]]:
-        """What each job shows, or what was kept of it; jobs that are there are added to `sums`."""
+        """Yield the findings of each job, present or kept; add present jobs to `sums`."""
         for kept in [*self._kept]:
             yield [kept] if isinstance(kept, ClientFinding) else self._manners(*kept)
         for job, tally in [*self.activity.tallies.items()]:
@@ -222,7 +222,7 @@ class ReportCardBuilder:
             yield from self._unchecked(living, deliveries)
 
     def _manners(self, job: str, tally: JobActivity) -> Iterator[ClientFinding]:
-        """What a caller's own requests show."""
+        """Yield the findings in a client's own requests."""
         provider = tally.accepted.provider
         if tally.hasty + tally.hasty_on_auto >= HASTY:
             yield self._hasty(job, tally)
@@ -260,7 +260,7 @@ class ReportCardBuilder:
     def _unread(
         self, job: Job, tally: JobActivity, deliveries: list[Delivery], now: Instant
     ) -> Iterator[ClientFinding]:
-        """What ended, a while ago where time passes by itself, and was not taken notice of."""
+        """Yield findings on ended jobs that the client did not notice in time."""
         end = next((move for move in job.moves if move.state in TERMINAL), None)
         if end is None or end.at + self._grace(job) > now:
             return
@@ -277,7 +277,7 @@ class ReportCardBuilder:
             yield ClientFinding("failure_never_read", provider, job.id, shown, numbers)
 
     def _grace(self, job: Job) -> Instant:
-        """How long a caller may take to look again, where nobody moves the clock by hand."""
+        """Return the time that a client has to look again, unless the clock is moved by hand."""
         advised = self._advised(job.accepted.provider)
         if advised is None or self.timeline.clock.moves_by_hand:
             return 0

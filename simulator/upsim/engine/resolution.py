@@ -1,4 +1,4 @@
-"""Where a request belongs: its sandbox, its account, and the rules that it is judged by."""
+"""Find the sandbox, the account and the rules of a request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Sandboxes(Protocol):
 
 
 class Resolved(NamedTuple):
-    """Where a request belongs. `views` are the provider's there by dialect, as far as asked for."""
+    """The sandbox and account of a request. `views` are the provider's views by dialect."""
 
     sandbox: Sandbox
     credential: Credential
@@ -95,7 +95,7 @@ class Resolver:
         return found
 
     def _home_of(self, provider: str, headers: Headers) -> Sandbox:
-        """The sandbox whose key a request brings, wherever it stands; else the default one."""
+        """Return the sandbox of a request's key, in any known header; else the default sandbox."""
         boxes = self._registry
         for form in self._keys.forms(provider):
             found = presented_in(form.header, form.scheme, headers)
@@ -168,5 +168,5 @@ class Resolver:
 
 
 def owner_shown(owner: str, account: int) -> str:
-    """An owner as exports name it: whoever brought a key of their own is known by the account."""
+    """Return the name of an owner in exports; a user's own key is shown by its account."""
     return f"account-{account}" if _FINGERPRINT.fullmatch(owner) else owner

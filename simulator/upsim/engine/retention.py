@@ -15,11 +15,11 @@ from upsim.engine.money import Money
 from upsim.engine.timeline import Timeline
 
 FORGET_AT_ONCE = 1024
-"""So many finished jobs above the cap are forgotten in one event."""
+"""Number of finished jobs above the limit that are forgotten in one event."""
 MAX_UPLOADS = 10_000
 """Uploads and tickets for them that are kept."""
 DEADLINES_PER_JOB = 3
-"""A queue with more than so many deadlines for each job and upload holds mostly obsolete ones."""
+"""Number of deadlines per job and upload above which most of a queue is obsolete."""
 
 
 class Retention:
@@ -58,7 +58,7 @@ class Retention:
             self.forget_jobs(list(islice(self._ended, FORGET_AT_ONCE)), "cap")
 
     def forget_all_jobs(self) -> None:
-        """Forget every job, whatever its state; ledger lines are carried as sums."""
+        """Forget every job in any state; ledger entries are carried over as sums."""
         self.forget_jobs(list(self._timeline.state.jobs), "reset")
 
     def forget_jobs(self, names: Sequence[str], reason: str) -> None:

@@ -11,7 +11,7 @@ RESERVED = 64 * 2**20
 SMALL = 2**20
 """Bytes up to which a body is small."""
 ALWAYS_TAKEN = 64 * 1024
-"""Bytes that a body may have whatever others hold; a connection buffers as many anyway."""
+"""Size in bytes up to which a body is always accepted; a connection buffers as much anyway."""
 
 
 class CrowdedError(OSError):
@@ -19,7 +19,7 @@ class CrowdedError(OSError):
 
 
 class Room:
-    """What all bodies hold at once, in bytes."""
+    """The memory that all bodies use together, in bytes."""
 
     def __init__(self) -> None:
         """Nothing is held."""
@@ -31,7 +31,7 @@ class Room:
 
 
 class Share:
-    """What the body of one request holds, in bytes."""
+    """The memory that the body of one request uses, in bytes."""
 
     __slots__ = ("_held", "_room")
 
@@ -41,7 +41,7 @@ class Share:
         self._held = 0
 
     def hold(self, size: int) -> None:
-        """Hold so many bytes in place of those before. Raises CrowdedError, and holds no more."""
+        """Reserve `size` bytes in place of the previous ones. Raises CrowdedError."""
         room = self._room
         others = room.held - self._held
         most = MAX_HELD if size > SMALL else MAX_HELD + RESERVED
@@ -53,7 +53,7 @@ class Share:
         self._held = size
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the share itself."""
         return self
 
     def __exit__(self, *_error: object) -> None:

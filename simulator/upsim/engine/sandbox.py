@@ -42,12 +42,11 @@ View = tuple[BoundProvider, SandboxApi]
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What a server does for its sandboxes.
+    """The functions of a server that its sandboxes use.
 
-    `view` shows a sandbox to the operations of a provider, and `commands` makes its command log.
-    `on_webhook_due` is called when there may be something to deliver, now or at a later instant,
-    `on_rules_changed` as soon as other rules apply, and `on_blob_released` with the digest of
-    a file that is kept no more.
+    `view` gives the operations of a provider access to a sandbox; `commands` makes its command log.
+    `on_webhook_due` is called when a delivery may be due, now or later; `on_rules_changed` when
+    other rules apply; `on_blob_released` with the digest of a file that is no longer kept.
     """
 
     view: Callable[[Sandbox, BoundProvider], SandboxApi]

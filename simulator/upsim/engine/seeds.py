@@ -52,5 +52,5 @@ def fresh_seed() -> int:
 
 
 def fresh_token() -> str:
-    """A token that nobody can guess, for the admin API and for fingerprints."""
+    """Return an unguessable token for the admin API and for fingerprints."""
     return secrets.token_urlsafe(24)

@@ -1,4 +1,4 @@
-"""What a server is started with, and what a sandbox is made with."""
+"""The settings of a server, and those of a sandbox."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from decimal import Decimal
 class ServerSettings:
     """The options of `upsim serve` and of the in-process simulator.
 
-    `hosts` are the `host:port` forms under which the server is reached; `loopback` says that it
-    is bound to loopback only, which opens the admin API to local callers without a token, and
-    closes the sockets to requests for other hosts than those, loopback, providers' own, that of
-    `public_url`, and `allow_hosts`.
-    Webhooks go to loopback and to the hosts of `webhook_allow`; `webhook_seconds` of real time is
-    how long an answer may take, by default as long as the provider waits.
+    `hosts` are the `host:port` forms of the server. `loopback` means that it is bound to loopback
+    only: then local clients need no token for the admin API, and requests for other hosts are
+    refused, except for `hosts`, providers' own hosts, that of `public_url`, and `allow_hosts`.
+    Webhooks go to loopback and to the hosts of `webhook_allow`; `webhook_seconds` is the real time
+    to wait for a receiver, by default the provider's limit.
     `scenario` is a name, a path, or a document of its own.
     `commands_max` and `commands_bytes` bound the command log of each sandbox.
-    `hold_seconds` of real time is the most that a request is held while a `manual` clock stands.
+    `hold_seconds` is the maximum real time for which a `manual` clock holds a request.
     """
 
     hosts: tuple[str, ...] = ()
@@ -52,7 +51,7 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """What a sandbox was made with, beside its scenario."""
+    """The settings of a sandbox besides its scenario."""
 
     dialects: Mapping[str, str]
     knobs: Mapping[str, Mapping[str, str]]

@@ -52,7 +52,7 @@ class Upload:
 
     @property
     def expires_at(self) -> Instant | None:
-        """When it is forgotten: the ticket while nothing arrived, then the file (None: never)."""
+        """The time of its removal: of the ticket while it is empty, then of the file."""
         return self.issued.expires_at if self.stored is None else self.stored.expires_at
 
 
@@ -104,9 +104,9 @@ class SandboxState:
         self.handlers: dict[type, tuple[Handler, Handler]] = {
             kind: (admission.checks[kind], take) for kind, take in appliers.items()
         }
-        """For each kind of event what judges it, and what takes one into account that was judged.
+        """The validation and the application of each kind of event.
 
-        The judge raises MisfitError, IllegalMoveError or LedgerError, and changes nothing.
+        The validation raises MisfitError, IllegalMoveError or LedgerError, and changes nothing.
         """
 
     def apply(self, events: Iterable[Event]) -> None:
@@ -204,7 +204,7 @@ class SandboxState:
                     self._carry(account, event.at, entry.amount)
 
     def apply_entry(self, event: Entry) -> None:
-        """Take a line of the ledger into account that was judged."""
+        """Apply a validated ledger entry."""
         job, number = event.job, event.number
         if job is not None:
             entries = self._refunds if job in self._charges else self._charges

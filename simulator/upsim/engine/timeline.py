@@ -1,7 +1,7 @@
-"""What happened in a sandbox, the state that it adds up to, and what is due.
+"""The events of a sandbox, the resulting state, and its deadlines.
 
-A `Timeline` commits events and runs deadlines, and does nothing else. The parts of a sandbox
-(`jobs`, `money`, `webhooks` and so on) share it; `sandbox.py` says which part a deadline is for.
+A `Timeline` only commits events and runs deadlines. The parts of a sandbox (`jobs`, `money`,
+`webhooks` and so on) share it; `sandbox.py` says which part handles a deadline.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ class Timeline(ABC):
         return self.now
 
     def run_some_due(self, most: int = MAX_AT_ONCE) -> bool:
-        """Run at most so many deadlines that are due; return whether none is left.
+        """Run at most `most` due deadlines; return whether none is left.
 
-        Thousands of jobs that ended while nobody looked would hold up all other sandboxes.
+        Otherwise thousands of jobs that ended between requests would delay all other sandboxes.
         """
         present = self.clock.now()
         for _ in range(most):

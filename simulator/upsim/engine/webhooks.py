@@ -1,7 +1,7 @@
-"""The webhooks of a sandbox: what is to be told, when it is tried, and what came of it.
+"""The webhooks of a sandbox: what to send, when to try, and the results.
 
-Everything here is synchronous. An attempt that is due goes to the `outbox`; whoever delivers it
-takes it from there, without ever holding up a command, and calls `record` with what came back.
+Everything here is synchronous. Due attempts go to the `outbox`; the deliverer takes them from there
+without delaying a command, and calls `record` with the result.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Posting:
 
 
 class Webhooks:
-    """The notifications of one sandbox.
+    """The webhooks of one sandbox.
 
-    `withheld` are the attempts that a fault held or never sent, for whoever reports them.
+    `withheld` are the attempts that a fault delayed or suppressed, for the log.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Webhooks:
 
     @property
     def pending(self) -> bool:
-        """Whether something is to be told, or may be once a job has ended."""
+        """Whether a webhook is due, or may be once a job has ended."""
         state = self._timeline.state
         if state.open_deliveries or self.outbox:
             return True
@@ -99,10 +99,10 @@ class Webhooks:
             del self._watched[name]
         return False
 
-    # -- what the sandbox tells
+    # -- notifications of the sandbox
 
     def watch(self, job: Job) -> None:
-        """A job is planned or replanned: its caller may want to be told of what comes."""
+        """Note a planned or replanned job, whose client may want webhooks."""
         rule = self._rule(job)
         if rule is None:
             return
@@ -126,7 +126,7 @@ class Webhooks:
         self._on_due()
 
     def held_until(self, delivery: Delivery) -> Instant | None:
-        """When the next attempt is made that a fault holds back; None where none does."""
+        """Return the time of the next attempt if a fault delays it; None otherwise."""
         return self._excused.get((delivery.id, delivery.tries + 1))
 
     # -- deadlines
@@ -150,7 +150,7 @@ class Webhooks:
     # -- commands
 
     def is_wanted(self, posting: Posting) -> bool:
-        """Whether a request is still to be made: its job may have been forgotten meanwhile."""
+        """Whether a request must still be sent: its job may have been forgotten."""
         if not self._timeline.abandoned and posting.delivery in self._timeline.state.deliveries:
             return True
         self._in_flight.discard((posting.delivery, posting.number))
@@ -165,7 +165,7 @@ class Webhooks:
         found = self._timeline.state.deliveries.get(posting.delivery)
         self._commands.told(posting.delivery, posting.number, outcome)
         if found is None:
-            return  # its job was forgotten meanwhile, and all that concerns it
+            return  # its job was forgotten, and with it all its webhooks
         self._note(found, posting, outcome)
         self._release(posting.delivery)
         self._on_due()
@@ -216,7 +216,7 @@ class Webhooks:
         timeline.deadlines.add(timeline.now, "deliver", created.delivery, 1)
 
     def _call(self, job: Job) -> Call:
-        """A call that nobody made: the rules, the world and the origin of a job."""
+        """Return a call without client request, with the rules, sandbox and URLs of a job."""
         accepted = job.accepted
         _, sandbox = self._view(accepted.provider, _dialect(job))
         return Call(
@@ -283,7 +283,7 @@ class Webhooks:
         if fault is not None and fault.kind in ("lose", "respond"):
             status = fault.status if fault.kind == "respond" else None
             self._note(delivery, posting, AttemptOutcome(status), unsent=True)
-            ending = f"as if the answer were {status}" if status else "and nobody tries again"
+            ending = f"as if the answer were {status}" if status else "and there is no retry"
             self.withheld.append((posting, AttemptOutcome(None, f"not sent, {ending}")))
             return
         self._send(posting)
@@ -364,7 +364,7 @@ class Webhooks:
         return rule.pause_after(posting.number) if rule else None
 
     def _plan_early(self, job: Job, rule: WebhookRule) -> None:
-        """Tell of the end before it comes: `after` before it, or as soon as it is near enough."""
+        """Plan to report the end before it happens: by `after`, or as soon as it is near enough."""
         following = job.next_phase
         if not job.started or following is None:
             return  # a job that a command moved has left its plan

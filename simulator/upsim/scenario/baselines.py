@@ -82,7 +82,7 @@ def baseline_mistakes(
 def _dialects(root: dict[str, Value], base: Mapping[str, Value]) -> Found:
     """Dialects that the baseline lacks, in a list that lacks one of the baseline's.
 
-    A dialect of a scenario's own stands beside all that the baseline has.
+    A scenario's own dialect is added to all dialects of the baseline.
     """
     known = [str(name) for name in items(base["dialects"])]
     given = items(root["dialects"])
@@ -90,7 +90,7 @@ def _dialects(root: dict[str, Value], base: Mapping[str, Value]) -> Found:
         return
     for i, name in enumerate(given):
         if name not in known:
-            own = f"a dialect of your own stands beside {', '.join(known)}"
+            own = f"your own dialect is added to {', '.join(known)}"
             yield ("dialects", i), f"{unknown_value('dialect', name, known)}; {own}"
 
 

@@ -186,7 +186,7 @@ class Library:
         return self._template(path, provider).fill(text) if provider else text
 
     def summary_of(self, name: str) -> str:
-        """The summary of a scenario, of which nothing else is judged."""
+        """Return the summary of a scenario, without validating the file."""
         path, provider = self._found(name)
         summary = str(mapping(read_tree(path).value).get("summary", ""))
         return self._template(path, provider).fill(summary) if provider else summary

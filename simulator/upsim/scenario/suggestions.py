@@ -34,7 +34,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def nearest_to(value: object, known: Iterable[str]) -> str:
-    """As `suggest`, of a value of any kind and length; a number may be meant as its text."""
+    """Return `suggest` for a value of any kind and length; a number may be meant as its text."""
     names = tuple(known)
     if not isinstance(value, str) and str(value) in names:
         return f'did you mean the text "{value}"?'

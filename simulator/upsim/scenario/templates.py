@@ -1,6 +1,6 @@
 """Scenarios that every provider has: one template for each, in `scenarios/_common`.
 
-In a template `$provider` stands for the name of a provider. Any other `$word` stands for the entry
+In a template `$provider` means the name of a provider. Any other `$word` means the entry
 `word` of the provider's baseline: the value of a fact, or else the status of an error.
 """
 

@@ -195,7 +195,7 @@ def test_an_early_fault_armed_by_the_admin_api_fires(world: World) -> None:
     [
         (WebhookFault("late", after=600 * SECOND), 600, "held until {} fault: late\n"),
         (WebhookFault("reorder", after=90 * SECOND), 90, "held until {} or another webhook fault"),
-        (WebhookFault("lose"), None, "not sent, and nobody tries again fault: lose\n"),
+        (WebhookFault("lose"), None, "not sent, and there is no retry fault: lose\n"),
         (WebhookFault("respond", status=503), 1, "not sent, as if the answer were 503 fault: res"),
     ],
 )

@@ -148,7 +148,10 @@ WRITTEN = [
     ("media: [{url: x, duration: 5, container: ogg}]", "unknown value 'ogg'"),
     ("media: [{url: x, duration: 5, audio: loud}]", "true or false is needed here"),
     ("media: [{url: x, durration: 5}]", "did you mean duration?"),
-    ("media: [{url: 'https://a.example/[b.mp4', unreachable: true}]", "the [ is not closed; [[]"),
+    (
+        "media: [{url: 'https://a.example/[b.mp4', unreachable: true}]",
+        "the [ is not closed; write [[]",
+    ),
     (
         "media: [{url: 'a[z-a]', unreachable: true}]",
         "'a[z-a]' is not a valid glob: [z-a] fits no charact",

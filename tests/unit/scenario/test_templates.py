@@ -146,7 +146,7 @@ def test_commands_name_the_template() -> None:
     assert "\nextends: venice/baseline\n" in shown
     assert "{patch: {status: reviewing}}" in shown
     assert explained.startswith(f"# {name}: {file} <- venice/baseline.yaml\n")
-    assert "\n* unknown-status-word  A job" in listed
+    assert "\n* unknown-status-word  Two polls" in listed
     assert (0, "2 files, no mistakes\n") == (checked.exit_code, checked.stderr)
     assert {file} == {item.template for item in listing(SHIPPED) if item.name == name}
 

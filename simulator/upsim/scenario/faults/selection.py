@@ -53,7 +53,7 @@ def selection_mistakes(node: Node, stage: Stage | None, known: FaultVocabulary) 
 
 def _wrong_id(name: object, *_rest: object) -> str | None:
     good = isinstance(name, str) and _ID.match(name)
-    form = "letters, digits, -, _ and dots, 64 at the most"
+    form = "an id has at most 64 letters, digits, -, _ and dots"
     return None if good else f"{form}, such as lost-answer, not {shown(name)}"
 
 

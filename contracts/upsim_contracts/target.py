@@ -16,6 +16,7 @@ import msgspec
 
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import AdminAnswer, ask_admin
+from upsim.client.values import path_segment
 from upsim_contracts.exceptions import TargetError
 from upsim_contracts.spending_guard import RESERVED, SpendingBudget
 
@@ -78,7 +79,7 @@ class Controls:
     def force(self, job: str, state: str, error: str | None) -> None:
         """Move a job to another state."""
         body = {"state": state} if error is None else {"state": state, "error": error}
-        self._call("PUT", f"/jobs/{job}/state", body)
+        self._call("PUT", f"/jobs/{path_segment(job)}/state", body)
 
     def fault(self, fault: Mapping[str, object]) -> None:
         """Arm a fault, as the admin API takes it."""
@@ -112,7 +113,7 @@ class Controls:
     @property
     def inbox(self) -> str:
         """The address of a receiver for webhooks; `?status=500` makes it refuse."""
-        return f"{self.url}{ADMIN}/sandboxes/{self.sandbox}/inbox/facts"
+        return f"{self.url}{ADMIN}/sandboxes/{path_segment(self.sandbox)}/inbox/facts"
 
     def messages(self) -> list[dict[str, Any]]:
         """What was posted to the inbox, oldest first."""
@@ -124,7 +125,7 @@ class Controls:
         self._call("DELETE", "")
 
     def _call(self, method: str, path: str, body: object = None) -> AdminAnswer:
-        url = f"{self.url}{ADMIN}/sandboxes/{self.sandbox}{path}"
+        url = f"{self.url}{ADMIN}/sandboxes/{path_segment(self.sandbox)}{path}"
         return _answer(self.http, method, url, self.headers, body)
 
 
@@ -212,7 +213,8 @@ class Target:
         )
         sandbox, key = self._made(made)
         controls = Controls(self.http, self.url, headers, self.provider, sandbox)
-        parts = (self.url, "sandbox", sandbox, self.provider, given.dialect or self.dialect)
+        dialect = given.dialect or self.dialect
+        parts = (self.url, "sandbox", path_segment(sandbox), self.provider, dialect)
         base = "/".join(filter(None, parts))
         try:
             if given.plan is not None:
@@ -238,7 +240,7 @@ class Target:
             order["scenario"] = self.scenario
         made = _answer(self.http, "POST", f"{self.url}{ADMIN}/sandboxes", headers, order)
         sandbox, key = self._made(made)
-        parts = (self.url, "sandbox", sandbox, self.provider, self.dialect)
+        parts = (self.url, "sandbox", path_segment(sandbox), self.provider, self.dialect)
         return replace(
             self,
             url="/".join(filter(None, parts)),
@@ -284,7 +286,7 @@ def is_simulator(http: httpx.Client, root: str, token: str = "") -> bool:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         answer = ask_admin(http, "GET", f"{root}{ADMIN}/health", headers=headers)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise TargetError(f"{root} does not answer: {error}") from error
     except ProtocolError:
         return False
@@ -297,7 +299,7 @@ def _answer(
     extensions = {RESERVED: True}  # the admin API costs nothing
     try:
         answer = ask_admin(http, method, url, body=body, headers=headers, extensions=extensions)
-    except (httpx.HTTPError, ProtocolError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ProtocolError) as error:
         raise TargetError(f"{method} {url}: {error}") from error
     if not answer.is_success:
         raise TargetError(f"{method} {url}: {answer.status} {answer.message}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -14,10 +15,12 @@ import pytest
 
 from tests.drifts.stand_in import Made, stand_in
 from tests.drifts.tools import CAP
+from tests.hosts import UNUSABLE_URLS
+from upsim import Simulator
 from upsim.client import clocks
 from upsim.client.http.bounded_responses import SECONDS, BoundedTransport
-from upsim_contracts.spending_guard import GuardedTransport
-from upsim_contracts.target import Patience
+from upsim_contracts.spending_guard import GuardedTransport, SpendingBudget
+from upsim_contracts.target import Patience, Target
 from upsim_contracts.verify.planning import plan
 from upsim_contracts.verify.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.verify.run import VerifyReport, book_of, pricer, verify
@@ -260,3 +263,52 @@ def test_cap_holds_whatever_balance_is_told(told: str | None) -> None:
         assert made.spent() <= cap
         assert target.purse.left is not None
         assert target.purse.left >= Decimal(0)
+
+
+FOREIGN = {
+    "ids with half a character": (rb'"id":"[^"]*"', rb'"id":"\\ud800"'),
+    "ids that climb": (rb'"id":"[^"]*"', rb'"id":"../../../x?y#z"'),
+    "ids that are long": (rb'"id":"[^"]*"', b'"id":"' + b"x" * 70_000 + b'"'),
+    **{
+        f"links with {name}": (rb'"http://[^"]*"', json.dumps(url).encode().replace(b"\\", b"\\\\"))
+        for name, url in UNUSABLE_URLS.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_ids_and_links_that_cannot_be_sent_are_findings(name: str) -> None:
+    """Every fact is judged, and no id of the provider leads the admin API elsewhere."""
+    pattern, other = FOREIGN[name]
+    book = book_of("vicsee")
+    chosen = [
+        next(fact for fact in book.facts if any(kind in step for step in fact.steps))
+        for kind in ("force", "output", "until")
+    ]
+    admin: list[str] = []
+
+    class Lying(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            answer = sim_transport.handle_request(request)
+            content = answer.read()
+            path = request.url.raw_path.decode()
+            if path.startswith("/__sim"):
+                admin.append(path)
+            elif not path.startswith("/media"):
+                content = re.sub(pattern, other, content)
+            stream = httpx.ByteStream(content)
+            headers = {"content-type": answer.headers.get("content-type", "")}
+            return httpx.Response(answer.status_code, headers=headers, stream=stream)
+
+    with Simulator() as sim, httpx.Client(transport=Lying()) as http:
+        sim_transport = sim.transport()
+        purse = SpendingBudget(None, book.unit)
+        target = Target("sim", "vicsee", "http://127.0.0.1", http, purse, simulator=True)
+        report = verify(book, chosen, target, sleep=lambda _seconds: None)
+
+    assert len(report.verdicts) == len(chosen)
+    assert "broken" in {one.outcome for one in report.verdicts} <= {"broken", "held"}
+    deepest = "/__sim/sandboxes/i/jobs/j/state"
+    assert max(path.count("/") for path in admin) <= deepest.count("/")
+    for write in (as_html, as_json, as_junit):
+        assert write([report])

@@ -160,7 +160,7 @@ class _Run:
             return Replayed(exchange, skipped="a file")
         try:
             answer = self._world.http.get(link)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise TargetError(f"{link}: {error}") from error
         return Replayed(exchange, answer.status_code, sees=_sees(answer.content))
 
@@ -378,7 +378,7 @@ class _Run:
                 extensions=extensions,
             )
             return self._world.http.send(request)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise TargetError(f"{exchange.call}: {error}") from error
 
     def _unhooked(self, exchange: RecordedExchange, path: str, content: bytes) -> tuple[str, bytes]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from upsim.client.http.bounded_responses import FILE
+from upsim.client.values import path_segment
 from upsim_contracts.amounts import amount_of
 from upsim_contracts.clips import AVI, GONE, GONE_PATH, ClipProperties, clip
 from upsim_contracts.documents.openapi import default_dialect
@@ -206,7 +207,7 @@ class AccountClient:
         headers = given | self._length(step)
         names = {**self.names, "key": self._key(step.get("as"))}
         sent = {k: str(filled(v, names)) for k, v in headers.items() if v is not None}
-        path = str(filled(form.path, self.names))
+        path = _path(form.path, self.names)
         base = self.target.hosts.get(form.path, self.world.base_url)
         is_path = path.startswith("/")
         address = f"{base}{path}" if is_path else path
@@ -351,6 +352,14 @@ def body_of(form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - J
     for path, value in step.get("set", {}).items():
         _set(body, path, value)
     return body
+
+
+def _path(form: str, names: Mapping[str, Any]) -> str:
+    """Return the path of a call with each id inside its own segment, or the URL of a link."""
+    if not form.startswith("/"):
+        return str(filled(form, names))
+    steps = ((step, str(filled(step, names))) for step in form.split("/"))
+    return "/".join(step if step == found else path_segment(found) for step, found in steps)
 
 
 def _check_origin(request: httpx.Request, base: str) -> None:

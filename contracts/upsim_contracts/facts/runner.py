@@ -39,6 +39,14 @@ SUCCESS = {"at_least": 200, "at_most": 299}
 STARTS = 40
 MICROSECONDS = 6
 """Decimal places of the times that the admin API takes."""
+CAUSED_BY_TARGETS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    UnicodeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""Errors that URLs, texts, numbers and nesting of a server's answers can cause."""
 CONNECTION = "connection"
 """Where a mismatch is said to lie when there was no answer to look at."""
 
@@ -80,7 +88,7 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
         outcome, reason = "not judged", str(error)
     except BrokenError as error:
         outcome, found = "broken", error.found
-    except (TargetError, httpx.HTTPError) as error:
+    except (TargetError, *CAUSED_BY_TARGETS) as error:
         outcome, found = "broken", _failed(error)
     return Verdict(
         fact,

@@ -404,7 +404,7 @@ class Recording:
         passing.hook = outgoing.hook
         try:
             url = httpx.URL(base + outgoing.path)
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise TooLargeError(f"{self.target.host} cannot be asked for this: {error}") from error
         return self._http.build_request(
             passing.method,

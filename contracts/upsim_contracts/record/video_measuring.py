@@ -151,7 +151,7 @@ class VideoMeasuring:
         try:
             async with asyncio.timeout_at(left.until):
                 answer = await self._http.head(link, headers=PLAIN)
-        except (httpx.HTTPError, TimeoutError):
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, TimeoutError):
             return False
         found = _version(answer)
         return answer.is_success and any(found[:2]) and found == self._versions[link]
@@ -169,7 +169,7 @@ class VideoMeasuring:
             try:
                 async with asyncio.timeout_at(left.until):
                     tee = await self._fetched(link, left)
-            except (httpx.HTTPError, httpx.InvalidURL):
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError):
                 return None
             except TimeoutError:
                 left.links = 0

@@ -146,7 +146,7 @@ class WebhookRelay:
                     content, is_whole = await beginning(pieces, share, MAX_ANSWERED)
                 finally:
                     await answer.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:
             if isinstance(error, OSError) and shortage(error) is None:
                 raise
             reason = self.redactor.text(f"{type(error).__name__}: {error}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.http.webhooks.conftest import Start
 
 Behave = Callable[[socket.socket, threading.Event], None]
-PATIENCE = 1.5
+PATIENCE = 0.5
 """Seconds that an attempt may take that would never end by itself."""
 HEAD = b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\n"
 

@@ -135,8 +135,11 @@ def test_any_words(name: str, words: list[str]) -> None:
     assert code in ANSWERS
 
 
-def test_upscale_at_a_dead_port_says_how_to_start_a_simulator(tmp_path: Path) -> None:
-    """The message names both ways on: start one, or say where it runs."""
+def test_upscale_at_a_dead_port_says_how_to_start_a_simulator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error for a port without a server says how to start a simulator."""
+    monkeypatch.setattr("upsim.client.clocks.sleep", lambda _seconds: None)
     order = ["https://e.example/a.mp4", "--model", "venice", "--to", str(tmp_path / "o.mp4")]
     told = CliRunner().invoke(main, ["upscale", *order, "--target", "http://127.0.0.1:1"])
     assert told.exit_code == 1

@@ -1,4 +1,4 @@
-"""What all tests share: tools that may be missing, and a mode in which nothing may be."""
+"""Shared by all tests: tools that may be missing, and a mode in which none may be."""
 
 import functools
 import gc

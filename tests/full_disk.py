@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def full_disk(room: int) -> Iterator[None]:
     """Let no file of this process grow past ``room`` bytes.
 
-    Python writes no bytecode meanwhile: it would keep the truncated file and fail at each later
-    import of that module.
+    Python writes no bytecode while the disk is full: it would keep the
+    truncated file and fail at each later import of that module.
     """
     import resource
 

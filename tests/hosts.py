@@ -27,7 +27,7 @@ LOOPBACK = (
     "[::ffff:127.0.0.1]",
     "[::FFFF:7f00:1]",
 )
-"""As they stand in a Host header or a URL; each leads to this machine."""
+"""Names of this machine, as written in a Host header or a URL."""
 
 IPV6 = frozenset(host for host in LOOPBACK if host[0] == "[" and ":ffff:" not in host.lower())
 """Those of them that a server on 127.0.0.1 does not hear of."""

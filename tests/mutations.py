@@ -15,7 +15,7 @@ VALUES: Sequence[object] = (
     *([], {}, [None], {"a": 1}, [[1]], {"json": None, "text": "x"}, DEEP),
 )
 GONE = object()
-"""Stands for a value that is left out."""
+"""A value that is left out."""
 
 
 def places(value: object, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

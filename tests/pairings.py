@@ -1,4 +1,4 @@
-"""Which pairs of two lists are tested, where all pairs would take too long."""
+"""Pairs of two lists for tests, because all pairs would take too long."""
 
 from __future__ import annotations
 

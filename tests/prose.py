@@ -27,15 +27,10 @@ READ = (
 UNREAD = ("tests/fixtures", "tests/e2e/documents", "tests/prose.py", "tests/unit/test_prose.py")
 NOT_YET: tuple[str, ...] = (
     *("Makefile", ".ci", "pyproject.toml", "scripts"),
-    *(f"tests/{name}" for name in ("bench", "browser", "client", "docs", "drifts", "e2e", "http")),
-    *(f"tests/{name}" for name in ("interception", "kit", "plugin", "recording", "stateful")),
-    *(f"tests/{name}.py" for name in ("conftest", "full_disk", "hosts", "mutations", "pairings")),
-    *(f"tests/{name}.py" for name in ("receivers", "samples")),
-    *(f"tests/unit/{name}" for name in ("cli", "client", "contracts", "media", "providers")),
-    *(f"tests/unit/{name}" for name in ("scenario", "testing")),
-    *(f"tests/unit/test_{name}.py" for name in ("foreign_answers", "network", "new_provider")),
-    *(f"tests/unit/test_{name}.py" for name in ("public_httpx", "suite", "unused_names", "wiring")),
-    "contracts",
+    *(f"tests/{name}" for name in ("bench", "browser", "drifts", "e2e", "http", "plugin")),
+    *(f"tests/{name}" for name in ("recording", "stateful", "unit/cli", "unit/client")),
+    *(f"tests/unit/{name}" for name in ("contracts", "media", "providers", "scenario", "testing")),
+    *("tests/unit/test_wiring.py", "contracts"),
 )
 """Folders and files whose prose is still to be rewritten; the list may only become shorter."""
 
@@ -151,7 +146,7 @@ def _words_in(prose: Prose) -> Iterator[Finding]:
 
 
 def _opening_of(prose: Prose) -> Iterator[Finding]:
-    """A docstring stands alone if it opens with a noun phrase or a verb and has three words."""
+    """A docstring reads alone if it opens with a noun phrase or a verb and has three words."""
     if not prose.is_docstring:
         return
     sentence = prose.text.strip().partition("\n\n")[0]

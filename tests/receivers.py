@@ -22,7 +22,7 @@ class Hosts(httpx.AsyncBaseTransport):
     posted: Posted = lambda request: request
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send to the host, whatever its port is."""
+        """Send to the host, at any port."""
         app = self.apps.get(request.url.host)
         if app is None:
             assert self.inner is not None, request.url

@@ -39,14 +39,14 @@ class ModelCall:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The body of the call; `$video` stands for the video."""
+        """The body of the call; `$video` marks the video."""
         whole = self.call.body
         assert isinstance(whole, Mapping)
         return {name: value for name, value in whole.items() if name not in self.submit.options}
 
     @property
     def poll(self) -> CallForm:
-        """The call that reads a job; `$job` stands for its id."""
+        """The call that reads a job; `$job` marks its id."""
         return self.table.book.calls[self.table.book.lifecycle.call]
 
     @property
@@ -71,7 +71,7 @@ def path_of(dotted: str) -> Place:
 
 
 def place_of(value: object, word: str) -> tuple[str, ...]:
-    """Return where a word stands in nested mappings; an empty tuple where it does not."""
+    """Return the path of a word in nested mappings, or an empty tuple."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             below = place_of(inner, word)

@@ -68,7 +68,7 @@ def way(case: tuple[str, Way]) -> Way:
 
 @pytest.fixture
 def world(model: str, way: Way, request: pytest.FixtureRequest) -> Iterator[World]:
-    """Return a sandbox whose clock moves when told, one for each way."""
+    """Return a sandbox with a manual clock, one for each way."""
     _, where, dialect = way
     with ExitStack() as stack:
         if where == "process":

@@ -1,4 +1,4 @@
-"""What the client checks before a job is paid for: that it is open, and that it can wait."""
+"""The client's checks before a job is paid for: that it is open, and that it can wait."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ DRIPS = HEADS | {
 
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
 def test_answer_is_given_up(client_at: Connect, drip: Reply) -> None:
-    """Whatever part of an answer never ends, the wait for it does, as trouble that may pass."""
+    """A response with any endless part times out as a transient error."""
     with serving(drip) as (url, lines):
         with pytest.raises(TransientError, match=OVER):
             client_at(url).balance()
@@ -137,7 +137,7 @@ def test_file_byte_by_byte(client_at: Connect, tmp_path: Path) -> None:
 
 
 def test_file_that_is_resumed(client_at: Connect, tmp_path: Path) -> None:
-    """What is fetched after a cut has no more time than the first attempt left."""
+    """A resumed download has only the time that the first attempt left."""
 
     def cut(_headers: dict[str, str]) -> Iterator[bytes]:
         yield VIDEO_HEAD + b"connection: close\r\n\r\n"

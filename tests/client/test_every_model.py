@@ -1,4 +1,4 @@
-"""What holds for every model: sync and async, in process and over a socket, in both dialects."""
+"""Tests of every model: sync and async, in process and over a socket, in both dialects."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_output_has_the_promised_size(
 
 
 def test_price_is_what_was_charged(client: Hand, world: World, video: Path, tmp_path: Path) -> None:
-    """The job tells the published price, and the ledger has exactly it, once."""
+    """The job has the published price, and the ledger charges exactly this amount, once."""
     done = client.upscale(video, tmp_path / "out.mp4")
 
     amount, unit = PRICES[world.model][:2]
@@ -75,14 +75,14 @@ def test_billed_quantity_has_its_unit(client: Hand, world: World, video: Path) -
 
 
 def test_client_counts_what_it_spent(client: Hand, video: Path) -> None:
-    """What was spent is the price of the job, and nothing stays reserved."""
+    """The client counts the price of the job as spent, and reserves nothing more."""
     job = client.submit(video)
 
     assert (client.spent, client.reserved.amount) == (job.price, 0)
 
 
 def test_download_tells_its_size(client: Hand, video: Path, tmp_path: Path) -> None:
-    """The bytes that are told are those on disk, and no partial file is left beside it."""
+    """The reported size is that of the file, and no partial file remains."""
     done = client.upscale(video, tmp_path / "out.mp4")
 
     assert done.file.bytes == (tmp_path / "out.mp4").stat().st_size
@@ -146,7 +146,7 @@ def test_first_poll_finds_work_going_on(client: Hand, video: Path) -> None:
 
 
 def test_progress_is_told(start: Open, video: Path, tmp_path: Path) -> None:
-    """Each poll's progress is told to the caller, the last one completed."""
+    """The callback gets the progress of each poll; the last one is completed."""
     seen: list[str] = []
     start(progress=lambda progress: seen.append(progress.state)).upscale(video, tmp_path / "o.mp4")
 
@@ -162,7 +162,7 @@ def as_path(video: Path, _world: World) -> Any:  # noqa: ANN401 - any source
 
 
 def as_bytes(video: Path, _world: World) -> Any:  # noqa: ANN401 - any source
-    """The bytes."""
+    """The bytes of the video."""
     return video.read_bytes()
 
 
@@ -172,7 +172,7 @@ def as_file(video: Path, _world: World) -> Any:  # noqa: ANN401 - any source
 
 
 def as_url(_video: Path, world: World) -> Any:  # noqa: ANN401 - any source
-    """An address."""
+    """The URL of a video."""
     return world.media_url
 
 
@@ -185,14 +185,14 @@ def as_data_url(video: Path, _world: World) -> Any:  # noqa: ANN401 - any source
 def test_every_form_of_source(
     client: Hand, world: World, video: Path, form: Callable[[Path, World], Any]
 ) -> None:
-    """A path, bytes, a file object, an address and a data URL are all the same video."""
+    """A path, bytes, a file object, a URL and a data URL give the same charge."""
     job = client.submit(form(video, world))
 
     assert world.charged() == Decimal(PRICES[world.model][0]), job
 
 
 def test_missing_file_is_a_source_error(client: Hand, world: World, tmp_path: Path) -> None:
-    """A path without a file is told before anything is sent."""
+    """A path without a file raises SourceError before anything is sent."""
     with pytest.raises(SourceError, match=r"nosuch\.mp4 cannot be read: No such file"):
         client.submit(tmp_path / "nosuch.mp4")
     assert world.entries("charge") == []
@@ -218,7 +218,7 @@ def test_text_is_no_video(client: Hand, world: World) -> None:
 
 
 def test_quote_of_a_file_is_the_charge(client: Hand, world: World, video: Path) -> None:
-    """What is quoted for a file is what its job is charged."""
+    """The quote of a file is the charge of its job."""
     quoted = client.quote(video)
     job = client.submit(video)
 
@@ -234,13 +234,13 @@ def test_quote_charges_nothing(client: Hand, world: World, video: Path) -> None:
 
 
 def test_quote_of_measured_media(client: Hand, world: World, video: Path) -> None:
-    """What was measured is enough for a quote; nothing is sent for it."""
+    """Measured media are enough for a quote; the client sends nothing."""
     price = client.quote(media_of(video)).price
     assert (f"{price.amount:f}", price.unit) == PRICES[world.model][:2]
 
 
 def test_quote_of_an_address_is_never_too_low(client: Hand, world: World) -> None:
-    """An address is quoted by the provider, or at the most that the model can cost."""
+    """The quote of a URL comes from the provider, or is the highest price of the model."""
     quoted = client.quote(world.media_url)
 
     assert quoted.price.amount >= Decimal(PRICES[world.model][0])
@@ -259,7 +259,7 @@ def test_size_that_the_model_makes(client: Hand, world: World, video: Path, tmp_
 
 
 def test_size_that_no_model_makes(client: Hand, world: World, video: Path) -> None:
-    """An impossible height is told before anything is sent, with what is possible."""
+    """An impossible height raises an error before anything is sent, and lists the possible ones."""
     with pytest.raises(UnsupportedError, match=r"cannot make 777 lines from 640x360; it makes \d+"):
         client.submit(video, target_height=777)
     assert world.calls("POST", "/") == []
@@ -305,7 +305,7 @@ def test_unknown_job_is_not_found(client: Hand, world: World) -> None:
 
 
 def test_no_money(client: Hand, world: World, video: Path) -> None:
-    """A purse that is empty refuses the submit, and nothing is reserved afterwards."""
+    """A submit without funds is refused, and nothing stays reserved."""
     client.balance()
     world.admin("PUT", f"sandboxes/{world.sandbox}/accounts/{world.provider}", {"balance": "0"})
     with pytest.raises(BalanceError):
@@ -346,7 +346,7 @@ def test_flaky_polls_are_survived(
 
 
 def test_polls_that_stay_broken_are_told(client: Hand, world: World, video: Path) -> None:
-    """When every poll fails the client gives up with the trouble, and the error knows the job."""
+    """The client gives up when every poll fails, and the error names the job."""
     world.arm(at="poll", do=FLAKY["gateway"])
     with pytest.raises(TransientError, match="502") as caught:
         client.upscale(video, "unused.mp4")
@@ -399,7 +399,7 @@ def test_truncated_download_is_never_a_file(
 
 
 def test_cap_stops_the_second_job(start: Open, world: World, video: Path) -> None:
-    """With a cap of one job's price the second one is not sent."""
+    """A cap of one job's price stops the second submit."""
     client = start(cap=Money(Decimal(PRICES[world.model][0]), PRICES[world.model][1]))
     client.submit(video)
     with pytest.raises(CapReachedError, match=r"of the cap of .* 0"):
@@ -429,7 +429,7 @@ def test_missing_key(world: World, way: Way) -> None:
 
 
 def test_key_shows_nowhere(client: Hand, world: World, video: Path) -> None:
-    """Neither clients nor results nor errors have the key in their text forms."""
+    """Clients, results and errors do not show the key in their text forms."""
     world.arm(at="after_accept", first=1, do="drop_connection")
     with pytest.raises(OutcomeUnknownError) as caught:
         client.submit(video)
@@ -440,7 +440,7 @@ def test_key_shows_nowhere(client: Hand, world: World, video: Path) -> None:
 
 
 def test_lists_or_says_that_it_cannot(client: Hand, world: World, video: Path) -> None:
-    """Where the provider lists jobs the new one is the first; elsewhere the client says so."""
+    """The new job is first in the provider's list; other providers raise UnsupportedError."""
     job = client.submit(video)
     if world.provider in ("wavespeed", "piapi"):
         assert [listed.id for listed in client.jobs(limit=10)] == [job.id]

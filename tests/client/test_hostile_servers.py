@@ -146,7 +146,7 @@ async def _sleep_async(url: str) -> None:
     ],
 )
 def test_targets_of_verify(monkeypatch: pytest.MonkeyPatch, answer: Reply, says: str) -> None:
-    """What `upsim verify` reads of a stranger is bounded in size and time."""
+    """`upsim verify` reads responses of an unknown server within a limit of size and time."""
     monkeypatch.setattr(bounded_responses, "MAX_BYTES", 2_000_000)
     monkeypatch.setattr(bounded_responses, "SECONDS", 0.3 if "0.3 s" in says else 300)
     with serving(answer) as (url, _), ExitStack() as stack:
@@ -170,7 +170,7 @@ STRANGE = {
 
 @pytest.mark.parametrize("answer", STRANGE.values(), ids=STRANGE)
 def test_strange_responses_end_verify_with_a_sentence(answer: Reply) -> None:
-    """Whatever a stranger answers is a mistake of usage, before anything is spent."""
+    """A strange response ends `upsim verify` with a usage error before it spends anything."""
     order = {"target": "", "as_live": True, "cap": Decimal(1), "api_key": "k", "tier": "free"}
     with serving(answer) as (url, _), pytest.raises(UsageError, match=r"127\.0\.0\.1"):
         run(order | {"target": url, "providers": ("vicsee",)}, {}, lambda _line: None)
@@ -208,7 +208,7 @@ def test_quote_below_zero() -> None:
     ],
 )
 def test_id_that_no_address_can_hold(name: str, said: str) -> None:
-    """An id with half of a character is no id, so nobody knows whether there is a job."""
+    """An id that is too long or no plain text raises OutcomeUnknownError: the job may exist."""
     body = f'{{"success": true, "data": {{"id": "{name}"}}}}'.encode()
     with client_of(reply(body)) as client, pytest.raises(OutcomeUnknownError, match=said):
         client.submit(SOURCE)
@@ -250,7 +250,7 @@ PARTS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", PARTS)
 def test_part_that_was_not_asked_for(name: str, tmp_path: Path) -> None:
-    """What is no rest of the file that was begun is thrown away, and the file begun anew."""
+    """A response that does not continue the file is dropped, and the download starts again."""
     cut = reply(VIDEO[:1000], kind="video/mp4", etag='"a"', content_length=str(len(VIDEO)))
     wrong = reply(b"wrong", "206 Partial Content", kind="video/mp4", **PARTS[name])
     with client_of(cut, wrong, reply(VIDEO, kind="video/mp4")) as client:
@@ -305,7 +305,7 @@ WORKING = reply(b'{"success": true, "data": {"id": "j7", "status": "processing"}
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError(), StopIteration()])
 def test_stopped_while_waiting(error: BaseException, tmp_path: Path) -> None:
-    """Whoever stops a client after the submit, or breaks it by a callback, is told of the job."""
+    """The exception that stops a client after the submit carries a note with the job."""
 
     def stop(_progress: Progress) -> None:
         raise error
@@ -336,7 +336,7 @@ def test_cancelled(replies: tuple[Reply, ...], note: str, tmp_path: Path) -> Non
         settings = settings_of(url) | {"timeouts": Timeouts(), "sleeper": None}
         async with connect_async("vicsee", **settings) as client:
             task = asyncio.create_task(client.upscale(SOURCE, tmp_path / "out.mp4"))
-            while len(lines) < len(replies):  # noqa: ASYNC110 - told by a thread
+            while len(lines) < len(replies):  # noqa: ASYNC110 - a thread appends
                 await asyncio.sleep(0.01)
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
@@ -409,7 +409,7 @@ def test_answers_are_answers() -> None:
 
 
 def test_stopped_while_the_price_is_asked(tmp_path: Path) -> None:
-    """Between the submit and its price the job is told, too."""
+    """An exception between the submit and its price carries a note with the job, too."""
     accepted = reply(b'{"code": 200, "data": {"id": "j8", "status": "created"}}')
     busy = reply(b"{}", "503 Busy")
 

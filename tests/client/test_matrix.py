@@ -68,7 +68,7 @@ def cells() -> Iterator[Any]:
 
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
-    """Return what closes the worlds of a test."""
+    """Return the stack that closes the sandboxes of a test."""
     with ExitStack() as entered:
         yield entered
 

@@ -1,4 +1,4 @@
-"""Whatever goes wrong, one logical job is paid for once at most, and no error is a bare one."""
+"""One job is paid for at most once under every fault, and each error is one of the client's own."""
 
 from __future__ import annotations
 
@@ -109,12 +109,12 @@ def test_no_plan_of_faults_makes_a_job_cost_twice(
 def test_no_plan_of_many_makes_a_job_cost_twice(
     plan: list[dict[str, Any]], model: str, dialect: str
 ) -> None:
-    """The same for plans that nobody has tried before."""
+    """New random plans of faults do not make a job cost twice."""
     upscale_twice(plan, model, dialect)
 
 
 def upscale_twice(plan: list[dict[str, Any]], model: str, dialect: str) -> None:
-    """Upscale two videos under a plan of faults, and compare the ledger with what was told."""
+    """Upscale two videos under a plan of faults; compare the ledger with the client."""
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         world = in_process(stack, model, clock="auto", dialect=dialect)
         client = hand(
@@ -145,7 +145,7 @@ def _one_ends_well(client: Any, to: Path) -> bool:  # noqa: ANN401 - either clie
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("stage", "jobs"), [("before_accept", 0), ("after_accept", 1)])
 def test_lost_job_is_found(model: str, stage: str, jobs: int) -> None:
-    """Where a provider lists jobs the lost one is found exactly when it was accepted."""
+    """The client finds a lost job in the provider's list only if the job was accepted."""
     with ExitStack() as stack:
         world = in_process(stack, model)
         client = hand(world)

@@ -19,7 +19,7 @@ MODEL = "piapi/Qubico/video-toolkit"
 
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
-    """Return what closes the worlds of a test."""
+    """Return the stack that closes the sandboxes of a test."""
     with ExitStack() as entered:
         yield entered
 

@@ -101,7 +101,7 @@ def completed(headers: dict[str, str]) -> Iterator[bytes]:
 def test_the_command_reports_a_charge_above_the_quote(
     tmp_path: Path, *, charge: str, code: int, told: str
 ) -> None:
-    """Above the cap the command fails and prints how to fetch the file all the same."""
+    """A charge above the cap fails the command, which prints how to fetch the file."""
     to = tmp_path / "o.mp4"
     with serving(*vicsee(charge), completed, reply(VIDEO, kind="video/mp4")) as (url, _):
         command = [SOURCE, "--model", "vicsee", "--to", str(to), "--target", url]

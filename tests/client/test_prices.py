@@ -26,7 +26,7 @@ FACTORS = st.sampled_from([None, 1, 2, 4])
 
 @pytest.fixture(scope="module")
 def worlds() -> Iterator[dict[str, tuple[World, Any]]]:
-    """Return a world and a client for each model, for all examples."""
+    """Return a sandbox and a client for each model, for all examples."""
     with ExitStack() as stack:
         made = {model: in_process(stack, model) for model in MODELS}
         yield {model: (world, hand(world)) for model, world in made.items()}

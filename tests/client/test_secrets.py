@@ -107,7 +107,7 @@ def test_hook_secret_shows_nowhere(tmp_path: Path) -> None:
 
 
 def test_logs(client: Hand, world: World, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """Not even the most talkative log of everything has the key in it."""
+    """A debug log of all modules does not contain the key."""
     with caplog.at_level(logging.DEBUG):
         client.upscale(clip("64x36_10fps_1s.mp4"), tmp_path / "out.mp4")
 

@@ -25,7 +25,7 @@ MODELS = list(SECRETS)
 
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
-    """Return what closes the worlds of a test."""
+    """Return the stack that closes the sandboxes of a test."""
     with ExitStack() as entered:
         yield entered
 
@@ -51,7 +51,7 @@ def secret_of(world: World) -> str:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_delivered_webhook_is_believed(stack: ExitStack, model: str) -> None:
-    """What the simulator sends is believed, and tells the job's end and its file."""
+    """The client accepts a webhook of the simulator, with the job's end and its file."""
     job, secret, headers, body = delivered(stack, model)
     event = receive_webhook(model.partition("/")[0], headers, body, secret)
 
@@ -73,7 +73,7 @@ def test_headers_of_a_framework(stack: ExitStack, model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("secret", ["", "another", "é"])
 def test_other_secret_is_not_believed(stack: ExitStack, model: str, secret: str) -> None:
-    """Without the right secret nothing is believed."""
+    """The client rejects a webhook that is checked with another secret."""
     _, _, headers, body = delivered(stack, model)
     with pytest.raises(WebhookError):
         verify_webhook(model.partition("/")[0], headers, body, secret)
@@ -87,7 +87,7 @@ def test_changed_body_is_not_believed(stack: ExitStack) -> None:
 
 
 def test_old_webhook_is_not_believed(stack: ExitStack) -> None:
-    """What was signed long ago is taken for a repetition."""
+    """The client rejects a webhook with an old signature as a repetition."""
     _, secret, headers, body = delivered(stack, MODELS[1])
     later = float(headers["webhook-timestamp"]) + 301
     with pytest.raises(WebhookError, match="expected a time within 300 s"):
@@ -96,7 +96,7 @@ def test_old_webhook_is_not_believed(stack: ExitStack) -> None:
 
 @pytest.mark.parametrize("provider", ["venice", "vicsee"])
 def test_provider_without_webhooks(provider: str) -> None:
-    """Who sends none cannot be believed to have sent one."""
+    """The client rejects a webhook of a provider that sends no webhooks."""
     with pytest.raises(UnsupportedError, match=f"{provider} sends no webhooks"):
         receive_webhook(provider, {}, b"{}", "s")
 
@@ -111,7 +111,7 @@ def test_provider_without_webhooks(provider: str) -> None:
     ids=["broken", "list", "large"],
 )
 def test_body_that_is_no_event(body: bytes, told: str) -> None:
-    """A body that cannot be read is a WebhookError, whoever sent it."""
+    """A body that is not an event raises WebhookError, even with the right secret."""
     headers: dict[str, Any] = {"x-webhook-secret": "s"}
     with pytest.raises(WebhookError, match=told):
         receive_webhook("piapi", headers, body, "s")
@@ -121,7 +121,7 @@ class FlaskHeaders:
     """Headers as Flask gives them: with items, and no mapping."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        """Hold these."""
+        """Keep the headers."""
         self._headers = headers
 
     def items(self) -> Iterator[tuple[str, str]]:
@@ -142,7 +142,7 @@ def test_headers_and_body_of_other_kinds(stack: ExitStack, model: str) -> None:
 
 
 def test_what_a_handler_gives_wrongly() -> None:
-    """A decoded body, and headers as ASGI has them, are a mistake of the caller, and told so."""
+    """A decoded body and ASGI headers raise an error that says what to pass instead."""
     text: Any = "{}"
     pairs: Any = [(b"webhook-id", b"m")]
 

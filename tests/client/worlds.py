@@ -79,7 +79,7 @@ class World:
 
     @property
     def media_url(self) -> str:
-        """Where the simulator serves clips."""
+        """The URL at which the simulator serves the clip."""
         return f"{self.admin_url}/media/synthetic/{CLIP}"
 
     def entries(self, kind: str) -> list[dict[str, Any]]:
@@ -137,7 +137,7 @@ def in_process(
     dialect: str = "",
     **options: Any,  # noqa: ANN401 - options of the simulator
 ) -> World:
-    """Return a simulator of one's own."""
+    """Return the sandbox of a new simulator in this process."""
     sim = stack.enter_context(Simulator(scenario, clock=clock, seed=1, **options))
     http = stack.enter_context(httpx.Client(transport=sim.transport()))
     provider = model.partition("/")[0]
@@ -188,7 +188,7 @@ def over_socket(
 
 
 def hand(world: World, *, kind: str = "sync", **settings: Any) -> Hand:  # noqa: ANN401 - of connect
-    """Return a client of the world's model, `sync` or `async`, closed with the world."""
+    """Return a client of the sandbox's model, `sync` or `async`, closed with the sandbox."""
     http: Any = world.http() if kind == "sync" else world.async_http()
     sleeper = sandbox_sleeper(world.admin_url, world.sandbox, token=world.token, http=http)
     shared: dict[str, Any] = {

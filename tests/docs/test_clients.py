@@ -35,7 +35,7 @@ def test_the_page_has_every_known_client(provider: str) -> None:
 
 @pytest.mark.parametrize("provider", LIBRARY.providers())
 def test_a_base_of_a_client_names_a_dialect_that_exists(provider: str) -> None:
-    """What follows the provider is a dialect, or the provider's own path."""
+    """The provider in a base URL is followed by a dialect or by the provider's own path."""
     baseline = LIBRARY.baseline(provider).baseline
     for one in clients_of(baseline):
         first, *rest = one["base"].strip("/").split("/")
@@ -71,7 +71,7 @@ def test_first_call_of_each_client_is_served_at_its_base_url(provider: str) -> N
 
 
 def test_env_sets_the_base_url_that_each_client_needs() -> None:
-    """Without an option, or with the dialect that the note of the client names."""
+    """`upsim env` sets each client's base URL, with the dialect that the client's note names."""
     names = LIBRARY.providers()
     rows = [row for name in names for row in clients_of(LIBRARY.baseline(name).baseline)]
     with_variable = [row for row in rows if "variable" in row]

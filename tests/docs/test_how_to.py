@@ -42,7 +42,7 @@ pytestmark = pytest.mark.xdist_group("how-to")  # each worker would follow all p
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What came of following a page: exit code, what was printed, and each call's status."""
+    """The result of following a page: exit code, output, and each call's status."""
 
     code: int
     text: str
@@ -190,7 +190,7 @@ def test_session_replays(followed: Mapping[str, Followed]) -> None:
 def test_live_venice_drops_sound(
     server: Server, followed: Mapping[str, Followed], dialect: str, *, audio: bool
 ) -> None:
-    """The live job has no sound; that of the sandbox whose knob keeps it does."""
+    """The live job has no audio, unless the sandbox's knob keeps it."""
     assert followed["docs/reference/dialects.md"].code == 0
     boxes = [box["id"] for box in server.admin("GET", "sandboxes")["sandboxes"]]
     jobs = {

@@ -56,14 +56,14 @@ def test_a_clip_becomes_a_file(folder: Path, server: Server) -> None:
 
 
 def test_no_such_file_is_one_line(folder: Path, server: Server) -> None:
-    """A file that is not there ends in one line and code 1, and nobody is told to try again."""
+    """A missing file ends in one line and code 1, without advice to try again."""
     ended = enlarge(folder, f"{server.base_url}/wavespeed", "nothere.mp4", "large.mp4")
 
     assert ended == (1, "not enlarged: nothere.mp4 cannot be read: No such file or directory\n")
 
 
 def test_another_host_is_one_line(folder: Path) -> None:
-    """So does a client that cannot even be made."""
+    """A client that cannot be created ends in one line too."""
     code, text = enlarge(folder, "https://example.com", "clip.mp4", "large.mp4")
 
     assert (1, 1) == (code, text.count("\n"))

@@ -1,4 +1,4 @@
-"""Code that knows nothing of the simulator works with it, whatever library it calls with."""
+"""Code that knows nothing of the simulator works with it, with each HTTP library."""
 
 from __future__ import annotations
 

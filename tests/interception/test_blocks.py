@@ -1,4 +1,4 @@
-"""What an interception changes, it changes back; which sandbox gets a call is never in doubt."""
+"""An interception restores what it changed, and each call reaches one certain sandbox."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KEY = {"Authorization": "Bearer any"}
 
 
 def changed() -> tuple[object, ...]:
-    """Return what stands at all places that are changed."""
+    """Return the values that an interception replaces."""
     return tuple(vars(owner)[name] for owner, name in PLACES)
 
 
@@ -111,7 +111,7 @@ def test_an_async_function_can_be_decorated() -> None:
 
 
 def test_what_runs_later_cannot_be_decorated() -> None:
-    """What would run after the interception, and call the real API, is refused at once."""
+    """A generator, a coroutine or a class would run later, so it cannot be decorated."""
 
     def numbers() -> Iterator[int]:
         yield 1
@@ -202,7 +202,7 @@ def test_addresses_keep_the_host(sandbox: SandboxHandle) -> None:
 
 
 def test_missing_key_is_refused_by_this_sandbox(sandbox: SandboxHandle) -> None:
-    """A call without a key gets the provider's refusal, and stands in this sandbox's journal."""
+    """A call without a key gets the provider's refusal, and this sandbox's journal lists it."""
     answer = httpx.get(f"{API}/credits")
 
     assert 401 == answer.status_code
@@ -220,7 +220,7 @@ def test_callers_request_is_not_changed(sandbox: SandboxHandle) -> None:
 
 
 def test_strict_keys_refuse_others() -> None:
-    """With strict keys only a key of the sandbox is taken."""
+    """A sandbox with strict keys accepts only its own keys."""
     with upsim.intercept(strict_keys=True) as sandbox:
         statuses = [submit(sandbox).status_code, submit(sandbox, sandbox.key("vicsee")).status_code]
 
@@ -236,7 +236,7 @@ def test_further_key_keeps_its_account(sandbox: SandboxHandle) -> None:
 
 
 def test_other_hosts_are_left_alone(sandbox: SandboxHandle) -> None:
-    """A call to any other host goes where it always went: here to a port where nobody listens."""
+    """A call to any other host is not intercepted: here it goes to a port without a server."""
     with pytest.raises(httpx.ConnectError):
         httpx.get("http://127.0.0.1:9/")
 

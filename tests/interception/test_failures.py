@@ -21,7 +21,7 @@ BODY = {"video_url": "https://example.com/clip.mp4"}
 HEADERS = {"Authorization": "Bearer any"}
 SECONDS = 60
 LATE = {"delay": "600s"}
-"""Longer than the callers wait, in virtual time: nobody really waits."""
+"""Longer than the clients wait, in virtual time: the tests do not wait."""
 
 
 def by_httpx() -> bytes:
@@ -92,7 +92,7 @@ def test_fault_is_the_library_s_own_error(
 
 @pytest.mark.parametrize("call", [by_httpx, by_async_httpx, by_requests, by_aiohttp])
 def test_call_after_a_fault_is_answered(sandbox: SandboxHandle, call: Callable[[], bytes]) -> None:
-    """What went wrong once leaves nothing behind: the next call gets its answer."""
+    """The call after a fault gets its response."""
     sandbox.arm({"at": "before_accept", "provider": "vicsee", "first": 1, "do": "drop_connection"})
     with pytest.raises((httpx.TransportError, requests.ConnectionError, aiohttp.ClientError)):
         call()
@@ -101,7 +101,7 @@ def test_call_after_a_fault_is_answered(sandbox: SandboxHandle, call: Callable[[
 
 
 def test_retries_of_an_adapter_are_made(sandbox: SandboxHandle) -> None:
-    """An adapter repeats what it is told to repeat: here two answers of status 503."""
+    """An adapter's own retries are made: here after two responses of status 503."""
     do = {"respond": {"status": 503}}
     sandbox.arm({"at": "before_accept", "provider": "vicsee", "first": 2, "do": do})
     with requests.Session() as session:

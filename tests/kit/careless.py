@@ -18,11 +18,11 @@ TOO_MANY = 429
 
 
 class FailedError(Exception):
-    """The job has ended without a file, or nobody can say."""
+    """The job ended without a file, or its end is unknown."""
 
 
 class Careful:
-    """Repeats only what costs nothing, tells failures, waits, and checks the length of files."""
+    """Repeats only free requests, reports failures, waits, and checks the length of files."""
 
     def __init__(self, http: httpx.Client) -> None:
         """Speak by this client, which has the address and the key."""

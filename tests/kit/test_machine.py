@@ -96,7 +96,7 @@ def test_exploration_finds_mistakes_too() -> None:
         """Tries no plan first."""
 
         def first_plans(self) -> tuple[FaultPlan, ...]:
-            """Return none."""
+            """Return no first plan."""
             return ()
 
     with pytest.raises(AssertionError, match="one order was charged "):
@@ -114,7 +114,7 @@ def test_a_failure_shows_no_path_of_the_kit() -> None:
 
 
 def test_a_careful_client_passes() -> None:
-    """Also under faults, with failing jobs, without money."""
+    """A careful client passes, also under faults, with failing jobs and without funds."""
     run_client(machine_of(Careful), settings=settings(FRESH, max_examples=20))
 
 
@@ -255,7 +255,7 @@ class Excited(Careful):
     """Raises though all is well."""
 
     def download(self, url: str) -> bytes:
-        """Never return."""
+        """Wait for ever: never return."""
         raise ValueError(f"I do not like {url}")
 
 
@@ -263,7 +263,7 @@ class Sleepy(Careful):
     """Waits for what will not come."""
 
     def wait(self, job: str) -> str:
-        """Never return."""
+        """Wait for ever: never return."""
         while self.look(job):
             time.sleep(3600)
         raise AssertionError
@@ -279,7 +279,7 @@ class Sleepy(Careful):
     ],
 )
 def test_other_mistakes_are_named(client: type[Careful], expected: str) -> None:
-    """Half a file, a refusal that nobody hears of, an error without reason, endless waiting."""
+    """The machine names half a file, a silent refusal, a bare error and an endless wait."""
     text, _ = failure_of(client)
     assert expected in text
 
@@ -296,7 +296,7 @@ def test_a_machine_without_a_client_says_so() -> None:
     """The message names what is missing."""
 
     class Empty(ClientMachine):
-        """Lacks everything."""
+        """Lacks both a client and a model."""
 
         model = "vicsee"
 

@@ -45,7 +45,7 @@ def answered(sandbox: SandboxHandle, order: Order) -> str | None:
 
 @each_model
 def test_valid_orders_are_accepted(rich: SandboxHandle, model: str) -> None:
-    """Whatever is drawn, edges included, is what the provider takes."""
+    """The provider accepts every generated order, also at the edges of its limits."""
 
     @MANY
     @given(valid_orders(model))
@@ -120,7 +120,7 @@ def test_no_clip_of_no_length() -> None:
 
 
 def test_things_are_shown_in_short() -> None:
-    """As an example of Hypothesis prints them."""
+    """Orders and fault plans have a short repr, which Hypothesis prints in an example."""
     order = Order("vicsee/x", Clip(64, 48, 10, 11), {"upscale_factor": "4"})
     plan = FaultPlan([{"at": "poll", "first": 2, "do": {"respond": 500}}])
     wrong = Order("vicsee/x", None, flaw="no video", refused_by="missing_video")

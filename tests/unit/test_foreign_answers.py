@@ -14,7 +14,7 @@ from upsim.network import NoCookies
 ROOT = Path(__file__).parents[2]
 CLIENTS = {"httpx.Client", "httpx.AsyncClient"}
 UNPACKING = re.compile(r"\.a?iter_(?:bytes|text|lines)\(")
-"""How httpx unpacks whatever encoding a response names, to any size."""
+"""How httpx unpacks each encoding that a response names, to any size."""
 PLAIN_ONLY = {
     "simulator/upsim/client/http/admin.py",  # after a check that nothing is compressed
     "simulator/upsim/client/http/runners.py",  # of what a transport gave as a whole
@@ -51,7 +51,7 @@ def test_bodies_are_taken_as_they_came() -> None:
 
 
 def test_own_connections_take_no_cookie() -> None:
-    """Neither the sync nor the async client has a jar that takes what a server sets."""
+    """The sync and the async client keep no cookie that a server sets."""
     request = httpx.Request("GET", "http://127.0.0.1:9/")
     answer = httpx.Response(200, headers=[("set-cookie", "a=b; path=/")], request=request)
     for http in (sync_connections(), async_connections()):

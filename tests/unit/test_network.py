@@ -29,7 +29,7 @@ BEYOND = {
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
 @pytest.mark.parametrize("sent", WHOLE.values(), ids=WHOLE)
 def test_the_final_head_is_found(sent: bytes, size: int) -> None:
-    """Pieces are small until the final head is whole, in whatever pieces it comes."""
+    """Pieces are small until the final head is whole, for every split of it."""
     heads = Heads()
     for start in range(0, len(sent), size):
         assert heads.expected

@@ -74,7 +74,7 @@ def test_written_provider_works_and_says_what_to_write(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_once_the_example_is_filled_in(tmp_path: Path) -> None:
-    """With the answers of the example in place, no sentence of the test is left."""
+    """The answers of the example fill in every sentence of the test."""
     write("toytown", str(tmp_path))
     assert still_to_write(tmp_path, "toytown") != []
     shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)

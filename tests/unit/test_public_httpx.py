@@ -1,4 +1,4 @@
-"""Only public parts of httpx and httpcore are used: a new version may change all others."""
+"""The code uses only public parts of httpx and httpcore: a new version may change others."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def inherited(node: ast.ClassDef) -> set[str]:
 
 
 def test_private_parts_are_found() -> None:
-    """An import, an attribute and a name shared with a base class are told as private."""
+    """An import, an attribute and a name shared with a base class are reported as private."""
     assert ["_pool"] == [*private_parts("class A(httpx.HTTPTransport):\n def a(self): self._pool")]
     assert ["_models"] == [*private_parts("httpx._models")]
     assert ["httpcore._sync"] == [*private_parts("from httpcore._sync import HTTP11Connection")]

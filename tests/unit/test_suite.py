@@ -1,4 +1,4 @@
-"""What holds for every test of this suite."""
+"""Rules for every test of this suite."""
 
 from __future__ import annotations
 

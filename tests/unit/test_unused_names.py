@@ -27,7 +27,7 @@ def defined(tree: ast.Module) -> Iterator[str]:
 
 
 def unused(sources: dict[str, str], others: str) -> list[str]:
-    """Return the names that stand in no source but where they are defined."""
+    """Return the names that occur in no source except where they are defined."""
     words = Counter(re.findall(r"\w+", others))
     for text in sources.values():
         words.update(re.findall(r"\w+", text))

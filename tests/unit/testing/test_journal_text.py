@@ -14,7 +14,7 @@ SUBMIT = "/api/v1/tools/upscale-video"
 
 
 def test_journal_says_what_the_log_says() -> None:
-    """Causes, near paths, unread names, faults without effect and hints stand in both."""
+    """Journal and log both show causes, near paths, unread names, unused faults and hints."""
     log: list[str] = []
     with Simulator(clock="manual") as sim:
         target = SimulatorTarget("http://127.0.0.1:4747", "", cast("Any", sim.transport()))

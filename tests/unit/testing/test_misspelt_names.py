@@ -1,4 +1,4 @@
-"""What a test asks of its sandbox by a misspelt name raises, with the name that was meant."""
+"""A misspelt name in a test raises an error that suggests the right name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from upsim.testing.sandboxes import SandboxHandle
         (lambda box: box.ahttp("venice", "liv"), r"did you mean live\?"),
         (lambda box: Server("http://127.0.0.1:1", box).base_url("venice", "liv"), "mean live"),
         (lambda box: box.base_url("venize"), r"unknown provider 'venize'; did you mean venice\?"),
-        (lambda box: box.key("nobody"), "unknown provider 'nobody'; allowed: piapi, venice"),
+        (lambda box: box.key("acme"), "unknown provider 'acme'; allowed: piapi, venice"),
     ],
 )
 def test_a_misspelt_name_raises(ask: Callable[[SandboxHandle], object], said: str) -> None:

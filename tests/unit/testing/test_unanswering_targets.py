@@ -19,7 +19,7 @@ class Server:
     """Says one thing to each caller, and one more for as long as it is read."""
 
     def __init__(self, first: bytes, more: bytes) -> None:
-        """Listen."""
+        """Listen on a free port."""
         self.callers = 0
         self._said = first, more
         self._ended = Event()
@@ -30,7 +30,7 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the server."""
         self._ended.set()
         self._thread.join()
         self._listening.close()

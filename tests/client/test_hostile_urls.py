@@ -79,7 +79,7 @@ def test_url_that_no_request_can_have(url: str, clip: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("url", UNUSABLE_URLS.values(), ids=UNUSABLE_URLS)
 def test_links_are_checked_once_for_all(url: str, tmp_path: Path) -> None:
-    """Neither an adapter nor a download takes such a URL, and `link` keeps all others."""
+    """`link` and a download refuse an unusable URL, and `link` returns all others unchanged."""
     with pytest.raises(ProtocolError, match=r"^the link .*(?:characters|host that|not a URL)"):
         link(url)
     with (

@@ -135,7 +135,7 @@ def host_of(url: str) -> str:
 
 
 def url_flaw(url: str) -> str:
-    """Return why no request can be sent to a URL, to stand behind it; empty for a usable URL.
+    """Return the flaw of a URL that cannot be requested; empty for a usable URL.
 
     >>> url_flaw("http://a.example/x"), url_flaw("http://a..example/x"), url_flaw("http://[::1")
     ('', 'names a host that cannot exist', 'is not a URL')

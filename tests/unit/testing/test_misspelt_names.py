@@ -52,6 +52,6 @@ def test_a_scenario_may_have_a_dialect_of_its_own() -> None:
         with pytest.raises(LookupError, match="vicsee: unknown dialect 'mine'"):
             box.base_url("vicsee", "mine")
     alone = {"extends": "venice/baseline", "dialects": ["mine"]}
-    told = "unknown dialect 'mine'.*a dialect of your own stands beside auto, guide, live"
+    told = "unknown dialect 'mine'.*your own dialect is added to auto, guide, live"
     with pytest.raises(MarkError, match=told), upsim.intercept(alone):
         pass

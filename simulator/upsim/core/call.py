@@ -35,7 +35,7 @@ JSON = b"application/json"
 
 
 class NoRoomError(Exception):
-    """A command of a `World` would keep more than is kept; it is refused as a full disk is."""
+    """A command of a `SandboxApi` would keep more than is kept; it is refused as a full disk is."""
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.timeline import Timeline
 
 MAX_BODY_KEPT = 1024 * 1024
-"""Bytes of one body that are kept in any case; of a longer one see `Commands.keeps`."""
+"""Bytes of one body that are kept in any case; of a longer one see `CommandLog.keeps`."""
 HASHED = 64 * 1024 * 1024
 """Bytes of a sent file that count into its digest; a file beyond is compared by its length."""
 WEIGHT = 1024
@@ -167,7 +167,7 @@ class Command:
             self.seen = log.append(self.step, 0)
         return found
 
-    def take(self, body: bytes, size: int = 0, digest: str = "") -> None:
+    def keep_body(self, body: bytes, size: int = 0, digest: str = "") -> None:
         """The body of the request is there, or of a longer one its beginning.
 
         `digest` is that of the longer body, or of a long one which may be kept whole.
@@ -237,7 +237,7 @@ def taken(body: bytes, size: int, digest: str, *, oversized: bool) -> None:
     command = CURRENT.get()
     if command is not None:
         command.oversized = oversized
-        command.take(body, size, digest)
+        command.keep_body(body, size, digest)
 
 
 def cut(is_cut: bool) -> None:  # noqa: FBT001 - it is what the name says
@@ -394,7 +394,7 @@ class CommandLog:
             key=known.key,
             oversized=known.oversized,
         )
-        command.take(known.body)
+        command.keep_body(known.body)
         answer = known.answer
         command.answered(answer.status, answer.head["headers"], answer.body)
         return command

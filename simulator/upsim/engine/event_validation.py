@@ -69,7 +69,7 @@ class ValidationState(Protocol):
 class EventValidator:
     """Validates events against a state and changes nothing: `checks` has a check for each kind.
 
-    The checks raise MisfitError, IllegalMoveError or LedgerError.
+    The checks raise InvalidEventError, IllegalMoveError or LedgerError.
     """
 
     def __init__(self, state: ValidationState) -> None:

@@ -52,7 +52,7 @@ class ReplayedCommand(Command):
         """Whether the next turn of this name is one to wait for."""
         return self._next(name) in self.turns
 
-    def take(self, body: bytes, _size: int = 0, _digest: str = "") -> None:
+    def keep_body(self, body: bytes, _size: int = 0, _digest: str = "") -> None:
         """Nothing is kept."""
 
     def answered(self, status: int, head: Pairs, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The state of a sandbox: what its events add up to. Only `take` changes it."""
+"""The state of a sandbox: what its events add up to. Only `apply` changes it."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class SandboxState:
         self._charges: dict[str, Entry] = {}
         self._refunds: dict[str, Entry] = {}
         self._quotas: dict[tuple[int, str], tuple[Instant, int]] = {}
-        admission = EventValidator(self)
-        self.check_charge = admission.check_charge
+        validator = EventValidator(self)
+        self.check_charge = validator.check_charge
         appliers: dict[type, Handler] = {
             AccountOpened: self._account_opened,
             AccountChanged: self._account_changed,
@@ -102,19 +102,19 @@ class SandboxState:
             RulesChanged: self._rules_changed,
         }
         self.handlers: dict[type, tuple[Handler, Handler]] = {
-            kind: (admission.checks[kind], take) for kind, take in appliers.items()
+            kind: (validator.checks[kind], apply) for kind, apply in appliers.items()
         }
         """The validation and the application of each kind of event.
 
-        The validation raises MisfitError, IllegalMoveError or LedgerError, and changes nothing.
+        The validation changes nothing; it raises InvalidEventError, IllegalMoveError, LedgerError.
         """
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take events into account, in order. Raises when one breaks a rule, and not for it."""
         for event in events:
-            check, take = self.handlers[type(event)]
+            check, apply = self.handlers[type(event)]
             check(event)
-            take(event)
+            apply(event)
 
     def quota(self, account: int, limit: str, window: Instant) -> int:
         """How many places of this window of a rate limit are taken."""

@@ -51,7 +51,7 @@ def command_of(begun: RequestContext) -> Command:
         key=begun.key,
         oversized=call.oversized,
     )
-    command.take(call.body, call.size, begun.digest)
+    command.keep_body(call.body, call.size, begun.digest)
     return command
 
 

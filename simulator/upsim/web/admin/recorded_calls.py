@@ -67,5 +67,5 @@ def _command(request: Request, sandbox: Sandbox, body: bytes) -> Command:
         headers=[pair for pair in scope["headers"] if pair[0] in KEPT_HEADERS],
         wall=wall_clock(),
     )
-    command.take(body)
+    command.keep_body(body)
     return command

@@ -1,4 +1,4 @@
-"""What the contract suite runs against: the simulator in this process, unless told otherwise."""
+"""Choose the target of the contract suite: the simulator in this process, or the one in options."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ def application() -> Iterator[Any]:
 
 @pytest.fixture
 def simulator() -> Iterator[Any]:
-    """Return a simulator in this process whose clock stands still."""
+    """Return a simulator in this process whose clock moves only when a test advances it."""
     with Simulator(clock="manual", strict_keys=True) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def aimed_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]]:
-    """Return a function that gives the target of a provider, behind the guard of the purse."""
+    """Return a function that gives a provider's target; its requests respect the spending cap."""
     only = request.config.getoption("--contract-provider")
     order = _order(request.config)
     if order.cap is not None and hasattr(request.config, "workerinput"):

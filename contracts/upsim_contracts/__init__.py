@@ -1,1 +1,1 @@
-"""What any conforming API of an emulated provider must do, judged over HTTP."""
+"""Documented behaviour of each emulated provider, as checks of any API over HTTP."""

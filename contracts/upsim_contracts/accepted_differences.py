@@ -1,6 +1,6 @@
 """Differences that a team knows of and accepts: a run with them alone is green.
 
-They stand in a YAML file, each with the reason and the day on which it was accepted.
+They are listed in a YAML file, each with the reason and the day on which it was accepted.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def today() -> date:
 
 
 class AcceptedDifferences:
-    """What a run of one tool accepts."""
+    """The differences that a run of one tool accepts, read from a YAML file."""
 
     def __init__(
         self, tool: str, file: Path | None = None, new: str | None = None, *, today: date
@@ -90,7 +90,9 @@ class AcceptedDifferences:
         ]
 
     def end(self, providers: Iterable[str], say: Callable[[str], None]) -> None:
-        """Tell what was not seen of providers that were judged as a whole, and write what is new.
+        """Report accepted differences that were not seen, and write the new ones to the file.
+
+        Only providers whose whole run is in `providers` are reported.
 
         Raises UsageError for a file that cannot be written.
         """

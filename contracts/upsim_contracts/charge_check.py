@@ -1,4 +1,4 @@
-"""What was charged against what is documented, as a finding."""
+"""Compare a charge with the documented price, and report a difference as a finding."""
 
 from __future__ import annotations
 

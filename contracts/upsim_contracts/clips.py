@@ -21,7 +21,9 @@ _TEXT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ClipProperties:
-    """What a video is: sizes in pixels, `fps` and `seconds` exactly, `size` in bytes if it counts.
+    """The properties of a video: width and height in pixels, exact `fps` and `seconds`.
+
+    `size` is the file's size in bytes, or None for any size.
 
     `seconds` is a whole number of frames.
     """
@@ -49,7 +51,7 @@ class ClipProperties:
 
     @property
     def path(self) -> str:
-        """Where a simulator serves exactly this file; an AVI is made of the MP4 that is there."""
+        """The path at which a simulator serves exactly this file; an AVI is made from its MP4."""
         rate = f"{self.fps}".replace("/", "-")
         container = "mp4" if self.container == AVI else self.container
         silent = "" if self.audio else "_silent"

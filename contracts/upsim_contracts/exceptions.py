@@ -1,17 +1,17 @@
-"""What this package raises.
+"""Exceptions that this package raises.
 
 ContractError
 ├── NoContractError      there is no contract, or no operation, of this name
 ├── ContractFileError    a file of the contracts cannot be read
-│   └── StaleMutantError     a mutant's text does not stand in its module
+│   └── StaleMutantError     a mutant's text is not exactly once in its module
 ├── ClipError            a text describes no clip
 ├── UnreadableVideoError a file is no video, or one that PyAV cannot read
-├── TargetError          a target that cannot be reached, or does not do what a simulator does
-├── UsageError           what was asked for cannot be done; nothing was sent
+├── TargetError          a target cannot be reached, or does not behave like a simulator
+├── UsageError           the command cannot be run as given; nothing was sent
 │   └── PlanRefusedError     a plan could cost more than its cap
 └── SpendingError        a request was not sent, because of what it could cost
-    ├── CapReachedError      it could cost more than is left below the cap
-    └── UnpricedError        nobody knows what it could cost
+    ├── BudgetReachedError     it could cost more than is left below the cap
+    └── UnpricedRequestError   its cost is unknown
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ContractFileError(ContractError):
 
 
 class StaleMutantError(ContractFileError):
-    """A patch whose text does not stand exactly once in its module."""
+    """A mutant's text that does not occur exactly once in its module."""
 
 
 class ClipError(ContractError, ValueError):
@@ -54,7 +54,7 @@ class TargetError(ContractError):
 
 
 class UsageError(ContractError):
-    """What was asked for cannot be done; nothing was sent."""
+    """A command that cannot be run as given; nothing was sent."""
 
 
 class PlanRefusedError(UsageError):
@@ -66,8 +66,8 @@ class SpendingError(ContractError):
 
 
 class BudgetReachedError(SpendingError):
-    """What a request could cost is more than is left below the cap."""
+    """A request that could cost more than is left below the cap; it was not sent."""
 
 
 class UnpricedRequestError(SpendingError):
-    """A request of which nobody said what it could cost."""
+    """A request whose cost is unknown; it was not sent."""

@@ -1,7 +1,7 @@
-"""What an answer should hold, written as data, and where it does not.
+"""Compare a response with the expected one, written as data, and list the differences.
 
 A plain value must be equal, a list must match entry by entry, an object must match in the fields
-that are named. `{type: string}` and the other words of `WORDS` say it more loosely.
+that are named. The words of `WORDS`, such as `{type: string}`, match more loosely.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from upsim_contracts.nearest import hint
 
 MAX_LENGTH = 200
 ABSENT = object()
-"""Stands for a field that an answer does not have."""
+"""The value of a field that a response does not have."""
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),

@@ -108,7 +108,7 @@ def test_recorded_refusals_become_faults(tmp_path: Path) -> None:
     assert made.exists(), done.output
     rules = Library().load(str(made)).faults
 
-    assert "exchange 2: POST /api/v1/tools/upscale-video is not told" in done.output
+    assert "exchange 2: POST /api/v1/tools/upscale-video is left out" in done.output
     assert [words, "".join(ODD)] == [plain(rule.do.body) for rule in rules]  # type: ignore[union-attr]
 
 

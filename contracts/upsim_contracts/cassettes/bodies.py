@@ -89,14 +89,14 @@ class Tee:
         return bytes(self._held)
 
     def kept(self, content_type: str) -> dict[str, Any]:
-        """What a cassette says of it."""
+        """Return the description of this body that a cassette stores."""
         found = {"bytes": self.size, "sha256": self._hash.hexdigest(), "type": content_type}
         seen = probe_shape(self.content)
         return {**found, "sees": seen} if seen else found
 
 
 def probe_shape(content: bytes) -> dict[str, Any] | None:
-    """What PyAV says of a video; None for what is none, was not held, or no cassette takes."""
+    """Return what PyAV finds in a video; None for a file that is not held or not a valid video."""
     if not content:
         return None
     try:
@@ -178,7 +178,7 @@ def strings(value: object) -> Iterator[str]:
 
 
 def links(value: object, name: str = "") -> Iterator[str]:
-    """Every link in a document, but for those where the caller wants to be told something."""
+    """Yield every link in a document, except URLs to which the client wants webhooks sent."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from links(inner, str(key))
@@ -206,5 +206,5 @@ def without_videos(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def name_of(content: bytes) -> str:
-    """What stands for the bytes of a file in a cassette."""
+    """Return the name under which a cassette refers to the bytes of a file."""
     return f"data:,sha256-{hashlib.sha256(content).hexdigest()}"

@@ -23,7 +23,7 @@ _MAX_PADDING = 2
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _MAX_PLACES = 300
 _ESCAPED = tuple(rb"\u00%s" % code for code in (b"2c", b"2C", b"5b", b"5B", b"7b", b"7B"))
-"""A comma and brackets as escapes; they stand as they are when the text is written again."""
+"""A comma and brackets as JSON escapes; they are kept unchanged when the text is written again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +181,9 @@ def _check_text(text: str) -> None:
 
 
 def _is_base64(text: str) -> bool:
-    """Whether a text has no letters but those of base64, and at the most its two signs at the end.
+    """Return whether a text has only base64 letters and at most two `=` at its end.
 
-    The steps are those of C code that is done in milliseconds, however long the text is.
+    The steps run in C code and take milliseconds for a text of any length.
     """
     bare = text.rstrip()
     letters = bare.rstrip("=")

@@ -79,9 +79,9 @@ class RecordedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a paid call should have cost, None where nobody knows, and what the balance lost.
+    """The documented price of a paid request, None if unknown, and what the balance lost.
 
-    `left` is the balance after it, None where it was not read.
+    `left` is the balance after the request, None if it was not read.
     """
 
     unit: str

@@ -1,4 +1,4 @@
-"""The lines of a cassette as types, and where in a line a mistake stands."""
+"""Types of a cassette's lines, and the column of a mistake in a line."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class HeaderLine(Struct):
 
 
 class VideoShape(Struct):
-    """What a video is."""
+    """The properties of a video that a cassette records."""
 
     width: Annotated[int, Meta(ge=0, le=MAX_PIXELS)]
     height: Annotated[int, Meta(ge=0, le=MAX_PIXELS)]
@@ -96,7 +96,7 @@ class MessageLine(Struct, forbid_unknown_fields=True):
 
 
 class ChargeLine(Struct, forbid_unknown_fields=True):
-    """What a paid call cost."""
+    """The price and the charge of a paid request, in a line of a cassette."""
 
     unit: Text
     documented: Decimal | None = None
@@ -110,7 +110,7 @@ class ChargeLine(Struct, forbid_unknown_fields=True):
 
 
 class CassetteLine(Struct, forbid_unknown_fields=True):
-    """One exchange."""
+    """A request and its response, in a line of a cassette."""
 
     number: Annotated[int, Meta(ge=0, le=10**9)]
     at: Decimal
@@ -157,7 +157,7 @@ def shortened(exchange: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_documents(exchange: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an exchange in which null stands for the JSON of each body."""
+    """Return an exchange in which null replaces the JSON of each body."""
     found = dict(exchange)
     for side in ("request", "answer"):
         message = found.get(side, {})
@@ -197,7 +197,7 @@ def hint_of(message: str) -> str:
 
 
 def _column(line: str, steps: list[str]) -> int:
-    """Where the value of a path begins; where the nearest one around it does."""
+    """Return the column where the value of a path begins, or the nearest value around it."""
     start = _skip(line, 0)
     for step in steps:
         inner = dict(_members(line, start)).get(step)

@@ -1,7 +1,7 @@
 """Secrets that a recording met, and where they are in a text.
 
-The number of secrets is bounded, and so is the time for one character of a text, whatever the
-secrets have in common: one search in a sorted list finds the longest secret that begins there.
+The number of secrets is bounded. The time for one character of a text is bounded too, also for
+secrets that share a beginning: one search in a sorted list finds the longest that begins there.
 """
 
 from __future__ import annotations

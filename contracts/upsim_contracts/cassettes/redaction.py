@@ -1,7 +1,7 @@
-"""Takes secrets out of what is kept: keys, webhook secrets, signatures, whole queries of links.
+"""Take secrets out of what is kept: keys, webhook secrets, signatures, whole queries of links.
 
-What is secret is told by the name it stands under. A value that was once found to be secret is
-taken out wherever else it turns up.
+The name of a field decides whether its value is secret. A value that was once found to be secret is
+taken out wherever else it appears.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _SPELT = re.compile(
 _FORMS = re.compile(
     r"whsec_[A-Za-z0-9+/=_-]+|\bBearer\s+[^\s\"',}]+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}"
 )
-"""Webhook secrets, bearer tokens and mail addresses, wherever they stand."""
+"""Patterns of webhook secrets, bearer tokens and mail addresses in any text."""
 
 
 def is_secret(name: str) -> bool:
-    """Whether what stands under this name is nobody's business."""
+    """Return whether a field of this name holds a secret."""
     return _NAME.search(name) is not None
 
 
 def is_webhook_url(name: str) -> bool:
-    """Whether a link of this name is where the caller wants to be told something."""
+    """Return whether a link in a field of this name is a client's webhook URL."""
     return _HOOK.search(name) is not None
 
 

@@ -1,7 +1,7 @@
-"""Long bodies, searched and read a window at a time.
+"""Search and read long bodies a window at a time.
 
-One call of C code holds the interpreter's lock from its beginning to its end: no other thread runs
-meanwhile, and so no other request is answered.
+One call of C code holds the interpreter's lock from its beginning to its end. No other thread runs
+during that call, so no other request gets a response.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def substituted(
 
 
 def positions(content: bytes, sign: bytes) -> Iterator[int]:
-    """Where a short sign stands; none of these places overlap."""
+    """Yield the offsets of a short sign; no two of these matches overlap."""
     at = 0
     for end in range(WINDOW, len(content) + WINDOW, WINDOW):
         while at < end:
@@ -52,7 +52,7 @@ def positions(content: bytes, sign: bytes) -> Iterator[int]:
 
 
 def is_more(content: bytes, signs: tuple[bytes, ...], most: int) -> bool:
-    """Whether these signs stand in it more often than that in all."""
+    """Return whether these signs occur in the content more than `most` times in all."""
     count = 0
     for start in range(0, len(content), WINDOW):
         count += sum(content.count(sign, start, start + WINDOW + len(sign) - 1) for sign in signs)

@@ -1,1 +1,1 @@
-"""What a run saw, grouped by what the provider changed, each with one sentence."""
+"""Group the findings of a run by what the provider changed, each with one sentence."""

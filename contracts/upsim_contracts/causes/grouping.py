@@ -1,8 +1,8 @@
-"""What a run saw, as causes: one thing that the provider changed is one sentence.
+"""Group the findings of a run by cause: one thing that the provider changed is one sentence.
 
-The signs are broken facts with their last exchange, differences of answers from the OpenAPI
-document, and charges. A fact that several causes could explain goes to one of them: those that
-answers show come before those that only facts show, and those of many facts before those of few.
+Findings are failed facts with their last exchange, differences of responses from the OpenAPI
+document, and charges. A fact that several causes could explain goes to one of them. Causes that
+responses show come before causes that only facts show; causes of many facts come first.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ class Cause:
         """Return the sentence, and how many facts follow."""
         facts_of = [
             f"{counted(len(facts), 'fact')}{what}"
-            for facts, what in ((self.broken, ""), (self.unjudged, " not judged"))
+            for facts, what in (
+                (self.broken, ""),
+                (self.unjudged, " not judged"),  # prose: ok, the name of an outcome
+            )
             if facts
         ]
         return f"{self.sentence}: {', '.join(facts_of)}" if facts_of else self.sentence
@@ -148,7 +151,7 @@ class _Reading:
         return all(one.status == status for one in calls if one.form.paid or not paid)
 
     def _is_claimed(self, verdict: Verdict, exchange: Exchanged) -> bool:
-        """Whether a fact tells of the whole answer, so that its parts follow from that."""
+        """Return whether a fact is about the whole response, so that its parts follow from that."""
         if verdict.outcome != "broken" or exchange is not verdict.exchanges[-1]:
             return False
         return any(key[0] in _CLAIMS for key, _ in self._keys(verdict, exchange))
@@ -255,7 +258,7 @@ class _Reading:
         return found
 
     def _needed(self, exchange: Exchanged) -> set[str]:
-        """What a client reads of this answer to go on."""
+        """Return the fields of this response that a client needs to go on."""
         life, balance = self.book.lifecycle, self.book.balance
         needed = {exchange.form.job} if exchange.form.job else set()
         if exchange.form.name == life.call:
@@ -282,7 +285,7 @@ class _Reading:
             yield seen or self._key(verdict, mismatch), mismatch
 
     def _shown(self, last: Exchanged, field: str) -> Key | None:
-        """What an answer itself shows of a field, or of a part of it."""
+        """Return what a response itself shows about a field, or about a part of it."""
         if field == "json" and last.findings:
             return self._group(key_of(last.findings[0])).key
         exact = self._fields.get((last.operation, field))
@@ -305,7 +308,7 @@ class _Reading:
         return ("status of errors", status.expected, status.seen)
 
     def _key(self, verdict: Verdict, mismatch: Mismatch) -> Key:
-        """What one difference of a fact points to."""
+        """Return the cause to which one difference of a fact points."""
         where, life = plain_field(mismatch.where), self.book.lifecycle
         if where in (CHARGE, "charged"):
             charged = mismatch.expected.startswith("0 ")
@@ -323,7 +326,7 @@ class _Reading:
         return found
 
     def _word(self, mismatch: Mismatch) -> Key:
-        """What an unexpected status of a job points to."""
+        """Return the cause to which an unexpected status of a job points."""
         words, life = _WORD.findall(mismatch.seen), self.book.lifecycle
         last = words[-1] if words else ""
         expected = _WORD.findall(mismatch.expected) or [mismatch.expected]
@@ -335,7 +338,7 @@ class _Reading:
         return ("value", leaf(life.read), mismatch.seen)
 
     def _charges(self, verdict: Verdict) -> None:
-        """Note each charge that is not the documented one, unless its fact tells more of it."""
+        """Note each undocumented charge, unless its fact already reports more."""
         keys = self._facts.get(verdict.fact.id, [])
         explained = any(key[0] not in (PRICE, "charged refusal", "refund") for key in keys)
         explained = explained or any(map(_is_error, verdict.exchanges))
@@ -460,7 +463,7 @@ def _firsts(book: Book, findings: Sequence[Finding]) -> Sequence[Finding]:
 
 
 def judged(verdicts: Iterable[Verdict], found: Iterable[Cause]) -> Iterator[Verdict]:
-    """Yield the verdicts, those of facts that another cause kept from being judged as such."""
+    """Yield the verdicts; facts that another cause prevented from being checked are marked so."""
     reasons = {fact: cause.sentence for cause in found for fact in cause.unjudged}
     for verdict in verdicts:
         reason = reasons.get(verdict.fact.id)

@@ -27,7 +27,7 @@ _SIDES = {
 
 @dataclass(frozen=True, slots=True)
 class SentenceContext:
-    """What a sentence may speak of. `good` are the paid calls that cost what is documented."""
+    """The values that a sentence may use. `good`: paid requests that cost the documented price."""
 
     book: Book
     key: Key

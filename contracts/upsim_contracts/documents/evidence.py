@@ -1,4 +1,4 @@
-"""Where a part of a document comes from: the nearest `x-source` on the way down to it."""
+"""Find the source of a part of a document: the nearest `x-source` on the way down to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def source_at(document: Document, steps: Iterable[str | int]) -> str:
 
 
 def source_title(document: Document, source: str) -> str:
-    """The title of a source, and what stands behind its key: `errors: row 3`."""
+    """Return the title of a source, with what follows its key: `errors: row 3`."""
     key, colon, more = source.partition(":")
     title = document.get("x-sources", {}).get(key.strip())
     if title is None:
@@ -32,7 +32,7 @@ def source_title(document: Document, source: str) -> str:
 
 
 def resolve(document: Document, reference: str) -> Any:  # noqa: ANN401 - JSON
-    """What a reference within the document points to."""
+    """Return the part of the document to which a reference within it points."""
     node: Any = document
     for step in reference.removeprefix("#/").split("/"):
         name = step.replace("~1", "/").replace("~0", "~")

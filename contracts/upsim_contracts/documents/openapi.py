@@ -90,9 +90,9 @@ def further_hosts(provider: str) -> dict[str, str]:
 
 
 def served(provider: str, dialect: str, part: str | None, host: str) -> Document | None:
-    """What a server shows at `/openapi.json` (by its host) or `/openapi.<part>.json`.
+    """Return the document of `/openapi.json` (by its host) or `/openapi.<part>.json`.
 
-    None where there is no such document. This is the entry point `upsim.documents`.
+    Returns None if there is no such document. This is the entry point `upsim.documents`.
     """
     if provider not in folders():
         return None

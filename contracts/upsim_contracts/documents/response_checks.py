@@ -1,4 +1,4 @@
-"""Judges single answers: whether each is what the provider's document says."""
+"""Check single responses against the provider's document."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DocumentedOperation:
 
 
 class Contract:
-    """One document of a provider, ready to judge answers."""
+    """One document of a provider, prepared to check responses."""
 
     def __init__(self, provider: str, found: Document) -> None:
         """Read the operations; validators are compiled when first needed."""

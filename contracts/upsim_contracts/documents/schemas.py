@@ -42,7 +42,7 @@ class Schemas:
         self._validators: dict[str, Validator] = {}
 
     def differences(self, pointer: str, value: Any) -> Iterator[SchemaViolation]:  # noqa: ANN401 - JSON
-        """What is wrong with a value by the schema at a JSON pointer: one rule a place."""
+        """Yield the violations of the schema at a JSON pointer: one violation for each place."""
         seen: set[tuple[str | int, ...]] = set()
         for found in self.all_differences(pointer, value):
             if found.path not in seen:
@@ -125,7 +125,7 @@ def _strangers(error: ValidationError) -> Iterator[tuple[str, object]]:
 def _alternatives(
     error: ValidationError, path: tuple[str | int, ...], rule: tuple[str | int, ...]
 ) -> Iterator[SchemaViolation]:
-    """Alternatives of a single value read as one rule; of objects the nearest is told."""
+    """Yield one violation for alternatives of a plain value; of objects, those of the nearest."""
     context = error.context or []
     if all(not child.relative_path and child.validator != "required" for child in context):
         texts = dict.fromkeys(_expected(child) for child in context)

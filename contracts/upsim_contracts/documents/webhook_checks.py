@@ -1,7 +1,7 @@
-"""Webhooks by a provider's document: where a request names the URL, and what is posted there.
+"""Check webhooks against a provider's document: the URL in a request, and what is posted there.
 
-OpenAPI tells both in `callbacks`: the key is an expression for a place in the request, and the
-operation under it has the headers and the body of a delivery.
+OpenAPI describes both in `callbacks`: the key is an expression for a place in the request. The
+operation under that key has the headers and the body of a delivery.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from upsim_contracts.matching import at
 WEBHOOK_OF = "webhook of "
 """What a finding about a delivery says before the operation whose request asked for it."""
 Signature = str
-"""`valid`, `invalid`, `missing`, or `unchecked` where nobody gave the secret."""
+"""`valid`, `invalid`, `missing`, or `unchecked` if no secret was given."""
 _EXPRESSION = re.compile(r"\{\$request\.(?:query\.(?P<query>[\w-]+)|body#/(?P<body>[\w/-]+))\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What a provider posts to a URL that a request names in its query or its JSON body."""
+    """The delivery that a provider posts to a URL in a request's query or JSON body."""
 
     contract: Contract
     operation: DocumentedOperation
@@ -140,7 +140,7 @@ def _read(contract: Contract, operation: DocumentedOperation) -> Iterator[Callba
 
 
 def _set(document: Any, path: tuple[str, ...], new: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    """A document with another text at a path, where one of these texts stands there."""
+    """Return a document with one of these texts at a path replaced by another."""
     if not path:
         return new.get(document, document) if isinstance(document, str) else document
     if not isinstance(document, Mapping) or path[0] not in document:

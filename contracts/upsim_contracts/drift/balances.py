@@ -28,7 +28,7 @@ BALANCE = "balance"
 MAX_MATCHED = 8
 """Jobs of which every choice is tried to find those that one rise of a balance pays back."""
 MAX_TIMES = 3
-"""How many times its price a job can be paid back and still be told from a top-up."""
+"""How many times its price a refund can be; a larger gain counts as a top-up."""
 AT_ONCE = Decimal("0.002")
 """Seconds by which requests one after the other can seem to overlap, since times are rounded."""
 _NOTHING = Decimal(0)
@@ -39,7 +39,7 @@ _IS_AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
 
 @dataclass(slots=True)
 class Balances:
-    """What the balances of a cassette show.
+    """The charges and refunds that the balances of a cassette show.
 
     `refunded` are the numbers of exchanges whose charge looks smaller than it was, since a refund
     came at the same time.
@@ -51,7 +51,7 @@ class Balances:
 
 
 def balances(cassette: Cassette, tolls: CostTable) -> Balances:
-    """Judge the balances of each account of a cassette."""
+    """Derive charges and refunds from the balances of each account of a cassette."""
     found = Balances()
     jobs = jobs_of(cassette, tolls).values()
     for account in dict.fromkeys(one.account for one in cassette.exchanges):
@@ -81,7 +81,7 @@ class _Account:
         self._open = [job for job in jobs if job.completed is None and job.price]
         self._last: Decimal | None = None
         self._charged: Decimal | None = _NOTHING
-        """What calls cost since the last reading; None where nobody knows."""
+        """The cost of the requests since the last reading; None if it is unknown."""
         self._late = _NOTHING
         """What calls should have cost and had not when the balance was read after them."""
         self._gone = _NOTHING
@@ -104,7 +104,7 @@ class _Account:
             self._fallen()
 
     def _read(self, one: RecordedExchange) -> Decimal | None:
-        """The balance that an answer tells; None if a paid call was under way."""
+        """Return the balance in a response; None if a paid request was still open."""
         book = self._tolls.book
         form = self._tolls.call(one.method, one.path)
         if book.balance is None or form is None or one.status not in _SUCCESS:
@@ -182,7 +182,7 @@ class _Account:
         return [job for job in self._open if job.failed is not None]
 
     def _missing(self, last: RecordedExchange) -> None:
-        """Tell the refunds that had not come when they were due, and those that may still come."""
+        """Report refunds that were overdue, and refunds that may still come."""
         refunds = self._tolls.book.refunds
         gone = []
         for job in self._due():
@@ -202,13 +202,13 @@ class _Account:
             self._refund(gone, "none", gone[0].price or _NOTHING)
 
     def _refund(self, jobs: Sequence[RecordedJob], seen: str, price: Decimal) -> None:
-        """Tell what came instead of a refund."""
+        """Report a gain that arrived in place of a refund."""
         expected = amount_text(price, self._tolls.book.unit)
         judged = no_refund(self._cassette, self._tolls, jobs[0], expected, seen)
         self._found.findings.append((judged, [job.failed.number for job in jobs if job.failed]))
 
     def _fallen(self) -> None:
-        """Tell what the balance lost that no call took."""
+        """Report a loss of the balance that no request explains."""
         book = self._tolls.book
         name = book.balance[0] if book.balance else ""
         form = book.calls[name]
@@ -234,7 +234,7 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
 
 
 class _UnderWay:
-    """When paid calls were under way: by their ends, each with the first begin of all after it."""
+    """Paid requests that were open: by their ends, each with the earliest start after it."""
 
     def __init__(self, paid: Sequence[RecordedExchange]) -> None:
         spans = sorted((one.at + one.took, one.at) for one in paid)
@@ -250,7 +250,7 @@ class _UnderWay:
 
 
 def _amount(found: object) -> Decimal | None:
-    """A balance as it stands in an answer."""
+    """Return a balance of a response as an amount."""
     if isinstance(found, bool) or not isinstance(found, str | int | Decimal):
         return None
     text = str(found)

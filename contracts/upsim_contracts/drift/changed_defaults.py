@@ -1,4 +1,4 @@
-"""Options whose default changed: what a request leaves out, and what it was charged or told."""
+"""Find options whose default changed, by charges or responses to requests without the option."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ WELL, FINDING = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class DriftOptions:
-    """What the command line was told."""
+    """The options of the drift command."""
 
     cassettes: Sequence[Path]
     stale_after: int | None = None

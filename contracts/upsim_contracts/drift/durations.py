@@ -1,8 +1,8 @@
-"""How long jobs of a recording were worked on, against the longest that a document states.
+"""Compare how long a recording's jobs were processed with the longest documented time.
 
-The time is that which an answer tells, or what polls prove: from the first one that found the job
-at work to the last one. What a job waits before that depends on the queue, and no document limits
-it. Faster jobs are no difference: a stand-in may be faster.
+The time is the one in a response, or the time between the first and the last poll that found the
+job in progress. The wait before that depends on the queue, and no document limits it. Faster jobs
+are no difference: a stand-in may be faster.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _length(job: RecordedJob) -> Decimal | None:
 
 
 def _told(time: Time, job: RecordedJob) -> Decimal | None:
-    """The seconds that the answer about a completed job tells."""
+    """Return the seconds that the response about a completed job states."""
     if job.completed is None or not time.read:
         return None
     found = at(job.completed.answer.body.get("json", ABSENT), time.read)

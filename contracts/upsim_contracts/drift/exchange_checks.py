@@ -1,7 +1,7 @@
-"""What one exchange shows: against the contract, the price list, and a simulator's answer.
+"""Check one exchange against the contract, the price list, and a simulator's response.
 
-Each thing that differs is told once. The contract's word goes first, since it cites a document; a
-price that changed is told as the charge, not by each field that names it.
+Each difference is reported once. A contract violation goes first, since it cites a document. A
+changed price is reported as the charge, not by each field that holds it.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _MISSING = "none"
 
 @dataclass(frozen=True, slots=True)
 class CheckedExchange:
-    """One difference. `field` is where it stands, told apart from the status of the answer.
+    """One difference. `field` is its place, apart from the status of the response.
 
-    `key` says what it points to, where the finding itself does not. `said` are the provider's own
-    words in a refusal, and `says` is what to say in place of the finding. What is `vague` is told
-    only if nothing else tells the same thing.
+    `key` says what it points to, if the finding itself does not. `said` are the provider's own
+    words in a refusal, and `says` replaces the text of the finding. A `vague` difference is
+    reported only if no other difference reports the same thing.
     """
 
     kind: Kind
@@ -123,7 +123,7 @@ def _defaults(exchange: RecordedExchange, name: str, tolls: CostTable) -> Iterat
 def _outputs(
     tolls: CostTable, dialect: str, exchange: RecordedExchange, replayed: Replayed | None
 ) -> Iterator[CheckedExchange]:
-    """The differences of an output from the simulator's, told of the call that leads to it."""
+    """Yield the differences of an output from the simulator's, at the request that led to it."""
     life = tolls.book.calls[tolls.book.lifecycle.call]
     for one in compare(replayed) if replayed is not None and not replayed.skipped else ():
         place = operation_of(tolls.book.provider, dialect, life.method, life.path)
@@ -163,7 +163,7 @@ def place_of(provider: str, dialect: str, exchange: RecordedExchange) -> Place |
 
 
 def cited_at(place: Place | None, exchange: RecordedExchange) -> str:
-    """Where a document speaks of this answer."""
+    """Return the source of the document's part about this response."""
     if place is None:
         return evidence.UNKNOWN
     one, operation = place
@@ -190,7 +190,7 @@ def _contract(provider: str, dialect: str, exchange: RecordedExchange) -> Iterat
 
 
 def _field(finding: Finding, status: int) -> str:
-    """Where a finding stands; what is said of the whole answer is in brackets."""
+    """Return the place of a finding; a finding about the whole response is in brackets."""
     whole = not finding.operation.endswith(f" {status}")
     return f"({finding.where})" if whole else finding.where
 
@@ -198,7 +198,7 @@ def _field(finding: Finding, status: int) -> str:
 def _without_consequences(
     told: Sequence[CheckedExchange], unlike: Sequence[ResponseDiff], replayed: Replayed | None
 ) -> list[CheckedExchange]:
-    """Another status or another name for a field is told once, not by all that follows from it."""
+    """Report another status or another field name once, and drop what follows from it."""
     by_field = {one.where: one for one in unlike}
     if STATUS in by_field:
         return [one for one in told if one.field == STATUS]

@@ -19,10 +19,10 @@ Values = Mapping[str, Any]
 def infer_prices(
     replayed: Sequence[Replayed], tolls: CostTable, baseline: Values
 ) -> dict[str, Any]:
-    """The rates of each model whose charges differ, in the form of its baseline.
+    """Return the rates of each model whose charges differ, in the form of its baseline.
 
-    A row of a table is scaled by what was charged for it; rows that nobody paid for are scaled
-    with it where all charges differ by the same factor, and left where they do not.
+    A row of a table is scaled by what was charged for it. Rows without a charge are scaled
+    with it if all charges differ by the same factor, and left unchanged otherwise.
     """
     found: dict[str, Any] = {}
     ratios: dict[str, dict[str, Decimal]] = {}

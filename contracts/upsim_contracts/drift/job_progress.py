@@ -1,7 +1,7 @@
-"""How far the jobs of a replay are: whether the simulator's job has to go on.
+"""Find how far the jobs of a replay are: whether the simulator's job has to go on.
 
-A job is known by the simulator's id. A recorded word that no document has stands for the word that
-the simulator said at the same place, so later exchanges are compared as if it had been that one.
+A job is known by the simulator's id. A recorded status that no document has is replaced by the
+simulator's status at the same place, so later exchanges are compared as if it had been that one.
 """
 
 from __future__ import annotations

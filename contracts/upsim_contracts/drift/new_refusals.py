@@ -69,7 +69,7 @@ def _always(
     replayed: Mapping[int, Replayed],
     kinds: Sequence[tuple[str, Sequence[RecordedExchange]]],
 ) -> Found:
-    """What is always refused, as one finding."""
+    """Return one finding for requests that the provider now always refuses."""
     api = [one for one in cassette.exchanges if one.part == "api"]
     is_all = {one.status for one in api} == {kinds[0][1][0].status}
     refused = api if is_all else [one for _, exchanges in kinds for one in exchanges]

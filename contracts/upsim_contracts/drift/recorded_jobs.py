@@ -18,24 +18,24 @@ _SUCCESS = range(200, 300)
 
 @dataclass(slots=True, eq=False)
 class RecordedJob:
-    """A job: the exchange that made it, the first one that told its end, and polls before that."""
+    """A job: the request that made it, the first response with its end, and polls before that."""
 
     made: RecordedExchange
     failed: RecordedExchange | None = None
     completed: RecordedExchange | None = None
     at_work: list[tuple[str, RecordedExchange]] = field(default_factory=list)
-    """Each status that a poll told on the way, as a word."""
+    """Each status that a poll returned before the end, as a word, with its exchange."""
 
     @property
     def price(self) -> Decimal | None:
-        """What the balance lost for it; else what is documented; None where nobody knows."""
+        """Return what the balance lost for the job, else the documented price; None if unknown."""
         charge = self.made.charge
         actual = charge.actual if charge is not None else None
         return self.documented if actual is None else actual
 
     @property
     def documented(self) -> Decimal | None:
-        """What it should have cost; None where nobody knows."""
+        """Return the documented price of the job; None if it is unknown."""
         return self.made.charge.documented if self.made.charge is not None else None
 
 
@@ -83,7 +83,7 @@ def _named(one: RecordedExchange, jobs: Mapping[str, RecordedJob]) -> Iterator[s
 
 
 def _word(one: RecordedExchange, tolls: CostTable, *, is_poll: bool) -> str:
-    """The status of a job that an answer tells; an outage tells none."""
+    """Return the status of a job in a response; an empty text for an outage."""
     document = one.answer.body.get("json", ABSENT)
     found = at(document, tolls.book.lifecycle.read)
     if isinstance(found, str):
@@ -97,7 +97,7 @@ def _word(one: RecordedExchange, tolls: CostTable, *, is_poll: bool) -> str:
 
 
 def _tell(job: RecordedJob, one: RecordedExchange, word: str, tolls: CostTable) -> None:
-    """Note the status that an answer tells."""
+    """Note the status of a job in a response."""
     words = tolls.book.lifecycle.words
     if word in words.get("failed", ()):
         job.failed = job.failed or one

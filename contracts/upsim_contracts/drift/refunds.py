@@ -1,4 +1,4 @@
-"""Refunds that answers tell of: a field of a failed job's poll, and the rows of a list of bills."""
+"""Find refunds in responses: a field of a failed job's poll, and the rows of a bill list."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _rows(one: RecordedExchange, rows: Rows, name: str) -> Iterator[Mapping[str,
 
 
 def _value(document: object, name: str) -> object:
-    """The value of a field of this name, wherever it stands."""
+    """Return the value of a field of this name, at any depth of a document."""
     if not isinstance(document, Mapping):
         return None
     if name in document:

@@ -56,10 +56,10 @@ _KEPT_HEADERS = ("content-type", "accept")
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the simulator said to the same request; `skipped` says why it does not count.
+    """The simulator's response to the same request; `skipped` says why it does not count.
 
-    Of a poll, `state` is that of the job in the simulator where it said the recorded word, and
-    `polls_before` how many polls were sent before this one.
+    For a poll, `state` is the job's state in the simulator at the recorded status, and
+    `polls_before` the number of polls sent before this one.
     """
 
     exchange: RecordedExchange
@@ -78,7 +78,7 @@ class Replayed:
 def replay(
     cassette: Cassette, book: Book, tolls: CostTable, target: Target, scenario: Path | None = None
 ) -> list[Replayed]:
-    """Replay on a fresh sandbox, under a scenario of one's own or only with the videos known.
+    """Replay on a fresh sandbox, under a scenario or only with the recorded videos.
 
     Raises TargetError.
     """
@@ -126,7 +126,7 @@ class _Run:
         self._outputs: dict[str, str] = {}
         """The links to outputs: path of the recorded one, the simulator's own."""
         self._guesses: set[str] = set()
-        """Recorded ids of jobs whose video nobody knows."""
+        """Recorded ids of jobs whose video is unknown."""
         self._refused: set[str] = set()
         """Recorded ids of jobs that the simulator did not accept."""
 
@@ -165,7 +165,7 @@ class _Run:
         return Replayed(exchange, answer.status_code, sees=_sees(answer.content))
 
     def _paid(self, exchange: RecordedExchange) -> Replayed:
-        """A call that costs; where only the simulator accepts, try it with an empty purse."""
+        """Replay a paid request; if only the simulator accepts it, repeat it with balance zero."""
         known = bool(exchange.media)
         controls, life = self._world.controls, self._book.lifecycle
         before = self._balance()
@@ -382,7 +382,7 @@ class _Run:
             raise TargetError(f"{exchange.call}: {error}") from error
 
     def _unhooked(self, exchange: RecordedExchange, path: str, content: bytes) -> tuple[str, bytes]:
-        """The request with the simulator's inbox for each webhook: no receiver is told twice."""
+        """Replace each webhook URL by the simulator's inbox, so no receiver is notified twice."""
         controls, header = self._world.controls, self._header
         for callback in callbacks_of(
             header.provider, header.dialect, exchange.method, exchange.path
@@ -412,7 +412,7 @@ class _Run:
         return text
 
     def _learn(self, recorded: object, own: object, name: str = "") -> None:
-        """Ids stand at the same place of both answers."""
+        """Pair the ids at the same place of the recorded and the simulator's response."""
         if isinstance(recorded, Mapping) and isinstance(own, Mapping):
             for key in recorded.keys() & own.keys():
                 self._learn(recorded[key], own[key], str(key))
@@ -462,7 +462,7 @@ def _ids(document: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, str
 
 
 def _ended(document: object, ends: Collection[str]) -> Iterator[str]:
-    """The texts that stand beside a word for the end of a job: its id is one of them."""
+    """Yield the texts beside a status that ends a job: its id is one of them."""
     if isinstance(document, Mapping):
         own = [value for value in document.values() if isinstance(value, str)]
         if any(value in ends for value in own):

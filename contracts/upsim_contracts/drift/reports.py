@@ -1,4 +1,4 @@
-"""What `upsim drift` found, for people and for programs."""
+"""Write the findings of `upsim drift` for people and for programs."""
 
 from __future__ import annotations
 

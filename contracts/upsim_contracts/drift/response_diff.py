@@ -1,4 +1,4 @@
-"""Where a recorded answer differs from a simulator's: status, error code, shape, words, prices.
+"""Compare a recorded response with a simulator's: status, error code, shape, words, prices.
 
 Ids, times, links and texts for people are patterns: only their kind is compared.
 """
@@ -19,12 +19,12 @@ from upsim_contracts.matching import ABSENT
 from upsim_contracts.matching import shown as json_of
 
 Counts = Callable[[str, object], bool]
-"""Whether a value that stands there is fixed, so that another one is a difference."""
+"""Decides whether the value at a place is fixed, so that another value is a difference."""
 INSTEAD = " in its place"
 OUTPUT = ("width", "height", "fps", "audio")
 """What providers say of an output; its length and its number of pictures follow the encoder."""
 STATUS = "(status)"
-"""Where the status of an answer stands; a field of its body can have the same name."""
+"""The place of a response's status; a field of its body can have the same name."""
 _WRONG_KEY = 401
 _WORDS = re.compile(r"status|code|error_code|type|object|currency|unit|model", re.IGNORECASE)
 _PRICES = re.compile(
@@ -49,7 +49,7 @@ class ResponseDiff:
 
 
 def is_price(where: str) -> bool:
-    """Whether a field tells what something costs."""
+    """Return whether a field holds a price."""
     return _PRICES.search(where.rpartition(".")[2]) is not None
 
 
@@ -107,7 +107,7 @@ def _documents(wanted: Any, seen: Any, where: str, counts: Counts) -> Iterator[R
         yield from _objects(wanted, seen, where, counts)
     elif isinstance(wanted, list):
         if wanted and seen:
-            same = len(wanted) == len(seen)  # else another thing stands first
+            same = len(wanted) == len(seen)  # else the first entries are different things
             below = counts if same else _without_prices(counts)
             yield from _documents(wanted[0], seen[0], f"{where}.0".lstrip("."), below)
     elif wanted != seen and counts(where, wanted):

@@ -1,6 +1,6 @@
-"""What a cassette shows to have changed, and how old the evidence for it is.
+"""Report what a cassette shows to have changed, and how old the evidence for it is.
 
-One thing that differs is one line, however many answers show it. Each says the day on which the
+Each difference is one line, however many responses show it. A line has the day on which the
 document was read, and the day of the recording.
 """
 
@@ -56,7 +56,7 @@ class Drift:
 
     @property
     def difference(self) -> str:
-        """What differs, without days and places that change from one recording to the next."""
+        """Return the difference without days and places that change between recordings."""
         found = self.finding
         return f"{found.operation}: {found.where}: expected {found.expected}, seen {found.seen}"
 
@@ -76,9 +76,9 @@ class Drift:
 
 @dataclass(slots=True)
 class DriftReport:
-    """What one cassette shows. `skipped` are exchanges that no simulator was asked about.
+    """The findings of one cassette. `skipped` are exchanges that were not sent to a simulator.
 
-    `notes` tell of paths that the caller got wrong.
+    `notes` are about paths that the client got wrong.
     """
 
     cassette: Cassette
@@ -133,7 +133,7 @@ def drift(
     today: date,
     stale_after: int | None = None,
 ) -> DriftReport:
-    """Judge a cassette by contract, prices, and what a simulator said to the same requests."""
+    """Check a cassette against contract, prices, and a simulator's responses to its requests."""
     header = cassette.header
     answers = {one.exchange.number: one for one in replayed}
     found: dict[tuple[str, str], tuple[CheckedExchange, list[int]]] = {}
@@ -188,7 +188,7 @@ def _each_once(
 
 
 def _stands(one: CheckedExchange) -> tuple[str, str]:
-    """Where a difference stands: the operation, and the place in its answer."""
+    """Return the place of a difference: the operation, and the field in its response."""
     return one.finding.operation, one.field
 
 

@@ -1,7 +1,7 @@
-"""Tells a cassette as a scenario: videos, prices, times of jobs, refusals, as they were seen.
+"""Convert a cassette to a scenario with the recorded videos, prices, job times and refusals.
 
-A first replay under the baseline shows what a simulator does otherwise; that, and only that, is
-written down. A second replay, under the scenario, shows what it does not repeat.
+A first replay under the baseline shows what a simulator does differently; only these differences
+are written down. A second replay, under the scenario, shows what it does not repeat.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class _Teller:
                 continue
             if when in told:
                 self.notes.append(
-                    f"exchange {exchange.number}: a job like an earlier one; its times are not told"
+                    f"exchange {exchange.number}: like an earlier job; its times are left out"
                 )
                 continue
             told.append(when)
@@ -129,7 +129,7 @@ class _Teller:
             if not refused or exchange.part == "file":
                 continue
             if exchange.status > _LAST_STATUS or not (is_poll or is_submit):
-                self.notes.append(f"exchange {exchange.number}: {exchange.call} is not told")
+                self.notes.append(f"exchange {exchange.number}: {exchange.call} is left out")
                 continue
             polls_refused += is_poll
             fault: dict[str, Any] = {"at": "poll" if is_poll else "before_accept"}
@@ -196,7 +196,7 @@ def _answer(exchange: RecordedExchange) -> dict[str, Any]:
 
 
 def _is_plain(value: str) -> bool:
-    """Whether a header can be told: nothing but visible ASCII and spaces."""
+    """Return whether a scenario can hold a header: it has only visible ASCII and spaces."""
     return value != "" and value.isascii() and value.isprintable()
 
 

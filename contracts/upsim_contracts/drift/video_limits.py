@@ -87,7 +87,7 @@ KINDS: Mapping[str, _Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class MovedLimit:
-    """A limit that moved. `exact` says that the provider told the new one."""
+    """A limit that moved. `exact` says that the provider's response states the new one."""
 
     of: str
     finding: Finding
@@ -119,7 +119,7 @@ def moved_limit(
 def _now(
     limit: Limit, exchange: RecordedExchange, replayed: Replayed, tolls: CostTable
 ) -> tuple[str, bool] | None:
-    """Where a limit is now, and whether that is exact; None where it did not move."""
+    """Return the new limit, and whether it is exact; None if it did not move."""
     most, value = Decimal(limit.most), _value(limit.of, exchange)
     accepted_here = replayed.status in _SUCCESS
     if _is_accepted(exchange, tolls) and _is_refusal(replayed.status):
@@ -159,7 +159,7 @@ def _number(of: str, document: object) -> Decimal | None:
 
 
 def _value(of: str, exchange: RecordedExchange) -> Decimal | None:
-    """What the only video of a request has of it; None where that is unknown."""
+    """Return this property of a request's only video; None if it is unknown."""
     clips = [clip_of(seen) for seen in exchange.media.values()]
     return KINDS[of].of(clips[0]) if len(clips) == 1 else None
 

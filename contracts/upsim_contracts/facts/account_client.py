@@ -1,4 +1,4 @@
-"""Speaking to a provider as one account of it: calls, their clips, the purse, the balance."""
+"""Send requests as one account of a provider: requests, their clips, budget and balance."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from upsim_contracts.target import Target, TargetAccount
 from upsim_contracts.video_probe import as_avi
 
 Pricer = Callable[[str, ClipProperties | None, Mapping[str, Any]], Decimal | None]
-"""What a call with a clip and a body costs by the published figures; None where nobody knows.
+"""Returns the published price of a request with a clip and a body; None if it is unknown.
 
-Without a clip, the most that any call costs.
+Without a clip, it returns the highest price of any such request.
 """
 CONTENT_TYPES = {
     "mp4": "mp4",
@@ -68,7 +68,7 @@ class BrokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FactResponse:
-    """What came back: the document, `ABSENT` when the body is no JSON."""
+    """A response with its JSON document, or `ABSENT` if the body is no JSON."""
 
     response: httpx.Response
 
@@ -82,7 +82,7 @@ class FactResponse:
 
     @property
     def text(self) -> str:
-        """The body as UTF-8, whatever charset a server names: not every one is of texts."""
+        """Return the body as UTF-8, and ignore the charset of the server."""
         return self.response.content.decode("utf-8", "replace")
 
     @property
@@ -114,9 +114,9 @@ class Exchanged:
 
 
 class AccountClient:
-    """One account of a provider. `names` is what stands for `$job`, `$video` and the like.
+    """One account of a provider. `names` holds the values of `$job`, `$video` and other names.
 
-    `exchanges` are the API calls so far. Files and uploads to other hosts are no API calls.
+    `exchanges` are the API requests so far. Files and uploads to other hosts do not count.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class AccountClient:
         return answer
 
     def balance(self) -> Decimal:
-        """What the account has, by the provider's own word."""
+        """Return the account's balance, as the provider reports it."""
         if self.book.balance is None:
             raise NotRunError("the provider documents no balance")
         name, place = self.book.balance
@@ -163,7 +163,7 @@ class AccountClient:
         return found
 
     def messages(self) -> list[dict[str, object]]:
-        """What came to the inbox so far, oldest first, as a fact may speak of it."""
+        """Return the messages in the inbox, oldest first, in the form that facts describe."""
         if self.world.controls is None:
             raise NotRunError("needs a receiver for webhooks that the provider can reach")
         how, secret = self.book.telling, ""
@@ -173,9 +173,9 @@ class AccountClient:
         return [message_parts(one, how, secret) for one in self.world.controls.messages()]
 
     def _take_video(self, wanted: object) -> ClipProperties | None:
-        """Make `$video` stand for a clip, as a link or as a data URL.
+        """Set `$video` to a clip, as a link or as a data URL.
 
-        Of a data URL, `$base64` is what stands behind the comma, and `$bytes` how long the file is.
+        For a data URL, `$base64` is the part after the comma, and `$bytes` the length of the file.
         """
         if wanted is None:
             return None
@@ -246,10 +246,10 @@ class AccountClient:
         return self.answer
 
     def _findings(self, request: httpx.Request, response: httpx.Response) -> tuple[Finding, ...]:
-        """Judge a response by the OpenAPI document.
+        """Check a response against the OpenAPI document.
 
-        A request that the document does not know, which some facts make on purpose, is no fault of
-        the response.
+        Some facts send requests that the document does not know, on purpose. Their responses
+        have no finding for that.
         """
         found = check_response(
             self.book.provider,
@@ -282,7 +282,7 @@ class AccountClient:
         return {"Content-Length": str(step["announced"])}
 
     def _key(self, owner: str | None) -> str:
-        """The key of this world's account, or of another that is made when first named."""
+        """Return the key of this sandbox's account, or of another one, made when first named."""
         if owner is None:
             return self.world.key
         if self.world.controls is None:
@@ -370,7 +370,7 @@ def _check_origin(request: httpx.Request, base: str) -> None:
 
 
 def _raw(step: Mapping[str, Any]) -> str | None:
-    """The body that a step writes out; of one that only has a `size`, so many blanks."""
+    """Return the body that a step writes out; for a step with only a `size`, that many blanks."""
     text: str | None = " " * step["size"] if "size" in step else step.get("raw")
     return text
 

@@ -1,8 +1,8 @@
-"""The documented facts of a provider as data: what it says, where, and how to see whether it holds.
+"""Read the documented facts of a provider: each statement, its source, and steps to check it.
 
 `<provider>/facts.yaml` holds tables of published figures, how the API is called (`contract`) and
-the facts. A fact is a list of steps; one that stands for every row of a table says `each`. A fact
-that no test can decide says why (`untestable`).
+the facts. A fact is a list of steps; `each` repeats a fact for every row of a table. `untestable`
+says why no test can decide a fact.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class CallForm:
-    """How one operation is called: `GET /path`, the usual body, where a new job's id stands.
+    """How one operation is called: `GET /path`, the usual body, the place of a new job's id.
 
     `paid` calls can make a job; `free` ones are POSTs that never cost anything.
     """
@@ -74,12 +74,12 @@ class CallForm:
 
 @dataclass(frozen=True, slots=True)
 class LifecycleCalls:
-    """How a job is followed: the call, where its status stands, which words mean what.
+    """How a job is polled: the call, the place of its status, the meaning of each status.
 
-    An answer without a status counts as the word `http <status>`.
-    `output` names the places where the link of a finished job may stand; with `inline` the answer
-    of a finished job is the file itself. `every` are the seconds
-    between two polls that the provider advises.
+    A response without a status counts as the word `http <status>`.
+    `output` names the places of a finished job's link; with `inline` the response to a poll of a
+    finished job is the file itself. `every` is the polling interval that the provider advises,
+    in seconds.
     """
 
     call: str
@@ -92,7 +92,7 @@ class LifecycleCalls:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs from the documents on purpose: forms of calls, the lifecycle, whole facts.
+    """A dialect's departures from the documents: forms of calls, the lifecycle, whole facts.
 
     `departs` holds globs of the ids of facts that do not hold, by the reason.
     """
@@ -115,8 +115,8 @@ class Dialect:
 class Fact:
     """One statement that can be true or false, with its place in the document and its steps.
 
-    `only_simulator` says why no other server can be brought to show it, `departs` why the dialect
-    that is judged does not hold it.
+    `only_simulator` says why no other server can be brought to show it. `departs` says why it is
+    not true in the dialect that is checked.
     """
 
     id: str
@@ -132,7 +132,7 @@ class Fact:
 
     @property
     def bends_answers(self) -> bool:
-        """Whether its world answers otherwise than documented on purpose: by a knob or a fault."""
+        """Return whether its sandbox departs from documents on purpose, by a knob or a fault."""
         return self.given.knobs is not None or any("fault" in step for step in self.steps)
 
     @property
@@ -146,7 +146,7 @@ class Fact:
         if self.only_simulator is not None:
             return self.only_simulator
         if self.given.special:
-            return "needs an account or a world that only a simulator can be given"
+            return "needs an account or a sandbox that only a simulator can be given"
         used = {word for step in self.steps for word in step}
         for word, reason in _COMMANDS.items():
             if word in used:
@@ -238,7 +238,7 @@ def seconds(text: str) -> float:
 
 
 def filled(value: Any, names: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any part of a document
-    """The same with each `$name` or `${name.part}` replaced; one that stands alone keeps its type.
+    """Return a value with each `$name` or `${name.part}` replaced; a lone `$name` keeps its type.
 
     A name that is not known yet stays as it is.
     """
@@ -296,10 +296,11 @@ def _problems(book: Book) -> Iterator[str]:
     seen: set[str] = set()
     for fact in book.facts:
         if fact.id in seen:
-            yield f"fact {fact.id!r} stands twice"
+            yield f"fact {fact.id!r} is defined twice"
         seen.add(fact.id)
         if fact.source not in book.sources:
-            yield f"fact {fact.id!r}: source {fact.source!r} is none of {list(book.sources)}"
+            known = ", ".join(book.sources)
+            yield f"fact {fact.id!r}: source {fact.source!r} is unknown; known: {known}"
         if (fact.untestable is None) == (not fact.steps):
             yield f"fact {fact.id!r} has either steps or a reason why it is untestable"
         for step in fact.steps:

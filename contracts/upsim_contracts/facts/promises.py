@@ -1,4 +1,4 @@
-"""What documents promise beside the answers of one request: refunds, times of jobs, limits."""
+"""Documented promises beyond the response to one request: refunds, times of jobs, limits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A list of bills: the call, where the rows are, and where a row holds what.
+    """A bill list: the call, the place of its rows, and the fields of a row.
 
-    `charge` and `refund` are the words by which `kind` tells a charge from a refund.
+    `charge` and `refund` are the values of `kind` that mark a charge and a refund.
     """
 
     call: str
@@ -24,12 +24,12 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Refunds:
-    """That a failed job is paid back, as the fact named here says.
+    """The promise that a failed job is refunded, as the fact named here says.
 
-    `read_within` is the documented time, such as `3h`, and `patience` what is given where none is.
-    `texts` are what polls of a failed job say, for a provider that answers them with a status of
-    500 and above, which can also be an outage. `field` is a boolean of such a poll that tells
-    whether the job was paid back, and `rows` a list of bills with a row for each refund.
+    `read_within` is the documented time, such as `3h`, and `patience` the time allowed if no time
+    is documented. `texts` are in polls of a failed job, for a provider whose status for these is
+    500 and above, which can also be an outage. `field` is a boolean of such a poll: whether the job
+    was refunded. `rows` is a bill list with a row for each refund.
     """
 
     fact: str
@@ -42,11 +42,11 @@ class Refunds:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """How long the work on a job takes at most, as the fact named here says.
+    """The longest time for the processing of a job, as the fact named here says.
 
-    It is `at_most`, such as `120s`, or `per_second` times the length of the video. `call` makes the
-    job; polls say `word` while somebody works on it, and not while it waits. `read` is where an
-    answer tells the time itself, in milliseconds.
+    It is `at_most`, such as `120s`, or `per_second` times the duration of the video. `call` makes
+    the job. Polls return `word` while the job is processed, and another status while it waits.
+    `read` is the place of a response that states the time itself, in milliseconds.
     """
 
     fact: str

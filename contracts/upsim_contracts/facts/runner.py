@@ -53,7 +53,7 @@ CONNECTION = "connection"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a fact. `spent` is what it cost at the target, refunds taken off."""
+    """The outcome of a fact. `spent` is its cost at the target, less refunds."""
 
     fact: Fact
     outcome: Outcome
@@ -163,7 +163,7 @@ class FactRun(AccountClient):
             steps[kind](step)
 
     def _findings(self, request: httpx.Request, response: httpx.Response) -> tuple[Finding, ...]:
-        """Judge a response by the OpenAPI document, of calls that are repeated the last alone."""
+        """Check a response against the OpenAPI document; of repeated calls, check only the last."""
         ours = self.fact.bends_answers or self._repeats
         return () if ours else super()._findings(request, response)
 
@@ -193,7 +193,7 @@ class FactRun(AccountClient):
         self._expect(step["see"], self.answer)
 
     def _until(self, step: Mapping[str, Any]) -> None:
-        """Poll until the job has come to an end, which must be the one that is named.
+        """Poll until the job has ended with the status that is named.
 
         `through` are the words that polls show on the way, each once.
         """
@@ -235,7 +235,7 @@ class FactRun(AccountClient):
         self.world.controls.advance(seconds=seconds(step["wait"]))
 
     def _charged(self, step: Mapping[str, Any]) -> None:
-        """What the account has lost since the beginning, by the provider's own balance.
+        """Compare what the account lost since the fact began, by the provider's own balance.
 
         A refund may come `read_within` a span.
         """
@@ -290,7 +290,7 @@ class FactRun(AccountClient):
         self.world.controls.account(step["account"])
 
     def _told(self, step: Mapping[str, Any]) -> None:
-        """What came to the inbox so far, oldest first; `same` and `differ` compare the posts."""
+        """Compare the messages in the inbox, oldest first; `same` and `differ` compare posts."""
         messages = self.messages()
         found = mismatches_of(messages, step, filled(step["told"], self.names))
         if found:
@@ -299,13 +299,13 @@ class FactRun(AccountClient):
     # -- parts of steps
 
     def _lost(self) -> Decimal:
-        """What the account has lost since the beginning of the fact."""
+        """Return what the account lost since the beginning of the fact."""
         if self._opening is None:
             raise NotRunError("the balance cannot be read here")
         return self._opening - self.balance()
 
     def _refunded(self, wanted: Decimal, seen: Decimal, within: str) -> Decimal:
-        """What is lost once a refund came, or could have come. Raises UnjudgedError before that."""
+        """Return the loss after a refund came or was due. Raises UnjudgedError before that."""
         if self.world.controls is not None:
             self.world.controls.advance(seconds=seconds(within))
             return self._lost()
@@ -328,7 +328,7 @@ class FactRun(AccountClient):
         return seen
 
     def _clock(self, step: Mapping[str, Any]) -> AbstractContextManager[None]:
-        """While a request is `held`, the clock jumps to what it waits for."""
+        """Jump the clock to what a `held` request waits for, while it is open."""
         if not step.get("held"):
             return nullcontext()
         if self.world.controls is None:

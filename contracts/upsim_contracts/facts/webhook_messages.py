@@ -1,6 +1,6 @@
-"""What a provider told a caller's webhook: the posts that came to an inbox, as facts speak of them.
+"""Read the webhook messages in an inbox as facts describe them.
 
-A signature is worked out once more from the provider's document; nothing of the simulator helps.
+A signature is computed again from the provider's document, without code of the simulator.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Checked = Literal["", "valid", "invalid", "missing", "unchecked"]
 
 @dataclass(frozen=True, slots=True)
 class WebhookFormat:
-    """How a provider's notifications are read: where the Unix second of their making stands.
+    """The form of a provider's notifications: the place of the Unix second when each was made.
 
-    Where they are signed, `signature` names the header, `id` the header that is signed before the
-    second and the body, `version` what stands before the comma, and `prefix` what the secret loses.
-    `secret` is the call that tells the key of the signature, and where it stands in the answer.
-    Where the secret itself is a header, `verbatim` names it, and `chosen` the field of the request
+    If they are signed, `signature` names the header, and `id` the header that is signed before the
+    second and the body. `version` is the text before the comma, and `prefix` what the secret loses.
+    `secret` is the call that returns the signature's key, and its place in the response.
+    If the secret itself is a header, `verbatim` names it, and `chosen` the field of the request
     in which the client chose it.
     """
 
@@ -45,7 +45,7 @@ class WebhookFormat:
         return self.signature or self.verbatim
 
     def checked(self, headers: Mapping[str, str], body: bytes, secrets: Iterable[str]) -> Checked:
-        """What the proof of a notification is worth; nothing where none is due.
+        """Return `valid`, `invalid`, `missing` or `unchecked`; an empty text if none is due.
 
         `secrets` are those that may have been used; the names of `headers` are in lower case.
         """
@@ -99,7 +99,7 @@ def disagreements(
 def mismatches_of(
     messages: list[dict[str, object]], step: Mapping[str, Any], wanted: object
 ) -> list[Mismatch]:
-    """How what was told differs from a step `told`, whose names are filled in as `wanted`."""
+    """Return how the messages differ from a step `told`, with its names filled in as `wanted`."""
     found = list(mismatches(wanted, messages, "told"))
     same, differ = step.get("same", ()), step.get("differ", ())
     return found + disagreements(messages, same=same, differ=differ)

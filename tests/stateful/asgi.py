@@ -14,7 +14,7 @@ ADMIN = {"authorization": "Bearer in-process", "content-type": "application/json
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent: `body` is bytes, or anything that becomes JSON."""
+    """A request: `body` is bytes, or a value that becomes JSON."""
 
     method: str
     path: str
@@ -23,7 +23,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """A response: status, headers and body."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]

@@ -1,4 +1,4 @@
-"""What must hold of a sandbox at every moment, said independently of the engine's own tables."""
+"""Invariants of a sandbox, written independently of the engine's own tables."""
 
 from collections import Counter
 from decimal import Decimal
@@ -68,7 +68,7 @@ def jobs_are_charged_once(sandbox: Sandbox) -> None:
 
 
 def counters_are_recounts(sandbox: Sandbox) -> None:
-    """Who runs and who waits for a slot is what a recount of the jobs says."""
+    """The counters of running and queued jobs equal a recount of the jobs."""
     for account in sandbox.state.accounts.values():
         own = [sandbox.state.jobs[name] for name in account.jobs]
         unfinished = [job for job in own if path_of(job)[-1] in UNFINISHED]

@@ -57,7 +57,7 @@ class EngineMachine(RuleBasedStateMachine):
         return multiple(*(self._first(place, face) for place in (0, 1) for face in FACES.values()))
 
     def teardown(self) -> None:
-        """Remove them."""
+        """Remove the sandboxes."""
         if hasattr(self, "worlds"):
             self.worlds.close()
 
@@ -74,7 +74,7 @@ class EngineMachine(RuleBasedStateMachine):
     def submit(
         self, place: int, face: Face, owner: str, video: str, choice: int
     ) -> Ticket | MultipleResults[Ticket]:
-        """A right request is accepted, unless the plan or the purse forbids it."""
+        """A valid request is accepted, unless the plan or the balance forbids it."""
         option = face.options[choice % len(face.options)]
         price = self._quote(place, face, owner, video=video, option=option)
         box = self.worlds.boxes[place]
@@ -116,7 +116,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(place=places, face=faces, key=st.sampled_from([None, "", "sk-nobody's"]))
     def submit_without_a_key(self, place: int, face: Face, key: str | None) -> None:
-        """A key that nobody issued opens no account here."""
+        """A key that was not issued opens no account here."""
         sandbox = self.worlds.boxes[place].sandbox
         request = face.submit(videos.SMALL, face.options[0])
         path = f"/sandbox/{sandbox.id}{request.path}"
@@ -203,7 +203,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(ticket=jobs)
     def delete(self, ticket: Ticket) -> None:
-        """WaveSpeed deletes whatever belongs to the account, once."""
+        """WaveSpeed deletes each job of the account once."""
         if ticket.provider != "wavespeed":
             return
         request = Request("POST", f"{V3}/predictions/delete", {"ids": [ticket.job]})
@@ -312,7 +312,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @invariant()
     def history_only_grows(self) -> None:
-        """What a job did before it did for ever: terminal states stay, no move is rewritten."""
+        """The history of a job only grows: terminal states stay, and no move is rewritten."""
         for box in self.worlds.boxes:
             for job in box.sandbox.state.jobs.values():
                 before = box.seen.get(job.id, ())
@@ -349,7 +349,7 @@ class EngineMachine(RuleBasedStateMachine):
         done = outcome[0].status == OK
         assert done or outcome[0].status in REFUSALS, outcome
         assert box.sandbox.state.accepted_count == accepted + done
-        new = box.charges - charges  # a clock that jumps may meanwhile forget old ones
+        new = box.charges - charges  # a clock that jumps may forget old ones at the same time
         assert len(new) == done
         box.accepted += done
 

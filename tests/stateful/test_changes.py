@@ -1,4 +1,4 @@
-"""Whatever the order of submits, waiting and edited files, each job keeps its own rules."""
+"""Each job keeps its own rules, in every order of submits, waits and edited files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ changes: [{{after: {change}s, set: {{refund: {{states: []}}}}}}]
 
 
 class File(NamedTuple):
-    """What stands in one version of the file; refunds end so many seconds after the beginning."""
+    """One version of the file, with the number of seconds after the start at which refunds end."""
 
     rate: int
     states: str

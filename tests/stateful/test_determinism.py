@@ -131,7 +131,7 @@ def test_jobs_of_one_provider_shift_no_ids_of_another(
 
 
 def test_a_refused_submit_draws_no_id(loop: asyncio.AbstractEventLoop) -> None:
-    """What is refused leaves no gap in the ids."""
+    """A refused submit leaves no gap in the ids."""
     with Simulator(seed=7, clock="manual") as simulator:
         first = Run(simulator, Caller(simulator.app, loop), []).submit(VICSEE)
     with Simulator(seed=7, clock="manual") as simulator:

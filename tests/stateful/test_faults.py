@@ -1,4 +1,4 @@
-"""Money and jobs under faults: whatever goes wrong, the ledger is exact and no job is lost."""
+"""Money and jobs under faults: the ledger stays exact, and no job is lost."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_no_plan_of_faults_breaks_the_ledger(
 @given(PLANS, STEPS)
 @settings(deadline=None, max_examples=40)
 def test_no_job_is_lost(plan: list[dict[str, object]], steps: list[str]) -> None:
-    """Every job that was accepted and charged comes to its end, whatever the caller saw."""
+    """Every accepted and charged job ends, even if the client lost the responses."""
     _, sandbox = run(plan, steps, 3)
     while not sandbox.idle:
         jump_to_next(sandbox)

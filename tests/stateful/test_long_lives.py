@@ -34,7 +34,7 @@ class Life:
     sizes: list[tuple[int, int, int]] = field(default_factory=list)
 
     def submit(self, face: Face, count: int) -> list[str]:
-        """Submit a small video so many times and return the jobs."""
+        """Submit a small video `count` times and return the jobs."""
         request = face.submit(videos.SMALL, face.options[0])
         answers = [
             self.caller.send(request, face.headers(self.keys[face.name])) for _ in range(count)
@@ -96,7 +96,7 @@ def past_retention(life: Life, face: Face) -> None:
     ("face", "days"), [(WAVESPEED, 8), (VENICE, 3)], ids=["wavespeed", "venice"]
 )
 def test_jobs_past_their_retention_are_forgotten(begin: Begin, face: Face, days: int) -> None:
-    """Only the jobs of the days that count are kept, and their deadlines."""
+    """Jobs past their retention are forgotten, with their deadlines."""
     life = begin()
     past_retention(life, face)
     jobs, _, deadlines = life.most(since=10)
@@ -115,7 +115,7 @@ def test_the_log_of_a_long_life_stays_short(begin: Begin) -> None:
 
 @pytest.mark.parametrize("face", FACES.values(), ids=lambda face: face.name)
 def test_finished_jobs_above_the_cap_are_forgotten(begin: Begin, face: Face) -> None:
-    """Where a provider keeps jobs for ever, the cap ends it; of deadlines and log too."""
+    """The cap bounds the finished jobs that are kept, their deadlines and their events."""
     life = begin(jobs_max=200)
     for _ in range(20):
         life.submit(face, 100)
@@ -155,7 +155,7 @@ def test_jobs_that_went_by_retention_do_not_count_for_the_cap(begin: Begin) -> N
 
 
 def test_the_event_says_that_the_cap_was_why(begin: Begin) -> None:
-    """Who misses a job finds the reason."""
+    """The event of a forgotten job says that the cap was the reason."""
     life = begin(jobs_max=100)
     reasons: list[object] = []
     life.sandbox.subscribe(
@@ -186,7 +186,7 @@ def test_money_is_exact_after_thousands_of_forgotten_jobs(begin: Begin) -> None:
 
 
 def test_lines_of_forgotten_jobs_are_carried_as_one(begin: Begin) -> None:
-    """The line stands first and the balance is still opening plus lines."""
+    """The carried line comes first, and the balance is still the opening plus all lines."""
     life = begin()
     life.submit(WAVESPEED, 3)
     life.pass_by(8 * DAY)

@@ -1,4 +1,4 @@
-"""Whatever happened to a sandbox: its export, replayed, gives the same answers, byte by byte."""
+"""The replay of any sandbox's export gives the same responses, byte by byte."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_any_history_replays() -> None:
 
 
 def test_any_webhooks_replay() -> None:
-    """Attempts, whatever their receivers answered, resends, forced ends and resets."""
+    """Webhook attempts replay with every response, with resends, forced ends and resets."""
     WebhookReplayMachine.compared = 0
     run_state_machine_as_test(WebhookReplayMachine, settings=UNHURRIED)
 

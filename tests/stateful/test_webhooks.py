@@ -41,7 +41,7 @@ statuses = st.lists(st.sampled_from([200, 204, 302, 404, 500]), max_size=4)
 
 
 class WebhookMachine(RuleBasedStateMachine):
-    """One sandbox, and a receiver that knows which world each address belongs to."""
+    """One sandbox, and a receiver that knows the generation of the sandbox behind each URL."""
 
     steps: ClassVar[int] = 0
 
@@ -75,7 +75,7 @@ class WebhookMachine(RuleBasedStateMachine):
         return self.sim.sandbox
 
     async def take(self, request: httpx.Request) -> httpx.Response:
-        """Take a webhook, which must be of this world and not ahead of its job."""
+        """Take a webhook, which must belong to this generation and not precede its job."""
         _, world, number = request.url.path.split("/")
         assert int(world) == self.world
         self.came[number] += 1
@@ -145,7 +145,7 @@ class WebhookMachine(RuleBasedStateMachine):
 
     @rule(what=st.sampled_from(["all", "jobs", "delete"]))
     def reset(self, what: str) -> None:
-        """The world ends, and with it all that was to be told."""
+        """A reset starts a new generation, and drops all webhooks of the old one."""
         if what == "delete":
             assert self.http.delete("/__sim/sandboxes/default").status_code == 200
         else:
@@ -166,7 +166,7 @@ class WebhookMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_attempt_is_logged(self) -> None:
-        """What came here is what the log says was sent, of each job that is still known."""
+        """The receiver got exactly the attempts in the log, for each job that is still known."""
         if not hasattr(self, "sim"):
             return
         sent: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The whole world under a rule-based machine: faults, webhooks, operators and time at once."""
+"""A rule-based machine with faults, webhooks, operators and time at once."""
 
 from __future__ import annotations
 

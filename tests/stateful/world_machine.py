@@ -1,7 +1,7 @@
-"""The whole world under rules: callers, faults, receivers, operators and time, in any order.
+"""A machine of clients, faults, receivers, operators and time, in any order.
 
 A fault may change any answer, so nothing is concluded from what came back: money, jobs, journal
-and deliveries are judged by what the sandboxes hold and by what the receiver got.
+and deliveries are checked against the sandboxes and against what the receiver got.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class WorldMachine(RuleBasedStateMachine):
     # -- the receiver
 
     async def take(self, request: httpx.Request) -> httpx.Response:
-        """Take a webhook, which must be of a living world and not ahead of its job."""
+        """Take a webhook, which must belong to an existing sandbox and not precede its job."""
         _, world, number = request.url.path.split("/")
         (box,) = [box for box in self.boxes if box.world == int(world)]
         box.came[number] += 1
@@ -178,15 +178,15 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(box=numbers, face=told, who=numbers, script=answers)
     def submit_with_a_hook(self, box: int, face: Face, who: int, script: list[Any]) -> None:
-        """A submit whose caller wants to be told; the receiver answers as the script says."""
+        """A submit with a webhook URL; the receiver answers as the script says."""
         at = self._box(box)
         self._submit(at, face, who, _with_hook(face, self._hook(at, script)))
 
     @rule(box=numbers, face=told, who=numbers, script=st.lists(st.sampled_from(PLAIN), max_size=4))
     def tell_to_the_end(self, box: int, face: Face, who: int, script: list[Any]) -> None:
-        """Where nothing goes wrong on purpose every attempt is at its instant, and none is more."""
+        """Every attempt is made at its instant when there is no fault, and none is repeated."""
         at, tries, pauses = self._box(box), MOST_TRIES[face.name], PAUSES[face.name]
-        self.scripts.clear()  # no handler of another job moves the clock meanwhile
+        self.scripts.clear()  # no handler of another job moves the clock in between
         self._admin(at, "DELETE", "faults", None, OK)
         self._change(at, face, who, plan=face.plans[0], balance="1000000000")
         hook = self._hook(at, list(script))
@@ -242,7 +242,7 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(box=numbers, face=faces, who=numbers)
     def submit_without_money(self, box: int, face: Face, who: int) -> None:
-        """An empty purse buys nothing."""
+        """A submit without funds is refused."""
         at = self._box(box)
         before = at.charges()
         self._fund(at, face, who, "0")
@@ -252,7 +252,7 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(box=numbers, job=numbers)
     def poll(self, box: int, job: int) -> None:
-        """A poll of whatever job."""
+        """A poll of any job."""
         self._about(box, job, lambda face, found: face.poll(found.id))
 
     @rule(box=numbers, face=faces, who=numbers)
@@ -262,12 +262,12 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(box=numbers, job=numbers)
     def cancel_or_delete(self, box: int, job: int) -> None:
-        """What the providers have for being done with a job."""
+        """The providers' calls that cancel or delete a job."""
         self._about(box, job, _done_with)
 
     @rule(box=numbers, job=numbers)
     def download(self, box: int, job: int) -> None:
-        """An output is fetched, or what stands for it."""
+        """An output is fetched, or its placeholder."""
         at = self._box(box)
         small = [found for found in at.jobs if found.accepted.source == videos.SMALL]
         if small:
@@ -327,7 +327,7 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(box=numbers, mode=st.sampled_from(["manual", "auto"]))
     def change_clock(self, box: int, mode: str) -> None:
-        """Another mode; a clock that stands still is for nobody who waits on it."""
+        """The clock gets another mode; one that does not move suits only clients without waits."""
         at = self._box(box)
         if mode == "manual":
             self._admin(at, "DELETE", "faults", None, OK)
@@ -383,7 +383,7 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(box=numbers, what=st.sampled_from(["all", "jobs", "ledger", "faults", "journal"]))
     def reset(self, box: int, what: str) -> None:
-        """A part of a world, or all of it, begins anew; its keys stay."""
+        """A reset clears a part of a sandbox, or all of it; its keys stay."""
         at = self._box(box)
         self._admin(at, "POST", f"reset?what={what}", {}, OK)
         if what == "all":
@@ -392,7 +392,7 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(box=numbers)
     def delete(self, box: int) -> None:
-        """A world ends; its keys lead nowhere and its jobs are unknown."""
+        """A deleted sandbox has no valid keys, and its jobs are unknown."""
         at = self._box(box)
         self.boxes.remove(at)
         answer = self.http.delete(f"/__sim/sandboxes/{at.sandbox.id}", headers=ADMIN)
@@ -407,7 +407,7 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(clock=st.sampled_from(["manual", "auto"]))
     def make(self, clock: str) -> None:
-        """Another world begins, with two accounts of each provider."""
+        """A new sandbox starts with two accounts of each provider."""
         if len(self.boxes) >= MOST_BOXES:
             return
         registry = self.sim.registry
@@ -438,14 +438,14 @@ class WorldMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_journal_counts_requests(self) -> None:
-        """Whatever became of a request: answered, refused, cut, or a post to the inbox."""
+        """The journal counts each request: answered, refused, cut, or posted to the inbox."""
         for box in self._living():
             inbox = len(box.sandbox.inbox.messages("mine"))
             assert box.sandbox.journal.count == box.sent + inbox
 
     @invariant()
     def every_attempt_is_logged(self) -> None:
-        """What came to the receiver is what the log says was sent, of each job still known."""
+        """The receiver got exactly the attempts in the log, for each job that is still known."""
         for box in self._living():
             sent: Counter[str] = Counter()
             for delivery in box.sandbox.state.deliveries.values():
@@ -507,7 +507,7 @@ class WorldMachine(RuleBasedStateMachine):
         self.boxes.append(Box(self.worlds, sandbox, keys))
 
     def _ask(self, box: Box, face: Face, who: int, request: Request) -> int:
-        """Make a call of a provider; 0 stands for an answer that never came."""
+        """Call a provider; return 0 if no response came."""
         headers, body = face.headers(box.keys[face.name][who % 2]), request.body
         content = {"content": body} if isinstance(body, bytes) else {"json": body}
         box.sent += 1

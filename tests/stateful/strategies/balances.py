@@ -1,4 +1,4 @@
-"""What an account may be brought to: nothing, a little, plenty."""
+"""Balances for an account: nothing, a little, plenty."""
 
 from hypothesis import strategies as st
 

@@ -1,4 +1,4 @@
-"""What may go wrong: a fault that fits its stage, as the admin API takes it."""
+"""Faults that fit their stage, in the form of the admin API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from upsim.core.faults import ACTIONS_AT, STAGES, Stage
 TWO_MINUTES = {"delay": "2m"}
 PAUSES = {"trickle": {"chunk": 100, "pause": "8s"}}
 VIRTUAL: tuple[object, ...] = (TWO_MINUTES, PAUSES)
-"""Those that wait for virtual time, which a clock that stands still cannot pass."""
+"""Faults that wait for virtual time, which never passes on a clock that does not move."""
 ACTIONS: Mapping[str, st.SearchStrategy[Any]] = {
     "respond": st.sampled_from([500, 429, 200, "internal", {"status": 502, "body": "<b>"}]),
     "delay": st.sampled_from([TWO_MINUTES["delay"], {"real": "1ms"}]),

@@ -1,4 +1,4 @@
-"""What can be wrong with a submit: each flaw turns a right request into one to be refused."""
+"""Flaws of a submit: each one turns a valid request into one that must be refused."""
 
 import json
 from collections.abc import Callable

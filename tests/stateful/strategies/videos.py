@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 ASSUMED = "https://example.com/clip.mp4"
-"""Not fetched: the provider's default video stands for it."""
+"""Not fetched: the provider's default video is used instead."""
 SMALL = "http://upsim.test/media/synthetic/160x120_10fps_2s.mp4"
 LONGER = "http://upsim.test/media/synthetic/320x240_10fps_6s.mp4"
 TOO_LONG = "http://upsim.test/media/synthetic/160x120_1fps_601s.mp4"

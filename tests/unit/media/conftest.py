@@ -1,4 +1,4 @@
-"""What the tests of media share: ffprobe and ffmpeg, a maker of clips, a prober."""
+"""Shared by the tests of media: ffprobe and ffmpeg, a maker of clips, a prober."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def prober() -> Iterator[Prober]:
 
 @pytest.fixture
 def ffprobe(tmp_path: Path) -> Probe:
-    """What ffprobe says of a file: `format`, `video`, `audio`."""
+    """The report of ffprobe about a file: `format`, `video`, `audio`."""
     program = _program("ffprobe")
 
     def probe(source: bytes | Path) -> dict[str, Any]:

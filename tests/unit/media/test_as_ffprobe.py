@@ -37,7 +37,7 @@ AT_NIGHT = frozenset(
         *("mov h264 cut at 0.5", "mov h264 cut at 1.7", "mov reordered cut at 0.5"),
         *("mov reordered cut at 1.7", "mov hevc cut at 0.5", "mov after free", "mov after skip"),
         *("turned 180 and 0", "turned 270 and 0", "turned 90 and 270"),
-        *("piped webm, sound shorter", "piped matroska, silent"),
+        *("piped webm, audio shorter", "piped matroska, silent"),
         *("60000/1001 a second", "60000/1001 a second in webm"),
     }
 )
@@ -71,7 +71,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Variant], Path]:
 def _ffmpeg(variant: Variant, path: Path) -> None:
     program = shutil.which("ffmpeg")
     if program is None or shutil.which("ffprobe") is None:
-        pytest.skip("ffmpeg and ffprobe are not installed, so no file can be made and judged.")
+        pytest.skip("ffmpeg and ffprobe are not installed, so no file can be made and checked.")
     start = [program, "-v", "error", "-y", "-threads", "1", "-bitexact"]
     given = ["-f", "lavfi", "-i", f"{PICTURES}:d={variant.seconds}", *variant.sound]
     target = "-" if variant.piped else str(path)
@@ -88,7 +88,7 @@ def _ffmpeg(variant: Variant, path: Path) -> None:
 
 
 def told(path: Path, *, uneven: bool) -> Told:
-    """Return duration, rate, width, height, pictures and sound as `ffprobe` has them."""
+    """Return duration, rate, width, height, frames and audio as `ffprobe` measures them."""
     command = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", SHOWN, "-of", "json"]
     done = subprocess.run([*command, str(path)], capture_output=True, check=True)
     found = json.loads(done.stdout)
@@ -132,7 +132,7 @@ def _measured(media: object) -> Told:
 
 
 def test_there_are_many_variants() -> None:
-    """At least sixty variants exist, each with its own name; the night's ones are among them."""
+    """The variants are at least sixty, each with its own name; `AT_NIGHT` names some of them."""
     names = [variant.name for variant in variants()]
     assert len(set(names)) == len(names) >= 60
     assert set(names) >= AT_NIGHT

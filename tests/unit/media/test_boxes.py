@@ -39,7 +39,7 @@ def replaced(kind: bytes, offset: int, value: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where files of other muxers are made."""
+    """A folder for files of other muxers."""
     return tmp_path_factory.mktemp("real")
 
 

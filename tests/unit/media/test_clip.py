@@ -27,7 +27,7 @@ EXACT = SyntheticClip(
 
 
 def test_a_plain_name_tells_everything() -> None:
-    """Size, rate and seconds stand in the name; audio and MP4 by default."""
+    """A plain name gives size, rate and seconds; audio and MP4 are the default."""
     assert parse_clip_name("1280x720_30fps_10s.mp4") == EXACT
 
 
@@ -74,7 +74,7 @@ def test_half_a_frame_is_refused_with_the_nearest_durations() -> None:
 
 
 def test_the_nearest_durations_are_accepted() -> None:
-    """What a refusal names, rounded to the microsecond, can be asked for."""
+    """The durations that a refusal suggests, rounded to the microsecond, are accepted."""
     assert parse_clip_name("64x64_30000-1001fps_9.976633s.mp4").frames == 299
 
 
@@ -130,7 +130,7 @@ def test_a_name_is_written(rate: Rate, seconds: Seconds, expected: str) -> None:
     ],
 )
 def test_a_name_that_cannot_be_written(size: str, rate: Rate, seconds: Seconds, says: str) -> None:
-    """What is wrong is named by its own name, not by the place in an address."""
+    """The error names the wrong property, not its place in the URL."""
     with pytest.raises(ClipNameError) as refusal:
         clip_name(size, rate, seconds)
     assert says in str(refusal.value)
@@ -157,7 +157,7 @@ def test_every_number_of_frames_can_be_asked_for(frames: int, rate: Fraction) ->
 
 
 def test_reading_names_does_not_load_pyav() -> None:
-    """Neither PyAV nor httpx is loaded with the modules that are always there."""
+    """Reading clip names imports no PyAV and no httpx."""
     code = (
         "import sys, upsim.media.clip, upsim.media.synthetic, upsim.media.probe,"
         " upsim.media.render, upsim.media.fetch; print(sorted({'av', 'httpx'} & set(sys.modules)))"

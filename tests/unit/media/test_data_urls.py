@@ -28,7 +28,7 @@ def test_a_data_url_is_decoded(text: str, expected: DataUrl) -> None:
 
 @pytest.mark.parametrize("text", ["data:video/mp4", "http://x/y", "data", ""])
 def test_what_is_no_data_url_says_so(text: str) -> None:
-    """Without a comma, or of another scheme, it is refused."""
+    """A data URL without a comma, or another scheme, is refused."""
     expected = Unmeasurable("not_a_video", "The data URL is not data:<type>[;base64],<data>.")
     assert expected == decode_data_url(text, 100)
 
@@ -53,7 +53,7 @@ def test_bad_base64_is_refused(text: str) -> None:
 
 
 def test_the_size_is_checked_before_decoding() -> None:
-    """Too much is refused even where it is not base64 at all."""
+    """A data URL that is too long is refused before it is decoded, even if it is not base64."""
     expected = Unmeasurable("too_large", "The data are 750 bytes; at most 10 are taken.")
     assert expected == decode_base64("*" * 1_000, 10)
 
@@ -67,7 +67,7 @@ def test_too_large_a_percent_encoded_url_is_refused() -> None:
 
 @given(st.binary(max_size=200))
 def test_base64_comes_back(data: bytes) -> None:
-    """What was encoded is decoded, at a limit of exactly its size."""
+    """Encoded bytes are decoded, at a limit of exactly their size."""
     assert data == decode_base64(base64.b64encode(data).decode(), len(data))
 
 

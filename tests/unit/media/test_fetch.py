@@ -149,7 +149,7 @@ async def test_https_at_a_plain_server_says_to_use_http(store: BlobStore) -> Non
 
 
 async def test_a_refused_connection_is_unreachable(store: BlobStore) -> None:
-    """Nobody listening is told, not raised."""
+    """A refused connection gives an unreachable video, and raises nothing."""
     async with serving(OK) as (port, _):
         pass
     told = await fetch(store, f"http://127.0.0.1:{port}/")
@@ -173,7 +173,7 @@ async def test_a_refused_connection_is_unreachable(store: BlobStore) -> None:
     ],
 )
 async def test_other_urls_are_unreachable(url: str, store: BlobStore) -> None:
-    """Only http and https, with a host that is known."""
+    """A URL of another scheme, or with an unknown host, is unreachable."""
     told = await fetch(store, url)
     assert isinstance(told, Unmeasurable)
     assert told.reason == "unreachable"
@@ -224,7 +224,7 @@ def test_addresses_by_policy(policy: FetchPolicy, address: str, *, allowed: bool
 
 
 async def test_a_name_of_a_private_address_is_refused(store: BlobStore) -> None:
-    """What a name resolves to decides; one forbidden address is enough."""
+    """A host name is refused if one of its addresses is forbidden."""
     names = {"evil.example": ["8.8.8.8", "10.0.0.1"]}
     told = await fetch(store, "https://evil.example/x", policy=PUBLIC, names=names)
     assert isinstance(told, Unmeasurable)
@@ -318,7 +318,7 @@ async def test_each_redirect_is_judged_as_the_first_url(
 
 
 async def test_slow_names_take_no_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a hundred names are asked for, other work that takes threads is done."""
+    """A hundred slow host names do not block other work in threads."""
     answered = threading.Event()
 
     def slow(*_asked: object, **_more: object) -> list[object]:
@@ -359,7 +359,7 @@ async def test_redirects_end(store: BlobStore) -> None:
 
 
 async def test_names_are_resolved_by_the_system(store: BlobStore) -> None:
-    """Without a resolver of its own a fetcher asks the system's."""
+    """A fetcher without its own resolver uses the system's."""
     async with serving(OK) as (port, _):
         path = await Fetcher(store, LOOPBACK).fetch(
             f"http://localhost:{port}/", limit=10, timeout=5

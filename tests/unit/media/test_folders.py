@@ -1,4 +1,4 @@
-"""Temporary folders: who holds them, and which of them nobody holds any more."""
+"""Temporary folders: those in use, and those left by processes that ended."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def killed(parent: Path) -> str:
 
 
 def test_the_folder_of_a_killed_process_is_removed(tmp_path: Path) -> None:
-    """Whoever starts next takes away what was left, with all that is in it."""
+    """The next process removes the folder of a killed process, with its content."""
     left = killed(tmp_path)
     assert os.path.isdir(left)  # noqa: PTH112 - of a str
     assert [left] == [str(path) for path in remove_abandoned(tmp_path)]
@@ -45,7 +45,7 @@ def test_the_folder_of_a_killed_process_is_removed(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_a_living_process_stays(tmp_path: Path) -> None:
-    """Also where it is this very process, and until it lets go."""
+    """The folder of a living process, also of this one, stays until it is released."""
     folder = PrivateFolder(tmp_path)
     assert ([], True) == (remove_abandoned(tmp_path), folder.path.is_dir())
     folder.remove()
@@ -55,7 +55,7 @@ def test_the_folder_of_a_living_process_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["no owner", "a link as owner", "open to others", "another name"])
 def test_what_is_not_ours_stays(tmp_path: Path, what: str) -> None:
-    """A folder that only looks like one of ours is none, whatever is in it."""
+    """A folder that only resembles one of ours stays, with any content."""
     folder = tmp_path / ("upsim-x" if what != "another name" else "other-x")
     folder.mkdir(mode=0o755 if what == "open to others" else 0o700)
     if what == "a link as owner":
@@ -67,7 +67,7 @@ def test_what_is_not_ours_stays(tmp_path: Path, what: str) -> None:
 
 
 def test_a_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
-    """A link with such a name leads nobody to remove what it points at."""
+    """A link with the name of a folder of ours is not followed when folders are removed."""
     there = tmp_path / "there"
     there.mkdir(mode=0o700)
     (there / "owner").write_bytes(b"")

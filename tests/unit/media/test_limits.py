@@ -58,13 +58,13 @@ def test_what_is_beyond_says_so(media: Media, detail: str) -> None:
 
 
 def test_a_refusal_stays_one() -> None:
-    """What could not be measured has no bounds."""
+    """The limits leave a refused measurement unchanged."""
     refused = Unmeasurable("not_a_video", "It is a page.")
     assert refused == bounded(refused)
 
 
 def test_a_file_beyond_the_bounds_is_refused_for_them() -> None:
-    """A header that claims an absurd rate makes a video that nobody can read."""
+    """A header with an absurd frame rate makes a video that exceeds the limits."""
     measured = measure_file(CLIP[:AT] + b"\xff" * 4 + CLIP[AT + 4 :])
     assert isinstance(measured, Unmeasurable)
     assert measured.reason == "beyond_own_limits"

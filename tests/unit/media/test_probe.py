@@ -131,7 +131,7 @@ async def test_a_rotation_flag_is_seen_by_the_demuxer_too(prober: Prober) -> Non
 
 
 async def test_a_truncated_file_has_the_pictures_that_are_left(prober: Prober) -> None:
-    """What breaks off is measured up to there."""
+    """A truncated file is measured up to its end."""
     media = await prober.measure(MKV[: len(MKV) * 2 // 3])
     assert isinstance(media, Media)
     assert 0 < media.frames < 30
@@ -171,7 +171,7 @@ async def test_sound_alone_is_no_video(
 
 
 async def test_no_file_is_unreachable(tmp_path: Path, prober: Prober) -> None:
-    """A path without a file is told, not raised."""
+    """A path without a file gives an unreachable video, and raises nothing."""
     measured = await prober.measure(tmp_path / "none.mp4")
     assert isinstance(measured, Unmeasurable)
     assert measured.reason == "unreachable"
@@ -199,7 +199,7 @@ def test_a_host_program_measures_from_anywhere(tmp_path: Path) -> None:
 
 
 async def test_a_hanging_worker_is_killed_and_replaced(tmp_path: Path) -> None:
-    """What takes longer than its time is given up, and the next call works."""
+    """A worker that hangs is killed after its time, and the next measurement works."""
     os.mkfifo(tmp_path / "pipe")
     pool = WorkerPool(1)
     request = {"do": "measure", "path": str(tmp_path / "pipe")}

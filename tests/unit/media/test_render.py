@@ -56,7 +56,7 @@ def workers() -> Iterator[WorkerPool]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[BlobStore]:
-    """Where resampled files go."""
+    """The store for resampled files."""
     store = BlobStore(10_000_000, folder=tmp_path)
     yield store
     store.close()
@@ -91,7 +91,7 @@ async def test_memory_is_bounded(renderer: Renderer, counting: CountingMaker) ->
 async def test_large_clips_lie_in_the_store(
     renderer: Renderer, counting: CountingMaker, store: BlobStore
 ) -> None:
-    """A clip too large for memory is made once, as a file, whoever asks for a part of it."""
+    """A clip too large for memory is made once, as a file, for all requests of its parts."""
     clip = parse_clip_name("64x64_30fps_1s.mp4", 30_000)
     first, second = await renderer.synthetic(clip), await renderer.synthetic(clip)
     assert isinstance(first, Path)
@@ -153,7 +153,7 @@ def wait_for_part(folder: Path) -> None:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Whatever lies in a folder."""
+    """All files in a folder."""
     return list(folder.iterdir())
 
 
@@ -244,7 +244,7 @@ async def test_resampling_keeps_all_but_the_size(
 async def test_resampling_can_leave_out_the_audio(
     maker: ClipMaker, renderer: Renderer, prober: Prober, tmp_path: Path
 ) -> None:
-    """Without `keep_audio` there is no audio track."""
+    """A resampled file without `keep_audio` has no audio track."""
     source = tmp_path / "source.mp4"
     source.write_bytes(maker.make(parse_clip_name("64x64_30fps_1s.mp4")))
     path = await renderer.resample(source, _plan(128, 128, keep_audio=False))
@@ -321,7 +321,7 @@ async def test_what_cannot_be_resampled_says_why(renderer: Renderer, tmp_path: P
 async def test_resampling_has_a_time(
     maker: ClipMaker, counting: CountingMaker, store: BlobStore, tmp_path: Path
 ) -> None:
-    """What takes too long is given up."""
+    """Resampling that takes too long is stopped."""
     source = tmp_path / "source.mp4"
     source.write_bytes(maker.make(parse_clip_name("1280x720_30fps_60s.mp4")))
     renderer = Renderer(counting, store, timeout=0.3)

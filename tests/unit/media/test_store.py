@@ -31,7 +31,7 @@ def put(store: BlobStore, data: bytes) -> str:
 
 
 def test_a_blob_lies_under_its_hash(store: BlobStore) -> None:
-    """What was put is found by its SHA-256."""
+    """A stored blob is found by its SHA-256."""
     digest = put(store, b"hello")
     path = store.path(digest)
     assert path is not None
@@ -53,7 +53,7 @@ def test_the_least_used_gives_way(store: BlobStore) -> None:
 
 
 def test_a_held_blob_stays(store: BlobStore) -> None:
-    """Who holds a blob keeps it, until it is released as often."""
+    """A held blob stays until it is released as often as it was held."""
     first, second = put(store, b"first"), put(store, b"secnd")
     assert store.hold(first)
     assert store.hold(first)
@@ -63,7 +63,7 @@ def test_a_held_blob_stays(store: BlobStore) -> None:
 
 
 def test_no_room_is_an_answer(store: BlobStore) -> None:
-    """Where held blobs fill the store, a new one is refused and none is lost."""
+    """A store that is full of held blobs refuses a new one, and loses none."""
     first = put(store, b"0123456789")
     store.hold(first)
     refused = store.put(b"x")
@@ -154,7 +154,7 @@ def test_close_removes_everything(store: BlobStore, tmp_path: Path) -> None:
 
 
 def test_a_forgotten_store_is_removed_too(tmp_path: Path) -> None:
-    """A store that nobody closed takes its folder with it."""
+    """A store that was not closed removes its folder when it is collected."""
     put(BlobStore(10, folder=tmp_path), b"hello")
     gc.collect()
     assert list(tmp_path.iterdir()) == []
@@ -169,7 +169,7 @@ def test_scratch_is_removed(store: BlobStore, tmp_path: Path) -> None:
 
 
 def test_closing_removes_scratch_too(store: BlobStore) -> None:
-    """What is being written goes with the folder."""
+    """Closing a store removes a blob that is being written."""
     with store.scratch() as path:
         store.close()
         assert not path.exists()
@@ -201,7 +201,7 @@ class Full:
 def test_a_full_disk_is_no_error_and_leaves_nothing(
     store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """What cannot be written is said to have no room, wherever the disk was full."""
+    """A blob that a full disk cannot hold gets the result for no room, and leaves nothing."""
     opened = store.open_part
 
     def full(*_: object, **__: object) -> str:

@@ -89,7 +89,7 @@ def test_every_picture_decodes(
 async def test_our_own_measurement_gives_the_clip_back(
     name: str, maker: ClipMaker, prober: Prober
 ) -> None:
-    """What is made is measured as what was asked for, to the microsecond."""
+    """A synthetic clip measures as requested, to the microsecond."""
     clip = parse_clip_name(name)
     data = maker.make(clip)
     expected = Media(
@@ -211,7 +211,7 @@ def test_a_very_large_file_stands_still(
     ffprobe: Callable[[bytes], dict[str, Any]],
     decode_errors: Callable[[bytes], str],
 ) -> None:
-    """Where moving pictures would take too many bytes there are as many that repeat the first."""
+    """A clip whose moving frames would take too many bytes repeats its first frame."""
     clip = parse_clip_name(f"{size}_30fps_20s_silent.{container}")
     moving = maker.make(clip)
     monkeypatch.setattr(synthetic, "MAX_MOVING", 1)
@@ -327,7 +327,7 @@ def test_the_group_least_used_goes_first() -> None:
 
 
 def test_a_group_that_cannot_be_made_is_refused_to_all() -> None:
-    """A failure is not remembered, and leaves nobody waiting."""
+    """A failure is not remembered, and ends the wait of all requests."""
     cache = GopCache()
     for _ in range(2):
         with pytest.raises(ClipNameError, match="16777216 pixels, the most that VP9 is made in"):

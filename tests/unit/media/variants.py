@@ -1,4 +1,4 @@
-"""Some eighty small videos, made by `ffmpeg` when a test asks for one.
+"""About eighty small videos, made by `ffmpeg` when a test asks for one.
 
 A variant is a name, what `ffmpeg` is asked for, and what is then done to the bytes. `boxes` says
 that the boxes of the file alone must be enough to measure it, `uneven` that its pictures do not
@@ -151,8 +151,8 @@ def _turn(data: bytes, *, track: int, movie: int) -> bytes:
 
 
 def _without_durations() -> Iterator[Variant]:
-    """As browsers record: nothing goes back to write a duration."""
-    sounds = {"silent": (), "sound longer": LONGER, "sound shorter": SHORTER}
+    """Videos as browsers record them: without a duration, which is known only at the end."""
+    sounds = {"silent": (), "audio longer": LONGER, "audio shorter": SHORTER}
     codings: dict[str, tuple[str, ...]] = {"webm": VP8, "matroska": PLAIN}
     for (form, coding), (name, sound) in product(codings.items(), sounds.items()):
         yield Variant(f"piped {form}, {name}", form, coding, sound, piped=True)
@@ -191,7 +191,7 @@ def _tracks() -> Iterator[Variant]:
     pictures = ("-f", "lavfi", "-i", "testsrc=s=32x32:r=10:d=1")
     both = (*PLAIN, "-map", "0:v", "-map", "1:v")
     yield Variant("two videos", "mp4", both, pictures)
-    yield Variant("sound alone longer, mov", "mov", PLAIN, LONGER, boxes=True)
+    yield Variant("audio longer, mov", "mov", PLAIN, LONGER, boxes=True)
 
 
 def _rates() -> Iterator[Variant]:

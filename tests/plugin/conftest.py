@@ -11,7 +11,7 @@ import pytest
 
 INSTALLED = any(point.name == "upsim" for point in entry_points(group="pytest11"))
 PLUGIN = () if INSTALLED else ("-p", "upsim.pytest_plugin")
-"""Where the package is not installed, only on the path, pytest must be told."""
+"""The options that load the plug-in if the package is on the path but not installed."""
 PLAIN = ("-p", "no:randomly", "-p", "no:schemathesis", "-p", "no:cacheprovider", "-W", "error")
 
 RunTests = Callable[..., pytest.RunResult]

@@ -1,4 +1,4 @@
-"""Reference clients as fixtures: of a sandbox, and of what stands for the real API."""
+"""Reference clients as fixtures: of a sandbox, and of a server in place of the real API."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_every_model(run_tests: RunTests, target: str) -> None:
 def test_live_is_skipped_with_a_sentence(
     run_tests: RunTests, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], expected: str
 ) -> None:
-    """Without a cap or a key nothing real is called."""
+    """A live client without a cap or a key is skipped with the reason."""
     monkeypatch.delenv("WAVESPEED_API_KEY", raising=False)
     result = run_tests(LIVE, *options, "-rs")
 
@@ -73,7 +73,7 @@ def test_live_is_skipped_with_a_sentence(
 def test_live_pays_and_says_what_it_paid(
     run_tests: RunTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With a cap and a key the client calls, here a server that stands for the real API."""
+    """A live client with a cap and a key calls the API, here a server in its place."""
     with running(tmp_path) as server:
         monkeypatch.setenv("WAVESPEED_API_KEY", "a-key")
         monkeypatch.setenv("WAVESPEED_BASE_URL", f"{server.base_url}/wavespeed")
@@ -89,7 +89,7 @@ def test_live_pays_and_says_what_it_paid(
 def test_live_stops_at_the_cap(
     run_tests: RunTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What may cost more than the cap is not sent."""
+    """A request that may cost more than the cap is not sent."""
     with running(tmp_path) as server:
         monkeypatch.setenv("WAVESPEED_API_KEY", "a-key")
         monkeypatch.setenv("WAVESPEED_BASE_URL", f"{server.base_url}/wavespeed")

@@ -1,4 +1,4 @@
-"""What tests get from the fixtures, in process and over a socket."""
+"""The fixtures of the plug-in, in process and over a socket."""
 
 from __future__ import annotations
 

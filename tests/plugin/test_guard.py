@@ -1,4 +1,4 @@
-"""No test reaches a real provider by accident, by whatever way it looks for its host."""
+"""No test reaches a real provider by accident, by any way to resolve its host."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_other():
 
 
 def test_names_are_resolved_again_after_the_run(run_tests: RunTests) -> None:
-    """What was changed for a run is changed back at its end, in the same process."""
+    """The end of a run restores the functions that resolve names, in the same process."""
     text = f"""
 import socket
 
@@ -198,7 +198,7 @@ def test_wrong_target_is_refused(run_tests: RunTests, option: str, expected: str
 
 
 def test_live_needs_a_client(run_tests: RunTests) -> None:
-    """With the live target, tests that need a sandbox are skipped with a sentence."""
+    """The live target skips tests that need a sandbox, with the reason."""
     result = run_tests("def test_it(upsim):\n    pass\n", "--upsim-target=live", "-rs")
 
     result.assert_outcomes(skipped=1)
@@ -215,7 +215,7 @@ def test_wrong_cap_is_refused(run_tests: RunTests, cap: str) -> None:
 
 
 def test_missing_server_is_named(run_tests: RunTests) -> None:
-    """A target at which nobody listens is named, without a traceback."""
+    """A target without a server is named, without a traceback."""
     result = run_tests("def test_it(upsim):\n    pass\n", "--upsim-target=http://127.0.0.1:9")
 
     result.assert_outcomes(errors=1)

@@ -144,7 +144,7 @@ def test_further_sandbox(upsim_sandboxes):
 def test_a_path_is_seen_from_the_test(
     run_tests: RunTests, pytester: pytest.Pytester, target: str
 ) -> None:
-    """A scenario of one's own is looked for beside the test, then where pytest was started."""
+    """Your own scenario file is looked for beside the test, then where pytest was started."""
     below = pytester.mkdir("below")
     (below / "test_own.py").write_text(OWN, "utf-8")
     (below / "own.yaml").write_text(POOR, "utf-8")
@@ -156,7 +156,7 @@ def test_a_path_is_seen_from_the_test(
 
 
 def test_a_file_with_mistakes_is_named(run_tests: RunTests, pytester: pytest.Pytester) -> None:
-    """Each mistake of a scenario of one's own is a line, without a traceback."""
+    """Each mistake of your own scenario file is a line, without a traceback."""
     pytester.makefile(".yaml", own="extends: vicsee/baseline\nseed: x\nkobs: {}\n")
     text = "import pytest\n\n@pytest.mark.upsim(scenario='own.yaml')\ndef test_it(upsim): pass\n"
     result = run_tests(text, "-rE")

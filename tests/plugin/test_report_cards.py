@@ -76,7 +76,7 @@ def test_summary_is_off_by_default(run_tests: RunTests) -> None:
 
 
 def test_summary_names_the_tests(run_tests: RunTests) -> None:
-    """With the option the run ends with each test of which something was found."""
+    """The option prints each test with findings at the end of the run."""
     result = run_tests(CARELESS, "-k", "lines or careful", "--upsim-report-card")
 
     result.assert_outcomes(passed=2)
@@ -91,7 +91,7 @@ def test_summary_names_the_tests(run_tests: RunTests) -> None:
 
 
 def test_summary_hears_of_workers(run_tests: RunTests) -> None:
-    """Also what was found in the processes of pytest-xdist is told, once."""
+    """The summary lists the findings of pytest-xdist workers too, once."""
     result = run_tests(CARELESS, "-k", "lines or careful", "--upsim-report-card", "-n", "2")
 
     told = [line for line in result.outlines if line == "test_it.py::test_lines"]

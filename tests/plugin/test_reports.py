@@ -1,4 +1,4 @@
-"""What a run prints: journals of failed tests, commands that repeat them, what it would cost."""
+"""The output of a run: journals of failed tests, commands that repeat them, and costs."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_failure_shows_its_own_line(run_tests: RunTests) -> None:
 
 
 def test_full_trace_shows_all(run_tests: RunTests) -> None:
-    """Who looks for a mistake of the plug-in's sees its lines by asking for them."""
+    """The option `--full-trace` shows the plug-in's own lines of a traceback."""
     result = run_tests(MISUSES, "--full-trace", "-k", "test_provider")
 
     result.stdout.re_match_lines([r".*upsim/testing/sandboxes.py:\d+: LookupError"])
@@ -137,7 +137,7 @@ def test_failure_shows_how_to_repeat_it(run_tests: RunTests) -> None:
 
 
 def test_failure_can_be_replayed(run_tests: RunTests) -> None:
-    """Where sandboxes can be exported, the command that is printed replays the failed test."""
+    """The printed command replays a failed test whose sandbox can be exported."""
     can_export = any(call.path.endswith("/export") for call in CALLS)
     with_cache = ("-p", "no:randomly", "-p", "no:schemathesis", "-W", "error")
     result = run_tests(FAILING, plain=with_cache)
@@ -153,7 +153,7 @@ def test_failure_can_be_replayed(run_tests: RunTests) -> None:
 
 
 def test_no_secret_is_shown(run_tests: RunTests) -> None:
-    """Neither the sandbox's key nor a webhook secret is printed when a test fails."""
+    """A failed test prints no key of the sandbox and no webhook secret."""
     text = """
 def test_it(upsim):
     secret = {"endpoint": upsim.inbox.url, "secret": "hush-hush"}
@@ -237,7 +237,7 @@ def test_unused_plug_in_prints_nothing(run_tests: RunTests) -> None:
 
 
 def test_reports_escape_foreign_text(pytester: pytest.Pytester) -> None:
-    """What a caller sent and what a server answered reach the terminal as escapes."""
+    """Requests and responses are printed with escapes for control characters."""
     pytester.makepyfile(
         """
         from upsim.client.exceptions import RefusedError

@@ -60,7 +60,7 @@ BLOCK = ("--disable-socket", "-p", "no:anyio")
 
 
 def test_fixtures_need_no_socket(run_tests: RunTests) -> None:
-    """With `--disable-socket` and nothing else, every fixture but the server works."""
+    """Every fixture except the server works under `--disable-socket` alone."""
     run_tests(IN_PROCESS, *BLOCK).assert_outcomes(passed=6)
 
 

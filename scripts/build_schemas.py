@@ -21,7 +21,7 @@ class SchemaHook(BuildHookInterface):  # type: ignore[type-arg]  # any configura
         sys.path.insert(0, str(root / "simulator"))
         try:
             from upsim.scenario.loader import Library
-            from upsim.scenario.publish import schema_files
+            from upsim.scenario.schema_files import schema_files
         finally:
             sys.path.pop(0)
         library = Library(root / "scenarios")

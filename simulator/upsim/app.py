@@ -21,20 +21,20 @@ from upsim.engine.clock import ClockError
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import ServerSettings
-from upsim.pipe_loop import new_loop
+from upsim.pipe_event_loop import new_loop
 from upsim.providers import discover, folders, kinds
 from upsim.scenario.durations import parse_seconds
 from upsim.scenario.loader import Library
 from upsim.web.admin.app import guarded, routes
 from upsim.web.admin.events import Streams
 from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, problem, shown
+from upsim.web.allowed_hosts import Door, Observer, OwnHosts
 from upsim.web.auth import AdminRule
 from upsim.web.clock_driver import move, until
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
 from upsim.web.file_reports import reporting
 from upsim.web.held_requests import HeldRequests
-from upsim.web.hosts import Door, Observer, OwnHosts
 from upsim.web.landing import landing
 from upsim.web.media import MediaApp
 from upsim.web.media_service import MediaService

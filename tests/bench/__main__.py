@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from upsim.media.clip import SyntheticClip
+from upsim.media.clip_names import SyntheticClip
 from upsim.media.probe import Prober
 from upsim.media.synthetic import ClipMaker
 

@@ -22,7 +22,7 @@ from upsim.client import (
 )
 from upsim.client.adapter import link
 from upsim.client.http.connections import async_connections, sync_connections
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 
 HOME = "http://127.0.0.1:1"

@@ -25,7 +25,7 @@ from upsim.client import (
     sandbox_sleeper,
 )
 from upsim.client.discovery import library
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 
 LOCAL = "http://127.0.0.1:4747"

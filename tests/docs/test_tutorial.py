@@ -12,7 +12,7 @@ import pytest
 
 from tests.docs.test_python_pages import ROOT, files_of
 from tests.e2e.conftest import Server, running
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 
 PAGE = ROOT / "docs" / "tutorial" / "first-upscale.md"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 
 UPSIM = [sys.executable, "-m", "upsim"]

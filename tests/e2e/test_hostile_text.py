@@ -21,7 +21,7 @@ import pytest
 
 from tests.e2e.conftest import Server
 from upsim.cli import COMMANDS
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 
 OSC = "\x1b]0;owned\x07"

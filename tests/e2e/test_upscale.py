@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from tests.e2e.conftest import Server
 from upsim.cli import main
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 
 UPSIM = [sys.executable, "-m", "upsim"]

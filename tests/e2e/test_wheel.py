@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from upsim.scenario.loader import Library
-from upsim.scenario.publish import schema_files
+from upsim.scenario.schema_files import schema_files
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {

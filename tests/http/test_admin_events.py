@@ -15,7 +15,7 @@ from tests.http.conftest import LOCAL, VICSEE_SUBMIT
 from upsim.app import IN_PROCESS_HOST
 from upsim.core.events import CountsCarried, EntriesCarried, Event, JobPolled
 from upsim.core.secrets import HIDDEN
-from upsim.engine import feed as feeds
+from upsim.engine import live_events as feeds
 from upsim.web.admin import events
 from upsim.web.admin.event_views import NAMES
 

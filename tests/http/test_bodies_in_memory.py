@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.engine import room
+from upsim.engine import body_memory
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -123,8 +123,8 @@ async def ticket(admin: Admin) -> tuple[str, list[tuple[bytes, bytes]]]:
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bound of 8 MiB, and 2 MiB beyond for small bodies."""
-    monkeypatch.setattr(room, "RESERVED", RESERVED)
-    monkeypatch.setattr(room, "MAX_HELD", MOST)
+    monkeypatch.setattr(body_memory, "RESERVED", RESERVED)
+    monkeypatch.setattr(body_memory, "MAX_HELD", MOST)
 
 
 async def come_to(end: str, sent: Sent) -> None:
@@ -161,7 +161,7 @@ async def test_every_end_of_a_request_gives_its_memory_back(
         sent = Sent(admin, path)
         with monkeypatch.context() as patched:
             if end == "too long":  # which is about limits of one body, so there is room for it
-                patched.setattr(room, "MAX_HELD", 2**40)
+                patched.setattr(body_memory, "MAX_HELD", 2**40)
             await sent.begin()
             await sent.piece(b"x" * (MIB // 2))
             await sent.piece(b"x" * (MIB // 4))
@@ -234,7 +234,7 @@ async def test_an_upload_goes_to_the_disk_whatever_others_hold(
     crowded: bool,  # noqa: FBT001
 ) -> None:
     """It holds up to 8 MiB that the command log keeps, or 64 KiB where there is no more."""
-    monkeypatch.setattr(room, "MAX_HELD", 2 * MOST)
+    monkeypatch.setattr(body_memory, "MAX_HELD", 2 * MOST)
     holder, beside = admin.sim.registry.room, 2 * MOST * crowded
     with holder.share() as others:
         others.hold(beside)
@@ -256,7 +256,7 @@ def test_a_small_body_in_one_piece_is_not_counted(
 ) -> None:
     """It costs nothing; the same in two pieces, or a larger one, is counted."""
     counted: list[int] = []
-    monkeypatch.setattr(room.Share, "hold", lambda _share, size: counted.append(size))
+    monkeypatch.setattr(body_memory.Share, "hold", lambda _share, size: counted.append(size))
     for size in (2, 64 * 1024, 64 * 1024 + 1):
         admin.vicsee().post("/api/v1/tools/upscale-video", content=b" " * size)
     assert counted == [64 * 1024 + 1]

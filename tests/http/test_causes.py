@@ -784,7 +784,7 @@ def test_refused_key_says_whose_it_is(seen: Seen, monkeypatch: pytest.MonkeyPatc
         assert seen.cause in seen.line
         assert key not in seen.line
 
-    monkeypatch.setattr("upsim.engine.resolution.MAX_ACCOUNTS", 0)
+    monkeypatch.setattr("upsim.engine.sandbox_lookup.MAX_ACCOUNTS", 0)
     admin.get(f"http://localhost{outside}", headers={"Authorization": "Bearer another"})
     assert "sandbox 'default' has its most accounts, 0;" in seen.cause
 

@@ -14,8 +14,8 @@ from upsim.app import App
 from upsim.core.bounded_cache import BoundedCache
 from upsim.engine.settings import ServerSettings
 from upsim.transport import Transport
-from upsim.web import hosts
-from upsim.web.hosts import Door
+from upsim.web import allowed_hosts
+from upsim.web.allowed_hosts import Door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,7 +155,7 @@ def test_accepted_hosts_are_remembered_within_bounds(
         judged.append(name)
         return True
 
-    monkeypatch.setattr(hosts, "is_loopback", judge)
+    monkeypatch.setattr(allowed_hosts, "is_loopback", judge)
     monkeypatch.setattr(door, "_accepted", BoundedCache[bytes, None](8))
     for port in (*range(1, 21), 20, 20):
         call(door, "/vicsee/api/v1/credits", f"localhost:{port}")

@@ -18,9 +18,9 @@ from requests.adapters import HTTPAdapter
 
 import upsim
 from upsim.client.http.connections import SyncTransport
-from upsim.network import AsyncTransport
 from upsim.testing.marks import MarkError
 from upsim.testing.server_thread import WorldGoneError
+from upsim.untrusted_connections import AsyncTransport
 
 if TYPE_CHECKING:
     from upsim.testing.sandboxes import SandboxHandle

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim_contracts.cassettes import text_windows
 from upsim_contracts.cassettes.bodies import MAX_VIDEO_LENGTH

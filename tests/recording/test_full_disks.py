@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from tests.full_disk import full_disk
 from upsim import Simulator
 from upsim.cli import main
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim_contracts.cassettes.cassette import (
     Header,

@@ -28,7 +28,7 @@ from tests.slowness import slowness
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.record import Recorder
 from upsim.cli.verify import LOCAL
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim_contracts.cassettes.cassette import RecordedExchange, read_cassette
 from upsim_contracts.cassettes.format import MAX_PATH_LENGTH, MAX_TEXT_LENGTH

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim_contracts.cassettes.bodies import probe_shape
 from upsim_contracts.record.upstream import Upstream

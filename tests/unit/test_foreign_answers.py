@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from upsim.client.http.connections import async_connections, sync_connections
-from upsim.network import NoCookies
+from upsim.untrusted_connections import NoCookies
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = {"httpx.Client", "httpx.AsyncClient"}

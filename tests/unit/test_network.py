@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpcore
 import pytest
 
-from upsim.network import MAX_HEAD_BYTES, MAX_INFORMATIONAL, PIECE, Heads
+from upsim.untrusted_connections import MAX_HEAD_BYTES, MAX_INFORMATIONAL, PIECE, Heads
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 HINT = b"HTTP/1.1 103 Early Hints\r\nlink: /\r\n\r\n"

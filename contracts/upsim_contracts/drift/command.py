@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from upsim.network import NoCookies
+from upsim.untrusted_connections import NoCookies
 from upsim_contracts.accepted_differences import AcceptedDifferences, today
 from upsim_contracts.cassettes.cassette import Cassette, read_cassette
 from upsim_contracts.drift.replay import replay

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from upsim.network import NoCookies
+from upsim.untrusted_connections import NoCookies
 from upsim_contracts.facts.fact import Book
 from upsim_contracts.spending_guard import SpendingBudget
 from upsim_contracts.target import Target

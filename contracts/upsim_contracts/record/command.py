@@ -20,7 +20,7 @@ import httpx
 from upsim.client.clocks import stopwatch, wall
 from upsim.client.http.connections import async_connections
 from upsim.client.request_guard import is_loopback, scheme_flaw
-from upsim.network import NoCookies
+from upsim.untrusted_connections import NoCookies
 from upsim_contracts.amounts import counted
 from upsim_contracts.cassettes.cassette import Header, Writer, read_cassette
 from upsim_contracts.cassettes.redaction import Redactor

@@ -22,7 +22,7 @@ from upsim_contracts.cassettes.redaction import Redactor
 from upsim_contracts.documents.webhook_checks import check_delivery
 from upsim_contracts.facts.webhook_messages import Checked
 from upsim_contracts.record.body_memory import BodyShare, TooLargeError, read_whole
-from upsim_contracts.record.long_work import OneAtATime
+from upsim_contracts.record.one_at_a_time import OneAtATime
 from upsim_contracts.record.request_bodies import (
     MAX_TEXT,
     beginning,

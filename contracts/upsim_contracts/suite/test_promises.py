@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from upsim.network import NoCookies
+from upsim.untrusted_connections import NoCookies
 from upsim_contracts.clips import clip
 from upsim_contracts.exceptions import TargetError
 from upsim_contracts.facts.account_client import body_of

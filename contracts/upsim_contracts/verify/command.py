@@ -25,7 +25,7 @@ from upsim.client.http.admin import ask_admin
 from upsim.client.http.bounded_responses import BoundedTransport
 from upsim.client.http.connections import SyncTransport, sync_connections
 from upsim.client.request_guard import is_loopback, scheme_flaw
-from upsim.network import NoCookies
+from upsim.untrusted_connections import NoCookies
 from upsim_contracts.accepted_differences import AcceptedDifferences, today
 from upsim_contracts.amounts import counted
 from upsim_contracts.documents.openapi import further_hosts

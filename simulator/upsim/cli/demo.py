@@ -32,7 +32,7 @@ from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.seeds import fresh_seed, fresh_token
 from upsim.engine.settings import ServerSettings
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.probe import measure_file
 from upsim.media.synthetic import make_clip
 from upsim.testing.whole_files import write_whole

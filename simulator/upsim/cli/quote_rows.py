@@ -29,8 +29,8 @@ from upsim.core.states import JobState
 from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
 from upsim.media.probe import measure_file
-from upsim.network import NoCookies
 from upsim.scenario.model import MediaRule
+from upsim.untrusted_connections import NoCookies
 
 LOCAL = "http://127.0.0.1"
 AMPLE = Decimal(1_000_000_000)

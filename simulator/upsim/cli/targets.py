@@ -28,8 +28,8 @@ from upsim.client.sandbox import sandbox_sleeper
 from upsim.core.baseline import BaselineError, check_dialect
 from upsim.core.hosts import port_flaw
 from upsim.core.nearest import closest
-from upsim.network import NoCookies
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
+from upsim.untrusted_connections import NoCookies
 
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox

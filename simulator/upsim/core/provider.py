@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from upsim.core.call import Call, Carried, Content, FileReply, Hold, Reply
+from upsim.core.check_inputs import CheckUses
 from upsim.core.checks import Check, Violation
 from upsim.core.jobs import Job
 from upsim.core.random_source import RandomSource
 from upsim.core.secrets import NONE, Secrets
 from upsim.core.unread_fields import NO_FIELDS, Reads
-from upsim.core.uses import CheckUses
 
 Kind = Literal["submit", "poll", "read", "write", "upload"]
 """`submit` creates jobs and `poll` reads one; both count for rate limits and for `auto` clocks."""

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from upsim.core.baseline import Baseline, BaselineError, Rules
 from upsim.core.bounded_cache import BoundedCache
+from upsim.core.check_inputs import CheckUses
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY, Check
 from upsim.core.instants import SECOND
 from upsim.core.job_spec import JobSpec, failure_of
@@ -16,7 +17,6 @@ from upsim.core.media import Media
 from upsim.core.nearest import closest
 from upsim.core.provider import Operation, Provider
 from upsim.core.states import Failure
-from upsim.core.uses import CheckUses
 from upsim.scenario.model import Scenario
 
 MAX_TERMS_KEPT = 4096

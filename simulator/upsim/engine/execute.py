@@ -17,7 +17,7 @@ from upsim.core.provider import Operation
 from upsim.engine import rate_limits
 from upsim.engine.auto_clock import jump_past_full_windows, jump_to_next
 from upsim.engine.bound_provider import BoundProvider
-from upsim.engine.notes import notes
+from upsim.engine.request_notes import notes
 from upsim.engine.sandbox import Sandbox
 
 TOO_MANY_REQUESTS = 429

@@ -30,8 +30,8 @@ from upsim.engine.command_log import (
 )
 from upsim.engine.planned_changes import ScenarioLookup
 from upsim.engine.registry import Registry
-from upsim.engine.resolution import owner_shown
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_lookup import owner_shown
 
 FORMAT = "upsim-export"
 VERSION = 1

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from upsim.core.baseline import Auth
 from upsim.core.bounded_cache import BoundedCache
+from upsim.engine.api_keys import MAX_KEY_LENGTH, Fingerprints, can_be_sent, new_key
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
-from upsim.engine.keys import MAX_KEY_LENGTH, Fingerprints, can_be_sent, new_key
 from upsim.engine.seeds import Seeds, fresh_seed, fresh_token
 
 MAX_RETIRED_KEPT = 4096

@@ -11,6 +11,7 @@ from functools import partial
 from upsim.core.baseline import BaselineError
 from upsim.core.nearest import closest
 from upsim.core.provider import Provider
+from upsim.engine.body_memory import Room
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.clock import Clock, monotonic
@@ -20,10 +21,9 @@ from upsim.engine.exceptions import SandboxRefusedError, SandboxTakenError, Unkn
 from upsim.engine.keyring import KeyHolder, Keyring
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.planned_changes import ScenarioLookup, planned_changes
-from upsim.engine.resolution import Resolver
-from upsim.engine.room import Room
 from upsim.engine.rule_versions import RuleVersions
 from upsim.engine.sandbox import Ports, Sandbox
+from upsim.engine.sandbox_lookup import Resolver
 from upsim.engine.seeds import Seeds, derived_seed
 from upsim.engine.settings import SandboxSettings, ServerSettings
 from upsim.engine.timeline import Timeline

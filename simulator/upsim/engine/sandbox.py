@@ -20,10 +20,10 @@ from upsim.engine.command_log import CommandLog
 from upsim.engine.deadlines import Deadline
 from upsim.engine.event_log import EventLog
 from upsim.engine.faults import attempt_fault, early_fault
-from upsim.engine.feed import Feed
 from upsim.engine.inbox import Inbox
 from upsim.engine.jobs import Jobs
 from upsim.engine.journal import Journal
+from upsim.engine.live_events import Feed
 from upsim.engine.money import Money
 from upsim.engine.planned_faults import PlannedFaults
 from upsim.engine.report_card import ReportCardBuilder

@@ -10,8 +10,8 @@ from typing import Protocol
 import httpx
 
 from upsim.core.hosts import IN_PROCESS_NAME, bare
-from upsim.engine.keys import presented
-from upsim.interception.hosts import auth_of, provider_hosts
+from upsim.engine.api_keys import presented
+from upsim.interception.provider_hosts import auth_of, provider_hosts
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 

@@ -10,7 +10,7 @@ import httpx
 
 from upsim.client.http.connections import SyncTransport
 from upsim.interception.current import interception_of
-from upsim.network import AsyncTransport
+from upsim.untrusted_connections import AsyncTransport
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Change = tuple[object, str, object]

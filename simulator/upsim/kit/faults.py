@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from upsim.core.faults import ACTIONS_AT, STAGES, Stage
-from upsim.interception.hosts import library
+from upsim.interception.provider_hosts import library
 from upsim.providers import discover
 from upsim.scenario.faults.rules import fault_mistakes
 from upsim.scenario.faults.vocabulary import FaultVocabulary, known_in

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 
 from upsim.client.models import find_model
 from upsim.core.states import TERMINAL
-from upsim.interception.hosts import library
+from upsim.interception.provider_hosts import library
 from upsim.kit.client_sleep import CountingWire, RunawayError, replace_sleep
 from upsim.kit.faults import FaultPlan, fault_plans
 from upsim.kit.first_calls import first_plans, try_first_calls

@@ -8,7 +8,7 @@ from functools import cache
 
 from upsim.client.models import ModelInfo, find_model
 from upsim.core.baseline import Option, Plain
-from upsim.media.clip import CONTAINERS
+from upsim.media.clip_names import CONTAINERS
 from upsim.providers import discover
 
 LARGEST = 4_096

@@ -14,7 +14,7 @@ from upsim.client.discovery import adapter
 from upsim.client.models import find_model
 from upsim.kit.clips import RATES, SIZES, Clip, clips
 from upsim.kit.model_limits import ModelLimits, limits_of
-from upsim.media.clip import CONTAINERS
+from upsim.media.clip_names import CONTAINERS
 
 UNKNOWN = "no-such-value"
 NOTHING_THERE = "/media/uploads/nothing-is-here.mp4"

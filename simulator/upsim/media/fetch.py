@@ -109,7 +109,7 @@ class Fetcher:
         """The answer of the first address that can be connected to."""
         import httpx  # see `fetch`
 
-        from upsim.network import AsyncTransport, NoCookies, checking, trusting
+        from upsim.untrusted_connections import AsyncTransport, NoCookies, checking, trusting
 
         checked = self._policy.name == "public"
         transport = AsyncTransport(checking() if checked else trusting())

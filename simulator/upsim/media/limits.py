@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from upsim.core.media import MICROSECONDS, Measured, Unmeasurable
-from upsim.media.clip import MAX_FRAMES
+from upsim.media.clip_names import MAX_FRAMES
 
 MAX_SECONDS = 86_400
 SLOWEST, FASTEST = Fraction(1, 3_600), Fraction(1_000)

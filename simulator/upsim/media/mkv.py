@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from upsim.core.media import MICROSECONDS
-from upsim.media.clip import SyntheticClip
+from upsim.media.clip_names import SyntheticClip
 from upsim.media.gop import Gop
 from upsim.media.padding import zeros
 from upsim.media.tone import SAMPLE_RATE, Tone

@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import chain, repeat
 
 from upsim.core.media import MICROSECONDS
-from upsim.media.clip import SyntheticClip
+from upsim.media.clip_names import SyntheticClip
 from upsim.media.gop import Gop
 from upsim.media.padding import zeros
 from upsim.media.tone import SAMPLE_RATE, Tone

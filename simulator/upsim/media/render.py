@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.media import Unmeasurable
-from upsim.media.clip import ClipRoomError, SyntheticClip
+from upsim.media.clip_names import ClipRoomError, SyntheticClip
 from upsim.media.resample_plan import ResamplePlan
 from upsim.media.store import BlobStore
 from upsim.media.synthetic import ClipMaker, is_large

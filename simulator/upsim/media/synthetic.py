@@ -8,7 +8,7 @@ thread.
 
 from __future__ import annotations
 
-from upsim.media.clip import MAX_BYTES, MAX_VP9_PIXELS, ClipNameError, SyntheticClip
+from upsim.media.clip_names import MAX_BYTES, MAX_VP9_PIXELS, ClipNameError, SyntheticClip
 from upsim.media.gop import Codec, Gop, GopCache, make_still
 from upsim.media.mkv import SMALLEST_PADDING as SMALLEST_VOID
 from upsim.media.mkv import finish_mkv, write_mkv

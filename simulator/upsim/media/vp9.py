@@ -7,7 +7,7 @@ from fractions import Fraction
 import av
 from av.video.frame import VideoFrame
 
-from upsim.media.clip import MAX_VP9_PIXELS, ClipNameError
+from upsim.media.clip_names import MAX_VP9_PIXELS, ClipNameError
 
 MAX_PICTURES = 30
 MIN_PICTURES = 2

@@ -35,8 +35,8 @@ from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import WebhookRule
 from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.faults.rules import build_faults
-from upsim.scenario.inputs import body_fields_of
 from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
+from upsim.scenario.rule_vocabulary import body_fields_of
 
 OK = 200
 Node = Mapping[str, Any]

@@ -13,8 +13,8 @@ from upsim.core.faults import is_like
 from upsim.core.globs import flaw
 from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, JobState
 from upsim.scenario.durations import DURATION, meant_time
-from upsim.scenario.inputs import inputs_of, statuses_of, values_of, wrong_source
 from upsim.scenario.model import word
+from upsim.scenario.rule_vocabulary import inputs_of, statuses_of, values_of, wrong_source
 from upsim.scenario.schema import properties_of
 from upsim.scenario.suggestions import (
     nearest_to,

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from upsim.scenario.inputs import inputs_of
+from upsim.scenario.rule_vocabulary import inputs_of
 
 Schema = dict[str, Any]
 ALWAYS = "x-always"

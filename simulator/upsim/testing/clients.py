@@ -9,8 +9,8 @@ import httpx
 
 from upsim.client import AsyncClient, Client, connect, connect_async, sandbox_sleeper
 from upsim.client.models import find_model
-from upsim.network import NoCookies
 from upsim.testing.sandboxes import SandboxHandle
+from upsim.untrusted_connections import NoCookies
 
 
 def client_of(sandbox: SandboxHandle, model: str, settings: dict[str, Any]) -> Client:

@@ -9,7 +9,7 @@ from typing import Any
 
 from upsim.core.numbers import counted
 from upsim.core.pricing import plain
-from upsim.interception.hosts import library
+from upsim.interception.provider_hosts import library
 from upsim.providers import discover
 
 

@@ -128,6 +128,6 @@ def _blocked(host: str) -> tuple[str, str]:
         return name, IN_PROCESS_HINT
     if address_of(host) is not None:
         return name, ""
-    from upsim.interception.hosts import provider_hosts
+    from upsim.interception.provider_hosts import provider_hosts
 
     return name, HINT if name in provider_hosts() else ""

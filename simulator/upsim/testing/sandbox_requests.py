@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from upsim.engine.seeds import derived_seed
-from upsim.interception.hosts import library
+from upsim.interception.provider_hosts import library
 from upsim.providers import discover
 from upsim.scenario.inline import as_json, load_inline
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError

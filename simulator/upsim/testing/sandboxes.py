@@ -13,13 +13,13 @@ from upsim.client.discovery import adapter
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import exchange
 from upsim.interception.active import intercept
-from upsim.media.clip import ClipNameError, Rate, Seconds, clip_name
-from upsim.network import NoCookies
+from upsim.media.clip_names import ClipNameError, Rate, Seconds, clip_name
 from upsim.scenario.suggestions import unknown
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
 from upsim.testing.report_card import ReportCard
 from upsim.testing.sandbox_requests import dialects_of
 from upsim.testing.targets import SimulatorTarget, SimulatorTransport
+from upsim.untrusted_connections import NoCookies
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 SECONDS = 60.0

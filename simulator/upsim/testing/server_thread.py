@@ -18,7 +18,7 @@ import uvicorn
 from upsim.app import IN_PROCESS_HOST, App
 from upsim.engine.seeds import fresh_token
 from upsim.engine.settings import ServerSettings
-from upsim.pipe_loop import new_loop
+from upsim.pipe_event_loop import new_loop
 from upsim.transport import AsgiExchange
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 
-from upsim.network import NoCookies
 from upsim.testing.costs import Costs
 from upsim.testing.marks import MarkError
 from upsim.testing.sandbox_requests import sandbox_request
@@ -17,6 +16,7 @@ from upsim.testing.sandboxes import AdminCallError, SandboxHandle, ask
 from upsim.testing.server_thread import ServerThread
 from upsim.testing.targets import SimulatorTarget
 from upsim.testing.whole_files import write_whole
+from upsim.untrusted_connections import NoCookies
 
 FIRST = 10.0
 """Seconds that a server may take for its first response."""

@@ -6,7 +6,7 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from upsim.core.call import Headers
-from upsim.engine.room import ALWAYS_TAKEN, Share
+from upsim.engine.body_memory import ALWAYS_TAKEN, Share
 
 MAX_LENGTH_DIGITS = 18
 """Maximum digits of a Content-Length; a longer number exceeds every limit anyway."""

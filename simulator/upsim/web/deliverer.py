@@ -18,7 +18,7 @@ from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
 from upsim.web.clock_driver import QUIET_SECONDS, ClockDriver
-from upsim.web.webhook_requests import Receivers
+from upsim.web.webhook_targets import Receivers
 
 if TYPE_CHECKING:
     import httpx

@@ -20,6 +20,7 @@ from upsim.core.checks import Violation
 from upsim.core.json_bodies import LONG
 from upsim.core.media import Unmeasurable
 from upsim.core.provider import Operation
+from upsim.engine.body_memory import CrowdedError, Share
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.command_log import MAX_BODY_KEPT, Command, happened, resumed
 from upsim.engine.exceptions import UnknownSandboxError
@@ -27,7 +28,6 @@ from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.hints import Hints, refusal
 from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import Registry
-from upsim.engine.room import CrowdedError, Share
 from upsim.engine.sandbox import Sandbox
 from upsim.web import near_paths
 from upsim.web.bodies import ClientGoneError, encode, headers_of, read_body

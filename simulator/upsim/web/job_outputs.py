@@ -8,7 +8,7 @@ from pathlib import Path
 
 from upsim.core.jobs import Job
 from upsim.core.media import MICROSECONDS, Media
-from upsim.media.clip import SyntheticClip
+from upsim.media.clip_names import SyntheticClip
 from upsim.media.resample_plan import ResamplePlan
 
 

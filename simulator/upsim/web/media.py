@@ -27,7 +27,7 @@ from upsim.engine.command_log import (
 from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.media.clip import CONTENT_TYPES, ClipNameError, ClipRoomError, SyntheticClip
+from upsim.media.clip_names import CONTENT_TYPES, ClipNameError, ClipRoomError, SyntheticClip
 from upsim.web import file_reports
 from upsim.web.bodies import ClientGoneError, headers_of
 from upsim.web.clock_driver import catch_up

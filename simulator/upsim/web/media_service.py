@@ -22,7 +22,7 @@ from upsim.engine.jobs import BLOB
 from upsim.engine.media_lookup import MAX_MEASUREMENTS_KEPT, HostedMedia, clip_key, host_in
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.media.clip import ClipNameError, SyntheticClip, parse_clip_name
+from upsim.media.clip_names import ClipNameError, SyntheticClip, parse_clip_name
 from upsim.media.data_urls import decode_base64, decode_data_url, is_data_url
 from upsim.web import late_imports
 from upsim.web.job_outputs import OutputFile, output_clip, output_plan

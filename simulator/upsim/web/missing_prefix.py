@@ -11,7 +11,7 @@ from upsim.core.nearest import closest
 from upsim.engine.registry import Registry
 from upsim.web import near_paths
 from upsim.web.admin.problems import problem, shown
-from upsim.web.hosts import Observer, OwnHosts
+from upsim.web.allowed_hosts import Observer, OwnHosts
 from upsim.web.routes import serving
 from upsim.web.url_parsing import host_of
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Scope, Send
 
-from upsim.engine.room import CrowdedError
+from upsim.engine.body_memory import CrowdedError
 from upsim.web.admin.problems import problem
 from upsim.web.bodies import encode
 from upsim.web.whole_responses import HttpResponse

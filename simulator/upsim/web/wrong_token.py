@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import Message, Scope, Send
 
 from upsim.web.auth import AdminRule
-from upsim.web.webhook_requests import INBOX
+from upsim.web.webhook_targets import INBOX
 
 HEADER = b"x-upsim-note"
 NOTE = "the bearer token is not this server's admin token; on loopback none is needed"

@@ -29,9 +29,9 @@ from tests.http.replay.conftest import (
 from tests.uploads import put_file
 from upsim import Simulator
 from upsim.cli import main
+from upsim.engine.body_memory import MAX_HELD
 from upsim.engine.registry import SandboxRequest
-from upsim.engine.room import MAX_HELD
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim.web.replay.document import ExportError, read
 

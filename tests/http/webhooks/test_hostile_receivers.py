@@ -18,8 +18,8 @@ from tests.http.webhooks.test_handlers import Calls
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.settings import ServerSettings
 from upsim.engine.webhooks import MAX_ANSWER_KEPT, Posting
-from upsim.web import webhook_requests
-from upsim.web.webhook_requests import Receivers
+from upsim.web import webhook_targets
+from upsim.web.webhook_targets import Receivers
 
 if TYPE_CHECKING:
     from tests.http.webhooks.conftest import Start
@@ -256,7 +256,7 @@ def test_a_failure_beside_a_success_plans_nothing(start: Start) -> None:
 
 def test_receivers_that_hang_leave_files_for_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts of all sandboxes share a bound of open connections; the others wait, and end."""
-    monkeypatch.setattr(webhook_requests, "most_open", lambda: 8)
+    monkeypatch.setattr(webhook_targets, "most_open", lambda: 8)
     open_now, most = 0, 0
 
     class Hanging(httpx.AsyncBaseTransport):

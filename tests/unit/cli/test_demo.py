@@ -20,7 +20,7 @@ from upsim.cli.demo_run import DemoClip, DemoRun, Verdict, note_status, upscale
 from upsim.client import Polling, Retries, connect_async
 from upsim.client.values import Money, Progress
 from upsim.core.media import Media, Unmeasurable
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim.scenario.loader import Library
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from upsim.app import Simulator
 from upsim.cli import main
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 
 LOCAL = "http://127.0.0.1"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.hosts import ODD_PORTS
 from upsim.cli import COMMANDS, main
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 
 ANSWERS = {0, 1, 2}

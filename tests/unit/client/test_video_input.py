@@ -9,7 +9,7 @@ import pytest
 
 from upsim.client.exceptions import SourceError
 from upsim.client.video_input import LocalVideo, RemoteVideo, Source, open_source
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from upsim.core.media import Media, Unmeasurable
 from upsim.media import demux
-from upsim.media.clip import parse_clip_name
+from upsim.media.clip_names import parse_clip_name
 from upsim.media.probe import Prober, measure_file
 from upsim.media.synthetic import make_clip
 from upsim.media.workers import WorkerPool

@@ -17,7 +17,7 @@ import pytest
 
 from tests.full_disk import full_disk
 from upsim.core.media import Media, Unmeasurable
-from upsim.media.clip import ClipNameError, SyntheticClip, parse_clip_name
+from upsim.media.clip_names import ClipNameError, SyntheticClip, parse_clip_name
 from upsim.media.probe import Prober
 from upsim.media.render import Renderer
 from upsim.media.resample import add_sound, resample

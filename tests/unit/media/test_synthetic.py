@@ -17,7 +17,7 @@ import pytest
 from upsim.core.media import Media
 from upsim.media import synthetic
 from upsim.media.boxes import measure_boxes
-from upsim.media.clip import (
+from upsim.media.clip_names import (
     MAX_BYTES,
     MAX_FRAMES,
     ClipContainer,
@@ -276,7 +276,7 @@ async def test_more_than_an_hour_and_odd_rates_fit(maker: ClipMaker, prober: Pro
 def test_equal_clips_are_equal_bytes_in_any_process(name: str, maker: ClipMaker) -> None:
     """Another interpreter makes the very same file."""
     code = (
-        "import hashlib, sys; from upsim.media.clip import parse_clip_name;"
+        "import hashlib, sys; from upsim.media.clip_names import parse_clip_name;"
         " from upsim.media.synthetic import make_clip;"
         f" print(hashlib.sha256(make_clip(parse_clip_name({name!r}))).hexdigest())"
     )

@@ -10,7 +10,7 @@ import httpcore
 import httpx
 
 from upsim.client.http.total_timeout import active_timeout
-from upsim.network import (
+from upsim.untrusted_connections import (
     POOL_LIMITS,
     AsyncTransport,
     Heads,

@@ -2,7 +2,7 @@
 
 from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
-from upsim.providers.venice import account, headers, history, idle, operations, wire
+from upsim.providers.venice import account, headers, history, ineffective_fields, operations, wire
 from upsim.providers.venice.checks import CHECKS
 from upsim.providers.venice.uses import USES
 
@@ -28,7 +28,7 @@ PROVIDER = Provider(
             kind="submit",
             secrets=VIDEO,
             reads={(): QUEUE},
-            idle=idle.on_queue,
+            idle=ineffective_fields.on_queue,
             answers=QUEUED,
         ),
         Operation(
@@ -56,7 +56,7 @@ PROVIDER = Provider(
             operations.quote,
             secrets=VIDEO,
             reads={(): QUEUE},
-            idle=idle.on_quote,
+            idle=ineffective_fields.on_quote,
         ),
         Operation("billing/balance", "GET", "/api/v1/billing/balance", account.balance),
         Operation(

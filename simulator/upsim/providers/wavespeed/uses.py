@@ -1,6 +1,6 @@
 """The parts of a call that WaveSpeedAI's checks and operations depend on."""
 
-from upsim.core.uses import (
+from upsim.core.check_inputs import (
     ACCOUNT,
     COMMON_USES,
     INPUTS,

@@ -12,8 +12,8 @@ from upsim.core.globs import fits, flaw
 from upsim.core.states import JobState
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
-from upsim.scenario.inputs import wrong_source
 from upsim.scenario.jobs import unknown_state
+from upsim.scenario.rule_vocabulary import wrong_source
 from upsim.scenario.schema import properties_of
 from upsim.scenario.suggestions import MAX_SHOWN_LENGTH, nearest_to, shown, unknown_value
 from upsim.scenario.yaml_tree import Found

@@ -11,7 +11,7 @@ from typing import Any
 from upsim.core.baseline import Baseline
 from upsim.core.states import JobState
 from upsim.core.webhooks import ON_PROCESSING
-from upsim.scenario.inputs import MODEL, body_fields_of, statuses_of, values_of
+from upsim.scenario.rule_vocabulary import MODEL, body_fields_of, statuses_of, values_of
 
 Node = Mapping[str, Any]
 """A mapping as written in the file."""

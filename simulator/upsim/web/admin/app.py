@@ -51,7 +51,7 @@ from upsim.web.admin.recorded_calls import recorded
 from upsim.web.admin.sandboxes import registry_of
 from upsim.web.auth import WRITES, AdminRule, page_refusal
 from upsim.web.clock_driver import catch_up
-from upsim.web.webhook_requests import INBOX
+from upsim.web.webhook_targets import INBOX
 
 PREFIX = "/__sim"
 OPEN = frozenset(f"{PREFIX}/{name}" for name in ("livez", "readyz", "health", "metrics"))

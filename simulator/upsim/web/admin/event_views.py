@@ -29,8 +29,8 @@ from upsim.core.events import (
 from upsim.core.instants import iso
 from upsim.core.ledger import Entry
 from upsim.core.secrets import NONE, hidden_url
-from upsim.engine.feed import ClockMoved, Happening
 from upsim.engine.journal import JournalEntry
+from upsim.engine.live_events import ClockMoved, Happening
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, job_shapes, webhook_views
 from upsim.web.admin.shape_fields import exact, show

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from upsim.scenario.explain import as_json, explain
 from upsim.scenario.listing import listing
 from upsim.scenario.loader import UnknownScenarioError
-from upsim.scenario.publish import schema_of
+from upsim.scenario.schema_files import schema_of
 from upsim.web.admin.long_lists import made
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, shown

@@ -20,7 +20,7 @@ from upsim.web.admin.problems import AdminError, answer, problem, shown
 from upsim.web.admin.recorded_calls import begin, note
 from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_of
 from upsim.web.admin.webhook_views import delivery, message, secrets_of_webhook
-from upsim.web.webhook_requests import INBOX, is_own_posting
+from upsim.web.webhook_targets import INBOX, is_own_posting
 
 MAX_BODY = 1_048_576
 MAX_HEADERS = 64

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import msgspec
 
-from upsim.pipe_loop import new_loop
+from upsim.pipe_event_loop import new_loop
 from upsim.web.replay.document import (
     Bytes,
     Document,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsim.media.clip import (
+from upsim.media.clip_names import (
     ClipNameError,
     Rate,
     Seconds,
@@ -159,7 +159,7 @@ def test_every_number_of_frames_can_be_asked_for(frames: int, rate: Fraction) ->
 def test_reading_names_does_not_load_pyav() -> None:
     """Reading clip names imports no PyAV and no httpx."""
     code = (
-        "import sys, upsim.media.clip, upsim.media.synthetic, upsim.media.probe,"
+        "import sys, upsim.media.clip_names, upsim.media.synthetic, upsim.media.probe,"
         " upsim.media.render, upsim.media.fetch; print(sorted({'av', 'httpx'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)

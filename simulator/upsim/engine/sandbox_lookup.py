@@ -11,10 +11,10 @@ from upsim.core.baseline import SecondHeader
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Credential, Headers
 from upsim.core.ledger import Account
+from upsim.engine.api_keys import Presented, presented, presented_in, well_formed
 from upsim.engine.clock import monotonic
 from upsim.engine.command_log import LoggedKey
 from upsim.engine.keyring import Keyring
-from upsim.engine.keys import Presented, presented, presented_in, well_formed
 from upsim.engine.sandbox import Sandbox, View
 
 Mark = tuple[str | bytes | None, ...]

@@ -89,7 +89,7 @@ class Receivers:
     async def _exchange(self, posting: Posting, url: httpx.URL, seconds: float, got: _Got) -> None:
         import httpx
 
-        from upsim.network import NoCookies
+        from upsim.untrusted_connections import NoCookies
 
         headers = [(b"host", url.netloc), (b"user-agent", b"upsim")]
         headers += [(name.encode(), _raw(value)) for name, value in posting.headers]
@@ -113,7 +113,7 @@ class Receivers:
             return Transport(self._app, lambda _call: None)
         if self._transport is not None:
             return self._transport
-        from upsim.network import AsyncTransport, checking, trusting
+        from upsim.untrusted_connections import AsyncTransport, checking, trusting
 
         # A receiver on this machine has no signed certificate.
         checked = url.scheme == "https" and not is_loopback(url.host)

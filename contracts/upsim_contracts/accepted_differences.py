@@ -1,4 +1,4 @@
-"""Differences that a team knows of and accepts: a run with them alone is green.
+"""Known differences that a team accepts: a run with only these passes.
 
 They are listed in a YAML file, each with the reason and the day on which it was accepted.
 """

@@ -4,7 +4,7 @@ ContractError
 ├── NoContractError      there is no contract, or no operation, of this name
 ├── ContractFileError    a file of the contracts cannot be read
 │   └── StaleMutantError     a mutant's text is not exactly once in its module
-├── ClipError            a text describes no clip
+├── ClipError            a text does not describe a clip
 ├── UnreadableVideoError a file is no video, or one that PyAV cannot read
 ├── TargetError          a target cannot be reached, or does not behave like a simulator
 ├── UsageError           the command cannot be run as given; nothing was sent

@@ -1,4 +1,4 @@
-"""Where a provider is served: the provider and the dialect in a URL, and which dialects there are.
+"""Find provider and dialect in a URL, and list the dialects.
 
 A misspelt dialect would make every fact of a run break on a 404, so it is refused beforehand.
 """

@@ -1,4 +1,4 @@
-"""Files that a command was told to write: looked at before it begins, written at its end."""
+"""Report files of a command: checked before it starts, written at its end."""
 
 from __future__ import annotations
 

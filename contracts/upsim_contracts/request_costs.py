@@ -1,4 +1,4 @@
-"""What requests that pass could cost: which of them are paid, and the most that each can take."""
+"""The possible cost of requests: which are paid, and the maximum price of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from upsim_contracts.spending_guard import FREE_METHODS
 from upsim_contracts.unbounded_options import asks_for_more, option_leaves, size_options
 
 UNDOCUMENTED_PATH = "the path is not documented"
-UNPRICED = "an option has no documented price, so the dearest job counts"
+UNPRICED = "an option has no documented price, so the most expensive job counts"
 _NAMES = ("model", "task_type")
 _FOR_PEOPLE = frozenset({"message", "error", "raw_message"})
 _PRICES = re.compile(r"pric|billed|credits per", re.IGNORECASE)
@@ -26,10 +26,10 @@ _NAME = re.compile(r"\\\$[a-z_]+")
 
 @dataclass(frozen=True, slots=True)
 class RequestCost:
-    """A request that costs, or could. `call` is empty for one that the book does not know.
+    """A request that costs or may cost money. `call` is empty for an unknown request.
 
-    `worst` is None where nobody can say what it could cost at the most; `why` says what is not
-    documented then, or why it is the price of the dearest job where the request does not say it.
+    `worst` is None if the maximum cost is unknown; `why` says what is not documented
+    then, or why the price of the most expensive job is used.
     """
 
     call: str
@@ -40,7 +40,7 @@ class RequestCost:
 
 @dataclass(frozen=True, slots=True)
 class _Priced:
-    """A call of a fact that tells its price, and the options with which it is made."""
+    """A request of a fact with a known price, and its options."""
 
     evidence: str
     options: Mapping[str, str]
@@ -85,13 +85,12 @@ class CostTable:
         *,
         certain: bool,
     ) -> RequestCost | None:
-        """What a request could cost; None for one that never costs anything.
+        """Return the possible cost of a request; None if it is always free.
 
         `certain` says that the body reads in one way, and that `clips` are all of its videos.
         Otherwise the longest video is assumed; of several videos the one that costs most. A request
-        that is malformed counts as the dearest: it is free once the provider has refused it. Nobody
-        knows the price of a path or a model that is not in the book, and of more than any document
-        names.
+        that is malformed counts as the most expensive until the provider has refused it. The price
+        of an undocumented path, model or option value is unknown.
         """
         form, bare = self.call(method, path), path.partition("?")[0]
         known_free = any(m == method and form.fullmatch(bare) for m, form in self._free)
@@ -112,7 +111,7 @@ class CostTable:
         return RequestCost(form.name, worst if len(prices) == 1 else None, worst)
 
     def evidence(self, call: str, body: object = None) -> str:
-        """Where the price of a call is documented: the fact that speaks most of such a request.
+        """Return the source of a request's price: the fact that is most similar to the request.
 
         An option that a request leaves out, or sends as null, has the value of the book's own body,
         which is the documented default.
@@ -126,14 +125,14 @@ class CostTable:
         return best.evidence if best is not None else "no source given"
 
     def output_evidence(self, name: str) -> str:
-        """Where this property of an output is documented: the first fact that looks at it."""
+        """Return the source of an output's property: the first fact that checks it."""
         for fact in self.book.facts:
             if any(name in step.get("output", {}) for step in fact.steps):
                 return self._cited(fact)
         return "no source given"
 
     def cited(self, name: str) -> str:
-        """Where a fact is documented, by its id."""
+        """Return the source of a fact, by its id."""
         return next(self._cited(fact) for fact in self.book.facts if fact.id == name)
 
     def _cited(self, fact: Fact) -> str:
@@ -141,7 +140,7 @@ class CostTable:
         return f"{source.title}, {fact.place}, {source.read}"
 
     def _priced_steps(self, fact: Fact) -> Iterator[tuple[str, _Priced]]:
-        """The steps of a fact that tells what something costs, by the names of their calls."""
+        """Yield the steps of a fact with a price, with the names of their requests."""
         if all(str(one.get("charged", "0")) == "0" for one in fact.steps):
             return
         evidence = self._cited(fact)
@@ -178,7 +177,7 @@ class CostTable:
 
 
 def _bases(book: Book) -> dict[str, set[str]]:
-    """What stands before a model in the paths of its jobs, and the steps there that are no vendor.
+    """Return the path prefixes of models, and the other steps that follow them.
 
     >>> from upsim_contracts.verify.run import book_of
     >>> sorted(_bases(book_of("wavespeed"))["/api/v3/"])[-2:]

@@ -1,6 +1,6 @@
-"""The guard of the purse: nothing that could cost is sent unless its price was set aside before.
+"""The spending guard: a request that could cost money needs a reservation of its price.
 
-It stands in the HTTP transport, below everything that a test, a retry or a redirect may do.
+It is in the HTTP transport, below tests, retries and redirects.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class PriceDifference:
 
 
 class SpendingBudget:
-    """What may be spent, in the provider's unit. `cap` None is play money: all is allowed.
+    """The budget in the provider's unit. `cap` None means play money: everything is allowed.
 
-    `spent` is what is known to be gone, `reserved` what requests under way could cost at the most.
+    `spent` is what is known to be gone, `reserved` the highest cost of running requests.
     """
 
     def __init__(self, cap: Decimal | None, unit: str = "") -> None:
@@ -48,19 +48,19 @@ class SpendingBudget:
 
     @property
     def left(self) -> Decimal | None:
-        """What may still be reserved; None without a cap."""
+        """The amount that can still be reserved; None without a cap."""
         return None if self.cap is None else self.cap - self._counted - self.reserved
 
     @contextmanager
     def reservation(self, amount: Decimal | None, what: str, why: str = "") -> Iterator[None]:
-        """Set an amount aside while a request may cost it. Raises SpendingError, sending nothing.
+        """Reserve an amount during a request. Raises SpendingError without sending anything.
 
-        `why` says why this is the amount, or why nobody knows one.
+        `why` says why this is the amount, or why it is unknown.
         Where the target once charged more than documented, as much more is set aside from then on.
         """
         if self.cap is not None and amount is None:
             end = f": {why}" if why else ", so it was not sent"
-            raise UnpricedRequestError(f"nobody knows what {what} could cost{end}")
+            raise UnpricedRequestError(f"the cost of {what} is unknown{end}")
         held = (amount or Decimal(0)) * self.dearest
         if self.left is not None and held > self.left:
             left = f"of the cap of {self.cap} {self.left} are left"

@@ -1,6 +1,6 @@
-"""What is judged: a simulator, whose clock and money obey, or any other server, only asked.
+"""The target: a simulator with a controllable clock and balance, or any other server.
 
-A simulator gives each fact a world of its own; elsewhere all facts share one account.
+A simulator gives each fact its own sandbox; elsewhere all facts share one account.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ START = "2026-01-15T12:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class TargetSettings:
-    """The world that a fact needs; anything but the defaults needs a simulator.
+    """The sandbox that a fact needs; anything but the defaults needs a simulator.
 
     `key` is the key of its account, in place of one that the simulator draws.
     """
@@ -106,7 +106,7 @@ class Controls:
         return next((str(one.get("balance")) for one in own), None)
 
     def further_key(self, owner: str) -> str:
-        """A key of another account, or of `main`, the one of this world."""
+        """Return a key of another account, or of `main`, the sandbox's own account."""
         path = f"/accounts/{self.provider}/keys"
         return _part(self._call("POST", path, {"account": owner}), "key", str)
 
@@ -116,7 +116,7 @@ class Controls:
         return f"{self.url}{ADMIN}/sandboxes/{path_segment(self.sandbox)}/inbox/facts"
 
     def messages(self) -> list[dict[str, Any]]:
-        """What was posted to the inbox, oldest first."""
+        """Return the messages of the inbox, oldest first."""
         found = self._call("GET", "/inbox/facts/messages")
         return _part(found, "messages", list[dict[str, Any]])
 
@@ -197,13 +197,13 @@ class Target:
     scenario: str | None = None
     patience: Patience = field(default_factory=Patience)
     clock: Controls | None = None
-    """The clock of a simulator that is judged as a stranger: a pause moves it."""
+    """The clock of a simulator that is tested like a live API: a pause advances it."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     """The servers of paths that are not at `url`, as the provider itself has them."""
 
     @contextmanager
     def world(self, given: TargetSettings) -> Iterator[TargetAccount]:
-        """The world that a fact needs, gone afterwards. Raises TargetError."""
+        """Yield the sandbox that a fact needs, and delete it afterwards. Raises TargetError."""
         if not self.simulator:
             yield TargetAccount(self.http, base_url=self.url, key=self.key, media=self.media)
             return

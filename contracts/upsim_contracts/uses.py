@@ -1,4 +1,4 @@
-"""What a team relies on: operations and fields of a provider, by which findings are weighed.
+"""The operations and fields that a team uses, by which findings are filtered.
 
 A YAML file names the operations by provider, and the fields of their answers:
 
@@ -38,7 +38,7 @@ Weight = Literal["", "breaks you", "does not touch you"]
 ASIDE: Weight = "does not touch you"
 """The weight of what fails no run."""
 Place = tuple[str, str]
-"""An operation and a place in its answer; the operation is empty where nobody knows it."""
+"""An operation and a place in its response; the operation is empty if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ def _operations(provider: str, method: str, path: str) -> Iterator[Any]:
 
 
 def _reads(wanted: frozenset[str] | None, where: str, documented: frozenset[str]) -> bool:
-    """Whether a change there concerns who reads these fields.
+    """Whether a change at this place affects a client that reads these fields.
 
-    What is no field, such as the status, the charge or the file, concerns whoever calls.
+    A change of the status, the charge or the file affects every client of the operation.
     """
     if wanted is None or not any(_overlap(one, where) for one in documented):
         return True
@@ -214,6 +214,6 @@ def _set(found: frozenset[str] | None) -> frozenset[str]:
 
 def place(operation: str, where: str) -> Place:
     """Return the place of a finding, without the status of the answer and positions in lists."""
-    operation = operation.removeprefix(WEBHOOK_OF)  # it concerns whoever names a webhook there
+    operation = operation.removeprefix(WEBHOOK_OF)  # affects clients with webhooks
     name, _, status = operation.rpartition(" ")
     return (name if status.isdigit() else operation), plain_field(where)

@@ -21,7 +21,7 @@ _ESCAPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufe
 
 
 def address(url: str) -> str:
-    """The address that stands for a recorded video in a replay."""
+    """Return the URL that replaces a recorded video in a replay."""
     if url.startswith("data:"):
         return f"{REPLAYED}/{url.rpartition('sha256-')[2]}.mp4"
     if "/media/uploads/" in url or "/media/outputs/" in url:
@@ -30,7 +30,7 @@ def address(url: str) -> str:
 
 
 def media_rules(clips: Mapping[str, ClipProperties]) -> list[dict[str, Any]]:
-    """What is found at the addresses of a recording.
+    """Return the media rules for the URLs of a recording.
 
     A synthetic clip is the same anywhere, but at loopback: what was there may be gone.
     """
@@ -100,6 +100,6 @@ def _printable(text: str) -> str:
 
 
 def _glob(url: str) -> str:
-    """A glob that means this address, whatever its query."""
+    """Return a glob that matches this URL with any query."""
     quoted = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in url)
     return f"{quoted}*"

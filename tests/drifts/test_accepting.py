@@ -171,7 +171,7 @@ def test_two_runs_are_compared(verified: Run, tmp_path: Path) -> None:
     assert any("vicsee: gone: `creditsUsed` is now" in line for line in said)
     (tmp_path / "none.json").write_text('{"reports": []}', "utf-8")
     _, said = verified(unaltered, compare=tmp_path / "none.json", pattern="rate-factor-1")
-    assert "since then: vicsee: the earlier run did not judge it" in said
+    assert "since then: vicsee: the earlier run did not check it" in said
 
 
 def test_drift_accepts_as_well(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_lies_of_each_kind_are_noticed(
     ]
     assert lines[0].startswith("missed: vicsee errors.internal.message: ")
     assert lines[3:] == [
-        "vicsee: 7 of 8 lies noticed, 1 equivalent, 1 that no simulator can be told",
+        "vicsee: 7 of 8 lies noticed, 1 equivalent, 1 that no simulator accepts",
         "  flag: 1 of 1 lies noticed, 0 equivalent",
         "  key: 1 of 1 lies noticed, 0 equivalent",
         "  number: 1 of 1 lies noticed, 0 equivalent",

@@ -337,7 +337,7 @@ def test_a_request_that_is_too_long_passes_unread(
     status, text, said = asyncio.run(sent_to("5", tmp_path / "cap"))
     assert (402, 1) == (status, len(received))
     assert "with a body of more than" in text
-    assert "not sent: nobody knows what POST" in said[0]
+    assert "not sent: the cost of POST" in said[0]
 
 
 def test_windows_of_a_long_body_read_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ def test_malformed_request_needs_the_dearest(studio: Studio) -> None:
 
     studio.record("vicsee", caller, cap=DEAREST - 1)
 
-    why = "an option has no documented price, so the dearest job counts"
+    why = "an option has no documented price, so the most expensive job counts"
     line = f"not sent: POST {UPSCALE} ({why}) could cost 1680 credits; of the cap of 1679"
     assert [f"{line} 1679 are left"] == [one.rpartition("; ups")[0] for one in studio.said]
 

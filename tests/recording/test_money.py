@@ -278,7 +278,7 @@ def test_what_nobody_can_price_is_not_sent(
 
     studio.record(provider, caller, cap=Decimal(9_999), clips=TOLD)
 
-    line = f"not sent: nobody knows what POST {path} could cost"
+    line = f"not sent: the cost of POST {path} is unknown"
     assert [line] == [one[: len(line)] for one in studio.said]
 
 
@@ -330,7 +330,7 @@ def test_undocumented_jobs_are_not_sent(studio: Studio, call: str) -> None:
 
     cassette = studio.record(provider, caller, cap=Decimal(9_999), clips=TOLD)
 
-    text = f"nobody knows what {call} could cost: {why}"
+    text = f"the cost of {call} is unknown: {why}"
     assert [f"not sent: {text}"] == studio.said
     assert (402, text) == (answers[0].status_code, answers[0].json()["error"]["message"])
     assert 1 == len(entries(cassette))
@@ -399,7 +399,7 @@ def test_an_option_without_a_price_is_not_sent(studio: Studio) -> None:
 
     studio.record("vicsee", caller, cap=Decimal(9999))
 
-    line = "nobody knows what POST /api/v1/tools/upscale-video could cost"
+    line = "the cost of POST /api/v1/tools/upscale-video is unknown"
     assert [f"not sent: {line}, so it was not sent"] == [
         one.partition("; ")[0] for one in studio.said
     ]

@@ -1,4 +1,4 @@
-"""Secrets that a recording met, and where they are in a text.
+"""Secrets that a recording has seen, and their positions in a text.
 
 The number of secrets is bounded. The time for one character of a text is bounded too, also for
 secrets that share a beginning: one search in a sorted list finds the longest that begins there.

@@ -41,8 +41,8 @@ _IS_AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
 class Balances:
     """The charges and refunds that the balances of a cassette show.
 
-    `refunded` are the numbers of exchanges whose charge looks smaller than it was, since a refund
-    came at the same time.
+    `refunded` are the numbers of exchanges whose charge looks too small because of a refund at the
+    same time.
     """
 
     findings: list[tuple[CheckedExchange, list[int]]] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """Compare a recorded response with a simulator's: status, error code, shape, words, prices.
 
-Ids, times, links and texts for people are patterns: only their kind is compared.
+Ids, times, links and human-readable texts are patterns: only their kind is compared.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Report what a cassette shows to have changed, and how old the evidence for it is.
 
 Each difference is one line, however many responses show it. A line has the day on which the
-document was read, and the day of the recording.
+was read, and the date of the recording.
 """
 
 from __future__ import annotations

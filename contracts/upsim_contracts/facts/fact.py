@@ -1,6 +1,6 @@
 """Read the documented facts of a provider: each statement, its source, and steps to check it.
 
-`<provider>/facts.yaml` holds tables of published figures, how the API is called (`contract`) and
+`<provider>/facts.yaml` contains tables of published figures, the requests of the API (`contract`)
 the facts. A fact is a list of steps; `each` repeats a fact for every row of a table. `untestable`
 says why no test can decide a fact.
 """
@@ -113,7 +113,7 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One statement that can be true or false, with its place in the document and its steps.
+    """One statement that can be true or false, with its source and its steps.
 
     `only_simulator` says why no other server can be brought to show it. `departs` says why it is
     not true in the dialect that is checked.

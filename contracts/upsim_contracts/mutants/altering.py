@@ -78,9 +78,9 @@ BEFORE = "the row before"
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
-    """One change: all that is at `path` becomes `whole`, or its key becomes `renamed`.
+    """One change: the value at `path` becomes `whole`, or its key becomes `renamed`.
 
-    `below` leads on to the place that differs, where `true` stood and `said` stands.
+    `below` continues to the changed place, where `true` was replaced by `said`.
     """
 
     path: tuple[str, ...]
@@ -120,7 +120,7 @@ def _of_mapping(path: tuple[str, ...], node: Mapping[str, Any]) -> Iterator[Alte
 
 
 Change = tuple[tuple[str, ...], object, object, object, Kind]
-"""Where below a value something is changed, what stood there, what is said instead; the whole."""
+"""The changed place below a value, the old value, the new value, and the whole new value."""
 
 
 def _of_value(value: object) -> Iterator[Change]:
@@ -148,7 +148,7 @@ def _of_list(rows: Sequence[object]) -> Iterator[Change]:
 
 
 def _of_row(row: Mapping[str, Any]) -> Iterator[Change]:
-    """The changes of a mapping that stands in a list."""
+    """Yield the changes of a mapping inside a list."""
     for name, value in row.items():
         if name in ASIDE:
             continue

@@ -1,9 +1,9 @@
-"""Small lies about a provider: one value of its baseline, a little different.
+"""Small lies about a provider: one value of its baseline, slightly changed.
 
 They are made from the baseline itself: every value is changed in each way that fits its type.
-`<provider>/lies.yaml` adds lies (`also`), and lists those that nobody can tell by what the
-provider answers (`equivalent`) or that no fact notices yet (`unnoticed`), each with its reason.
-`equivalent.yaml` beside this module lists what nobody can tell at any provider.
+`<provider>/lies.yaml` adds lies (`also`), and lists lies that no response can show (`equivalent`)
+or that no fact notices yet (`unnoticed`), each with its reason. `equivalent.yaml` beside this
+module lists lies that no response of any provider can show.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Lie:
 
 @dataclass(frozen=True, slots=True)
 class Equivalent:
-    """Lies that nobody can tell: a pattern of their places, and why.
+    """Lies that no response can show: a pattern of their places, and the reason.
 
     `said` narrows it down to what one lie says, `kind` to one kind of lie.
     """
@@ -70,7 +70,7 @@ class Equivalent:
 
 @dataclass(frozen=True, slots=True)
 class Lies:
-    """The lies about a provider, and which of them nobody can tell, here or anywhere."""
+    """The lies about a provider, and those that no response can show."""
 
     planted: tuple[Lie, ...]
     equivalent: tuple[Equivalent, ...]
@@ -181,7 +181,7 @@ def _further(
 
 
 def _replaced(node: Mapping[str, Any], path: Sequence[str], lie: Lie) -> dict[str, Any]:
-    """A copy of a mapping in which a lie is told."""
+    """Return a copy of a mapping with a lie."""
     name, *rest = path
     if rest:
         return {**node, name: _replaced(node[name], rest, lie)}

@@ -1,8 +1,8 @@
-"""Judging lies: whether any fact of the provider breaks when one documented value is different.
+"""Check lies: whether any fact of the provider fails if one documented value is different.
 
 Only what provider routes answer counts. Facts that speak of what the lie is about come first, and
-the first that breaks is enough. Lies are judged in forked children of a parent that has judged the
-truth, so that files and modules are there already.
+the first that fails is enough. Lies are checked in forked children of a parent that has checked
+the truth, so that files and modules are loaded already.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from upsim_contracts.verify.run import pricer
 
 Fate = Literal["noticed", "missed", "invalid", "error"]
 MAX_LENGTH = 120
-"""Seconds of CPU time after which a simulator that was told a lie counts as hung."""
+"""Seconds of CPU time after which a simulator with a lie counts as hung."""
 AT_A_TIME = 25
-"""Lies that one simulator is told by themselves."""
+"""Number of lies that one simulator gets, one after the other."""
 NEAREST = 12
-"""How many facts a lie is told to by itself, before it is told to all facts with others."""
+"""Number of facts that check a lie alone, before all facts check it together with others."""
 CRASHES = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError)
 """What code raises that meets a rule it cannot follow, in this process; a server answers 500."""
 _WORD = re.compile(r"[a-z0-9]+")
@@ -38,10 +38,10 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class LieResult:
-    """What became of a lie: by which fact it was noticed, and what that fact saw.
+    """The fate of a lie: the fact that noticed it, and what that fact saw.
 
-    A lie is `invalid` when no simulator can be told it, and an `error` when the simulator that was
-    told it does not run.
+    A lie is `invalid` if no simulator accepts it, and an `error` if the simulator with it does not
+    run.
     """
 
     lie: Lie
@@ -57,7 +57,7 @@ class LieResult:
 
 @dataclass(frozen=True, slots=True)
 class NoticedCount:
-    """How a provider's lies fared: `kinds` holds the fates of each kind, as far as it was told.
+    """The fates of a provider's lies, by kind.
 
     A lie that no fact notices counts as it is listed: `equivalent` or
     `unnoticed`. `problems` make the run a finding.
@@ -70,7 +70,7 @@ class NoticedCount:
     def __str__(self) -> str:
         """One line for people, and one for each kind."""
         whole = sum(self.kinds.values(), Counter())
-        first = f"{_counted(whole)}, {self.invalid} that no simulator can be told"
+        first = f"{_counted(whole)}, {self.invalid} that no simulator accepts"
         return "\n".join(
             (first, *(f"  {kind}: {_counted(self.kinds[kind])}" for kind in self.kinds))
         )
@@ -83,10 +83,10 @@ def _counted(fates: Counter[str]) -> str:
 
 
 class LieJudge:
-    """The facts of one provider as judges of lies about it."""
+    """The facts of one provider, which check lies about it."""
 
     def __init__(self, book: Book, lies: Lies) -> None:
-        """Facts that bring a scenario of their own cannot be told a lie."""
+        """Use all facts except those with a scenario of their own, which cannot have a lie."""
         self.book = book
         self.lies = lies
         self.price: Pricer = pricer(book.provider)
@@ -96,15 +96,15 @@ class LieJudge:
         self.spread = Counter(word for words in self.words.values() for word in words)
 
     def of_the_truth(self) -> list[Verdict]:
-        """The facts that break at the right simulator: with one of these nothing can be judged."""
+        """Return the facts that fail at the correct simulator: then no lie can be checked."""
         with simulator(self.book, self.book.provider, None) as target:
             verdicts = [self.verdict(one, target) for one in self.facts]
         return [one for one in verdicts if one.outcome == "broken"]
 
     def judge_all(self, *, workers: int = 2) -> list[LieResult]:
-        """What becomes of each lie, in order.
+        """Return the fate of each lie, in order.
 
-        The nearest facts notice nearly all. What is left is told together, as what nobody notices
+        The nearest facts notice nearly all. The rest is checked together, because an unnoticed lie
         needs a run of all facts: when none of them breaks, none of the lies is noticed.
         """
         everyone = range(len(self.lies.planted))
@@ -132,7 +132,7 @@ class LieJudge:
     # -- in a child
 
     def _at_a_simulator(self, name: str, numbers: Sequence[int]) -> dict[int, LieResult]:
-        """What becomes of some lies, at one simulator for them all."""
+        """Return the fates of some lies, at one simulator for all."""
         with (
             tempfile.TemporaryDirectory() as folder,
             simulator(self.book, self.book.provider, None) as target,
@@ -143,19 +143,19 @@ class LieJudge:
 
 
 class LiePlanter:
-    """One simulator that is told lies, each in sandboxes of its own."""
+    """One simulator that gets lies, each in its own sandboxes."""
 
     def __init__(self, court: LieJudge, target: Target, folder: Path) -> None:
-        """Scenarios are written to a folder, for as long as they are told."""
+        """Write scenarios with lies to `folder`."""
         self.court = court
         self.target = target
         self.folder = folder
         self._told = 0
 
     def apiece(self, numbers: Sequence[int]) -> dict[int, LieResult]:
-        """What becomes of each, by itself, by the facts that are nearest to it.
+        """Return the fate of each lie, checked alone by the nearest facts.
 
-        No fact is asked about one that is listed: what remains is whether it can be told.
+        A listed lie is only checked for being accepted by a simulator.
         """
         return {number: self._near(self.court.lies.planted[number]) for number in numbers}
 
@@ -164,9 +164,9 @@ class LiePlanter:
         return self.tell([lie], self.court.order([lie])[:nearest])
 
     def together(self, numbers: Sequence[int]) -> dict[int, LieResult]:
-        """What becomes of each of many, which are told together.
+        """Return the fate of each of many lies, checked together.
 
-        Whenever a fact breaks, the lie that it notices is found by halves and told no more.
+        Whenever a fact breaks, the lie that it notices is found by halves and left out.
         """
         planted, fates = self.court.lies.planted, dict[int, LieResult]()
         left, facts = list(numbers), self.court.order([planted[number] for number in numbers])
@@ -195,14 +195,14 @@ class LiePlanter:
         return self.tell(told, [fact]).fact == fact.id
 
     def _by_halves(self, numbers: Sequence[int], found: LieResult) -> dict[int, LieResult]:
-        """The same where lies are refused, or fail, when they are told together."""
+        """Return the fates of lies that fail together, by checking each half."""
         if len(numbers) == 1:
             return {numbers[0]: replace(found, lie=self.court.lies.planted[numbers[0]])}
         half = len(numbers) // 2
         return self.together(numbers[:half]) | self.together(numbers[half:])
 
     def tell(self, told: Sequence[Lie], facts: Sequence[Fact]) -> LieResult:
-        """What becomes of lies that are told together, by these facts."""
+        """Return the fate of lies that are checked together by these facts."""
         self._told += 1
         file = self.folder / f"lie-{self._told}.yaml"
         file.write_text(self.court.lies.scenario(told), encoding="utf-8")
@@ -235,7 +235,7 @@ class LiePlanter:
 
 
 def _refused(target: Target, given: TargetSettings) -> str | None:
-    """Why a simulator cannot be told; None when it was."""
+    """Return why a simulator rejects the scenario; None if it accepts it."""
     try:
         with target.world(given):
             return None
@@ -244,13 +244,13 @@ def _refused(target: Target, given: TargetSettings) -> str | None:
 
 
 def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Some lies at a time: a simulator keeps each scenario that it was told."""
+    """Yield some lies at a time, because a simulator keeps each scenario."""
     for start in range(0, len(numbers), AT_A_TIME):
         yield numbers[start : start + AT_A_TIME]
 
 
 def _apart(lies: Sequence[Lie], numbers: Iterable[int]) -> Iterator[list[int]]:
-    """Groups of lies that can be told at once: no path of one leads to or through another's."""
+    """Yield groups of lies that can be combined: no path leads to or through another."""
     left = list(numbers)
     while left:
         ends: set[tuple[str, ...]] = set()

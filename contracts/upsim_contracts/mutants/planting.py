@@ -36,7 +36,7 @@ class Planter:
 
     @property
     def untouched(self) -> list[str]:
-        """The modules that nobody has imported yet: their patches did nothing."""
+        """Return the modules that were never imported, so that their patches had no effect."""
         return sorted({patch.module for patch in self._patches} - self._found)
 
     def find_spec(
@@ -58,11 +58,11 @@ class Planter:
 
 
 def patched(source: str, patches: Sequence[SourcePatch]) -> str:
-    """The wrong source. Raises StaleMutantError where a text does not stand there once."""
+    """Return the patched source. Raises StaleMutantError unless each text occurs once."""
     for patch in patches:
         times = source.count(patch.old)
         if times != 1:
-            raise StaleMutantError(f"{patch.module}: {patch.old!r} stands there {times} times")
+            raise StaleMutantError(f"{patch.module}: {patch.old!r} occurs {times} times")
         source = source.replace(patch.old, patch.new)
     return source
 

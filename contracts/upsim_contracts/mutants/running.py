@@ -1,4 +1,4 @@
-"""Running mutants: each in a child process of its own, judged by nothing but its killer.
+"""Run mutants, each in its own child process, checked only by its killer.
 
 The parent has imported all that the simulator needs, but nothing of the simulator: a child is
 forked in a millisecond and imports the wrong simulator in a fraction of a second.
@@ -42,14 +42,14 @@ PRELOADED_FOR_TESTS = ("hypothesis", "pytest_cov.plugin", "schemathesis", "xdist
 """What the tests of the suite import besides."""
 PYTEST_FAILED = 1
 PROFILE = "UPSIM_CONTRACT_PROFILE"
-"""The variable that tells the suite how long to look."""
+"""The variable that sets the effort of the suite."""
 SUITE = Path(__file__).parents[1] / "suite"
-"""Where a killer that is a test stands: `file::name`."""
+"""The place of a killer that is a test: `file::name`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MutantResult:
-    """What became of a mutant, how long its killer took, and what the killer saw."""
+    """The fate of a mutant, the time of its killer, and what the killer saw."""
 
     mutant: Mutant
     fate: Fate
@@ -66,7 +66,7 @@ class FalseKiller:
 
 
 class Runner:
-    """Runs mutants and judges the right simulator, with the facts read once."""
+    """Runs mutants and the correct simulator, and reads the facts once."""
 
     def __init__(self, books: Mapping[str, Book] | None = None, *, suite: Path = SUITE) -> None:
         """Read the facts of all providers, unless they are given."""
@@ -85,7 +85,7 @@ class Runner:
             yield from pool.map(self.run, chosen)
 
     def run(self, mutant: Mutant) -> MutantResult:
-        """Judge one mutant by its killer."""
+        """Run one mutant with its killer."""
         started = time.perf_counter()
         fate, saw = in_child(lambda: self._fate(mutant))
         return MutantResult(mutant, fate, time.perf_counter() - started, saw)
@@ -137,7 +137,7 @@ class Runner:
         except StaleMutantError as error:
             return "stale", str(error)
         if planter.untouched:
-            return "stale", f"nobody imports {', '.join(planter.untouched)}"
+            return "stale", f"no module imports {', '.join(planter.untouched)}"
         return fate
 
     def _by_fact(self, mutant: Mutant, folder: Path) -> tuple[Fate, str]:

@@ -1,1 +1,1 @@
-"""What PiAPI documents of its video upscaling."""
+"""PiAPI's documents on its video upscaling, as facts."""

@@ -1,4 +1,4 @@
-"""What PiAPI publishes as the price of a task, worked out once more from its own page."""
+"""The price of a PiAPI task, computed independently from PiAPI's own page."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ MAX_FRAMES = 240
 
 
 def price(_call: str, clip: ClipProperties | None, _body: Mapping[str, Any]) -> Decimal | None:
-    """USD: the frames of the input × 0.0003, whatever their size and rate.
+    """Return the price in USD: the frames of the input × 0.0003, for any size and rate.
 
-    Without a clip it is what the longest one costs.
+    Without a clip, return the price of the longest one.
     """
     return (MAX_FRAMES if clip is None else clip.frames) * USD_A_FRAME

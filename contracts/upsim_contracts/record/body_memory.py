@@ -1,4 +1,4 @@
-"""What a recording holds of bodies in memory, one by one and at once."""
+"""Limits on the bodies that a recording keeps in memory, one by one and together."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class BodyShare:
     _counted: int = 0
 
     def take(self, size: int) -> bool:
-        """Count more bytes; False where they are too many, and whoever holds them lets them go."""
+        """Count more bytes; return False if they are too many and must be freed."""
         self._used += size
         wanted = max(FIRST, self._used)
         more = wanted - self._counted

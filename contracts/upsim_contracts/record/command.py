@@ -47,9 +47,9 @@ HELD = 300
 
 @dataclass(frozen=True, slots=True)
 class RecordOptions:
-    """What the command line was told; the cap is in the provider's unit.
+    """The command-line options of `upsim record`; the cap is in the provider's unit.
 
-    `webhooks` is where the provider reaches the recording, `address` where callers here do.
+    `webhooks` is the recorder's URL for the provider, `address` its URL for local clients.
     """
 
     upstream: str
@@ -82,7 +82,7 @@ class RecordingSession:
 
     @property
     def summary(self) -> str:
-        """What was recorded, in one line."""
+        """The summary of the recording, in one line."""
         app, purse = self.application, self.purse
         found = f"{counted(app.logbook.findings, 'finding')}"
         refused = f", {app.refused} not sent" if app.refused else ""
@@ -180,7 +180,7 @@ def _hooks(
     names: frozenset[str] | None,
     say: Callable[[str], None],
 ) -> WebhookUrls:
-    """Where webhooks are taken and whom they may be for. Raises UsageError."""
+    """Return the webhook URLs of the recording. Raises UsageError."""
     host = urlsplit(target.base).hostname or ""
     base = order.webhooks or (order.address if is_loopback(host) else None)
     if base is not None:

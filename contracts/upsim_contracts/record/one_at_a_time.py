@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 SHORT = 16 * 2**10
-"""Bytes of a body that is read, judged and written without waiting for a turn."""
+"""Maximum bytes of a body that is processed without waiting for a turn."""
 
 
 class OneAtATime:
@@ -17,5 +17,5 @@ class OneAtATime:
         self._turn = asyncio.Lock()
 
     def of(self, size: int) -> AbstractAsyncContextManager[None]:
-        """The time for work on so many bytes. Nobody waits for the network, or a turn, in it."""
+        """Return the turn for work on `size` bytes; never wait for the network inside it."""
         return self._turn if size > SHORT else nullcontext()

@@ -1,9 +1,9 @@
-"""A reverse proxy that forwards one provider's calls, judges each answer and writes a cassette.
+"""A reverse proxy that forwards one provider's requests, checks responses and writes a cassette.
 
 What comes in below the provider's own paths goes to the one upstream, and so do links that its
-answers led to at the same host (uploads, outputs); nothing else is forwarded. Whatever could cost
-is sent only when its price was set aside below the cap. Secrets are taken out in memory: the
-cassette is the only thing that is written.
+responses contained for the same host (uploads, outputs); nothing else is forwarded. A request that
+could cost money is sent only after its price was reserved below the cap. Secrets are removed in
+memory: only the cassette is written.
 """
 
 from __future__ import annotations
@@ -185,9 +185,9 @@ class Recording:
             return own_response(error.status, error.code, str(error))
 
     def _stranger(self, request: Request) -> str:
-        """Who asks that may not; empty for a caller on this machine.
+        """Return why a client is not allowed; empty for a local client.
 
-        No web page may spend money here, whatever name it gives this address. Nor may who comes
+        No web page may spend money here, by any host name. Nor may who comes
         by the way that is open for webhooks.
         """
         host = request.headers.get("host", "")
@@ -389,7 +389,7 @@ class Recording:
         return self._streamed(passing, paid, answer, kind, in_turns(answer.aiter_raw()))
 
     async def _request(self, passing: PassingRequest) -> httpx.Request:
-        """What is sent to the upstream. Raises TooLargeError, BusyError."""
+        """Return the request for the provider. Raises TooLargeError, BusyError."""
         is_file = passing.part == "file"
         base = self.target.origin if is_file else self.target.base_of(passing.path)
         headers = {**passing.headers, "accept-encoding": "identity"}
@@ -425,7 +425,7 @@ class Recording:
         return own_response(503, "short", f"{text}; send it again later")
 
     async def _uploaded(self, passing: PassingRequest) -> None:
-        """What was sent piece by piece, as size, hash and properties."""
+        """Record an upload that was sent in chunks, as size, hash and properties."""
         tee = passing.tee
         if tee is not None and tee.size:
             kind = passing.headers.get("content-type", "")
@@ -437,7 +437,7 @@ class Recording:
     async def _whole(
         self, passing: PassingRequest, paid: PaidCall | None, answer: httpx.Response, kind: str
     ) -> ASGIApp:
-        """A document: read, judged, written down, and told with its links led back here."""
+        """Read a document, check and record it, and return it with its links led back here."""
         pieces = in_turns(answer.aiter_raw())
         try:
             async with read_within(self._held):
@@ -468,7 +468,7 @@ class Recording:
         kind: str,
         sent: bytearray,
     ) -> Response | None:
-        """What the caller gets of a document; None where its encoding is not read, or no room."""
+        """Return the client's response; None for an unknown encoding or without room."""
         encoding = answer.headers.get("content-encoding", "")
         body = await asyncio.to_thread(decoded, sent, encoding)
         if body is None:

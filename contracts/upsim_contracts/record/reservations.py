@@ -1,4 +1,4 @@
-"""The guard of the purse in a recording: set aside before a call, settled by the balance."""
+"""The spending guard of a recording: reserve before a request, settle by the balance."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MAX_PLACES = 30
 MAX_BYTES = 2**20
 """The longest balance that is read."""
 SECONDS = 20
-"""The longest that reading a balance may take; no paid call is sent meanwhile."""
+"""Maximum seconds for reading a balance; no paid request is sent during it."""
 _REFUSED = range(400, 500)
 _SUCCESS = range(200, 300)
 
 
 class Reservations:
-    """What the calls of a recording may cost, and what they did."""
+    """The possible and the real costs of a recording's requests."""
 
     def __init__(
         self,
@@ -41,18 +41,18 @@ class Reservations:
         *,
         balances: bool,
     ) -> None:
-        """Read balances at `base` with the caller's own key, unless told not to."""
+        """Read balances at `base` with the client's own key, unless `balances` is False."""
         self.tolls = tolls
         self.purse = purse
         self.turn = asyncio.Lock()
-        """One paid call at a time: else nobody could say which of them took what."""
+        """One paid request at a time, so that each charge can be assigned to its request."""
         self.auth = frozenset(name.lower() for name in tolls.book.auth)
         self._http = http
         self._base = base
         self._balances = balances and tolls.book.balance is not None
 
     def toll(self, method: str, path: str, sighted: KnownVideos, body: bytes) -> RequestCost | None:
-        """What a request could cost; None for one that is free. Long bodies take long."""
+        """Return the possible cost of a request; None if it is free. Slow for long bodies."""
         document = parsed(body)
         clips = [clip_of(seen) for seen in sighted.each]
         fields = document[0] if document else None
@@ -60,9 +60,9 @@ class Reservations:
         return self.tolls.toll(method, path, clips, fields, certain=certain)
 
     def unread(self, method: str, path: str) -> str:
-        """Why a request whose body is too long to be read is not sent; empty if it may be.
+        """Return why a request with a body too long to read is not sent; empty if it may be.
 
-        Nobody knows its price. Without a cap, it does not matter.
+        Its price is unknown. Without a cap, it does not matter.
         """
         toll = self.tolls.toll(method, path, (), None, certain=False)
         if toll is None:
@@ -125,7 +125,7 @@ async def _content(answer: httpx.Response) -> bytes:
 
 
 def _amount(text: str) -> Decimal | None:
-    """A balance as an amount; None for a text that is none."""
+    """Return a balance as an amount; None for a text that is not an amount."""
     try:
         found = Decimal(text)
     except InvalidOperation:
@@ -161,7 +161,7 @@ class PaidCall:
 
     @property
     def charge(self) -> Charge:
-        """What is known of its cost."""
+        """Return the known cost of the request."""
         unit = self._charging.purse.unit
         amounts = (self.toll.documented, self._actual, self._after)
         return Charge(unit, *map(_writable, amounts))
@@ -171,9 +171,9 @@ class PaidCall:
         self._before = await self._charging.balance(self._auth)
 
     async def settle(self, status: int) -> None:
-        """Book what the call cost: by the balance, else by its price; a refusal costs nothing.
+        """Book the cost of the request: by the balance, else by its price; a refusal is free.
 
-        A lost answer and a server's error count as the dearest unless the balance says otherwise.
+        A lost answer and a server's error count as the most expensive unless the balance differs.
         """
         if self._before is not None:
             self._after = await self._charging.balance(self._auth)
@@ -183,9 +183,9 @@ class PaidCall:
         self._book(documented, documented if self._actual is None else self._actual)
 
     def _due(self, status: int) -> Decimal:
-        """What a call should have cost: where nobody knows, what the balance lost for a success.
+        """Return the documented cost; if it is unknown, the loss of the balance for a success.
 
-        A balance that lost nothing may be late: then it counts as the dearest.
+        A balance that lost nothing may be late: then it counts as the most expensive.
         """
         lost = self._actual or Decimal(0)
         if self.toll.documented is None and status in _SUCCESS and lost > 0:
@@ -197,7 +197,7 @@ class PaidCall:
         self._book(Decimal(0), Decimal(0))
 
     def close(self) -> None:
-        """Book a call that nobody settled as the dearest."""
+        """Book a request without a result as the most expensive one."""
         worst = self.toll.worst or Decimal(0)
         self._book(worst, worst)
 

@@ -1,4 +1,4 @@
-"""What a recording finds in the response to a request that it passed on."""
+"""The findings of a recording in the responses that it passes on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PassingRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFindings:
-    """Judges responses by the document of the provider, and charges by its prices."""
+    """Checks responses against the provider's document, and charges against its prices."""
 
     target: Upstream
     tolls: CostTable
@@ -70,7 +70,7 @@ class ResponseFindings:
     def notes(
         self, passing: PassingRequest, status: int, body: bytes, kept: Mapping[str, Any]
     ) -> list[str]:
-        """What to say of a path that the caller got wrong, and of bodies that are not kept."""
+        """Return notes about wrong paths of the client, and about bodies that were not kept."""
         if passing.part == "file":
             return []
         method, path = passing.method, passing.path

@@ -1,4 +1,4 @@
-"""Responses of an upstream as the caller of a recording gets them, whatever bytes they are."""
+"""Responses of the provider as the client of a recording gets them, for any bytes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 
 def texts_of(answer: httpx.Response) -> dict[str, str]:
-    """The headers as texts that can be written down, whatever bytes they are."""
+    """Return the headers as texts that can be written, for any bytes."""
     found: dict[str, str] = {}
     for raw_name, raw in answer.headers.raw:
         name, value = raw_name.lower().decode("latin-1"), raw.decode("latin-1")
@@ -77,9 +77,9 @@ class DocumentResponse(Response):
 
 
 class FileResponse:
-    """A file, passed on piece by piece; a cut upstream cuts the caller's connection, too.
+    """A file, passed on in chunks; if the provider cuts it, the client's connection is cut too.
 
-    `on_end` is called once, whatever happens, with what passed and why that is not all.
+    `on_end` is called exactly once, with the passed bytes and the reason of an early end.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class FileResponse:
 
 
 def status_of(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]]]:
-    """A status that a server can send, and in a header the one that it stands for."""
+    """Return a valid status, with the original one in a header if that is invalid."""
     if answer.status_code in STATUSES:
         return answer.status_code, []
     return 502, [(MARK.encode(), b"status_%d" % answer.status_code)]

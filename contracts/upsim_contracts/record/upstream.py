@@ -1,8 +1,8 @@
-"""Where a recording sends what it is given, and how addresses are told to the caller.
+"""The upstream of a recording, and the URLs in its responses.
 
 One upstream, named at the start: a loopback address, a host of `UPSIM_TRUSTED_HOSTS`, or the
-provider itself when a cap is given. Links of its answers that lead back to it are rewritten, so
-that the calls that follow pass the recording, too; links to other hosts are left.
+provider itself if there is a cap. Links in its responses that lead back to it are rewritten, so
+that later requests pass the recording too; links to other hosts stay unchanged.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Upstream:
         return urlsplit(self.base).netloc
 
     def base_of(self, path: str) -> str:
-        """Where a path belongs: a provider can have a host of its own for uploads."""
+        """Return the base URL of a path: a provider can have another host for uploads."""
         bare = path.partition("?")[0]
         return next((url for start, url in self.hosts.items() if bare == start), self.base)
 
@@ -72,7 +72,7 @@ def upstream(
     cap: Decimal | None,
     trusted: str,
 ) -> Upstream:
-    """The upstream that was named. Raises UsageError where nobody vouched for it."""
+    """Return the named upstream. Raises UsageError if its host is not allowed."""
     found = urlsplit(url)
     host = found.hostname
     if found.scheme not in ("http", "https") or not host or found.username or found.query:
@@ -117,10 +117,10 @@ def live_hosts(known: Iterable[str]) -> dict[str, str]:
 
 
 class Links:
-    """The links of answers, as the caller is told them and as they were."""
+    """The links in responses: as the client gets them, and as they were."""
 
     def __init__(self, target: Upstream) -> None:
-        """Nothing was told yet."""
+        """Start without links."""
         self._target = target
         self._own = re.compile(
             re.escape(target.origin.encode()) + rb"(?![0-9])(?:\\?/[^\"'\s<>]*)?"
@@ -128,7 +128,7 @@ class Links:
         self.files: dict[str, None] = {}
         """Paths of the upstream outside the provider's own that its newest answers led to."""
         self.sent: dict[str, None] = {}
-        """Links that the caller sent last, which are told back as they were."""
+        """Links that the client sent last, which are returned unchanged."""
 
     def told(self, text: bytes, proxy: str) -> bytes:
         """A text of the upstream in which its own links lead to the recording at `proxy`."""
@@ -140,7 +140,7 @@ class Links:
         return substituted(self._own, told, text)
 
     def _led(self, link: str, proxy: str) -> str:
-        """A link of the upstream as the caller is told it."""
+        """Return a link of the upstream as the client gets it."""
         base = self._target.base
         if link == base or link.startswith((f"{base}/", f"{base}?")):
             return proxy + link.removeprefix(base)
@@ -200,7 +200,7 @@ def _dialect(provider: str, steps: list[str], *, is_live: bool) -> str:
 
 
 def _read(found: re.Match[bytes]) -> str:
-    """A link that was found, whatever bytes it is."""
+    """Return a found link as a text, for any bytes."""
     return found[0].decode("utf-8", "surrogateescape")
 
 

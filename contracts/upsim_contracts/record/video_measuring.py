@@ -1,4 +1,4 @@
-"""What the videos of requests are: from their bytes, from what was said of them, or by a look.
+"""The properties of the videos in requests: from their bytes, from options, or by download.
 
 A link is fetched only where the upstream itself or this machine serves it. The video behind a link
 can be replaced: before a later request is priced by it, a HEAD must show the same version of it.
@@ -33,9 +33,9 @@ from upsim_contracts.record.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Upstream,
 
 SECONDS = 20
 MAX_LOOKS = 4
-"""Links of one request that are fetched, within so many seconds and `MAX_VIDEO_LENGTH` in all."""
+"""Maximum downloaded links per request; `MAX_VIDEO_LENGTH` and the seconds are for all of them."""
 MAX_LINKS = 100
-"""Links of one answer that can stand for an upload, and of one request that can be known."""
+"""Maximum links of a response that may be uploads, and known links of a request."""
 VERSION = ("etag", "last-modified", "content-length")
 """Response headers by which two looks at a link see the same file."""
 PLAIN = {"accept-encoding": "identity"}
@@ -59,7 +59,7 @@ NOTHING = KnownVideos({}, (), all_known=True)
 
 @dataclass(slots=True)
 class _Looks:
-    """What is left for the links of one request, and how many were not looked at for it."""
+    """The remaining downloads for one request, and the number of skipped links."""
 
     until: float
     links: int = MAX_LOOKS
@@ -79,7 +79,7 @@ class VideoMeasuring:
         say: Callable[[str], None],
         told: Sequence[tuple[str, ClipProperties]] = (),
     ) -> None:
-        """Nothing but what was told is known yet. `paths` are those of the provider."""
+        """Start with the properties from the options. `paths` are those of the provider."""
         self.paths = tuple(paths)
         self.turns = OneAtATime()
         """Of all long work of the recording."""
@@ -121,7 +121,7 @@ class VideoMeasuring:
             remember(self._known, link, seen)
 
     def answered(self, media: Mapping[str, Seen], body: bytes) -> None:
-        """Links of an answer to an upload stand for what was uploaded, now or by the next call."""
+        """Connect the links in an upload's response with the uploaded video."""
         document = parsed(body)
         told = _short(islice(links(document[0]), MAX_LINKS)) if document else []
         bares = tuple(link.partition("?")[0] for link in told)
@@ -135,7 +135,7 @@ class VideoMeasuring:
                     remember(self._tickets, parts.path, bares)
 
     async def _of(self, link: str, left: _Looks) -> Seen | None:
-        """What a link leads to. A link that was looked at is known with its query alone."""
+        """Return the properties at a link. A downloaded link is identified with its query."""
         bare = link.partition("?")[0]
         known = self._known.get(bare) or self._known.get(link)
         if known is not None and link in self._versions:
@@ -180,10 +180,9 @@ class VideoMeasuring:
             return (await asyncio.to_thread(tee.kept, "")).get("sees")
 
     async def _fetched(self, link: str, left: _Looks) -> Tee | None:
-        """What a link leads to; nothing of a refusal, None of what is too long to be held.
+        """Download a link; return empty content for a refusal, None for a file that is too long.
 
-        Nothing of a body that is compressed either: nobody asked for it, and it may unpack to any
-        number of bytes.
+        Nothing of a body that is compressed either: it may unpack to any number of bytes.
         """
         tee = Tee()
         async with self._http.stream("GET", link, headers=PLAIN) as answer:
@@ -205,9 +204,9 @@ def _version(answer: httpx.Response) -> tuple[str | None, ...]:
 def _carried(
     body: bytes, content_type: str, sent: dict[str, None]
 ) -> tuple[dict[str, Seen | None], list[str], int]:
-    """The videos that a request carries, some links that it names, and how many others there are.
+    """Return the videos in a request, some of its links, and the number of other links.
 
-    It takes long for long requests. None stands for what is no video that can be read.
+    It takes long for long requests. None means an unreadable video.
     """
     found: dict[str, Seen | None] = {
         name_of(content): probe_shape(content) for content in videos_in(body, content_type)
@@ -226,10 +225,10 @@ def _short(found: Iterable[str]) -> list[str]:
 
 
 def _split(link: str) -> SplitResult | None:
-    """The parts of a link; None where it is none."""
+    """Return the parts of a link; None for an invalid one."""
     try:
         parts = urlsplit(link)
-        is_link = parts.port != 0  # which also raises for a port that is none
+        is_link = parts.port != 0  # raises for an invalid port
     except ValueError:
         return None
     return parts if is_link else None

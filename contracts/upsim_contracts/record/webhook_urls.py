@@ -1,7 +1,7 @@
-"""Webhook URLs of requests: replaced by URLs of the recording, so that deliveries pass it too.
+"""Replace webhook URLs in requests by URLs of the recording, so that deliveries pass it.
 
-Each URL that a client names gets one with a token that only the provider is told. What is posted
-there is passed on to the URL that the client named, and to no other.
+Each URL of a client is replaced by one with a token that only the provider gets. Posts to it are
+passed on only to the client's URL.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from upsim_contracts.matching import at
 from upsim_contracts.record.upstream import MAX_KEPT_LENGTH, Upstream, remember
 
 STEP = "/upsim-webhooks/"
-"""What stands before the token in a URL of the recording."""
+"""The path before the token in a URL of the recording."""
 TOKEN_BYTES, TOKEN_LENGTH = 32, 43
 MAX_SECRETS = 20
-"""Secrets of webhooks that are tried: those that the provider told last."""
+"""Maximum webhook secrets that are tried: the latest ones."""
 MAX_NOTED = 100
 """Lines about webhooks that are not recorded, or not delivered."""
 _PORTS = range(1, 2**16)
@@ -79,7 +79,7 @@ class WebhookUrls:
         """
         self.telling = book.telling
         self.public = base is not None and urlsplit(base).netloc not in own
-        """Whether others than callers on this machine come by the address for webhooks."""
+        """Whether clients of other machines reach the webhook URLs."""
         self._target = target
         self._base = base
         self._say = say
@@ -104,7 +104,7 @@ class WebhookUrls:
         return found
 
     def find(self, path: str) -> WebhookUrl | None:
-        """The webhook of a path that a delivery came to; None for a token that nobody was given."""
+        """Return the webhook for a delivery's path; None for an unknown token."""
         return self._kept.get(path.rpartition(STEP)[2])
 
     def answered(self, method: str, path: str, body: bytes) -> bytes:
@@ -119,7 +119,7 @@ class WebhookUrls:
         return substituted(self._form, self._original, body)
 
     def checked(self, hook: WebhookUrl, headers: Mapping[str, str], body: bytes) -> Checked:
-        """What the signature of a delivery is worth."""
+        """Return whether the signature of a delivery is valid."""
         known = [hook.secret] if self.telling.chosen else [self._secret] if self._secret else None
         return self.telling.checked(headers, body, [*self._told] if known is None else known)
 
@@ -186,12 +186,12 @@ class WebhookUrls:
         return f"{self._base}{STEP}{token}"
 
     def _original(self, found: re.Match[bytes]) -> bytes:
-        """The client's URL, as it stands in a JSON text."""
+        """Return the client's URL, encoded for a JSON text."""
         hook = self._kept.get(found[1].decode())
         return found[0] if hook is None else json.dumps(hook.url)[1:-1].encode()
 
     def _learn(self, method: str, path: str, body: bytes) -> None:
-        """Remember the secret that a response tells."""
+        """Remember the secret in a response."""
         form, told = self._asked, self.telling.secret
         if (
             form is None

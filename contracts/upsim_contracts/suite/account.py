@@ -1,6 +1,6 @@
-"""One account under a property: right and wrong submits, polls, money. Each answer is judged.
+"""One account for properties: valid and invalid submits, polls, money, checked responses.
 
-An answer that differs from the provider's OpenAPI document fails whatever property is looked at.
+An answer that differs from the provider's OpenAPI document fails every property.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class CheckedAccount(AccountClient):
         options: Mapping[str, Any],
         **more: Mapping[str, Any],
     ) -> str:
-        """As `submit`, and the job that it made."""
+        """Submit like `submit`, and return the created job."""
         self.names.pop("job", None)
         answer = self.submit(submit, clip, options, **more)
         assert answer.response.is_success, self.last
@@ -106,7 +106,7 @@ class CheckedAccount(AccountClient):
         options: Mapping[str, Any],
         **more: Mapping[str, Any],
     ) -> Decimal:
-        """What one job costs, by the account's own balance."""
+        """Return the cost of one job, by the account's own balance."""
         before = self.balance()
         self.accepted(submit, clip, options, **more)
         return before - self.balance()
@@ -133,12 +133,12 @@ class CheckedAccount(AccountClient):
         return self.call({"call": self.life.call})
 
     def word(self, answer: FactResponse) -> object:
-        """The status that an answer to a poll tells."""
+        """Return the status in the response to a poll."""
         found = at(answer.document, self.life.read)
         return f"http {answer.response.status_code}" if found is ABSENT else found
 
     def end_of(self, word: object) -> str | None:
-        """Which end a status is; None when the job is still under way."""
+        """Return the end that a status means; None while the job is running."""
         return next((end for end, words in self.life.words.items() if word in words), None)
 
     def finish(self, job: str) -> FactResponse:
@@ -158,10 +158,10 @@ class CheckedAccount(AccountClient):
         return link
 
     def listings(self) -> list[object]:
-        """What all lists of the account say."""
+        """Return the contents of all lists of the account."""
         return [self.call({"call": name}).document for name in self.table.lists]
 
-    # -- how answers are judged
+    # # -- checks of responses
 
     def _findings(self, request: httpx.Request, response: httpx.Response) -> tuple[Finding, ...]:
         found = super()._findings(request, response)

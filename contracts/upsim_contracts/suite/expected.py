@@ -1,4 +1,4 @@
-"""What a provider promises of an output, worked out from its table."""
+"""The promised properties of an output, computed from the provider's table."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How a property is tried: on how many examples, from which seed, in worlds of its own.
+"""Run a property: the number of examples, the seed, and the sandboxes.
 
-At a target that costs there is no shrinking, and few examples; the purse has the last word.
+At a target that costs there is no shrinking, and few examples; the budget limits both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given
-from hypothesis import settings as Settings  # noqa: N812 - a class, whatever it is called
+from hypothesis import settings as Settings  # noqa: N812 - a class in spite of its name
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
@@ -26,7 +26,7 @@ from upsim_contracts.verify.run import book_of, pricer, providers
 
 DATABASE = ".hypothesis/contracts"
 AMPLE = "10000000000"
-"""Funds for any number of jobs, in whatever unit the provider counts."""
+"""A balance for any number of jobs, in any unit."""
 BILLED_EXAMPLES = 3
 BILLED_STEPS = 8
 SEARCH = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
@@ -35,7 +35,7 @@ BILLED = (Phase.explicit, Phase.generate)
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to look: examples of a property; runs of a machine, of so many steps.
+    """The effort: examples of a property, runs of a machine, and steps of a run.
 
     `random` looks elsewhere each time and remembers what failed; without `shrink` the first
     failure is the last.
@@ -133,13 +133,13 @@ class Explorer:
             pytest.skip(str(error))
 
     def one(self, prove: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
-        """Try a property that stands for one row of a table: once, at night more often."""
+        """Run a property for one row of a table: once, and more often at night."""
         few = Settings(self.settings, max_examples=max(1, self.effort.examples // 40))
         few(given(**strategies)(prove))()
 
     @contextmanager
     def account(self, *, balance: str = AMPLE, seed: int = 0) -> Iterator[CheckedAccount]:
-        """An account of its own in a new world; at a target without worlds, the only one."""
+        """Yield a new account in a new sandbox; without sandboxes, the target's only account."""
         with self.target.world(TargetSettings(balance=balance, seed=seed)) as world:
             yield CheckedAccount(self.table, self.target, world=world, price=self._price)
 

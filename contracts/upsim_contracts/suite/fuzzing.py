@@ -1,8 +1,8 @@
-"""schemathesis over one document: examples, coverage, fuzzing and sequences by links.
+"""Run schemathesis over one document: examples, coverage, fuzzing and link sequences.
 
 Every case gets a sandbox of its own; in a sequence, every scenario. The provider's
 `schemathesis.toml` lists the failures that no schema can prevent. schemathesis is imported when it
-runs: it brings half the world with it.
+runs: it has many dependencies.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ SOURCES: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How long to look: examples an operation, scenarios of so many steps, and from which seed.
+    """The effort: examples per operation, scenarios and their steps, and the seed.
 
-    Without a seed one is drawn, and told with the failures.
+    Without a seed one is drawn, and printed with the failures.
     """
 
     examples: int = 10
@@ -57,7 +57,7 @@ PROFILES = {
 
 @dataclass(slots=True)
 class FuzzingResult:
-    """What a run saw: failures, and answers by operation and status."""
+    """The results of a run: failures, and responses by operation and status."""
 
     seed: int
     failures: dict[str, None] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class Fuzzing:
         return self.result
 
     def _judge(self, case: Case, response: Response) -> None:
-        """Count an answer, and let our own judge see it too."""
+        """Count a response, and check it by our own rules too."""
         name = operation_of(case)
         self.result.answers[name, response.status_code] += 1
         operation = self._contract.operations[name]
@@ -228,9 +228,9 @@ def unmet(result: FuzzingResult, provider: str, part: str = "") -> Iterator[str]
 
 @contextmanager
 def _sandboxes_while_drawing() -> Iterator[None]:
-    """A case is drawn with its key, for which the application makes a sandbox.
+    """Give each generated case a key, for which the application creates a sandbox.
 
-    What it does meanwhile (a boundary, a file name) may use the module `random`, of which
+    What it does there (a boundary, a file name) may use the module `random`, of which
     hypothesis would warn; no drawn value depends on it.
     """
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""What properties and machines vary, as data: the `generate` table of a provider's contract.
+"""The input of properties and machines, as data: the `generate` table of a contract.
 
 `submits` says of each call that makes a job which options, clips and mistakes there are, and by
 which rule its price and its output follow; the rest says how jobs of this provider live. A new
@@ -22,7 +22,7 @@ Dimension = Literal["seconds", "frames", "height", "fps"]
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """Which clips a call takes: from the least to the most, more often near its edges.
+    """The clips that a request accepts: from the minimum to the maximum, often near the limits.
 
     The length is bounded by `seconds` or by `frames`.
     """
@@ -37,7 +37,7 @@ class Clips:
 
 @dataclass(frozen=True, slots=True)
 class PriceRule:
-    """What the price follows, and how that is rounded to whole ones; `least` is always billed."""
+    """The measure of a price, and its rounding to whole units; `least` is always billed."""
 
     of: Literal["seconds", "frames"]
     round: Literal["up", "down", "none"]
@@ -56,7 +56,7 @@ class TierEdge:
 
 @dataclass(frozen=True, slots=True)
 class QuoteCall:
-    """The call that tells a price, where it stands, and what is sent; `$body` is the submit's."""
+    """The request for a quote, the place of the price, and the body; `$body` is the submit's."""
 
     call: str
     read: str
@@ -65,7 +65,7 @@ class QuoteCall:
 
 @dataclass(frozen=True, slots=True)
 class OutputRule:
-    """How the size and the sound of an output follow from the input and the options."""
+    """The size and the audio of an output, from the input and the options."""
 
     times: int | None = None
     times_by: str | None = None
@@ -103,7 +103,7 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """One call that makes a job. `flaws` stand in the order in which they are noticed."""
+    """A request that creates a job. `flaws` are in the order of their detection."""
 
     provider: str
     call: str
@@ -124,7 +124,7 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class JobListing:
-    """The call that lists jobs: where the list stands, and in an item its id and status."""
+    """The request that lists jobs: the place of the list, and the id and status of an item."""
 
     call: str
     read: str
@@ -150,7 +150,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class WebhookForm:
-    """How a receiver is named in a submit (`$inbox`), and what it is then told.
+    """The receiver in a submit (`$inbox`), and the messages that it gets.
 
     `post` and `poll` are the places of the job in a message and in the answer to a poll: both hold
     the same, but for the fields in `more`. `shows` is what a message holds that proves its sender.
@@ -171,7 +171,7 @@ class Generation:
     """The table of one provider.
 
     `edges` are the moves between status words, `keeps` how long an ended job can be read for sure,
-    `time` bounds how long a job takes, `purse` tells the smallest amount of a ledger and how many
+    `time` bounds how long a job takes, `purse` has the smallest amount of a ledger and how many
     of its units make one of the balance, and `foreign` says how an account is answered that asks
     for a job of another; None is as for an unknown id.
     """
@@ -190,7 +190,7 @@ class Generation:
 
     @property
     def provider(self) -> str:
-        """Whose table it is."""
+        """The provider of the table."""
         return self.book.provider
 
     @property

@@ -55,7 +55,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(target=jobs, clip=_of_machine(lambda self: self.short_clip))
     def begin(self, clip: ClipProperties) -> str:
-        """Enter a world, with a second account where there can be one, and make a first job."""
+        """Enter a sandbox, with a second account if possible, and create a first job."""
         self._stack = ExitStack()
         mine = self._stack.enter_context(self.explorer.account())
         self.exact = mine.world.controls is not None
@@ -73,7 +73,7 @@ class Machine(RuleBasedStateMachine):
         return self._make(MINE, clip, self.call.defaults, hook=True)
 
     def teardown(self) -> None:
-        """Leave the world."""
+        """Leave the sandbox."""
         if hasattr(self, "_stack"):
             self._stack.close()
 
@@ -240,7 +240,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def receiver_is_told_the_truth(self) -> None:
-        """Posts tell of ends that polls show, once each, by a sender who proves who it is."""
+        """Check that webhooks report the ends that polls show, once each, with a valid proof."""
         hook = self.table.webhook
         wanted = {job.id for job in self.model.jobs.values() if job.wants_post}
         if hook is None or not wanted:
@@ -249,7 +249,7 @@ class Machine(RuleBasedStateMachine):
         if posts != self.posts:
             self.posts, self.told = posts, list(self._told(hook))
         assert len(set(self.told)) == len(self.told), "told twice"
-        assert set(self.told) <= wanted, "told without being asked to"
+        assert set(self.told) <= wanted, "a webhook without a receiver"
         if self.settled:
             owed = {job for job in wanted if self._ended_by_itself(self.model.jobs[job])}
             assert owed <= set(self.told), "not told"
@@ -264,14 +264,14 @@ class Machine(RuleBasedStateMachine):
                     yield job.id
 
     def _read(self, hook: WebhookForm, job: ModelJob, message: Mapping[str, object]) -> None:
-        """A new post is proven to be the provider's, and tells what a poll then shows."""
+        """Check that a new webhook is proven, and reports what a poll then shows."""
         if job.id in self.read:
             return
         self.read.add(job.id)
         document = message["json"]
         assert [str(one) for one in mismatches(hook.shows, message)] == []
         status = at(document, hook.status)
-        assert status in job.posts, f"told of {status!r}, possible was {sorted(job.posts)}"
+        assert status in job.posts, f"reported {status!r}, possible was {sorted(job.posts)}"
         if self.model.is_gone(job):
             return
         self.poll(job.id)
@@ -301,11 +301,11 @@ class Machine(RuleBasedStateMachine):
         job = account.accepted(self.call, clip, chosen, **more)
         self.model.accepts(job, owner, price, wants_post=bool(more))
         self.clips[job] = clip, {**self.call.defaults, **chosen}
-        event("accepted, and told of its end" if more else "accepted")
+        event("accepted, with a webhook" if more else "accepted")
         return job
 
     def _receiver(self) -> dict[str, Any]:
-        """What a request says of its receiver, where the provider tells anybody anything."""
+        """Return the receiver in a request, if the provider sends webhooks."""
         hook = self.table.webhook
         return {} if hook is None else {"set": hook.set, "query": hook.query}
 

@@ -1,6 +1,6 @@
-"""What can be known of jobs and money from outside: a small model, and the states it allows.
+"""A small model of jobs and money as seen from outside, with the possible states.
 
-Where time passes only when told, the model is exact; elsewhere it keeps the set of states in
+If the clock changes only by commands, the model is exact; elsewhere it keeps the set of states in
 which a job may now be, and every observation narrows it. An observation that no state explains is
 a failure of the target.
 """
@@ -19,12 +19,12 @@ YES, NO = frozenset({True}), frozenset({False})
 
 @dataclass(slots=True)
 class ModelJob:
-    """What is known of one job.
+    """The knowledge about one job.
 
     `possible` are the status words that it may show, `refunded` whether its price may be back.
     `alive_at` is when it was last known to be under way. `seen` is the last answer to a poll since
     time passed; `final` the one of its end. `wants_post` means that a receiver was named, `posts`
-    are the ends of which it may be told.
+    are the ends that it may get.
     """
 
     id: str
@@ -41,7 +41,7 @@ class ModelJob:
 
 
 class AccountModel:
-    """All jobs and accounts of one run. `exact` is whether time stands still between commands."""
+    """All jobs and accounts of one run. `exact` means that the clock changes only by commands."""
 
     def __init__(self, table: Generation, now: datetime, *, exact: bool) -> None:
         """Nothing has happened yet."""
@@ -57,7 +57,7 @@ class AccountModel:
     # -- what happens
 
     def opens(self, owner: str, balance: Decimal) -> None:
-        """An account has so much; whatever came before is settled."""
+        """Start an account with a balance; everything before is settled."""
         moved = sum((self._moved(job) for job in self._of(owner)), Decimal(0))
         self.funds[owner] = balance - moved
 
@@ -114,7 +114,7 @@ class AccountModel:
     # -- what follows
 
     def balances(self, owner: str) -> set[Decimal]:
-        """What an account may now have: several amounts where refunds are not certain."""
+        """Return the possible balances of an account: several if refunds are uncertain."""
         found = {self.funds[owner]}
         for job in self._of(owner):
             moves = {job.price * back - job.price for back in job.refunded}
@@ -143,7 +143,7 @@ class AccountModel:
         return job.price * back - job.price
 
     def _drift(self, job: ModelJob) -> None:
-        """Time has passed: whatever may follow by itself is possible."""
+        """Allow all states that may follow, because time has passed."""
         if job.final is None:
             after = (self._table.reachable(word, never=self._never) for word in job.possible)
             job.seen = None

@@ -50,7 +50,7 @@ def test_ids_are_opaque(explore: Explore, submit: Submit) -> None:
 
 @every_submit
 def test_ids_of_another_account(explore: Explore, submit: Submit) -> None:
-    """Who asks for another account's job is answered as declared, and learns nothing of it."""
+    """A request for another account's job gets the declared response and reveals nothing."""
     explorer = explore(submit)
     explorer.need_controls("a second account is needed")
 
@@ -90,7 +90,7 @@ def test_ids_of_another_sandbox(explore: Explore, submit: Submit) -> None:
 
 @pytest.mark.parametrize("submit", submits_where(lambda table, _submit: bool(table.actions)))
 def test_others_cannot_act_on_a_job(explore: Explore, submit: Submit) -> None:
-    """Whatever another account calls with a job's id, the job and its price stay as they are."""
+    """Requests of another account with a job's id never change the job or its price."""
     explorer = explore(submit)
     explorer.need_controls("a second account is needed")
     calls = [action.call for action in explorer.table.actions.values()]
@@ -112,7 +112,7 @@ def test_others_cannot_act_on_a_job(explore: Explore, submit: Submit) -> None:
 
 
 def told(answer: FactResponse, job: str) -> tuple[int, str]:
-    """What an answer says of an id, whatever the id is."""
+    """Return status and text of a response, with the id replaced by `$job`."""
     return answer.response.status_code, answer.response.text.replace(job, "$job")
 
 

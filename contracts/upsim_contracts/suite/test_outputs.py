@@ -1,4 +1,4 @@
-"""What a finished job gives: a file whose size, rate, length and sound follow from the input."""
+"""Outputs of finished jobs: size, rate, duration and audio follow from the input."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from upsim_contracts.video_probe import probe_video
 
 MAX_PIXELS = 4_000_000
 SECONDS_OFF = Decimal("0.05")
-"""Sound may last a little longer than pictures."""
+"""Audio may be a little longer than the video."""
 LOOSE = ("mkv", "webm")
-"""These containers keep whole milliseconds, so that a rate can be told from them only nearly."""
+"""Containers with whole milliseconds, which determine a rate only approximately."""
 
 
 @pytest.mark.parametrize("submit", SUBMITS)
 def test_output_follows_the_input(explore: Explore, submit: Submit) -> None:
-    """The output has the promised size, and the rate, pictures, length and sound of the input."""
+    """The output has the promised size, and the rate, frames, duration and audio of the input."""
     explorer = explore(submit)
     explorer.need_controls("the job has to end at once")
 

@@ -1,4 +1,4 @@
-"""What a job costs, over generated clips and options: by the provider's own balance."""
+"""Prices of jobs over generated clips and options, by the provider's own balance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALLEST = Decimal("0.000001")
 
 @every_submit
 def test_charge_is_the_documented_price(explore: Explore, submit: Submit) -> None:
-    """What the balance loses is what the published figures give, for any clip and options."""
+    """The loss of the balance equals the published price, for any clip and options."""
     explorer = explore(submit)
 
     def prove(clip: ClipProperties, chosen: Options) -> None:
@@ -100,7 +100,7 @@ def test_tier_changes_exactly_at_its_edge(explore: Explore, submit: Submit, tier
 
 @pytest.mark.parametrize("submit", submits_where(lambda _table, submit: submit.quote is not None))
 def test_quote_is_the_charge(explore: Explore, submit: Submit) -> None:
-    """Where a provider quotes, the quote of a request is what it then costs."""
+    """The quote of a request equals its charge, if the provider offers quotes."""
     quote = submit.quote
     assert quote is not None
     explorer = explore(submit)
@@ -157,7 +157,7 @@ def test_charged_once_however_often_polled(explore: Explore, submit: Submit) -> 
 
 @every_submit
 def test_refund_is_the_charge(explore: Explore, submit: Submit) -> None:
-    """A job that fails gives back exactly what it cost, once, at whatever moment it fails."""
+    """A failed job refunds exactly its charge, once, whenever it fails."""
     explorer = explore(submit)
     explorer.need_controls("a job has to fail on command")
 

@@ -1,4 +1,4 @@
-"""What no provider documents and every simulator of them promises: seeds, order, fairness, ends."""
+"""Promises of every simulator that no provider documents: seeds, order, isolation, ends."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def simulated(target_of: TargetOf) -> TargetOf:
 
 @PROVIDERS
 def test_equal_seeds(simulated: TargetOf, provider: str) -> None:
-    """Two worlds of one seed give their jobs the same ids."""
+    """Two sandboxes with one seed give their jobs the same ids."""
     assert ids(simulated(provider), provider, seed=5) == ids(simulated(provider), provider, seed=5)
 
 
 @PROVIDERS
 def test_other_seeds(simulated: TargetOf, provider: str) -> None:
-    """Worlds of different seeds have no id in common."""
+    """Sandboxes with different seeds have no id in common."""
     first, second = (set(ids(simulated(provider), provider, seed=seed)) for seed in (5, 6))
 
     assert first & second == set()
@@ -58,13 +58,13 @@ def test_other_seeds(simulated: TargetOf, provider: str) -> None:
 
 @PROVIDERS
 def test_ids_do_not_repeat(simulated: TargetOf, provider: str) -> None:
-    """A world gives each of many jobs an id of its own."""
+    """Each of many jobs of a sandbox has a different id."""
     assert len(set(ids(simulated(provider), provider, seed=5, number=MANY))) == MANY
 
 
 @PROVIDERS
 def test_the_key_comes_first(simulated: TargetOf, provider: str) -> None:
-    """A caller without a key is told nothing of what the request lacks."""
+    """A client without a key does not learn what its request lacks."""
     book = book_of(provider)
     with simulated(provider).world(TargetSettings()) as world:
         answer = world.http.post(f"{world.base_url}{paid(book).path}", json={})
@@ -74,7 +74,7 @@ def test_the_key_comes_first(simulated: TargetOf, provider: str) -> None:
 
 @PROVIDERS
 def test_money_comes_last(simulated: TargetOf, provider: str) -> None:
-    """What is wrong with a video is told to those without money too."""
+    """A wrong video is reported even if the balance is too low."""
     text = TOO_LONG.get(provider, "320x240 10fps 601s")
     with simulated(provider).world(TargetSettings()) as world:
         rich = submit(world, book_of(provider), text)
@@ -130,7 +130,7 @@ def test_two_at_once(simulator: Any, provider: str) -> None:  # noqa: ANN401 - t
 
 
 def ids(target: Target, provider: str, *, seed: int, number: int = 3) -> list[object]:
-    """The ids of some jobs of a new world."""
+    """Return the ids of some jobs of a new sandbox."""
     book = book_of(provider)
     with target.world(TargetSettings(seed=seed, balance=AMPLE)) as world:
         answers = [submit(world, book, SHORT) for _ in range(number)]

@@ -113,7 +113,7 @@ def test_jobs_take_the_documented_time(explore: Explore, submit: Submit) -> None
 
 @every_submit
 def test_nobody_else_changes_what_i_see(explore: Explore, submit: Submit) -> None:
-    """Answers, balance and lists of an account are the same whatever another one does."""
+    """Another account's requests never change the responses, balance and lists of an account."""
     explorer = explore(submit)
     explorer.need_controls("a second account is needed")
 

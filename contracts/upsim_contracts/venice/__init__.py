@@ -1,1 +1,1 @@
-"""What Venice documents of its video upscaling."""
+"""Venice's documents on its video upscaling, as facts."""

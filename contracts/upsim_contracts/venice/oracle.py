@@ -1,4 +1,4 @@
-"""What Venice publishes as the price of a job, worked out once more from its own guide."""
+"""The price of a Venice job, computed independently from Venice's own guide."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MAX_LENGTH = Decimal(300)
 
 
 def price(_call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
-    """USD: seconds × the rate of the output's lines, twice that above 48 pictures a second.
+    """Return the price in USD: seconds × the rate of the output height, doubled above 48 fps.
 
-    Without a clip it is what the dearest one costs.
+    Without a clip, return the price of the most expensive one.
     """
     if clip is None:
         return ABOVE * 2 * MAX_LENGTH

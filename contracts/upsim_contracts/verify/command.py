@@ -65,7 +65,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """What the command line was told. Amounts are in the provider's unit."""
+    """The command-line options of `upsim verify`. Amounts are in the provider's unit."""
 
     providers: Sequence[str] = ()
     model: str | None = None
@@ -92,7 +92,7 @@ class VerifyOptions:
 
     @property
     def whole(self) -> bool:
-        """Whether every fact of a provider is judged."""
+        """Whether every fact of a provider is checked."""
         return self.model is None and self.pattern is None and self.tier is None
 
 
@@ -143,7 +143,7 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
 
 
 def _chosen(order: VerifyOptions) -> Sequence[str]:
-    """Return the providers to be judged, by --provider, by the URL, or by the model.
+    """Return the providers to check, by --provider, by the URL, or by the model.
 
     Raises UsageError where one of them is unknown, is not that of the URL, or does not have the
     dialect.
@@ -210,7 +210,7 @@ class ProgressPrinter:
     """Prints how far a run has come: after each job that was waited for, and every tenth fact."""
 
     def __init__(self, facts: int, purse: SpendingBudget, say: Say) -> None:
-        """Expect so many facts; what they spent is in the purse."""
+        """Expect this number of facts; the budget counts their costs."""
         self._facts = facts
         self._purse = purse
         self._say = say
@@ -245,7 +245,7 @@ def open_target(
     local: Mapping[str, Local],
     note: Say = print,
 ) -> Target:
-    """What is to be judged, behind the guard of the purse. `note` gets what the server notes."""
+    """Return the target, behind the spending guard. `note` gets the server's notes."""
     token, dialect = order.admin_token, order.dialect
     key = order.api_key or os.environ.get(f"{book.provider.upper()}_API_KEY", "")
     transport: httpx.BaseTransport
@@ -265,7 +265,7 @@ def open_target(
             place = provider_url(url, providers())
             url, dialect = place.root, _agreed(dialect, place.dialect, url)
         elif len(order.providers) != 1 and order.target == "live":
-            raise UsageError(f"--target live judges one provider: give --provider, {_one_of()}")
+            raise UsageError(f"--target live checks one provider: use --provider, {_one_of()}")
         elif len(order.providers) != 1:
             raise UsageError(
                 f"{url} is not a simulator with an admin API: name its provider with --provider"
@@ -313,7 +313,7 @@ def _agreed(asked: str, named: str, url: str) -> str:
 
 
 def _check(url: str, asked: str) -> None:
-    """Raises UsageError for what is no address, and for a host that nobody vouched for."""
+    """Raise UsageError for an invalid URL, and for a host that is not allowed."""
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in ("http", "https") or not host:
@@ -327,7 +327,7 @@ def _check(url: str, asked: str) -> None:
 
 
 def _obeys(root: str, token: str, note: Say) -> bool:
-    """Whether a simulator is there that lets itself be controlled.
+    """Whether the server is a simulator that accepts admin requests.
 
     A simulator on loopback answers in spite of a wrong token, and its note says so.
     """
@@ -405,7 +405,7 @@ def _shown(
     risk = planned.worst - planned.charges
     sure, worst = (counted(one, book.unit) for one in (planned.charges, planned.worst))
     likely = f"  likely {sure}: the documented prices of all paid facts"
-    more = f"{risk} more, should the provider accept the dearest request that it ought to refuse"
+    more = f"{risk} more, if the provider accepts the most expensive request that it should refuse"
     return "\n".join([*lines, likely, f"  worst case {worst}: {more}{limit}"])
 
 

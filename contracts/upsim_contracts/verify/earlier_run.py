@@ -1,4 +1,4 @@
-"""What has changed since an earlier run of `upsim verify`, by the JSON that it wrote."""
+"""The changes since an earlier run of `upsim verify`, by its JSON report."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def changes_since(
     for report in reports:
         name, before = report.book.provider, earlier.get(report.book.provider)
         if before is None:
-            yield f"since then: {name}: the earlier run did not judge it"
+            yield f"since then: {name}: the earlier run did not check it"
             continue
         lines = [*_causes(before, report), *_outcomes(before, report), *_spent(before, report)]
         yield from (f"since then: {name}: {line}" for line in lines or ["nothing changed"])

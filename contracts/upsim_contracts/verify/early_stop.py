@@ -1,4 +1,4 @@
-"""When a run at a stranger is not worth going on: fact after fact is refused, or not answered."""
+"""Stop a run on a foreign server if fact after fact is refused or gets no response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EarlyStop:
         self._count = 0
 
     def add(self, verdict: Verdict) -> str:
-        """Why no further fact should be judged; empty while there is no reason."""
+        """Return why no further fact should be checked; empty without a reason."""
         found = _REFUSED.search(verdict.exchange) if verdict.outcome == "broken" else None
         said = _ID.sub("…", f"{found[1]} {found[2]}") if found is not None else ""
         lost = [one.seen for one in verdict.mismatches if one.where == CONNECTION]

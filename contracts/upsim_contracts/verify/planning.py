@@ -1,4 +1,4 @@
-"""What a run will do before it does it: which facts, what each can cost, and all together."""
+"""The plan of a run: its facts, the cost of each, and the total."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ class VerifyPlan:
 
     @property
     def charges(self) -> Decimal:
-        """What the run costs when the provider keeps to its document."""
+        """The cost of the run if the provider follows its document."""
         return sum((one.charge for one in self.planned), Decimal(0))
 
     @property
     def worst(self) -> Decimal:
-        """The most that can be set aside at once: all charges, and the dearest refusal."""
+        """The maximum reservation: all charges, and the most expensive refusal."""
         return self.charges + max((one.risk for one in self.planned), default=Decimal(0))
 
     def refunds(self, failures: str) -> str:
-        """Say which facts judge the refund of a failed job, or say by `failures` why none does."""
+        """Say which facts check the refund of a failed job, or give `failures` as the reason."""
         judging = [one.fact for one in self.planned if one.tier == "paid" and one.fact.refunded]
         if judging:
-            return f"judged by {', '.join(fact.id for fact in judging)}"
+            return f"checked by {', '.join(fact.id for fact in judging)}"
         return f"not judged: {failures or 'no chosen fact makes a job fail'}"
 
     def check(self, cap: Decimal) -> None:
@@ -87,7 +87,7 @@ def _planned(book: Book, fact: Fact, target: Target, price: Pricer) -> Planned:
         cost = _cost(book, step, price)
         if _is_refused(step):
             risk = max(risk, cost)
-        elif step.get("video") == GONE:  # documented to be given back; nobody knows its length
+        elif step.get("video") == GONE:  # documented to be refunded; unknown length
             least = _cost(book, {**step, "video": SHORTEST}, price)
             charge, risk = charge + least, max(risk, cost - least)
         else:
@@ -97,7 +97,7 @@ def _planned(book: Book, fact: Fact, target: Target, price: Pricer) -> Planned:
 
 
 def _cost(book: Book, step: Mapping[str, Any], price: Pricer) -> Decimal:
-    """What a step costs by the published figures; the most that its call can cost without any."""
+    """Return the published cost of a step; without one, the maximum cost of its request."""
     form = book.calls.get(step.get("call", ""))
     if form is None or not form.paid:
         return Decimal(0)

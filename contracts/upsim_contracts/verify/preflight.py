@@ -1,7 +1,7 @@
-"""What is looked at before a run at a stranger spends anything: each mistake is one sentence.
+"""Checks before a run on a foreign server spends anything: one sentence per mistake.
 
-All requests cost nothing. The balance is read with the key that was given and with one that nobody
-issued; facts that a dialect departs from say which dialect answers.
+All requests are free. The balance is read with the given key and with an unknown key; facts from
+which a dialect departs show the dialect of the server.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def check(book: Book, planned: VerifyPlan, target: Target, price: Pricer, sleep:
 
 
 def _balance(book: Book, form: CallForm, place: str, target: Target) -> Decimal:
-    """What the account has. Raises UsageError where the server does not say so."""
+    """Return the balance of the account. Raises UsageError if the server does not report it."""
     request = f"{form.method} {target.url}{form.path}"
     try:
         answer = _ask(book, form, target, target.key)
@@ -89,7 +89,7 @@ def _check_keys(book: Book, form: CallForm, place: str, target: Target) -> None:
     invented = known + (end.translate(ROTATED) if end.translate(ROTATED) != end else end[::-1])
     if _amount(_ask(book, form, target, invented), place) is not None:
         raise UsageError(
-            f"{target.url} accepts a key that nobody issued, so facts about keys cannot be judged: "
+            f"{target.url} accepts an unknown key, so facts about keys cannot be checked: "
             "start the stand-in with --strict-keys and give an issued key"
         )
 
@@ -102,7 +102,7 @@ def _ask(book: Book, form: CallForm, target: Target, key: str) -> FactResponse:
 
 
 def _amount(answer: FactResponse, place: str) -> Decimal | None:
-    """The balance that an answer tells; None where it tells none."""
+    """Return the balance in a response; None if there is none."""
     return amount_of(at(answer.as_seen, place))
 
 

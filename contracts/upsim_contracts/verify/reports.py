@@ -30,7 +30,7 @@ border-bottom:1px solid #ccc;vertical-align:top}.held{color:#176b2c}.broken{colo
 
 
 def as_text(report: VerifyReport) -> str:
-    """What is broken, each in a line or two, and the headline last."""
+    """Return the failures, each in a line or two, and the headline at the end."""
     lines = [line for cause in report.causes for line in _text_of(cause)]
     for cause, known in report.accepted:
         lines += [f"KNOWN {cause}", f"        {known}"]
@@ -117,7 +117,7 @@ def _fact(report: VerifyReport, verdict: Verdict) -> dict[str, object]:
 
 
 def as_junit(reports: Sequence[VerifyReport]) -> str:
-    """What continuous integration reads: a suite for each provider.
+    """Return the JUnit report for continuous integration: a suite for each provider.
 
     Each cause is a case that fails. Each fact is a case too; a broken one names its cause and
     counts as skipped, so that one change of the provider is one failure. A broken fact without a

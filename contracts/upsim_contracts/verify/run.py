@@ -1,4 +1,4 @@
-"""Judging a target by all facts of a provider, one after the other, stopping cleanly when told."""
+"""Check a target against all facts of a provider, one after the other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STOPPED = "the run was stopped before it"
 
 @dataclass(slots=True)
 class VerifyReport:
-    """What a run found. `stopped` means that somebody ended it before its end.
+    """The results of a run. `stopped` means that the user ended it early.
 
     `refused` is the refusal that ended it, after many facts in a row.
     """
@@ -130,7 +130,7 @@ _read_once = cache(read_book)  # nothing changes a book, and reading one takes a
 
 
 def book_of(provider: str) -> Book:
-    """What the contracts know of a provider. Raises NoContractError."""
+    """Return the facts of a provider. Raises NoContractError."""
     if provider not in providers():
         raise NoContractError("contract", provider, providers())
     return _read_once(folders()[provider] / FILE)
@@ -162,7 +162,7 @@ def verify(
     sleep: Sleep,
     on_verdict: Callable[[Verdict], None] = lambda _verdict: None,
 ) -> VerifyReport:
-    """Judge a target by these facts. Ctrl-C ends it with what was found so far.
+    """Check a target against these facts. Ctrl-C ends the run with the results so far.
 
     Raises PlanRefusedError before anything is sent when the plan could cost more than the cap.
     """

@@ -1,1 +1,1 @@
-"""What VicSee documents of its video upscaling."""
+"""VicSee's documents on its video upscaling, as facts."""

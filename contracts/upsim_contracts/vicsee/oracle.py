@@ -1,4 +1,4 @@
-"""What VicSee publishes as the price of a job, worked out once more from its own table."""
+"""The price of a VicSee job, computed independently from VicSee's own table."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What WaveSpeedAI documents of its two video upscalers."""
+"""WaveSpeedAI's documents on its two video upscalers, as facts."""

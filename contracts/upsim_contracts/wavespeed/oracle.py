@@ -1,4 +1,4 @@
-"""What WaveSpeedAI publishes as the price of a job, worked out once more from its two pages."""
+"""The price of a WaveSpeedAI job, computed independently from its two pages."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def test_counting() -> None:
         "listed, but there is no such lie: gone",
     )
     assert str(counted).splitlines() == [
-        "2 of 4 lies noticed, 1 equivalent, 1 that no simulator can be told",
+        "2 of 4 lies noticed, 1 equivalent, 1 that no simulator accepts",
         "  number: 2 of 4 lies noticed, 1 equivalent",
     ]
 

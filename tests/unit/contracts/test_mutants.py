@@ -33,7 +33,7 @@ def test_the_catalogue() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("fact: credits", "test: credits", "is an overlay, which only facts can judge"),
+        ("fact: credits", "test: credits", "is an overlay, which only facts can check"),
         ("    fact: credits-at-4.5-s\n", "", "names either a fact or a test as its killer"),
         ("    overlay:", "    covering:", "unexpected keyword argument 'covering'"),
         ("    overlay:", "    # overlay:", "is either an overlay or a patch"),
@@ -42,7 +42,7 @@ def test_the_catalogue() -> None:
         (
             "mutants:\n",
             f"mutants:\n{GOOD.partition(chr(10))[2]}",
-            "'vicsee-rounds-down' stands twice",
+            "'vicsee-rounds-down' is repeated",
         ),
     ],
 )
@@ -75,7 +75,7 @@ def test_stale_patches(source: str) -> None:
     """A patch whose text stands nowhere, or twice, is stale."""
     times = source.count("a = 1")
 
-    with pytest.raises(StaleMutantError, match=f"m: 'a = 1' stands there {times} times"):
+    with pytest.raises(StaleMutantError, match=f"m: 'a = 1' occurs {times} times"):
         patched(source, [SourcePatch("m", "a = 1", "a = 2")])
 
 

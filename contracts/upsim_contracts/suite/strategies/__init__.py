@@ -1,1 +1,1 @@
-"""What Hypothesis makes for properties and machines, one module for each concept."""
+"""Hypothesis strategies for properties and machines, one module for each concept."""

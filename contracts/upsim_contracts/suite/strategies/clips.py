@@ -62,7 +62,7 @@ def whole_step(rate: Fraction) -> int:
 
 
 def with_frames(clip: ClipProperties, frames: int) -> ClipProperties:
-    """The same clip with so many pictures."""
+    """Return the same clip with another number of frames."""
     return replace(clip, seconds=_decimal(frames / clip.fps))
 
 

@@ -23,13 +23,13 @@ def _exclusive(first: Flaw, second: Flaw, form: CallForm) -> bool:
 
 
 def _parts(flaw: Flaw, form: CallForm) -> frozenset[str]:
-    """What a mistake touches; the clip is what the body names as its video."""
+    """Return the parts of a request that a mistake touches; the clip is its video field."""
     video = f"body.{place_of_video(form.body)}"
     return frozenset(video if part == "video" else part for part in flaw.touches)
 
 
 def place_of_video(body: object, path: str = "") -> str:
-    """Where a call's usual body names the video."""
+    """Return the place of the video in a request's usual body."""
     if isinstance(body, dict):
         for name, inner in body.items():
             found = place_of_video(inner, f"{path}.{name}" if path else name)

@@ -66,7 +66,7 @@ def test_the_same_answers(file: Path) -> None:
 
     assert (0, 3) == (done.exit_code, len(lines))
     assert lines[0].endswith("sandbox default, scenario baseline, clock manual, seed 1")
-    assert "10 answers, none differ" in lines[2]
+    assert "10 responses, none differ" in lines[2]
 
 
 def test_other_answers(file: Path) -> None:

@@ -127,7 +127,7 @@ def test_values_that_cannot_hold(start: Start, folder: Path, values: object) -> 
     reread = next(entry["reread"] for entry in export["commands"] if "reread" in entry)
     reread[next(iter(reread))] = values
 
-    with pytest.raises(ExportError, match="read again"):
+    with pytest.raises(ExportError, match="reload"):
         replayed(export)
 
 

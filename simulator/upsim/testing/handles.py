@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from upsim.engine.clock import monotonic
+from upsim.testing.admin_answers import exact_amount, moment
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Json = dict[str, Any]
@@ -27,7 +28,7 @@ class ClockHandle:
     @property
     def now(self) -> datetime:
         """The present virtual time, in UTC."""
-        return datetime.fromisoformat(self._admin("GET", "clock")["now"])
+        return moment(self._admin("GET", "clock")["now"], "GET clock")
 
     @property
     def mode(self) -> str:
@@ -71,11 +72,11 @@ class LedgerHandle:
 
     def charges(self, provider: str) -> list[Decimal]:
         """Return the charged amounts as positive numbers, oldest first."""
-        return [abs(Decimal(e["amount"])) for e in self._of("charge", provider)]
+        return [abs(exact_amount(e["amount"], "GET ledger")) for e in self._of("charge", provider)]
 
     def refunds(self, provider: str) -> list[Decimal]:
         """Return the refunded amounts as positive numbers, oldest first."""
-        return [abs(Decimal(e["amount"])) for e in self._of("refund", provider)]
+        return [abs(exact_amount(e["amount"], "GET ledger")) for e in self._of("refund", provider)]
 
     def spent(self, provider: str) -> Decimal:
         """Return charges minus refunds."""
@@ -84,7 +85,8 @@ class LedgerHandle:
 
     def balance(self, provider: str) -> Decimal:
         """Return the balance of the account of the sandbox's own key."""
-        return Decimal(self._admin("PUT", f"accounts/{provider}", {})["balance"])
+        where = f"accounts/{provider}"
+        return exact_amount(self._admin("PUT", where, {})["balance"], f"PUT {where}")
 
     def accounts(self) -> list[Json]:
         """Return every account that was used."""
@@ -100,7 +102,7 @@ class LedgerHandle:
         while offset < total:
             page = self._admin("GET", f"ledger?offset={offset}&limit={PAGE}{chosen}")
             yield from page["entries"]
-            offset, total = offset + PAGE, page["total"]
+            offset, total = offset + PAGE, page["total"] if page["entries"] else 0
 
 
 class InboxHandle:

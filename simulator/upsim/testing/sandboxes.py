@@ -8,18 +8,29 @@ from decimal import Decimal
 from typing import Any, Self
 
 import httpx
+import msgspec
 
 from upsim.client.discovery import adapter
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import exchange
+from upsim.client.values import path_segment
 from upsim.interception.active import intercept
 from upsim.media.clip_names import ClipNameError, Rate, Seconds, clip_name
 from upsim.scenario.suggestions import unknown
+from upsim.testing.admin_answers import (
+    NO_ANSWER,
+    AdminCallError,
+    check_sandbox,
+    checked,
+    document,
+    strange,
+)
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
 from upsim.testing.report_card import ReportCard
 from upsim.testing.sandbox_requests import dialects_of
 from upsim.testing.targets import SimulatorTarget, SimulatorTransport
 from upsim.untrusted_connections import NoCookies
+from upsim.web.admin.server_shapes import ErrorText
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 SECONDS = 60.0
@@ -29,17 +40,6 @@ MAX_LENGTH = 300.0
 MAX_BYTES = 256 * 2**20
 """Maximum bytes of an admin API response; an export may be long."""
 NOT_FOUND = 404
-NO_ANSWER = 0
-"""The status of an admin request without a response."""
-
-
-class AdminCallError(RuntimeError):
-    """The admin API refused a request; `code` is machine-readable."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        """Keep status, code and message of the response."""
-        super().__init__(message)
-        self.status, self.code = status, code
 
 
 class SandboxHandle:
@@ -52,7 +52,7 @@ class SandboxHandle:
         self._ordered: Any = (order or {}).get("scenario")
         self._clients: list[httpx.Client] = []
         self._own = self._client(f"{target.base_url}/__sim", _bearer(target.token))
-        made = self._call("POST", "sandboxes", order or {})
+        made = self._created(order or {})
         self.id: str = made["id"]
         self.scenario: str = made["scenario"]
         self.seed: int = made["seed"]
@@ -178,7 +178,7 @@ class SandboxHandle:
     def set_state(self, job: str, state: str, error: str | None = None) -> Json:
         """Force a job into another state."""
         asked = {"state": state} if error is None else {"state": state, "error": error}
-        return self.admin("PUT", f"jobs/{job}/state", asked)
+        return self.admin("PUT", f"jobs/{path_segment(job)}/state", asked)
 
     def set_balance(self, provider: str, balance: Decimal | str | int) -> Json:
         """Set the balance of the account of this sandbox's key."""
@@ -242,9 +242,14 @@ class SandboxHandle:
         self._clients.append(client)
         return client
 
+    def _created(self, order: Mapping[str, object]) -> Json:
+        answer = self._answer("POST", "sandboxes", order)
+        made = checked(answer, "sandboxes")
+        check_sandbox(made, answer)
+        return made
+
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
-        found: Any = self._answer(method, path, body).json()
-        return dict(found)
+        return checked(self._answer(method, path, body), path)
 
     def _answer(
         self, method: str, path: str, body: Mapping[str, object] | None = None
@@ -280,11 +285,10 @@ def ask(
 
 def _refused(answer: httpx.Response) -> AdminCallError:
     try:
-        found = answer.json()["error"]
-        return AdminCallError(answer.status_code, found["code"], found["message"])
-    except (ValueError, KeyError, TypeError):
-        text = f"{answer.request.method} {answer.request.url}: {answer.text[:300]}"
-        return AdminCallError(answer.status_code, "unreadable", text)
+        told = msgspec.convert(document(answer).get("error"), ErrorText)
+    except msgspec.ValidationError:
+        return strange(answer, "it names no error")
+    return AdminCallError(answer.status_code, told["code"], told["message"])
 
 
 def _bearer(token: str) -> Mapping[str, str]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 
+from upsim.testing.admin_answers import AdminCallError
 from upsim.testing.costs import Costs
 from upsim.testing.marks import MarkError
 from upsim.testing.sandbox_requests import sandbox_request
-from upsim.testing.sandboxes import AdminCallError, SandboxHandle, ask
+from upsim.testing.sandboxes import SandboxHandle, ask
 from upsim.testing.server_thread import ServerThread
 from upsim.testing.targets import SimulatorTarget
 from upsim.testing.whole_files import write_whole

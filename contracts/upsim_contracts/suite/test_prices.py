@@ -155,36 +155,6 @@ def test_charged_once_however_often_polled(explore: Explore, submit: Submit) -> 
     explorer.explore(prove, clip=clips(submit.clips), polls=pauses)
 
 
-@every_submit
-def test_refund_is_the_charge(explore: Explore, submit: Submit) -> None:
-    """A failed job refunds exactly its charge, once, whenever it fails."""
-    explorer = explore(submit)
-    explorer.need_controls("a job has to fail on command")
-
-    def prove(clip: ClipProperties, chosen: Options, *, started: bool) -> None:
-        with explorer.account() as account:
-            opening = account.balance()
-            job = account.accepted(submit, clip, chosen)
-            charged = opening - account.balance()
-            if started:
-                account.controls.force(job, "processing", None)
-            assert charged == opening - account.balance()
-            account.controls.force(job, "failed", None)
-            assert account.end_of(account.word(account.poll(job))) == "failed"
-            assert opening == account.balance()
-            account.controls.advance(to="idle")
-            account.poll(job)
-            assert opening == account.balance()
-
-    later = len(explorer.table.unfinished) > 1  # else a job is started from the beginning
-    explorer.explore(
-        prove,
-        clip=clips(submit.clips),
-        chosen=options(submit),
-        started=st.booleans() if later else st.just(value=False),
-    )
-
-
 def _rounded(submit: Submit, clip: ClipProperties) -> ClipProperties | None:
     """The clip whose length is already what is billed; None where none can be made."""
     up = submit.price.round == "up"

@@ -93,7 +93,8 @@ def _version(name: str) -> str | None:
 
 
 def _baseline_problems() -> list[str]:
-    from upsim.core.baseline import BaselineError, rules  # not for `--version`
+    from upsim.core.baseline import BaselineError
+    from upsim.core.knobs import rules
     from upsim.engine.bound_provider import bind
     from upsim.providers import discover
     from upsim.scenario.loader import ScenarioError

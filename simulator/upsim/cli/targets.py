@@ -25,8 +25,9 @@ from upsim.client.exceptions import (
 from upsim.client.models import ModelInfo
 from upsim.client.policies import Polling
 from upsim.client.sandbox import sandbox_sleeper
-from upsim.core.baseline import BaselineError, check_dialect
+from upsim.core.baseline import BaselineError
 from upsim.core.hosts import port_flaw
+from upsim.core.knobs import check_dialect
 from upsim.core.nearest import closest
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.untrusted_connections import NoCookies

@@ -14,7 +14,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from upsim.client.clocks import seconds_until
 from upsim.client.exceptions import (
     AuthenticationError,
     BalanceError,
@@ -29,6 +28,7 @@ from upsim.client.exceptions import (
     UnsupportedError,
     WebhookError,
 )
+from upsim.client.retry_after import seconds_until
 from upsim.client.values import (
     AdapterRequest,
     Billed,

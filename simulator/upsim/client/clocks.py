@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 
@@ -48,25 +47,3 @@ async def sleep_async(seconds: float) -> None:
 def ring(alarm: asyncio.Timeout, seconds: float) -> None:
     """Set a time-out of the running event loop to end after some seconds."""
     alarm.reschedule(asyncio.get_running_loop().time() + seconds)
-
-
-def seconds_until(told: str, date: str) -> float | None:
-    """Return the seconds that a `Retry-After` asks for; None if it cannot be read.
-
-    A date is compared with the server's own `Date`, because its clock may differ from ours.
-    """
-    text = told.strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    until = _timestamp(text)
-    if until is None:
-        return None
-    sent = _timestamp(date)
-    return max(0.0, until - (wall() if sent is None else sent))
-
-
-def _timestamp(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -13,13 +13,14 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from upsim.core.baseline import Model, RateLimit, Rules
+from upsim.core.baseline import Model, RateLimit
 from upsim.core.events import UploadIssued, WebhookTarget
 from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.job_spec import JobSpec
 from upsim.core.jobs import Job
 from upsim.core.json_bodies import decode
+from upsim.core.knobs import Rules
 from upsim.core.ledger import Account, Entry
 from upsim.core.media import Measured, Media
 from upsim.core.states import Failure, JobState

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from upsim.core.baseline import Rules
 from upsim.core.events import UploadIssued
+from upsim.core.knobs import Rules
 
 
 def upload_headers(rules: Rules, ticket: UploadIssued) -> dict[str, str]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from upsim.core.baseline import Baseline, BaselineError, Rules
+from upsim.core.baseline import Baseline, BaselineError
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.check_inputs import CheckUses
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY, Check
 from upsim.core.instants import SECOND
 from upsim.core.job_spec import JobSpec, failure_of
+from upsim.core.knobs import Rules
 from upsim.core.media import Media
 from upsim.core.nearest import closest
 from upsim.core.provider import Operation, Provider

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict, cast
 
-from upsim.core.baseline import Baseline, Rules
+from upsim.core.baseline import Baseline
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Call, SandboxApi
 from upsim.core.checks import Violation, first_violation
+from upsim.core.knobs import Rules
 from upsim.core.states import JobState
 from upsim.engine.sandbox import Sandbox
 

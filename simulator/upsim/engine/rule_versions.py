@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from upsim.core.baseline import rules
 from upsim.core.events import JobAccepted
+from upsim.core.knobs import rules
 from upsim.core.provider import Provider
 from upsim.engine.bound_provider import BoundProvider, EndPolicy, bind
 from upsim.engine.settings import SandboxSettings

@@ -7,22 +7,14 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from upsim.core.baseline import (
-    AccountPlan,
-    Baseline,
-    BaselineFact,
-    ErrorRule,
-    Knob,
-    RateLimit,
-    Rules,
-    rules,
-)
+from upsim.core.baseline import AccountPlan, Baseline, BaselineFact, ErrorRule, Knob, RateLimit
 from upsim.core.call import Call, Window
 from upsim.core.events import JobAccepted, OutputPlan
 from upsim.core.evidence import Evidence
 from upsim.core.instants import DAY
 from upsim.core.job_spec import JobSpec
 from upsim.core.jobs import Job
+from upsim.core.knobs import Rules, rules
 from upsim.core.ledger import Account
 from upsim.core.lifecycle import Lifecycle
 from upsim.core.media import Measured, Media

@@ -9,8 +9,9 @@ from decimal import Decimal
 import pytest
 
 from tests.unit.core.conftest import BASELINE, error, fact, knob, ruled
-from upsim.core.baseline import BaselineError, RateLimit, Rules, rules
+from upsim.core.baseline import BaselineError, RateLimit
 from upsim.core.instants import DAY, SECOND
+from upsim.core.knobs import Rules, rules
 
 KNOBS = {
     "form": knob("form", "long", "short", live="short"),

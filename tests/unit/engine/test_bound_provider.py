@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from upsim.core.baseline import BaselineError, Rules, rules
+from upsim.core.baseline import BaselineError
 from upsim.core.checks import ALWAYS_NEEDED
+from upsim.core.knobs import Rules, rules
 from upsim.core.provider import Provider
 from upsim.engine.bound_provider import bind
 from upsim.providers import discover

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from upsim.core.baseline import rules
 from upsim.core.call import Call
 from upsim.core.checks import Violation
+from upsim.core.knobs import rules
 from upsim.core.url_builder import UrlBuilder
 from upsim.providers.wavespeed import checks, wire
 from upsim.scenario.loader import Library

@@ -1,4 +1,4 @@
-"""What the night prints of drifts: a table of what each tool reported."""
+"""The table that a night run prints: each drift, and what each tool reported."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ class StandIn:
             answer.raise_for_status()
 
     def _refuses(self, one: Mapping[str, Any], call: str) -> bool:
-        """Whether a request gets an answer whatever the simulator would say: it never sees it."""
+        """Whether a request gets its response without the simulator, which never sees it."""
         chosen = "answer" in one and not {"status", "where"} & set(one)
         return chosen and self._is_meant(one, call, Answer(0, {}, b""))
 
@@ -192,7 +192,7 @@ class StandIn:
         return answer
 
     async def _other_file(self, other: Mapping[str, Any], answer: Answer, scope: Scope) -> Answer:
-        """A clip as the output is, but for what is altered: pixels more, another rate, no sound."""
+        """A clip as the output is, but for what is altered: more pixels, another rate, no audio."""
         seen = probe_video(answer.body)
         width, height = int(str(seen["width"])), int(str(seen["height"]))
         fps = str(other.get("fps", seen["fps"])).replace("/", "-")
@@ -265,7 +265,7 @@ class Made:
             key=self.key,
             media=ROOT,
             dialect=self.dialect,
-            patience=Patience(refund=3 * 3600),  # nobody really sleeps
+            patience=Patience(refund=3 * 3600),  # virtual time
         )
 
     def now(self) -> float:

@@ -41,7 +41,7 @@ class Tape:
         self._add("GET", f"/api/v1/tasks/{job}", {"data": {"id": job, "status": status}})
 
     def wait(self, seconds: int) -> None:
-        """Time passes."""
+        """Record that time passes."""
         self.now += seconds
 
     def other(self, account: int) -> None:

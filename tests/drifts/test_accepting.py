@@ -47,7 +47,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_a_run_is_green_until_something_changes(verified: Run, tmp_path: Path) -> None:
-    """What was accepted fails no more; another difference does, and one that is gone is told."""
+    """An accepted difference fails no run; another one does, and a vanished one is reported."""
     known, junit, page = tmp_path / "known.yaml", tmp_path / "junit.xml", tmp_path / "page.html"
     some = "credits-at-1*"  # a few facts are enough until the whole run that finds them gone
     first, _ = verified(RENAMED, pattern=some)

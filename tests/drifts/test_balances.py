@@ -1,4 +1,4 @@
-"""What the balances of a recording show: charges, refunds, and what no request explains."""
+"""The balances of a recording: charges, refunds, and changes that no request explains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from upsim_contracts.verify.run import book_of, pricer
 
 
 def judged(steps: Sequence[tuple[Any, ...]]) -> Balances:
-    """Judge a recording that is made of these steps."""
+    """Return the balances of a recording that is made of these steps."""
     return balances(taped(steps), CostTable(book_of("vicsee"), pricer("vicsee")))
 
 

@@ -107,7 +107,7 @@ def test_unaltered_recording_shows_no_difference(
 
 @pytest.mark.parametrize("drift", each([one for one in DRIFTS if one.get("money")]))
 def test_cap_is_kept(drift: Mapping[str, Any]) -> None:
-    """With the documented worst case as its cap a run spends no more, whatever is charged."""
+    """A run whose cap is the documented worst case spends no more, at any charge."""
     provider = drift["provider"]
     book = book_of(provider)
     with altered(drift) as made:

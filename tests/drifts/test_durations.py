@@ -33,7 +33,7 @@ CASES: dict[str, tuple[Sequence[tuple[Any, ...]], Sequence[str]]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_slow_jobs_are_those_that_polls_prove(name: str) -> None:
-    """Only the time between two polls that found a job at work counts, not its queue."""
+    """A job is slow by the time between two polls that found it at work, not by its queue."""
     steps, expected = CASES[name]
     found = slow_jobs(taped(steps), CostTable(book_of("vicsee"), pricer("vicsee")))
 

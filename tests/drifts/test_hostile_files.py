@@ -61,7 +61,7 @@ def test_a_hostile_file_is_one_short_sentence(
 
 @pytest.mark.parametrize("spent", ["sNaN", "NaN", "Infinity", "1e999999999999", "x", "1e99"])
 def test_an_earlier_run_spent_an_amount(tmp_path: Path, spent: str) -> None:
-    """Anything else is told before the run."""
+    """An earlier run with an invalid amount is reported before the run."""
     file = tmp_path / "earlier.json"
     report = f'{{"provider": "vicsee", "causes": [], "facts": [], "spent": "{spent}"}}'
     file.write_text(f'{{"reports": [{report}]}}', "utf-8")
@@ -70,7 +70,7 @@ def test_an_earlier_run_spent_an_amount(tmp_path: Path, spent: str) -> None:
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    """What was accepted before is not lost, and nothing half-written stays."""
+    """A full disk leaves the file of accepted differences as it was."""
     file = tmp_path / "known.yaml"
     file.write_text("before", "utf-8")
     file.chmod(0o640)

@@ -1,4 +1,4 @@
-"""A target that passes the preflight, and then does harm: the run ends, and tells of it safely."""
+"""A target that passes the preflight, and then does harm: the run ends, and reports it safely."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Clock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait without real time."""
         self.now += seconds
 
 
@@ -90,7 +90,7 @@ class Hostile(httpx.BaseTransport):
 def judged(
     made: Made, change: Callable[[httpx.Response], httpx.Response], clock: Clock
 ) -> tuple[VerifyReport, Hostile]:
-    """Judge some facts, and write all reports, which have to be whole."""
+    """Check some facts, and write all reports, which must be whole."""
     book = book_of(made.provider)
     facts = [fact for fact in book.facts if fact.steps and fact.needs_control is None][:12]
     facts += [fact for fact in book.facts if any(step.get("call") == "link" for step in fact.steps)]
@@ -235,7 +235,7 @@ def test_run_ends_whatever_is_answered(name: str, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("told", ["12345.678", "risen", "NaN", "Infinity", "1e999999", "abc", None])
 def test_cap_holds_whatever_balance_is_told(told: str | None) -> None:
-    """The cap bounds what is charged though the balance rises, stands still or is no number."""
+    """The cap bounds the charges if the balance rises, does not change, or is no number."""
     rises = iter(range(1000, 10**9, 1000))
     book = book_of("vicsee")
     with stand_in("vicsee") as made:
@@ -278,7 +278,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_ids_and_links_that_cannot_be_sent_are_findings(name: str) -> None:
-    """Every fact is judged, and no id of the provider leads the admin API elsewhere."""
+    """Every fact is checked, and no id of the provider leads the admin API elsewhere."""
     pattern, other = FOREIGN[name]
     book = book_of("vicsee")
     chosen = [

@@ -16,16 +16,16 @@ LONG = "Video exceeds 60-second limit"
 NO_NUMBER = "Video duration exceeds the maximum allowed."
 FRAMES = "the frame count must be between 10 and 240"
 CASES = {
-    "told in seconds": ("vicsee", 45, "Video exceeds 30-second limit", "", "60 s to 30 s"),
-    "told in minutes": ("vicsee", 150, "at most 2 minutes of video", LONG, "60 s to 120 s"),
-    "told with the length of the video": (
+    "given in seconds": ("vicsee", 45, "Video exceeds 30-second limit", "", "60 s to 30 s"),
+    "given in minutes": ("vicsee", 150, "at most 2 minutes of video", LONG, "60 s to 120 s"),
+    "given with the length of the video": (
         "wavespeed",
         45,
         "the video has 45 s, the maximum duration is 40 s",
         "",
         "600 s to 40 s",
     ),
-    "told without a number": ("venice", 200, NO_NUMBER, "", "300 s to less than 200 s"),
+    "given without a number": ("venice", 200, NO_NUMBER, "", "300 s to less than 200 s"),
     "accepted beyond it": ("venice", 301, "", NO_NUMBER, "300 s to at least 301 s"),
     "frames": ("piapi", 3, "frame count must be between 10 and 20", "", "240 frames to 20 frames"),
     "size": ("piapi", 3, "resolution must not exceed 640x360", "", "1280 px to 640 px"),

@@ -1,4 +1,4 @@
-"""Mistakes that are found before a run at a stranger spends anything, each told in one sentence."""
+"""Mistakes that are found before a run at an unknown server spends anything."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMITED = {"success": False, "error": {"code": "RATE_LIMITED", "message": "Too m
 
 @dataclass(frozen=True)
 class Mistake:
-    """What was done wrong, and what the sentence says."""
+    """A mistake, and the sentence that reports it."""
 
     name: str
     says: str
@@ -58,7 +58,7 @@ MISTAKES = [
         target=lambda one: replace(one, url=f"{ROOT}/vicsee"),
     ),
     Mistake(
-        "a key that nobody issued",
+        "a key that was not issued",
         "the key is refused (401 ",
         target=lambda one: replace(one, key="sk-0123456789abcdef"),
     ),
@@ -123,7 +123,7 @@ def looked_at(made: Made, target: Target) -> None:
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda one: one.name)
 def test_mistake_is_one_sentence(mistake: Mistake) -> None:
-    """Each mistake is told in a sentence of its own, and nothing was spent."""
+    """Each mistake is reported in its own sentence, and nothing is spent."""
     with stand_in(
         mistake.provider, mistake.alter, scenario=mistake.scenario, dialect=mistake.dialect
     ) as made:
@@ -136,7 +136,7 @@ def test_mistake_is_one_sentence(mistake: Mistake) -> None:
 
 
 def test_lenient_stand_in_is_refused() -> None:
-    """A server that accepts a key that nobody issued cannot show facts about keys."""
+    """A server that accepts keys that were not issued cannot show facts about keys."""
     with Simulator() as simulator:
         http = httpx.Client(transport=simulator.transport())
         made = Made("vicsee", "", simulator, simulator.transport(), "sk-" + "0" * 48)
@@ -157,7 +157,7 @@ def test_stand_in_passes(provider: str, dialect: str) -> None:
 
 
 def test_run_stops_after_identical_refusals() -> None:
-    """When fact after fact breaks on one refusal, no other is tried, and the refusal is told."""
+    """A run stops after many facts fail with the same refusal, and reports the refusal."""
     alter = [{"on": "submit", "answer": {"status": 429, "json": LIMITED}}]
     with stand_in("vicsee", alter) as made:
         report = verified(made)

@@ -24,7 +24,7 @@ WHOLE = Patience(refund=3 * 3600)
 def judged(
     scenario: Mapping[str, object] | None, patience: Patience
 ) -> tuple[VerifyReport, Decimal]:
-    """Judge the one fact as a stranger; also return what the ledger says that was spent."""
+    """Check the one fact without the admin API; also return what the ledger says was spent."""
     book = book_of("wavespeed")
     facts = [one for one in book.facts if one.id == FACT]
     with stand_in("wavespeed", scenario=scenario) as made:
@@ -66,7 +66,7 @@ def test_refund_is_awaited_after_all_other_facts() -> None:
 
 
 def test_refund_that_may_still_come_is_not_judged() -> None:
-    """A run that waits a minute does not judge a refund that may take three hours."""
+    """A run that waits a minute does not check a refund that may take three hours."""
     report, spent = judged(NEVER, Patience())
 
     (verdict,) = report.verdicts
@@ -77,7 +77,7 @@ def test_refund_that_may_still_come_is_not_judged() -> None:
 
 
 def test_plan_says_how_refunds_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    """The plan of a stranger names the fact that judges refunds, or why none does."""
+    """The plan of a live run names the fact that checks refunds, or why it has none."""
     run({"as_live": True, "cap": CAP, "only_plan": True}, LOCAL, print)
 
     lines = [one for one in capsys.readouterr().out.splitlines() if "refunds of failed" in one]

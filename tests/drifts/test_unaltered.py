@@ -1,4 +1,4 @@
-"""A target that was not altered, judged as a stranger: no false alarm, whatever it did before."""
+"""An unaltered target without its admin API: no false alarm, also after other jobs."""
 
 from __future__ import annotations
 

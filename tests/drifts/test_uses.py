@@ -46,7 +46,7 @@ WEIGHTS = [
 def test_a_change_is_weighed(
     verified: Run, tmp_path: Path, alter: Alter, uses: str, weight: str
 ) -> None:
-    """What touches nothing that is used is told, and fails nothing."""
+    """A change that touches no used field is reported, and fails nothing."""
     file, junit = tmp_path / "uses.yaml", tmp_path / "junit.xml"
     file.write_text(uses, "utf-8")
     some = "[cr]*-*[1m]*"  # a few prices and refusals are enough, and take a tenth of the time
@@ -60,7 +60,7 @@ def test_a_change_is_weighed(
 
 
 def test_a_price_concerns_who_submits(verified: Run, tmp_path: Path) -> None:
-    """Whatever is read of the answers."""
+    """A changed price concerns every team that submits, whichever fields it reads."""
     (tmp_path / "uses.yaml").write_text(READS_ID, "utf-8")
     scenario = tmp_path / "dear.yaml"
     scenario.write_text(DEAR + RATES.format("17", "17", "30"), "utf-8")
@@ -109,7 +109,7 @@ BAD = {
 
 @pytest.mark.parametrize("text", BAD)
 def test_a_file_that_is_wrong_is_told_with_its_place(tmp_path: Path, text: str) -> None:
-    """With the nearest of what there is."""
+    """A wrong file of uses is reported with its place and the nearest name."""
     (tmp_path / "uses.yaml").write_text(text, "utf-8")
     with pytest.raises(UsageError) as caught:
         read_uses(tmp_path / "uses.yaml")

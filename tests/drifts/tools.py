@@ -32,7 +32,7 @@ CAP = Decimal(100_000)
 
 
 def verified(made: Made, *, cap: Decimal = CAP) -> VerifyReport:
-    """Judge a stand-in as a stranger by all facts."""
+    """Verify a stand-in by all facts, without the admin API."""
     book = book_of(made.provider).under(made.dialect)
     target = made.target(cap)
     with target.http:
@@ -40,7 +40,7 @@ def verified(made: Made, *, cap: Decimal = CAP) -> VerifyReport:
 
 
 def findings(report: VerifyReport) -> list[str]:
-    """The lines that each report one thing; what stands below a line is indented."""
+    """The lines that each report one thing; details below a line are indented."""
     *lines, _headline = as_text(report).splitlines()
     return [line for line in lines if not line.startswith(" ")]
 
@@ -84,7 +84,7 @@ def _plain_day(book: Book) -> Iterator[Mapping[str, Any]]:
 
 
 class _Caller:
-    """A caller that goes on whatever is answered."""
+    """A caller that continues after every response."""
 
     def __init__(self, book: Book, http: httpx.AsyncClient, key: str) -> None:
         self._book = book

@@ -117,20 +117,20 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _stage = BETWEEN
     _came = 0
-    """Bytes of the head, or of the body since the last look."""
+    """Bytes of the head, or of the body since the last check."""
     _beside = 0
-    """Bytes since the last content of a body: heads of chunks, and trailers."""
+    """Bytes since the last body content: chunk headers and trailers."""
     _steps = 0
-    """Requests that began, and pieces of bodies, since the last turn of the event loop."""
+    """Started requests and pieces of bodies since the last turn of the event loop."""
     _refused = False
     _looks = 0
-    """Looks that found the same body still coming."""
+    """Checks that found the same body still arriving."""
     _seen: tuple[object, int] | None = None
     _look: asyncio.TimerHandle | None = None
     _untaken = (0, 0)
-    """What was written and not taken at the last look, and how often writing had gone on."""
+    """The unread bytes at the last check, and the number of continued writes."""
     _still = 0
-    """Looks in a row that found the same untaken."""
+    """Checks in a row that found the same unread bytes."""
 
     def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
         self, transport: asyncio.Transport

@@ -213,7 +213,7 @@ class ClientActivity:
         self._forget_submits()
 
     def _forget_submits(self) -> None:
-        """Drop the submits of jobs that are counted no more, once they are many."""
+        """Drop the submits of jobs that are no longer counted, once they are many."""
         if len(self._submits) > len(self.tallies) + AT_ONCE:
             known = self.tallies
             self._submits = {key: job for key, job in self._submits.items() if job in known}

@@ -321,7 +321,7 @@ class CommandLog:
                 self.append(request, size)
 
     def begin(self, command: Command) -> Command:
-        """A request begins that may have to wait; it is the present command of this task."""
+        """Log a request that may have to wait, as the present command of this task."""
         CURRENT.set(command)
         return self.enter(command)
 

@@ -15,7 +15,7 @@ RESET = ("clock", "seed", "webhook_timestamp")
 RESTART = ("hosts", "dialects")
 """Sections that a server reads once."""
 OPENING = ("accounts", "account")
-"""Sections that hold for accounts opened from now on."""
+"""Sections that apply only to accounts opened from now on."""
 _SILENT = ("evidence", "sources", "extends", "provider")
 """What is named only where nothing beside it differs."""
 _NO_FILE = ["extends"]

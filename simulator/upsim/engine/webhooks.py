@@ -348,7 +348,7 @@ class Webhooks:
             timeline.deadlines.add(next_at, "deliver", posting.delivery, posting.number + 1)
 
     def _ending(self, delivery: Delivery, posting: Posting, outcome: AttemptOutcome) -> str:
-        """How the delivery ends with this attempt; empty when it goes on."""
+        """Return the final outcome of the delivery after this attempt; empty if it continues."""
         if outcome.good:
             return "delivered"
         if posting.fault == "lose":
@@ -396,6 +396,6 @@ def _dialect(job: Job) -> str | None:
 
 
 def _another(secret: str) -> str:
-    """A secret of the same form that is not this one."""
+    """Return a wrong secret of the same form."""
     last = "B" if secret[-2:-1] == "A" else "A"
     return f"{secret[:-2]}{last}{secret[-1:]}" if len(secret) > 1 else f"{secret}?"

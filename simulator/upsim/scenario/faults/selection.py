@@ -27,7 +27,7 @@ _LEAST = {
 _SUBMITTED: tuple[Stage, ...] = ("before_accept", "after_accept")
 """Stages whose rules without `on` mean submits, and so read their bodies."""
 _ACCEPTED: tuple[Stage, ...] = ("after_accept", "webhook")
-"""Stages after a provider's refusal, which no refused request reaches."""
+"""Stages that only accepted requests reach."""
 
 
 def count_mistakes(node: Node) -> Found:

@@ -23,7 +23,7 @@ Start = Callable[..., Registry]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Return a folder with copies of the shipped baselines and of one scenario."""
-    for name in ("wavespeed", "venice", "piapi", "vicsee"):
+    for name in discover():
         (tmp_path / name).mkdir()
         shutil.copy(shipped_root() / name / "baseline.yaml", tmp_path / name)
     shutil.copy(shipped_root() / "vicsee/plan-pro.yaml", tmp_path / "vicsee")

@@ -1,6 +1,6 @@
-"""Find provider and dialect in a URL, and list the dialects.
+"""Split a provider's base URL into the provider and the dialect, and list the dialects.
 
-A misspelt dialect would make every fact of a run break on a 404, so it is refused beforehand.
+A misspelt dialect is rejected beforehand, since it would make every fact of a run fail on a 404.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Report files of a command: checked before it starts, written at its end."""
+"""Report files of a command: checked before it begins, written at its end."""
 
 from __future__ import annotations
 

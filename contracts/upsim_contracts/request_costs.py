@@ -1,4 +1,4 @@
-"""The possible cost of requests: which are paid, and the maximum price of each."""
+"""Find which requests are paid, and the highest price that each can cost."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _NAME = re.compile(r"\\\$[a-z_]+")
 
 @dataclass(frozen=True, slots=True)
 class RequestCost:
-    """A request that costs or may cost money. `call` is empty for an unknown request.
+    """A request that costs money, or could. `call` is empty for a request the book does not know.
 
-    `worst` is None if the maximum cost is unknown; `why` says what is not documented
-    then, or why the price of the most expensive job is used.
+    `worst` is the highest possible price, None if it is unknown. `why` says what is not documented
+    then, or why `worst` is the price of the most expensive job.
     """
 
     call: str
@@ -40,7 +40,7 @@ class RequestCost:
 
 @dataclass(frozen=True, slots=True)
 class _Priced:
-    """A request of a fact with a known price, and its options."""
+    """A call of a fact that states its price, and the options with which it is made."""
 
     evidence: str
     options: Mapping[str, str]
@@ -85,12 +85,13 @@ class CostTable:
         *,
         certain: bool,
     ) -> RequestCost | None:
-        """Return the possible cost of a request; None if it is always free.
+        """Return what a request could cost; None for one that never costs anything.
 
         `certain` says that the body reads in one way, and that `clips` are all of its videos.
-        Otherwise the longest video is assumed; of several videos the one that costs most. A request
-        that is malformed counts as the most expensive until the provider has refused it. The price
-        of an undocumented path, model or option value is unknown.
+        Otherwise the longest video is assumed; of several videos, the most expensive one. A
+        malformed request counts as the most expensive job: it is free once the provider has refused
+        it. The price is unknown for a path or a model that is not in the book, and for an option
+        beyond every documented value.
         """
         form, bare = self.call(method, path), path.partition("?")[0]
         known_free = any(m == method and form.fullmatch(bare) for m, form in self._free)
@@ -111,7 +112,7 @@ class CostTable:
         return RequestCost(form.name, worst if len(prices) == 1 else None, worst)
 
     def evidence(self, call: str, body: object = None) -> str:
-        """Return the source of a request's price: the fact that is most similar to the request.
+        """Return the source of a call's price: the fact that mentions most of such a request.
 
         An option that a request leaves out, or sends as null, has the value of the book's own body,
         which is the documented default.
@@ -125,14 +126,14 @@ class CostTable:
         return best.evidence if best is not None else "no source given"
 
     def output_evidence(self, name: str) -> str:
-        """Return the source of an output's property: the first fact that checks it."""
+        """Return the source of this property of an output: the first fact that checks it."""
         for fact in self.book.facts:
             if any(name in step.get("output", {}) for step in fact.steps):
                 return self._cited(fact)
         return "no source given"
 
     def cited(self, name: str) -> str:
-        """Return the source of a fact, by its id."""
+        """Return the source of a fact, by the fact's id."""
         return next(self._cited(fact) for fact in self.book.facts if fact.id == name)
 
     def _cited(self, fact: Fact) -> str:
@@ -140,7 +141,7 @@ class CostTable:
         return f"{source.title}, {fact.place}, {source.read}"
 
     def _priced_steps(self, fact: Fact) -> Iterator[tuple[str, _Priced]]:
-        """Yield the steps of a fact with a price, with the names of their requests."""
+        """Yield the steps of a fact that states a price, by the names of their calls."""
         if all(str(one.get("charged", "0")) == "0" for one in fact.steps):
             return
         evidence = self._cited(fact)
@@ -177,7 +178,7 @@ class CostTable:
 
 
 def _bases(book: Book) -> dict[str, set[str]]:
-    """Return the path prefixes of models, and the other steps that follow them.
+    """Return the path before the model in each job's path, with its first steps that are no vendor.
 
     >>> from upsim_contracts.verify.run import book_of
     >>> sorted(_bases(book_of("wavespeed"))["/api/v3/"])[-2:]

@@ -1,6 +1,6 @@
-"""The spending guard: a request that could cost money needs a reservation of its price.
+"""Spending guard: a request that could cost money is sent only after its price was reserved.
 
-It is in the HTTP transport, below tests, retries and redirects.
+It is in the HTTP transport, below everything that a test, a retry or a redirect may do.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class PriceDifference:
 
 
 class SpendingBudget:
-    """The budget in the provider's unit. `cap` None means play money: everything is allowed.
+    """The spending limit, in the provider's unit. With `cap` None everything is allowed.
 
-    `spent` is what is known to be gone, `reserved` the highest cost of running requests.
+    `spent` is the amount known to be gone, `reserved` the highest cost of requests under way.
     """
 
     def __init__(self, cap: Decimal | None, unit: str = "") -> None:
@@ -48,15 +48,15 @@ class SpendingBudget:
 
     @property
     def left(self) -> Decimal | None:
-        """The amount that can still be reserved; None without a cap."""
+        """Return the amount that can still be reserved; None without a cap."""
         return None if self.cap is None else self.cap - self._counted - self.reserved
 
     @contextmanager
     def reservation(self, amount: Decimal | None, what: str, why: str = "") -> Iterator[None]:
-        """Reserve an amount during a request. Raises SpendingError without sending anything.
+        """Reserve an amount while a request may cost it. Raises SpendingError, sending nothing.
 
-        `why` says why this is the amount, or why it is unknown.
-        Where the target once charged more than documented, as much more is set aside from then on.
+        `why` says why this is the amount, or why it is unknown. If the target once charged more
+        than documented, that much more is reserved from then on.
         """
         if self.cap is not None and amount is None:
             end = f": {why}" if why else ", so it was not sent"

@@ -1,6 +1,6 @@
-"""The target: a simulator with a controllable clock and balance, or any other server.
+"""Targets of the checks: a simulator with a controlled clock and balance, or another server.
 
-A simulator gives each fact its own sandbox; elsewhere all facts share one account.
+A simulator gives each fact its own sandbox; at another server all facts share one account.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Controls:
         return next((str(one.get("balance")) for one in own), None)
 
     def further_key(self, owner: str) -> str:
-        """Return a key of another account, or of `main`, the sandbox's own account."""
+        """Return the key of another account; for `main`, of this sandbox's own account."""
         path = f"/accounts/{self.provider}/keys"
         return _part(self._call("POST", path, {"account": owner}), "key", str)
 
@@ -116,7 +116,7 @@ class Controls:
         return f"{self.url}{ADMIN}/sandboxes/{path_segment(self.sandbox)}/inbox/facts"
 
     def messages(self) -> list[dict[str, Any]]:
-        """Return the messages of the inbox, oldest first."""
+        """Return the posts to the inbox, oldest first."""
         found = self._call("GET", "/inbox/facts/messages")
         return _part(found, "messages", list[dict[str, Any]])
 
@@ -197,7 +197,7 @@ class Target:
     scenario: str | None = None
     patience: Patience = field(default_factory=Patience)
     clock: Controls | None = None
-    """The clock of a simulator that is tested like a live API: a pause advances it."""
+    """The clock of a simulator that is checked like a live API: a pause advances it."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     """The servers of paths that are not at `url`, as the provider itself has them."""
 

@@ -1,7 +1,7 @@
 """Options above every documented value, whose price is unlimited.
 
-A request that the provider should refuse is free if it is refused. If it is accepted anyway, it
-costs at most as much as the most expensive job, unless an option exceeds every documented value.
+A request that its provider should refuse costs nothing if it is refused. If it is taken after all,
+it costs no more than the most expensive job, unless it asks for more than any document names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def size_options(options: Iterable[Mapping[str, str]]) -> dict[str, Sizes]:
 
 
 def asks_for_more(fields: object, documented: Mapping[str, Sizes]) -> bool:
-    """Whether an option of any type exceeds the largest documented value."""
+    """Return whether an option of any type holds more than the largest documented value."""
     return any(
         _exceeds(str(value).strip().lower(), documented[name])
         for names, value in option_leaves(fields)

@@ -1,4 +1,4 @@
-"""The operations and fields that a team uses, by which findings are filtered.
+"""Read the operations and fields of a provider on which a team relies; they rank the findings.
 
 A YAML file names the operations by provider, and the fields of their answers:
 
@@ -80,9 +80,9 @@ def _operations(provider: str, method: str, path: str) -> Iterator[Any]:
 
 
 def _reads(wanted: frozenset[str] | None, where: str, documented: frozenset[str]) -> bool:
-    """Whether a change at this place affects a client that reads these fields.
+    """Return whether a change there concerns a client that reads these fields.
 
-    A change of the status, the charge or the file affects every client of the operation.
+    The status, the charge and the file are no fields: they concern every client of the call.
     """
     if wanted is None or not any(_overlap(one, where) for one in documented):
         return True
@@ -214,6 +214,6 @@ def _set(found: frozenset[str] | None) -> frozenset[str]:
 
 def place(operation: str, where: str) -> Place:
     """Return the place of a finding, without the status of the answer and positions in lists."""
-    operation = operation.removeprefix(WEBHOOK_OF)  # affects clients with webhooks
+    operation = operation.removeprefix(WEBHOOK_OF)  # it concerns clients that name a webhook there
     name, _, status = operation.rpartition(" ")
     return (name if status.isdigit() else operation), plain_field(where)

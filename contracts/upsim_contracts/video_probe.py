@@ -32,7 +32,7 @@ def as_avi(content: bytes) -> bytes:
 
 
 def probe_video(content: bytes) -> dict[str, object]:
-    """Return width, height, rate, duration in seconds, frames, container and audio of a file.
+    """Return width, height, frame rate, seconds, frames, container and audio of a file.
 
     Raises UnreadableVideoError for a file that is no video, or one that PyAV cannot read.
     """

@@ -1,4 +1,4 @@
-"""Read YAML by version 1.2: `on`, `no` and dates are texts, and a repeated key is an error."""
+"""Read YAML by version 1.2: `on`, `no` and dates are texts, and a key occurs once."""
 
 from __future__ import annotations
 
@@ -63,18 +63,18 @@ _ExactLoader.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 _ExactLoader.add_constructor("tag:yaml.org,2002:float", _decimal)
 
 
-def read(file: Path) -> Any:  # noqa: ANN401 - any content of the file
+def read(file: Path) -> Any:  # noqa: ANN401 - any value of the file
     """Return what a YAML file holds. Raises ContractFileError."""
     return _read(file, _Loader)
 
 
-def read_exact(file: Path) -> Any:  # noqa: ANN401 - any content of the file
-    """Read a file like `read`, with Decimal for numbers with a point. Raises ContractFileError."""
+def read_exact(file: Path) -> Any:  # noqa: ANN401 - any value of the file
+    """Read a file like `read`, with decimal numbers as Decimal. Raises ContractFileError."""
     return _read(file, _ExactLoader)
 
 
-def read_given(file: Path) -> Any:  # noqa: ANN401 - any content of the file
-    """Read an untrusted file like `read`: limited in size, and with plain values only.
+def read_given(file: Path) -> Any:  # noqa: ANN401 - any value of the file
+    """Read a file like `read` that any user may have written: bounded, with plain values alone.
 
     Raises ContractFileError.
     """
@@ -130,6 +130,6 @@ def _check_events(text: str) -> None:
             raise ContractFileError(f"{place}: nested more than {MAX_DEPTH} deep")
 
 
-def _read(file: Path, loader: type[_Loader]) -> Any:  # noqa: ANN401 - any content of the file
+def _read(file: Path, loader: type[_Loader]) -> Any:  # noqa: ANN401 - any value of the file
     with _placed(file):
         return yaml.load(file.read_text("utf-8"), Loader=loader)  # noqa: S506 - a safe loader

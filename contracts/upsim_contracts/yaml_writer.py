@@ -21,7 +21,7 @@ _ESCAPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufe
 
 
 def address(url: str) -> str:
-    """Return the URL that replaces a recorded video in a replay."""
+    """Return the URL that replaces a recorded video's in a replay."""
     if url.startswith("data:"):
         return f"{REPLAYED}/{url.rpartition('sha256-')[2]}.mp4"
     if "/media/uploads/" in url or "/media/outputs/" in url:
@@ -30,9 +30,9 @@ def address(url: str) -> str:
 
 
 def media_rules(clips: Mapping[str, ClipProperties]) -> list[dict[str, Any]]:
-    """Return the media rules for the URLs of a recording.
+    """Return the `media` rules for the URLs of a recording.
 
-    A synthetic clip is the same anywhere, but at loopback: what was there may be gone.
+    A synthetic clip is the same at any URL except loopback: a file there may be gone by now.
     """
     return [
         {"url": _glob(address(url)), **properties(one)}

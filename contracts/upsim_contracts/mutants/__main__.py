@@ -13,7 +13,7 @@ from pathlib import Path
 from upsim_contracts.exceptions import ContractError
 from upsim_contracts.mutants.catalogue import FOLDER, Mutant, mutants
 from upsim_contracts.mutants.lies import lies_about
-from upsim_contracts.mutants.noticing import LieJudge, count
+from upsim_contracts.mutants.noticing import LieChecker, count
 from upsim_contracts.mutants.running import Runner
 from upsim_contracts.verify.run import book_of, providers
 
@@ -70,13 +70,13 @@ def _lies(chosen: list[str], workers: int) -> int:
     ended = WELL
     for provider in chosen:
         lies = lies_about(provider)
-        court = LieJudge(book_of(provider), lies)
-        broken = court.of_the_truth()
+        checker = LieChecker(book_of(provider), lies)
+        broken = checker.failing_without_lies()
         if broken:
             names = ", ".join(one.fact.id for one in broken)
             _say(f"{provider}: the right simulator breaks {names}")
             return FINDING
-        counted = count(court.judge_all(workers=workers), lies)
+        counted = count(checker.check_all(workers=workers), lies)
         for problem in counted.problems:
             _say(problem)
         _say(f"{provider}: {counted}")

@@ -80,7 +80,7 @@ BEFORE = "the row before"
 class Alteration:
     """One change: the value at `path` becomes `whole`, or its key becomes `renamed`.
 
-    `below` continues to the changed place, where `true` was replaced by `said`.
+    `below` leads on to the place that differs, where `said` replaces `true`.
     """
 
     path: tuple[str, ...]
@@ -120,7 +120,7 @@ def _of_mapping(path: tuple[str, ...], node: Mapping[str, Any]) -> Iterator[Alte
 
 
 Change = tuple[tuple[str, ...], object, object, object, Kind]
-"""The changed place below a value, the old value, the new value, and the whole new value."""
+"""The place of a change below a value, the true value, the changed one, the whole, the kind."""
 
 
 def _of_value(value: object) -> Iterator[Change]:
@@ -148,7 +148,7 @@ def _of_list(rows: Sequence[object]) -> Iterator[Change]:
 
 
 def _of_row(row: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield the changes of a mapping inside a list."""
+    """Yield the changes of a mapping in a list."""
     for name, value in row.items():
         if name in ASIDE:
             continue

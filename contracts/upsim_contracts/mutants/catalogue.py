@@ -1,8 +1,8 @@
-"""The mutants as data: the wrong behaviour, its cause, and the test that must notice it.
+"""Read the mutants: what is wrong, how it is made wrong, and which fact or test must notice.
 
-A mutant is an `overlay` (a piece of a scenario that changes the provider's facts) or a `patch`
-(a text that occurs once in a module's source, and its replacement); a list of
-patches where one place guards what another does.
+A mutant is an `overlay` or a `patch`. An overlay is a piece of a scenario that changes the
+provider's facts. A patch replaces a text that occurs once in a module's source; a list of patches
+is for a check that a second place repeats.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "catalogue"
 
 @dataclass(frozen=True, slots=True)
 class SourcePatch:
-    """A change of source: `old` occurs once in the module."""
+    """A change of source: `old` occurs once in the module, and `new` replaces it."""
 
     module: str
     old: str
@@ -42,14 +42,14 @@ class Mutant:
 
     @property
     def change(self) -> str:
-        """The change, in a form in which two changes can be compared."""
+        """Return the change in a form in which two changes can be compared."""
         overlay = [self.provider, self.overlay] if self.overlay is not None else None
         patches = [(one.module, one.old, one.new) for one in self.patches]
         return json.dumps([overlay, patches], sort_keys=True, default=str)
 
     @property
     def killer(self) -> str:
-        """The fact or test that must notice."""
+        """Return the fact or test that must notice the mutant."""
         return f"fact {self.fact}" if self.fact is not None else f"test {self.test}"
 
 
@@ -61,7 +61,7 @@ def mutants(folder: Path = FOLDER) -> Iterator[Mutant]:
         for entry in read_exact(path).get("mutants", ()):
             mutant = _mutant(path, {"provider": path.stem, **entry})
             if mutant.id in seen:
-                raise ContractFileError(f"{path}: {mutant.id!r} is repeated")
+                raise ContractFileError(f"{path}: {mutant.id!r} is defined twice")
             seen.add(mutant.id)
             twin = wrongs.setdefault(mutant.change, mutant.id)
             if twin != mutant.id:
@@ -85,5 +85,5 @@ def _mutant(path: Path, entry: Mapping[str, Any]) -> Mutant:
     if (found.overlay is None) == (not found.patches):
         raise ContractFileError(f"{path}: {name!r} is either an overlay or a patch")
     if found.overlay is not None and found.test is not None:
-        raise ContractFileError(f"{path}: {name!r} is an overlay, which only facts can check")
+        raise ContractFileError(f"{path}: {name!r} is an overlay, which only facts can notice")
     return found

@@ -1,4 +1,4 @@
-"""Simulators in child processes, and their results."""
+"""Run simulators in child processes, and return what each child reports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORK: list[Callable[..., Any]] = []
 
 @contextmanager
 def simulator(book: Book, provider: str, scenario: str | None) -> Iterator[Target]:
-    """Yield a simulator in this process, as a target with a scenario."""
+    """Yield a simulator in this process, as a target that validates a scenario."""
     simulators: Any = importlib.import_module("upsim").Simulator
     with (
         simulators(clock="manual") as made,
@@ -44,7 +44,7 @@ def simulator(book: Book, provider: str, scenario: str | None) -> Iterator[Targe
 
 
 def in_child(work: Callable[[], Any], *, seconds: float = SECONDS) -> Any:  # noqa: ANN401 - what it finds
-    """Return the result of work in a forked process; a fate if there is no result."""
+    """Return what the work finds in a forked process; a fate if the process reports nothing."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_child, args=(work, theirs))
@@ -61,7 +61,7 @@ def in_child(work: Callable[[], Any], *, seconds: float = SECONDS) -> Any:  # no
 
 
 def _child(work: Callable[[], object], out: Connection) -> None:
-    """Send the result; an exception goes to standard error, and the parent gets no result."""
+    """Do the work; an exception goes to standard error, and the parent gets no result."""
     out.send(work())
     out.close()
 

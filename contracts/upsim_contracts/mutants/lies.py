@@ -1,9 +1,9 @@
 """Small lies about a provider: one value of its baseline, slightly changed.
 
 They are made from the baseline itself: every value is changed in each way that fits its type.
-`<provider>/lies.yaml` adds lies (`also`), and lists lies that no response can show (`equivalent`)
-or that no fact notices yet (`unnoticed`), each with its reason. `equivalent.yaml` beside this
-module lists lies that no response of any provider can show.
+`<provider>/lies.yaml` adds lies (`also`). It lists lies that no response can show (`equivalent`)
+and lies that no fact notices yet (`unnoticed`), each with its reason.
+`equivalent.yaml` beside this module lists lies that no response of any provider can show.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Equivalent:
 
 @dataclass(frozen=True, slots=True)
 class Lies:
-    """The lies about a provider, and those that no response can show."""
+    """The lies about a provider, with the equivalent ones of its file and of all providers."""
 
     planted: tuple[Lie, ...]
     equivalent: tuple[Equivalent, ...]
@@ -84,21 +84,21 @@ class Lies:
             return "equivalent"
         return "unnoticed" if any(entry.covers(lie) for entry in self.unnoticed) else None
 
-    def scenario(self, told: Sequence[Lie]) -> str:
-        """A scenario that is the baseline but for these lies, of which no two share a path.
+    def scenario(self, lies: Sequence[Lie]) -> str:
+        """Return a scenario of the baseline with these lies, of which no two share a path.
 
-        Values are laid over the baseline. A key cannot be taken away so: where one is renamed, the
-        scenario is a whole baseline of its own.
+        The scenario extends the baseline by the changed values. It cannot take a key away: if a
+        lie renames one, the scenario is a whole changed baseline.
         """
-        summary = "; ".join(map(str, told))[:500]
-        if any(lie.renamed for lie in told):
+        summary = "; ".join(map(str, lies))[:500]
+        if any(lie.renamed for lie in lies):
             whole: Any = self.baseline
-            for lie in told:
+            for lie in lies:
                 whole = _replaced(whole, lie.path, lie)
             return json.dumps({**whole, "summary": summary}, ensure_ascii=False)
         provider = self.baseline["provider"]
         overlay: dict[str, Any] = {"extends": f"{provider}/baseline", "summary": summary}
-        for lie in told:
+        for lie in lies:
             *above, last = lie.path
             node = overlay
             for name in above:
@@ -181,7 +181,7 @@ def _further(
 
 
 def _replaced(node: Mapping[str, Any], path: Sequence[str], lie: Lie) -> dict[str, Any]:
-    """Return a copy of a mapping with a lie."""
+    """Return a copy of a mapping in which a lie replaces the true value."""
     name, *rest = path
     if rest:
         return {**node, name: _replaced(node[name], rest, lie)}

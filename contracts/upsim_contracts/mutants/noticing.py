@@ -1,8 +1,8 @@
-"""Check lies: whether any fact of the provider fails if one documented value is different.
+"""Plant lies, and find whether any fact of the provider fails when one value is different.
 
-Only what provider routes answer counts. Facts that speak of what the lie is about come first, and
-the first that fails is enough. Lies are checked in forked children of a parent that has checked
-the truth, so that files and modules are loaded already.
+Only responses of provider routes count. Facts whose words are nearest to the lie come first, and
+the first that fails is enough. The parent checks the true baseline before it forks the children
+that plant lies, so that files and modules are loaded already.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Fate = Literal["noticed", "missed", "invalid", "error"]
 MAX_LENGTH = 120
 """Seconds of CPU time after which a simulator with a lie counts as hung."""
 AT_A_TIME = 25
-"""Number of lies that one simulator gets, one after the other."""
+"""Lies that one simulator gets one by one."""
 NEAREST = 12
 """Number of facts that check a lie alone, before all facts check it together with others."""
 CRASHES = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError)
@@ -38,10 +38,10 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class LieResult:
-    """The fate of a lie: the fact that noticed it, and what that fact saw.
+    """The outcome of a lie: which fact noticed it, and what that fact saw.
 
-    A lie is `invalid` if no simulator accepts it, and an `error` if the simulator with it does not
-    run.
+    A lie is `invalid` if no simulator accepts it, and an `error` if the simulator with the lie
+    does not run.
     """
 
     lie: Lie
@@ -57,10 +57,10 @@ class LieResult:
 
 @dataclass(frozen=True, slots=True)
 class NoticedCount:
-    """The fates of a provider's lies, by kind.
+    """The outcomes of a provider's lies: `kinds` counts them for each kind of lie.
 
-    A lie that no fact notices counts as it is listed: `equivalent` or
-    `unnoticed`. `problems` make the run a finding.
+    A lie that no fact notices counts as it is listed: `equivalent` or `unnoticed`. `problems` make
+    the run a finding.
     """
 
     kinds: Mapping[str, Counter[str]]
@@ -82,11 +82,11 @@ def _counted(fates: Counter[str]) -> str:
     return f"{text}, {unnoticed} unnoticed so far" if unnoticed else text
 
 
-class LieJudge:
-    """The facts of one provider, which check lies about it."""
+class LieChecker:
+    """Checks the lies about one provider by its facts."""
 
     def __init__(self, book: Book, lies: Lies) -> None:
-        """Use all facts except those with a scenario of their own, which cannot have a lie."""
+        """Prepare the facts, without those whose own scenario would replace the lie."""
         self.book = book
         self.lies = lies
         self.price: Pricer = pricer(book.provider)
@@ -95,30 +95,30 @@ class LieJudge:
         self.facts: Sequence[Fact] = facts
         self.spread = Counter(word for words in self.words.values() for word in words)
 
-    def of_the_truth(self) -> list[Verdict]:
-        """Return the facts that fail at the correct simulator: then no lie can be checked."""
+    def failing_without_lies(self) -> list[Verdict]:
+        """Return the facts that fail without a lie: they must pass before lies are planted."""
         with simulator(self.book, self.book.provider, None) as target:
             verdicts = [self.verdict(one, target) for one in self.facts]
         return [one for one in verdicts if one.outcome == "broken"]
 
-    def judge_all(self, *, workers: int = 2) -> list[LieResult]:
-        """Return the fate of each lie, in order.
+    def check_all(self, *, workers: int = 2) -> list[LieResult]:
+        """Return the outcome of each lie, in order.
 
-        The nearest facts notice nearly all. The rest is checked together, because an unnoticed lie
-        needs a run of all facts: when none of them breaks, none of the lies is noticed.
+        The nearest facts notice nearly all lies. The other lies are planted together, because a lie
+        that no fact notices needs a run of all facts. If no fact fails, none of them is noticed.
         """
-        everyone = range(len(self.lies.planted))
+        every_number = range(len(self.lies.planted))
         with forked(self._at_a_simulator, workers) as ask:
-            near = [ask("_apiece", batch) for batch in _batches(everyone)]
+            near = [ask("_apiece", batch) for batch in _batches(every_number)]
             fates = {n: one for batch in near for n, one in batch.result().items()}
-            left = [number for number in everyone if fates[number].is_open]
+            left = [number for number in every_number if fates[number].is_open]
             groups = [ask("_together", group) for group in _apart(self.lies.planted, left)]
             fates |= {n: one for group in groups for n, one in group.result().items()}
-        return [fates[number] for number in everyone]
+        return [fates[number] for number in every_number]
 
-    def order(self, told: Sequence[Lie]) -> list[Fact]:
+    def order(self, lies: Sequence[Lie]) -> list[Fact]:
         """The facts, first those that have the rarest words in common with some lies."""
-        words = frozenset().union(*(_words(f"{lie.place} {lie.true}") for lie in told))
+        words = frozenset().union(*(_words(f"{lie.place} {lie.true}") for lie in lies))
 
         def nearness(fact: Fact) -> float:
             return sum(1 / self.spread[word] for word in words & self.words[fact.id])
@@ -132,46 +132,46 @@ class LieJudge:
     # -- in a child
 
     def _at_a_simulator(self, name: str, numbers: Sequence[int]) -> dict[int, LieResult]:
-        """Return the fates of some lies, at one simulator for all."""
+        """Return the outcomes of some lies, all planted at one simulator."""
         with (
             tempfile.TemporaryDirectory() as folder,
             simulator(self.book, self.book.provider, None) as target,
         ):
-            teller = LiePlanter(self, target, Path(folder))
-            work = {"_apiece": teller.apiece, "_together": teller.together}
+            planter = LiePlanter(self, target, Path(folder))
+            work = {"_apiece": planter.apiece, "_together": planter.together}
             return work[name](numbers)
 
 
 class LiePlanter:
-    """One simulator that gets lies, each in its own sandboxes."""
+    """One simulator that gets lies, each in sandboxes of its own."""
 
-    def __init__(self, court: LieJudge, target: Target, folder: Path) -> None:
-        """Write scenarios with lies to `folder`."""
-        self.court = court
+    def __init__(self, checker: LieChecker, target: Target, folder: Path) -> None:
+        """Write scenarios to a folder, as long as their lies are planted."""
+        self.checker = checker
         self.target = target
         self.folder = folder
-        self._told = 0
+        self._planted_so_far = 0
 
     def apiece(self, numbers: Sequence[int]) -> dict[int, LieResult]:
-        """Return the fate of each lie, checked alone by the nearest facts.
+        """Return the outcome of each lie alone, by the facts that are nearest to it.
 
-        A listed lie is only checked for being accepted by a simulator.
+        A listed lie is not checked by facts: it only has to be accepted by the simulator.
         """
-        return {number: self._near(self.court.lies.planted[number]) for number in numbers}
+        return {number: self._near(self.checker.lies.planted[number]) for number in numbers}
 
     def _near(self, lie: Lie) -> LieResult:
-        nearest = 0 if self.court.lies.listed(lie) else NEAREST
-        return self.tell([lie], self.court.order([lie])[:nearest])
+        nearest = 0 if self.checker.lies.listed(lie) else NEAREST
+        return self.plant([lie], self.checker.order([lie])[:nearest])
 
     def together(self, numbers: Sequence[int]) -> dict[int, LieResult]:
-        """Return the fate of each of many lies, checked together.
+        """Return the outcome of each of many lies that are planted together.
 
-        Whenever a fact breaks, the lie that it notices is found by halves and left out.
+        Whenever a fact fails, bisection finds the lie that it notices, and that lie is taken out.
         """
-        planted, fates = self.court.lies.planted, dict[int, LieResult]()
-        left, facts = list(numbers), self.court.order([planted[number] for number in numbers])
+        planted, fates = self.checker.lies.planted, dict[int, LieResult]()
+        left, facts = list(numbers), self.checker.order([planted[number] for number in numbers])
         while left:
-            found = self.tell([planted[number] for number in left], facts)
+            found = self.plant([planted[number] for number in left], facts)
             if found.fate == "missed":
                 break
             fact = next((one for one in facts if one.id == found.fact), None)
@@ -191,30 +191,30 @@ class LiePlanter:
         return numbers[0] if self._ends(fact, numbers) else None
 
     def _ends(self, fact: Fact, numbers: Sequence[int]) -> bool:
-        told = [self.court.lies.planted[number] for number in numbers]
-        return self.tell(told, [fact]).fact == fact.id
+        lies = [self.checker.lies.planted[number] for number in numbers]
+        return self.plant(lies, [fact]).fact == fact.id
 
     def _by_halves(self, numbers: Sequence[int], found: LieResult) -> dict[int, LieResult]:
-        """Return the fates of lies that fail together, by checking each half."""
+        """Bisect lies that the simulator rejects, or that fail, when they are planted together."""
         if len(numbers) == 1:
-            return {numbers[0]: replace(found, lie=self.court.lies.planted[numbers[0]])}
+            return {numbers[0]: replace(found, lie=self.checker.lies.planted[numbers[0]])}
         half = len(numbers) // 2
         return self.together(numbers[:half]) | self.together(numbers[half:])
 
-    def tell(self, told: Sequence[Lie], facts: Sequence[Fact]) -> LieResult:
-        """Return the fate of lies that are checked together by these facts."""
-        self._told += 1
-        file = self.folder / f"lie-{self._told}.yaml"
-        file.write_text(self.court.lies.scenario(told), encoding="utf-8")
+    def plant(self, lies: Sequence[Lie], facts: Sequence[Fact]) -> LieResult:
+        """Plant some lies together, and return the outcome by these facts."""
+        self._planted_so_far += 1
+        file = self.folder / f"lie-{self._planted_so_far}.yaml"
+        file.write_text(self.checker.lies.scenario(lies), encoding="utf-8")
         target = replace(self.target, scenario=str(file))
         try:
             with cpu_limit(MAX_LENGTH):
                 refused = _refused(target, TargetSettings())
                 if refused is None:
-                    return self._heard(told[0], facts, target)
+                    return self._heard(lies[0], facts, target)
         except TimeoutError as error:
-            return LieResult(told[0], "error", saw=str(error))
-        return LieResult(told[0], "invalid", saw=refused)
+            return LieResult(lies[0], "error", saw=str(error))
+        return LieResult(lies[0], "invalid", saw=refused)
 
     def _heard(self, lie: Lie, facts: Sequence[Fact], target: Target) -> LieResult:
         failed = ""
@@ -223,7 +223,7 @@ class LiePlanter:
             if refused is not None:
                 return LieResult(lie, "invalid", fact.id, refused)
             try:
-                verdict = self.court.verdict(fact, target)
+                verdict = self.checker.verdict(fact, target)
             except CRASHES as error:
                 return LieResult(lie, "noticed", fact.id, f"a server answers 500: {error!r}")
             saw = "; ".join(map(str, verdict.mismatches))
@@ -235,7 +235,7 @@ class LiePlanter:
 
 
 def _refused(target: Target, given: TargetSettings) -> str | None:
-    """Return why a simulator rejects the scenario; None if it accepts it."""
+    """Return why a simulator rejects the settings; None if it accepts them."""
     try:
         with target.world(given):
             return None
@@ -244,13 +244,13 @@ def _refused(target: Target, given: TargetSettings) -> str | None:
 
 
 def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Yield some lies at a time, because a simulator keeps each scenario."""
+    """Yield some lies at a time, since a simulator keeps the scenario of each lie."""
     for start in range(0, len(numbers), AT_A_TIME):
         yield numbers[start : start + AT_A_TIME]
 
 
 def _apart(lies: Sequence[Lie], numbers: Iterable[int]) -> Iterator[list[int]]:
-    """Yield groups of lies that can be combined: no path leads to or through another."""
+    """Yield groups of lies that fit together: no path of one leads to or through another's."""
     left = list(numbers)
     while left:
         ends: set[tuple[str, ...]] = set()
@@ -269,20 +269,20 @@ def _apart(lies: Sequence[Lie], numbers: Iterable[int]) -> Iterator[list[int]]:
         left = later
 
 
-def count(judged: Sequence[LieResult], lies: Lies) -> NoticedCount:
-    """How many were noticed; those that were not have to be listed with a reason, and only they."""
-    told = [one for one in judged if one.fate != "invalid"]
-    problems = [problem for one in told for problem in _problem(one, lies)]
+def count(results: Sequence[LieResult], lies: Lies) -> NoticedCount:
+    """Count the noticed lies; report each unlisted lie that no fact noticed, and the reverse."""
+    valid = [one for one in results if one.fate != "invalid"]
+    problems = [problem for one in valid for problem in _problem(one, lies)]
     problems += [
         f"listed, but there is no such lie: {entry.place}"
         for entry in (*lies.equivalent, *lies.unnoticed)
-        if not any(entry.covers(one.lie) for one in told)
+        if not any(entry.covers(one.lie) for one in valid)
     ]
     kinds: dict[str, Counter[str]] = {}
-    for one in told:
+    for one in valid:
         listed = lies.listed(one.lie) if one.fate == "missed" else None
         kinds.setdefault(one.lie.kind, Counter())[listed or one.fate] += 1
-    return NoticedCount(kinds, len(judged) - len(told), tuple(problems))
+    return NoticedCount(kinds, len(results) - len(valid), tuple(problems))
 
 
 def _problem(one: LieResult, lies: Lies) -> Iterator[str]:

@@ -36,7 +36,7 @@ class Planter:
 
     @property
     def untouched(self) -> list[str]:
-        """Return the modules that were never imported, so that their patches had no effect."""
+        """The patched modules that were not imported yet: their patches did nothing."""
         return sorted({patch.module for patch in self._patches} - self._found)
 
     def find_spec(
@@ -58,7 +58,7 @@ class Planter:
 
 
 def patched(source: str, patches: Sequence[SourcePatch]) -> str:
-    """Return the patched source. Raises StaleMutantError unless each text occurs once."""
+    """Return the patched source. Raises StaleMutantError if a text does not occur exactly once."""
     for patch in patches:
         times = source.count(patch.old)
         if times != 1:

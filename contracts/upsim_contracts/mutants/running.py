@@ -1,4 +1,4 @@
-"""Run mutants, each in its own child process, checked only by its killer.
+"""Run each mutant in a child process of its own, and check it by nothing but its killer.
 
 The parent has imported all that the simulator needs, but nothing of the simulator: a child is
 forked in a millisecond and imports the wrong simulator in a fraction of a second.
@@ -42,14 +42,14 @@ PRELOADED_FOR_TESTS = ("hypothesis", "pytest_cov.plugin", "schemathesis", "xdist
 """What the tests of the suite import besides."""
 PYTEST_FAILED = 1
 PROFILE = "UPSIM_CONTRACT_PROFILE"
-"""The variable that sets the effort of the suite."""
+"""The variable that sets how long the suite searches."""
 SUITE = Path(__file__).parents[1] / "suite"
-"""The place of a killer that is a test: `file::name`."""
+"""The folder of a killer that is a test: `file::name`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MutantResult:
-    """The fate of a mutant, the time of its killer, and what the killer saw."""
+    """The outcome of a mutant, the time that its killer took, and what the killer saw."""
 
     mutant: Mutant
     fate: Fate
@@ -66,7 +66,7 @@ class FalseKiller:
 
 
 class Runner:
-    """Runs mutants and the correct simulator, and reads the facts once."""
+    """Runs mutants, and checks the simulator without a mutant, with the facts read once."""
 
     def __init__(self, books: Mapping[str, Book] | None = None, *, suite: Path = SUITE) -> None:
         """Read the facts of all providers, unless they are given."""
@@ -85,7 +85,7 @@ class Runner:
             yield from pool.map(self.run, chosen)
 
     def run(self, mutant: Mutant) -> MutantResult:
-        """Run one mutant with its killer."""
+        """Run one mutant, and return whether its killer noticed it."""
         started = time.perf_counter()
         fate, saw = in_child(lambda: self._fate(mutant))
         return MutantResult(mutant, fate, time.perf_counter() - started, saw)
@@ -114,7 +114,7 @@ class Runner:
 
         def judged() -> list[tuple[str, str]]:
             with simulator(self.books[provider], provider, None) as target:
-                verdicts = [self._judge(_seeded(fact, seed), provider, target) for fact in facts]
+                verdicts = [self._verdict(_seeded(fact, seed), provider, target) for fact in facts]
             return [(one.fact.id, _seen(one)) for one in verdicts if one.outcome == "broken"]
 
         found = in_child(judged, seconds=SECONDS * 10)
@@ -137,7 +137,7 @@ class Runner:
         except StaleMutantError as error:
             return "stale", str(error)
         if planter.untouched:
-            return "stale", f"no module imports {', '.join(planter.untouched)}"
+            return "stale", f"not imported: {', '.join(planter.untouched)}"
         return fate
 
     def _by_fact(self, mutant: Mutant, folder: Path) -> tuple[Fate, str]:
@@ -148,7 +148,7 @@ class Runner:
             return "stale", f"{fact.id} brings a scenario of its own, which an overlay cannot join"
         scenario = str(scenario_file(mutant, folder)) if mutant.overlay is not None else None
         with simulator(self.books[mutant.provider], mutant.provider, scenario) as target:
-            verdict = self._judge(fact, mutant.provider, target)
+            verdict = self._verdict(fact, mutant.provider, target)
         if any(found.where == CONNECTION for found in verdict.mismatches):
             return "error", f"it does not run: {_seen(verdict)}"
         fates: Mapping[str, Fate] = {"broken": "killed", "held": "survived"}
@@ -180,7 +180,7 @@ class Runner:
             return "killed", noticed.text
         return ("survived", "") if code == 0 else ("error", f"pytest ended with {int(code)}")
 
-    def _judge(self, fact: Fact, provider: str, target: Target) -> Verdict:
+    def _verdict(self, fact: Fact, provider: str, target: Target) -> Verdict:
         return judge(self.books[provider], fact, target, pricer(provider), lambda _seconds: None)
 
     def _fact(self, mutant: Mutant) -> Fact | None:

@@ -1,4 +1,4 @@
-"""Limits on the bodies that a recording keeps in memory, one by one and together."""
+"""Limit the bytes of bodies that a recording holds in memory, one by one and in all."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class BodyShare:
     _counted: int = 0
 
     def take(self, size: int) -> bool:
-        """Count more bytes; return False if they are too many and must be freed."""
+        """Count more bytes; return False if they are too many and the holder must drop them."""
         self._used += size
         wanted = max(FIRST, self._used)
         more = wanted - self._counted

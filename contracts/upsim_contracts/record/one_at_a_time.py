@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 SHORT = 16 * 2**10
-"""Maximum bytes of a body that is processed without waiting for a turn."""
+"""Bytes of a body that is read, checked and written without waiting for a turn."""
 
 
 class OneAtATime:
@@ -17,5 +17,5 @@ class OneAtATime:
         self._turn = asyncio.Lock()
 
     def of(self, size: int) -> AbstractAsyncContextManager[None]:
-        """Return the turn for work on `size` bytes; never wait for the network inside it."""
+        """The turn for work on a body of `size` bytes; no work in it waits for network or turns."""
         return self._turn if size > SHORT else nullcontext()

@@ -1,9 +1,9 @@
-"""A reverse proxy that forwards one provider's requests, checks responses and writes a cassette.
+"""A reverse proxy that forwards one provider's requests, checks responses, writes a cassette.
 
-What comes in below the provider's own paths goes to the one upstream, and so do links that its
-responses contained for the same host (uploads, outputs); nothing else is forwarded. A request that
-could cost money is sent only after its price was reserved below the cap. Secrets are removed in
-memory: only the cassette is written.
+Requests below the provider's own paths go to the one upstream. So do links at the same host that
+its responses contain (uploads, outputs). Nothing else is forwarded. A request that could cost money
+is sent only after its price was reserved below the cap. Secrets are taken out in memory: the
+cassette is the only thing that is written.
 """
 
 from __future__ import annotations
@@ -185,10 +185,10 @@ class Recording:
             return own_response(error.status, error.code, str(error))
 
     def _stranger(self, request: Request) -> str:
-        """Return why a client is not allowed; empty for a local client.
+        """Return why a client may not send requests; an empty text for a client on this machine.
 
-        No web page may spend money here, by any host name. Nor may who comes
-        by the way that is open for webhooks.
+        No web page may spend money here, under any name of this host. Nor may a client that comes
+        by the URL that is open for webhooks.
         """
         host = request.headers.get("host", "")
         if "host" in request.headers and not is_named(host, self._names):
@@ -389,7 +389,7 @@ class Recording:
         return self._streamed(passing, paid, answer, kind, in_turns(answer.aiter_raw()))
 
     async def _request(self, passing: PassingRequest) -> httpx.Request:
-        """Return the request for the provider. Raises TooLargeError, BusyError."""
+        """Return the request for the upstream. Raises TooLargeError, BusyError."""
         is_file = passing.part == "file"
         base = self.target.origin if is_file else self.target.base_of(passing.path)
         headers = {**passing.headers, "accept-encoding": "identity"}
@@ -425,7 +425,7 @@ class Recording:
         return own_response(503, "short", f"{text}; send it again later")
 
     async def _uploaded(self, passing: PassingRequest) -> None:
-        """Record an upload that was sent in chunks, as size, hash and properties."""
+        """Record the body of an upload as size, hash and properties."""
         tee = passing.tee
         if tee is not None and tee.size:
             kind = passing.headers.get("content-type", "")
@@ -437,7 +437,7 @@ class Recording:
     async def _whole(
         self, passing: PassingRequest, paid: PaidCall | None, answer: httpx.Response, kind: str
     ) -> ASGIApp:
-        """Read a document, check and record it, and return it with its links led back here."""
+        """Read a document, check and record it, and send it to the client with rewritten links."""
         pieces = in_turns(answer.aiter_raw())
         try:
             async with read_within(self._held):
@@ -468,7 +468,7 @@ class Recording:
         kind: str,
         sent: bytearray,
     ) -> Response | None:
-        """Return the client's response; None for an unknown encoding or without room."""
+        """Return a document for the client; None if its encoding is unknown or memory is full."""
         encoding = answer.headers.get("content-encoding", "")
         body = await asyncio.to_thread(decoded, sent, encoding)
         if body is None:

@@ -1,4 +1,4 @@
-"""The spending guard of a recording: reserve before a request, settle by the balance."""
+"""Budget of a recording: the price of a request is reserved, then settled by the balance."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MAX_PLACES = 30
 MAX_BYTES = 2**20
 """The longest balance that is read."""
 SECONDS = 20
-"""Maximum seconds for reading a balance; no paid request is sent during it."""
+"""Seconds that reading a balance may take; no paid request is sent during that time."""
 _REFUSED = range(400, 500)
 _SUCCESS = range(200, 300)
 
 
 class Reservations:
-    """The possible and the real costs of a recording's requests."""
+    """The reserved and the spent amounts of a recording's requests."""
 
     def __init__(
         self,
@@ -41,18 +41,18 @@ class Reservations:
         *,
         balances: bool,
     ) -> None:
-        """Read balances at `base` with the client's own key, unless `balances` is False."""
+        """Read balances at `base` with the client's own key, unless switched off."""
         self.tolls = tolls
         self.purse = purse
         self.turn = asyncio.Lock()
-        """One paid request at a time, so that each charge can be assigned to its request."""
+        """Lets one paid request run at a time, so that each change of the balance has one cause."""
         self.auth = frozenset(name.lower() for name in tolls.book.auth)
         self._http = http
         self._base = base
         self._balances = balances and tolls.book.balance is not None
 
     def toll(self, method: str, path: str, sighted: KnownVideos, body: bytes) -> RequestCost | None:
-        """Return the possible cost of a request; None if it is free. Slow for long bodies."""
+        """Return what a request could cost; None for a free one. Long bodies take long."""
         document = parsed(body)
         clips = [clip_of(seen) for seen in sighted.each]
         fields = document[0] if document else None
@@ -62,7 +62,7 @@ class Reservations:
     def unread(self, method: str, path: str) -> str:
         """Return why a request with a body too long to read is not sent; empty if it may be.
 
-        Its price is unknown. Without a cap, it does not matter.
+        Its price is unknown. Without a cap, it is sent anyway.
         """
         toll = self.tolls.toll(method, path, (), None, certain=False)
         if toll is None:
@@ -125,7 +125,7 @@ async def _content(answer: httpx.Response) -> bytes:
 
 
 def _amount(text: str) -> Decimal | None:
-    """Return a balance as an amount; None for a text that is not an amount."""
+    """Return a balance as an amount; None for a text without one."""
     try:
         found = Decimal(text)
     except InvalidOperation:
@@ -161,7 +161,7 @@ class PaidCall:
 
     @property
     def charge(self) -> Charge:
-        """Return the known cost of the request."""
+        """Return the known price and charge of the request."""
         unit = self._charging.purse.unit
         amounts = (self.toll.documented, self._actual, self._after)
         return Charge(unit, *map(_writable, amounts))
@@ -171,9 +171,10 @@ class PaidCall:
         self._before = await self._charging.balance(self._auth)
 
     async def settle(self, status: int) -> None:
-        """Book the cost of the request: by the balance, else by its price; a refusal is free.
+        """Book the cost of a request: by the balance, else by its price; a refusal costs nothing.
 
-        A lost answer and a server's error count as the most expensive unless the balance differs.
+        A lost response and a server error count as the most expensive job, unless the balance
+        says otherwise.
         """
         if self._before is not None:
             self._after = await self._charging.balance(self._auth)
@@ -183,9 +184,9 @@ class PaidCall:
         self._book(documented, documented if self._actual is None else self._actual)
 
     def _due(self, status: int) -> Decimal:
-        """Return the documented cost; if it is unknown, the loss of the balance for a success.
+        """Return the documented cost; if it is unknown, what the balance lost for a success.
 
-        A balance that lost nothing may be late: then it counts as the most expensive.
+        A balance that lost nothing may be late: then the most expensive job counts.
         """
         lost = self._actual or Decimal(0)
         if self.toll.documented is None and status in _SUCCESS and lost > 0:
@@ -197,7 +198,7 @@ class PaidCall:
         self._book(Decimal(0), Decimal(0))
 
     def close(self) -> None:
-        """Book a request without a result as the most expensive one."""
+        """Book a request without a result at the price of the most expensive job."""
         worst = self.toll.worst or Decimal(0)
         self._book(worst, worst)
 

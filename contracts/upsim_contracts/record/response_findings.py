@@ -1,4 +1,4 @@
-"""The findings of a recording in the responses that it passes on."""
+"""Check the response to a recorded request, and list the findings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PassingRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFindings:
-    """Checks responses against the provider's document, and charges against its prices."""
+    """Checks responses by the provider's document, and charges by its prices."""
 
     target: Upstream
     tolls: CostTable
@@ -70,7 +70,7 @@ class ResponseFindings:
     def notes(
         self, passing: PassingRequest, status: int, body: bytes, kept: Mapping[str, Any]
     ) -> list[str]:
-        """Return notes about wrong paths of the client, and about bodies that were not kept."""
+        """Return notes about a path that the client got wrong, and about bodies not kept."""
         if passing.part == "file":
             return []
         method, path = passing.method, passing.path

@@ -1,4 +1,4 @@
-"""Responses of the provider as the client of a recording gets them, for any bytes."""
+"""Pass an upstream's response on to the client of a recording, for any bytes in it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 
 def texts_of(answer: httpx.Response) -> dict[str, str]:
-    """Return the headers as texts that can be written, for any bytes."""
+    """Return the headers as texts that can be recorded, for any bytes in them."""
     found: dict[str, str] = {}
     for raw_name, raw in answer.headers.raw:
         name, value = raw_name.lower().decode("latin-1"), raw.decode("latin-1")
@@ -77,9 +77,9 @@ class DocumentResponse(Response):
 
 
 class FileResponse:
-    """A file, passed on in chunks; if the provider cuts it, the client's connection is cut too.
+    """A file, passed on in pieces; if the upstream cuts it, the client's connection is cut too.
 
-    `on_end` is called exactly once, with the passed bytes and the reason of an early end.
+    `on_end` is called exactly once, with the bytes that passed and why they are not all.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class FileResponse:
 
 
 def status_of(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]]]:
-    """Return a valid status, with the original one in a header if that is invalid."""
+    """Return a status that a server can send, and a header with the original status."""
     if answer.status_code in STATUSES:
         return answer.status_code, []
     return 502, [(MARK.encode(), b"status_%d" % answer.status_code)]

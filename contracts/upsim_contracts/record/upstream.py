@@ -1,8 +1,8 @@
-"""The upstream of a recording, and the URLs in its responses.
+"""Choose the upstream of a recording, and rewrite its links for the client.
 
-One upstream, named at the start: a loopback address, a host of `UPSIM_TRUSTED_HOSTS`, or the
-provider itself if there is a cap. Links in its responses that lead back to it are rewritten, so
-that later requests pass the recording too; links to other hosts stay unchanged.
+One upstream, named at the start: a loopback host, a host of `UPSIM_TRUSTED_HOSTS`, or the
+provider itself when a cap is given. Links of its responses that lead back to it are rewritten, so
+that the next requests pass the recording too; links to other hosts are left unchanged.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Upstream:
         return urlsplit(self.base).netloc
 
     def base_of(self, path: str) -> str:
-        """Return the base URL of a path: a provider can have another host for uploads."""
+        """Return the base URL of a path: a provider can have a separate host for uploads."""
         bare = path.partition("?")[0]
         return next((url for start, url in self.hosts.items() if bare == start), self.base)
 
@@ -72,7 +72,7 @@ def upstream(
     cap: Decimal | None,
     trusted: str,
 ) -> Upstream:
-    """Return the named upstream. Raises UsageError if its host is not allowed."""
+    """Return the named upstream. Raises UsageError if its host is not trusted."""
     found = urlsplit(url)
     host = found.hostname
     if found.scheme not in ("http", "https") or not host or found.username or found.query:
@@ -117,10 +117,10 @@ def live_hosts(known: Iterable[str]) -> dict[str, str]:
 
 
 class Links:
-    """The links in responses: as the client gets them, and as they were."""
+    """The links of responses, as the client gets them and as they were."""
 
     def __init__(self, target: Upstream) -> None:
-        """Start without links."""
+        """Start without any link."""
         self._target = target
         self._own = re.compile(
             re.escape(target.origin.encode()) + rb"(?![0-9])(?:\\?/[^\"'\s<>]*)?"
@@ -128,7 +128,7 @@ class Links:
         self.files: dict[str, None] = {}
         """Paths of the upstream outside the provider's own that its newest answers led to."""
         self.sent: dict[str, None] = {}
-        """Links that the client sent last, which are returned unchanged."""
+        """Links that the client sent last; responses repeat them unchanged."""
 
     def told(self, text: bytes, proxy: str) -> bytes:
         """A text of the upstream in which its own links lead to the recording at `proxy`."""
@@ -200,7 +200,7 @@ def _dialect(provider: str, steps: list[str], *, is_live: bool) -> str:
 
 
 def _read(found: re.Match[bytes]) -> str:
-    """Return a found link as a text, for any bytes."""
+    """Return a found link as text, for any bytes in it."""
     return found[0].decode("utf-8", "surrogateescape")
 
 

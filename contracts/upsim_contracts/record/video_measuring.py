@@ -1,7 +1,7 @@
-"""The properties of the videos in requests: from their bytes, from options, or by download.
+"""Find the videos of requests: in their bytes, in their description, or by fetching a link.
 
-A link is fetched only where the upstream itself or this machine serves it. The video behind a link
-can be replaced: before a later request is priced by it, a HEAD must show the same version of it.
+A link is fetched only if the upstream itself or this machine serves it. The video behind a link
+can be replaced: before it prices a later request, a HEAD must show the same version of it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from upsim_contracts.record.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Upstream,
 
 SECONDS = 20
 MAX_LOOKS = 4
-"""Maximum downloaded links per request; `MAX_VIDEO_LENGTH` and the seconds are for all of them."""
+"""Links of one request that are fetched, in `SECONDS` and `MAX_VIDEO_LENGTH` bytes in all."""
 MAX_LINKS = 100
-"""Maximum links of a response that may be uploads, and known links of a request."""
+"""Links of one response that can mean an upload, and of one request that can be known."""
 VERSION = ("etag", "last-modified", "content-length")
 """Response headers by which two looks at a link see the same file."""
 PLAIN = {"accept-encoding": "identity"}
@@ -59,7 +59,7 @@ NOTHING = KnownVideos({}, (), all_known=True)
 
 @dataclass(slots=True)
 class _Looks:
-    """The remaining downloads for one request, and the number of skipped links."""
+    """The time and bytes left for the links of one request, and the number of skipped links."""
 
     until: float
     links: int = MAX_LOOKS
@@ -79,7 +79,7 @@ class VideoMeasuring:
         say: Callable[[str], None],
         told: Sequence[tuple[str, ClipProperties]] = (),
     ) -> None:
-        """Start with the properties from the options. `paths` are those of the provider."""
+        """Start with the videos that are described. `paths` are those of the provider."""
         self.paths = tuple(paths)
         self.turns = OneAtATime()
         """Of all long work of the recording."""
@@ -121,7 +121,7 @@ class VideoMeasuring:
             remember(self._known, link, seen)
 
     def answered(self, media: Mapping[str, Seen], body: bytes) -> None:
-        """Connect the links in an upload's response with the uploaded video."""
+        """Note the links in an upload's response: they mean the file that was or will be sent."""
         document = parsed(body)
         told = _short(islice(links(document[0]), MAX_LINKS)) if document else []
         bares = tuple(link.partition("?")[0] for link in told)
@@ -135,7 +135,7 @@ class VideoMeasuring:
                     remember(self._tickets, parts.path, bares)
 
     async def _of(self, link: str, left: _Looks) -> Seen | None:
-        """Return the properties at a link. A downloaded link is identified with its query."""
+        """Return the video of a link. A link that was fetched is known with its query alone."""
         bare = link.partition("?")[0]
         known = self._known.get(bare) or self._known.get(link)
         if known is not None and link in self._versions:
@@ -180,9 +180,10 @@ class VideoMeasuring:
             return (await asyncio.to_thread(tee.kept, "")).get("sees")
 
     async def _fetched(self, link: str, left: _Looks) -> Tee | None:
-        """Download a link; return empty content for a refusal, None for a file that is too long.
+        """Fetch a link; return an empty result for a refusal, None for a body too long to hold.
 
-        Nothing of a body that is compressed either: it may unpack to any number of bytes.
+        A compressed body is an empty result too: the request did not ask for it, and it may unpack
+        to any number of bytes.
         """
         tee = Tee()
         async with self._http.stream("GET", link, headers=PLAIN) as answer:
@@ -204,9 +205,9 @@ def _version(answer: httpx.Response) -> tuple[str | None, ...]:
 def _carried(
     body: bytes, content_type: str, sent: dict[str, None]
 ) -> tuple[dict[str, Seen | None], list[str], int]:
-    """Return the videos in a request, some of its links, and the number of other links.
+    """Return the videos in a request, some links that it names, and the number of other links.
 
-    It takes long for long requests. None means an unreadable video.
+    Long requests take long. None means a video that cannot be read.
     """
     found: dict[str, Seen | None] = {
         name_of(content): probe_shape(content) for content in videos_in(body, content_type)
@@ -228,7 +229,7 @@ def _split(link: str) -> SplitResult | None:
     """Return the parts of a link; None for an invalid one."""
     try:
         parts = urlsplit(link)
-        is_link = parts.port != 0  # raises for an invalid port
+        is_link = parts.port != 0  # which also raises for an invalid port
     except ValueError:
         return None
     return parts if is_link else None

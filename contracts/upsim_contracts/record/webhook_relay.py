@@ -1,7 +1,7 @@
-"""Receive webhooks for the clients of a recording: record, check, and pass them on.
+"""Take webhooks for the clients of a recording: record, check, and pass them on.
 
-A delivery goes only to the URL that a recorded request named. The provider gets the response of the
-client's receiver, so that its further attempts are recorded too.
+A delivery goes to the URL that a recorded request named, and to no other. The provider gets the
+response of the client's receiver, so that its further attempts are recorded, too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Replace webhook URLs in requests by URLs of the recording, so that deliveries pass it.
+"""Replace webhook URLs of requests by URLs of the recording, so that deliveries pass it too.
 
-Each URL of a client is replaced by one with a token that only the provider gets. Posts to it are
-passed on only to the client's URL.
+Each URL that a client names gets a URL with a token that only the provider learns. What is posted
+there is passed on to the URL that the client named, and to no other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STEP = "/upsim-webhooks/"
 """The path before the token in a URL of the recording."""
 TOKEN_BYTES, TOKEN_LENGTH = 32, 43
 MAX_SECRETS = 20
-"""Maximum webhook secrets that are tried: the latest ones."""
+"""Webhook secrets that are tried: the latest in the provider's responses."""
 MAX_NOTED = 100
 """Lines about webhooks that are not recorded, or not delivered."""
 _PORTS = range(1, 2**16)
@@ -79,7 +79,7 @@ class WebhookUrls:
         """
         self.telling = book.telling
         self.public = base is not None and urlsplit(base).netloc not in own
-        """Whether clients of other machines reach the webhook URLs."""
+        """Whether clients on other machines can reach the URL for webhooks."""
         self._target = target
         self._base = base
         self._say = say
@@ -104,7 +104,7 @@ class WebhookUrls:
         return found
 
     def find(self, path: str) -> WebhookUrl | None:
-        """Return the webhook for a delivery's path; None for an unknown token."""
+        """Return the webhook of a delivery's path; None for a token that was never issued."""
         return self._kept.get(path.rpartition(STEP)[2])
 
     def answered(self, method: str, path: str, body: bytes) -> bytes:
@@ -119,7 +119,7 @@ class WebhookUrls:
         return substituted(self._form, self._original, body)
 
     def checked(self, hook: WebhookUrl, headers: Mapping[str, str], body: bytes) -> Checked:
-        """Return whether the signature of a delivery is valid."""
+        """Return whether the signature of a delivery is valid, or cannot be checked."""
         known = [hook.secret] if self.telling.chosen else [self._secret] if self._secret else None
         return self.telling.checked(headers, body, [*self._told] if known is None else known)
 
@@ -186,12 +186,12 @@ class WebhookUrls:
         return f"{self._base}{STEP}{token}"
 
     def _original(self, found: re.Match[bytes]) -> bytes:
-        """Return the client's URL, encoded for a JSON text."""
+        """Return the client's URL, as JSON text writes it."""
         hook = self._kept.get(found[1].decode())
         return found[0] if hook is None else json.dumps(hook.url)[1:-1].encode()
 
     def _learn(self, method: str, path: str, body: bytes) -> None:
-        """Remember the secret in a response."""
+        """Remember the webhook secret in a response."""
         form, told = self._asked, self.telling.secret
         if (
             form is None

@@ -10,7 +10,7 @@ import pytest
 
 from upsim_contracts.exceptions import ContractFileError, NoContractError
 from upsim_contracts.mutants.lies import Equivalent, Lie, Lies, lies_about
-from upsim_contracts.mutants.noticing import LieJudge, LieResult, count
+from upsim_contracts.mutants.noticing import LieChecker, LieResult, count
 from upsim_contracts.verify.run import book_of
 
 BASELINE = """\
@@ -189,14 +189,14 @@ def test_counting() -> None:
 
 def test_facts_about_the_lie_come_first() -> None:
     """Facts that share rare words with a lie are asked before the others."""
-    court = LieJudge(book_of("vicsee"), Lies((), (), {}))
+    checker = LieChecker(book_of("vicsee"), Lies((), (), {}))
     about = lie("errors.too_long.message", "Video exceeds 60-second limitx")
 
-    first = [fact.id for fact in court.order([about])[:3]]
+    first = [fact.id for fact in checker.order([about])[:3]]
 
     assert any("long" in name for name in first)
-    assert {fact.id for fact in court.order([about])} == {fact.id for fact in court.facts}
-    assert all(fact.given.scenario is None for fact in court.facts)
+    assert {fact.id for fact in checker.order([about])} == {fact.id for fact in checker.facts}
+    assert all(fact.given.scenario is None for fact in checker.facts)
 
 
 def test_lies_that_no_fact_notices_do_not_grow() -> None:

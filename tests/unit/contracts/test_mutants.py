@@ -33,7 +33,7 @@ def test_the_catalogue() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("fact: credits", "test: credits", "is an overlay, which only facts can check"),
+        ("fact: credits", "test: credits", "is an overlay, which only facts can notice"),
         ("    fact: credits-at-4.5-s\n", "", "names either a fact or a test as its killer"),
         ("    overlay:", "    covering:", "unexpected keyword argument 'covering'"),
         ("    overlay:", "    # overlay:", "is either an overlay or a patch"),
@@ -42,7 +42,7 @@ def test_the_catalogue() -> None:
         (
             "mutants:\n",
             f"mutants:\n{GOOD.partition(chr(10))[2]}",
-            "'vicsee-rounds-down' is repeated",
+            "'vicsee-rounds-down' is defined twice",
         ),
     ],
 )

@@ -136,11 +136,11 @@ def test_mistake_is_one_sentence(mistake: Mistake) -> None:
 
 
 def test_lenient_stand_in_is_refused() -> None:
-    """A server that accepts keys that were not issued cannot show facts about keys."""
+    """A server that accepts a key that was never issued cannot show facts about keys."""
     with Simulator() as simulator:
         http = httpx.Client(transport=simulator.transport())
         made = Made("vicsee", "", simulator, simulator.transport(), "sk-" + "0" * 48)
-        with pytest.raises(UsageError, match="accepts a key that nobody issued"):
+        with pytest.raises(UsageError, match="accepts a key that was never issued"):
             looked_at(made, made.target(CAP, http))
 
 

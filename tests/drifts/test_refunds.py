@@ -76,11 +76,11 @@ def test_refund_that_may_still_come_is_not_judged() -> None:
     assert report.spent == spent == Decimal("0.025")
 
 
-def test_plan_says_how_refunds_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    """The plan of a live run names the fact that checks refunds, or why it has none."""
+def test_plan_says_how_refunds_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan of a stranger names the fact that checks refunds, or why none does."""
     run({"as_live": True, "cap": CAP, "only_plan": True}, LOCAL, print)
 
     lines = [one for one in capsys.readouterr().out.splitlines() if "refunds of failed" in one]
-    judging = [one for one in lines if f"judged by {FACT}" in one]
-    unable = [one for one in lines if "not judged: no document says how to make a" in one]
-    assert (len(judging), len(unable)) == (1, 3)
+    checking = [one for one in lines if f"checked by {FACT}" in one]
+    unable = [one for one in lines if "not checked: no document says how to make a" in one]
+    assert (len(checking), len(unable)) == (1, 3)

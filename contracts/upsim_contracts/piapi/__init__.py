@@ -1,1 +1,1 @@
-"""PiAPI's documents on its video upscaling, as facts."""
+"""Documented behaviour of PiAPI's video upscaling, as data for the checks."""

@@ -1,4 +1,4 @@
-"""The price of a PiAPI task, computed independently from PiAPI's own page."""
+"""Compute the published price of a PiAPI task, independently of the simulator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_FRAMES = 240
 
 
 def price(_call: str, clip: ClipProperties | None, _body: Mapping[str, Any]) -> Decimal | None:
-    """Return the price in USD: the frames of the input × 0.0003, for any size and rate.
+    """Return the price in USD: 0.0003 for each frame of the input, of any size and rate.
 
     Without a clip, return the price of the longest one.
     """

@@ -16,7 +16,7 @@ from upsim_contracts.record.response_findings import PassingRequest, ResponseFin
 from upsim_contracts.record.video_measuring import Seen
 
 MAX_ACCOUNTS = 1_000
-"""Maximum keys that a cassette distinguishes."""
+"""Keys for which a cassette has separate accounts."""
 MAX_LINES = 200
 """Characters of a method and a path that a line about them shows."""
 ENDED = "the recording ended before the whole response came"
@@ -26,7 +26,7 @@ Head = tuple[str, dict[str, str], dict[str, Seen]]
 
 @dataclass(slots=True)
 class CassetteLog:
-    """Checks exchanges, writes them to the cassette and reports findings.
+    """Checks exchanges, records them and reports the findings.
 
     `redactor` is that of requests, `auth` are the headers in which keys come.
     """

@@ -47,9 +47,9 @@ HELD = 300
 
 @dataclass(frozen=True, slots=True)
 class RecordOptions:
-    """The command-line options of `upsim record`; the cap is in the provider's unit.
+    """The options of the record command; the cap is in the provider's unit.
 
-    `webhooks` is the recorder's URL for the provider, `address` its URL for local clients.
+    `webhooks` is the URL where the provider reaches the recording, `address` where clients here do.
     """
 
     upstream: str
@@ -82,7 +82,7 @@ class RecordingSession:
 
     @property
     def summary(self) -> str:
-        """The summary of the recording, in one line."""
+        """Return what was recorded, in one line."""
         app, purse = self.application, self.purse
         found = f"{counted(app.logbook.findings, 'finding')}"
         refused = f", {app.refused} not sent" if app.refused else ""
@@ -180,7 +180,7 @@ def _hooks(
     names: frozenset[str] | None,
     say: Callable[[str], None],
 ) -> WebhookUrls:
-    """Return the webhook URLs of the recording. Raises UsageError."""
+    """Return the URLs for webhooks, and who may receive them. Raises UsageError."""
     host = urlsplit(target.base).hostname or ""
     base = order.webhooks or (order.address if is_loopback(host) else None)
     if base is not None:

@@ -1,6 +1,6 @@
-"""One account for properties: valid and invalid submits, polls, money, checked responses.
+"""One account of a property: valid and invalid submits, polls, money. Each response is checked.
 
-An answer that differs from the provider's OpenAPI document fails every property.
+A response that differs from the provider's OpenAPI document fails every property.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class CheckedAccount(AccountClient):
         options: Mapping[str, Any],
         **more: Mapping[str, Any],
     ) -> str:
-        """Submit like `submit`, and return the created job."""
+        """Submit like `submit`, assert that it was accepted, and return the job's id."""
         self.names.pop("job", None)
         answer = self.submit(submit, clip, options, **more)
         assert answer.response.is_success, self.last
@@ -106,7 +106,7 @@ class CheckedAccount(AccountClient):
         options: Mapping[str, Any],
         **more: Mapping[str, Any],
     ) -> Decimal:
-        """Return the cost of one job, by the account's own balance."""
+        """Return the cost of one job, by the change of the account's own balance."""
         before = self.balance()
         self.accepted(submit, clip, options, **more)
         return before - self.balance()
@@ -138,7 +138,7 @@ class CheckedAccount(AccountClient):
         return f"http {answer.response.status_code}" if found is ABSENT else found
 
     def end_of(self, word: object) -> str | None:
-        """Return the end that a status means; None while the job is running."""
+        """Return the end that a status means; None if the job has not ended."""
         return next((end for end, words in self.life.words.items() if word in words), None)
 
     def finish(self, job: str) -> FactResponse:
@@ -158,10 +158,10 @@ class CheckedAccount(AccountClient):
         return link
 
     def listings(self) -> list[object]:
-        """Return the contents of all lists of the account."""
+        """Return the documents of all lists of the account."""
         return [self.call({"call": name}).document for name in self.table.lists]
 
-    # # -- checks of responses
+    # -- how responses are checked
 
     def _findings(self, request: httpx.Request, response: httpx.Response) -> tuple[Finding, ...]:
         found = super()._findings(request, response)

@@ -1,4 +1,4 @@
-"""The promised properties of an output, computed from the provider's table."""
+"""Compute what a provider promises for an output, from its table."""
 
 from __future__ import annotations
 

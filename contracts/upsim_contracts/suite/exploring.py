@@ -1,6 +1,6 @@
-"""Run a property: the number of examples, the seed, and the sandboxes.
+"""Run a property on a number of examples, from a seed, each example in its own sandbox.
 
-At a target that costs there is no shrinking, and few examples; the budget limits both.
+At a target that costs money there is no shrinking, and few examples; the spending cap comes first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given
-from hypothesis import settings as Settings  # noqa: N812 - a class in spite of its name
+from hypothesis import settings as Settings  # noqa: N812 - a class
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
@@ -26,7 +26,7 @@ from upsim_contracts.verify.run import book_of, pricer, providers
 
 DATABASE = ".hypothesis/contracts"
 AMPLE = "10000000000"
-"""A balance for any number of jobs, in any unit."""
+"""Funds for any number of jobs, in the unit of any provider."""
 BILLED_EXAMPLES = 3
 BILLED_STEPS = 8
 SEARCH = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
@@ -35,9 +35,9 @@ BILLED = (Phase.explicit, Phase.generate)
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """The effort: examples of a property, runs of a machine, and steps of a run.
+    """How long to search: examples of a property; runs of a machine and their steps.
 
-    `random` looks elsewhere each time and remembers what failed; without `shrink` the first
+    `random` searches elsewhere each time and remembers what failed; without `shrink` the first
     failure is the last.
     """
 
@@ -133,13 +133,13 @@ class Explorer:
             pytest.skip(str(error))
 
     def one(self, prove: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
-        """Run a property for one row of a table: once, and more often at night."""
+        """Check a property of one row of a table: once, in nightly runs more often."""
         few = Settings(self.settings, max_examples=max(1, self.effort.examples // 40))
         few(given(**strategies)(prove))()
 
     @contextmanager
     def account(self, *, balance: str = AMPLE, seed: int = 0) -> Iterator[CheckedAccount]:
-        """Yield a new account in a new sandbox; without sandboxes, the target's only account."""
+        """Yield an account in a new sandbox; at a target without sandboxes, the only account."""
         with self.target.world(TargetSettings(balance=balance, seed=seed)) as world:
             yield CheckedAccount(self.table, self.target, world=world, price=self._price)
 

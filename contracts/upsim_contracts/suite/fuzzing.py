@@ -1,8 +1,8 @@
-"""Run schemathesis over one document: examples, coverage, fuzzing and link sequences.
+"""Run schemathesis over one document: examples, coverage, fuzzing and sequences by links.
 
-Every case gets a sandbox of its own; in a sequence, every scenario. The provider's
-`schemathesis.toml` lists the failures that no schema can prevent. schemathesis is imported when it
-runs: it has many dependencies.
+Every case gets its own sandbox; in a sequence, every scenario. The provider's
+`schemathesis.toml` lists the failures that no schema can prevent. schemathesis is imported only
+when it runs, since its import is slow.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SOURCES: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The effort: examples per operation, scenarios and their steps, and the seed.
+    """How long to search: examples of an operation, scenarios and their steps, and the seed.
 
     Without a seed one is drawn, and printed with the failures.
     """
@@ -57,7 +57,7 @@ PROFILES = {
 
 @dataclass(slots=True)
 class FuzzingResult:
-    """The results of a run: failures, and responses by operation and status."""
+    """The findings of a run: failures, and responses by operation and status."""
 
     seed: int
     failures: dict[str, None] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class Fuzzing:
         return self.result
 
     def _judge(self, case: Case, response: Response) -> None:
-        """Count a response, and check it by our own rules too."""
+        """Count a response, and check it against our own reading of the document too."""
         name = operation_of(case)
         self.result.answers[name, response.status_code] += 1
         operation = self._contract.operations[name]
@@ -228,9 +228,9 @@ def unmet(result: FuzzingResult, provider: str, part: str = "") -> Iterator[str]
 
 @contextmanager
 def _sandboxes_while_drawing() -> Iterator[None]:
-    """Give each generated case a key, for which the application creates a sandbox.
+    """Give a case its key while it is drawn; the application makes a sandbox for the key.
 
-    What it does there (a boundary, a file name) may use the module `random`, of which
+    The application may then use the module `random` (a boundary, a file name), of which
     hypothesis would warn; no drawn value depends on it.
     """
     with warnings.catch_warnings():

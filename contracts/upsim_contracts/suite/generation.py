@@ -1,8 +1,8 @@
-"""The input of properties and machines, as data: the `generate` table of a contract.
+"""The `generate` table of a provider's contract: what properties and machines vary.
 
-`submits` says of each call that makes a job which options, clips and mistakes there are, and by
-which rule its price and its output follow; the rest says how jobs of this provider live. A new
-provider is a table, no code.
+`submits` lists each call that makes a job: its options, clips and mistakes, and the rules of its
+price and output. The other keys describe the lifecycle of this provider's jobs. A new provider is
+a table, without code.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Dimension = Literal["seconds", "frames", "height", "fps"]
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """The clips that a request accepts: from the minimum to the maximum, often near the limits.
+    """The clips that a call accepts: from the smallest to the largest, more often near its edges.
 
-    The length is bounded by `seconds` or by `frames`.
+    The duration is bounded by `seconds` or by `frames`.
     """
 
     sizes: Sequence[str]
@@ -37,7 +37,7 @@ class Clips:
 
 @dataclass(frozen=True, slots=True)
 class PriceRule:
-    """The measure of a price, and its rounding to whole units; `least` is always billed."""
+    """The quantity that is priced, and its rounding to whole units; `least` is always billed."""
 
     of: Literal["seconds", "frames"]
     round: Literal["up", "down", "none"]
@@ -56,7 +56,7 @@ class TierEdge:
 
 @dataclass(frozen=True, slots=True)
 class QuoteCall:
-    """The request for a quote, the place of the price, and the body; `$body` is the submit's."""
+    """The call that returns a price, its place, and the request; `$body` is the submit's body."""
 
     call: str
     read: str
@@ -65,7 +65,7 @@ class QuoteCall:
 
 @dataclass(frozen=True, slots=True)
 class OutputRule:
-    """The size and the audio of an output, from the input and the options."""
+    """How the size and the audio of an output follow from the input and the options."""
 
     times: int | None = None
     times_by: str | None = None
@@ -103,7 +103,7 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """A request that creates a job. `flaws` are in the order of their detection."""
+    """One call that makes a job. `flaws` are in the order in which the provider notices them."""
 
     provider: str
     call: str
@@ -124,7 +124,7 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class JobListing:
-    """The request that lists jobs: the place of the list, and the id and status of an item."""
+    """The call that lists jobs: the place of the list, and an item's id and status."""
 
     call: str
     read: str
@@ -150,10 +150,10 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class WebhookForm:
-    """The receiver in a submit (`$inbox`), and the messages that it gets.
+    """How a submit names a receiver (`$inbox`), and what is then posted to it.
 
-    `post` and `poll` are the places of the job in a message and in the answer to a poll: both hold
-    the same, but for the fields in `more`. `shows` is what a message holds that proves its sender.
+    `post` and `poll` are the places of the job in a message and in the response to a poll: both
+    have the same fields, except those in `more`. `shows` is the proof of the sender in a message.
     """
 
     job: str
@@ -170,10 +170,10 @@ class WebhookForm:
 class Generation:
     """The table of one provider.
 
-    `edges` are the moves between status words, `keeps` how long an ended job can be read for sure,
-    `time` bounds how long a job takes, `purse` has the smallest amount of a ledger and how many
-    of its units make one of the balance, and `foreign` says how an account is answered that asks
-    for a job of another; None is as for an unknown id.
+    `edges` are the moves between status words, and `keeps` how long an ended job can surely be
+    read. `time` bounds how long a job takes. `purse` is the smallest amount of a ledger, and how
+    many of its units make one of the balance. `foreign` is the response to an account that asks
+    for a job of another account; None means the same as for an unknown id.
     """
 
     book: Book
@@ -190,7 +190,7 @@ class Generation:
 
     @property
     def provider(self) -> str:
-        """The provider of the table."""
+        """The name of the provider whose table it is."""
         return self.book.provider
 
     @property

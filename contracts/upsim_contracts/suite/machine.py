@@ -55,7 +55,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(target=jobs, clip=_of_machine(lambda self: self.short_clip))
     def begin(self, clip: ClipProperties) -> str:
-        """Enter a sandbox, with a second account if possible, and create a first job."""
+        """Enter a sandbox, with a second account if the target allows it, and make a first job."""
         self._stack = ExitStack()
         mine = self._stack.enter_context(self.explorer.account())
         self.exact = mine.world.controls is not None
@@ -239,8 +239,8 @@ class Machine(RuleBasedStateMachine):
             self._check_balance(owner)
 
     @invariant()
-    def receiver_is_told_the_truth(self) -> None:
-        """Check that webhooks report the ends that polls show, once each, with a valid proof."""
+    def receiver_gets_each_end_once(self) -> None:
+        """Each post has an end that polls show, is sent once, and proves its sender."""
         hook = self.table.webhook
         wanted = {job.id for job in self.model.jobs.values() if job.wants_post}
         if hook is None or not wanted:
@@ -248,8 +248,8 @@ class Machine(RuleBasedStateMachine):
         posts = len(self.accounts[MINE].controls.messages())
         if posts != self.posts:
             self.posts, self.told = posts, list(self._told(hook))
-        assert len(set(self.told)) == len(self.told), "told twice"
-        assert set(self.told) <= wanted, "a webhook without a receiver"
+        assert len(set(self.told)) == len(self.told), "notified twice"
+        assert set(self.told) <= wanted, "notified without a receiver in the submit"
         if self.settled:
             owed = {job for job in wanted if self._ended_by_itself(self.model.jobs[job])}
             assert owed <= set(self.told), "not told"
@@ -264,14 +264,14 @@ class Machine(RuleBasedStateMachine):
                     yield job.id
 
     def _read(self, hook: WebhookForm, job: ModelJob, message: Mapping[str, object]) -> None:
-        """Check that a new webhook is proven, and reports what a poll then shows."""
+        """A new post is proven to be the provider's, and has the fields that a poll then shows."""
         if job.id in self.read:
             return
         self.read.add(job.id)
         document = message["json"]
         assert [str(one) for one in mismatches(hook.shows, message)] == []
         status = at(document, hook.status)
-        assert status in job.posts, f"reported {status!r}, possible was {sorted(job.posts)}"
+        assert status in job.posts, f"notified of {status!r}, possible: {sorted(job.posts)}"
         if self.model.is_gone(job):
             return
         self.poll(job.id)
@@ -305,7 +305,7 @@ class Machine(RuleBasedStateMachine):
         return job
 
     def _receiver(self) -> dict[str, Any]:
-        """Return the receiver in a request, if the provider sends webhooks."""
+        """Return the fields that name a receiver, for a provider that sends webhooks."""
         hook = self.table.webhook
         return {} if hook is None else {"set": hook.set, "query": hook.query}
 

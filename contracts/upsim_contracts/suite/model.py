@@ -1,8 +1,8 @@
-"""A small model of jobs and money as seen from outside, with the possible states.
+"""A small model of jobs and money as a client sees them, and the states that it allows.
 
-If the clock changes only by commands, the model is exact; elsewhere it keeps the set of states in
-which a job may now be, and every observation narrows it. An observation that no state explains is
-a failure of the target.
+For a clock that only commands advance, the model is exact. Otherwise it keeps the set of states in
+which a job may now be, and every observation narrows the set. An observation that no state explains
+is a failure of the target.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class ModelJob:
     """The knowledge about one job.
 
     `possible` are the status words that it may show, `refunded` whether its price may be back.
-    `alive_at` is when it was last known to be under way. `seen` is the last answer to a poll since
-    time passed; `final` the one of its end. `wants_post` means that a receiver was named, `posts`
-    are the ends that it may get.
+    `alive_at` is when it was last known to be in progress. `seen` is the last response to a poll
+    since the clock advanced; `final` the response with its end. `wants_post` means that a receiver
+    was named, `posts` are the ends that it may be notified of.
     """
 
     id: str
@@ -41,7 +41,7 @@ class ModelJob:
 
 
 class AccountModel:
-    """All jobs and accounts of one run. `exact` means that the clock changes only by commands."""
+    """All jobs and accounts of one run. `exact` says that only commands advance the clock."""
 
     def __init__(self, table: Generation, now: datetime, *, exact: bool) -> None:
         """Nothing has happened yet."""
@@ -57,7 +57,7 @@ class AccountModel:
     # -- what happens
 
     def opens(self, owner: str, balance: Decimal) -> None:
-        """Start an account with a balance; everything before is settled."""
+        """Set an account's balance; all earlier jobs count as settled."""
         moved = sum((self._moved(job) for job in self._of(owner)), Decimal(0))
         self.funds[owner] = balance - moved
 
@@ -114,7 +114,7 @@ class AccountModel:
     # -- what follows
 
     def balances(self, owner: str) -> set[Decimal]:
-        """Return the possible balances of an account: several if refunds are uncertain."""
+        """Return the possible balances of an account: several if refunds are not certain."""
         found = {self.funds[owner]}
         for job in self._of(owner):
             moves = {job.price * back - job.price for back in job.refunded}
@@ -143,7 +143,7 @@ class AccountModel:
         return job.price * back - job.price
 
     def _drift(self, job: ModelJob) -> None:
-        """Allow all states that may follow, because time has passed."""
+        """Allow every status that may follow by itself, since the clock has advanced."""
         if job.final is None:
             after = (self._table.reachable(word, never=self._never) for word in job.possible)
             job.seen = None

@@ -1,4 +1,4 @@
-"""The fuzzing rules of a contract folder: required acceptances, and failures to ignore.
+"""Rules for fuzzing in a contract folder: requests to accept, and failures to ignore.
 
 `fuzzing.yaml` is for this suite. `schemathesis.toml` is a configuration of schemathesis that
 anybody may use beside the document; it holds the failures that no schema can prevent.

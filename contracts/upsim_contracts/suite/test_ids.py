@@ -41,7 +41,9 @@ def test_ids_are_opaque(explore: Explore, submit: Submit) -> None:
         with explorer.account() as account:
             job = account.accepted(submit, clip, submit.defaults)
             first, second = beside(job, place, by), beside(job, place + 1, by)
-            assert told(account.poll(first), first) == told(account.poll(second), second)
+            assert without_id(account.poll(first), first) == without_id(
+                account.poll(second), second
+            )
             assert not account.poll(first).response.is_success
             assert account.poll(job).response.is_success
 
@@ -50,7 +52,7 @@ def test_ids_are_opaque(explore: Explore, submit: Submit) -> None:
 
 @every_submit
 def test_ids_of_another_account(explore: Explore, submit: Submit) -> None:
-    """A request for another account's job gets the declared response and reveals nothing."""
+    """A request for another account's job gets the declared response, without facts about it."""
     explorer = explore(submit)
     explorer.need_controls("a second account is needed")
 
@@ -64,10 +66,10 @@ def test_ids_of_another_account(explore: Explore, submit: Submit) -> None:
             nowhere = beside(job, 0, 1)
             unknown = other.poll(nowhere)
             if explorer.table.foreign is None:
-                assert told(unknown, nowhere) == told(early, job)
+                assert without_id(unknown, nowhere) == without_id(early, job)
             else:
                 expect(early, explorer.table.foreign, other.last)
-            assert told(early, job) == told(late, job)
+            assert without_id(early, job) == without_id(late, job)
             assert account.names["video"] not in early.response.text
 
     explorer.explore(prove, clip=clips(submit.clips))
@@ -83,14 +85,14 @@ def test_ids_of_another_sandbox(explore: Explore, submit: Submit) -> None:
         with explorer.account() as here, explorer.account(seed=seed) as there:
             job = here.accepted(submit, clip, submit.defaults)
             nowhere = beside(job, 0, 1)
-            assert told(there.poll(nowhere), nowhere) == told(there.poll(job), job)
+            assert without_id(there.poll(nowhere), nowhere) == without_id(there.poll(job), job)
 
     explorer.explore(prove, clip=clips(submit.clips), seed=st.integers(1, 99))
 
 
 @pytest.mark.parametrize("submit", submits_where(lambda table, _submit: bool(table.actions)))
 def test_others_cannot_act_on_a_job(explore: Explore, submit: Submit) -> None:
-    """Requests of another account with a job's id never change the job or its price."""
+    """Requests of another account with a job's id leave the job and its price unchanged."""
     explorer = explore(submit)
     explorer.need_controls("a second account is needed")
     calls = [action.call for action in explorer.table.actions.values()]
@@ -103,7 +105,9 @@ def test_others_cannot_act_on_a_job(explore: Explore, submit: Submit) -> None:
                 account.finish(job)
             before = (account.poll(job).response.content, account.balance())
             nowhere = beside(job, 0, 1)
-            assert told(_act(other, call, nowhere), nowhere) == told(_act(other, call, job), job)
+            assert without_id(_act(other, call, nowhere), nowhere) == without_id(
+                _act(other, call, job), job
+            )
             assert before == (account.poll(job).response.content, account.balance())
 
     explorer.explore(
@@ -111,8 +115,8 @@ def test_others_cannot_act_on_a_job(explore: Explore, submit: Submit) -> None:
     )
 
 
-def told(answer: FactResponse, job: str) -> tuple[int, str]:
-    """Return status and text of a response, with the id replaced by `$job`."""
+def without_id(answer: FactResponse, job: str) -> tuple[int, str]:
+    """Return a response's status and text, with a placeholder for the job's id."""
     return answer.response.status_code, answer.response.text.replace(job, "$job")
 
 

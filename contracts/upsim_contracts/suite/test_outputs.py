@@ -1,4 +1,4 @@
-"""Outputs of finished jobs: size, rate, duration and audio follow from the input."""
+"""Properties of an output: its size, rate, duration and audio follow from the input."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from upsim_contracts.video_probe import probe_video
 
 MAX_PIXELS = 4_000_000
 SECONDS_OFF = Decimal("0.05")
-"""Audio may be a little longer than the video."""
+"""Seconds by which the audio may be longer than the frames."""
 LOOSE = ("mkv", "webm")
-"""Containers with whole milliseconds, which determine a rate only approximately."""
+"""Containers that keep whole milliseconds, so that they give a frame rate only roughly."""
 
 
 @pytest.mark.parametrize("submit", SUBMITS)

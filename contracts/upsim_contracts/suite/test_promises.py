@@ -1,4 +1,4 @@
-"""Promises of every simulator that no provider documents: seeds, order, isolation, ends."""
+"""Promises of every simulator that no provider documents: seeds, order, fairness, ends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_equal_seeds(simulated: TargetOf, provider: str) -> None:
 
 @PROVIDERS
 def test_other_seeds(simulated: TargetOf, provider: str) -> None:
-    """Sandboxes with different seeds have no id in common."""
+    """Sandboxes of different seeds have no id in common."""
     first, second = (set(ids(simulated(provider), provider, seed=seed)) for seed in (5, 6))
 
     assert first & second == set()
@@ -58,13 +58,13 @@ def test_other_seeds(simulated: TargetOf, provider: str) -> None:
 
 @PROVIDERS
 def test_ids_do_not_repeat(simulated: TargetOf, provider: str) -> None:
-    """Each of many jobs of a sandbox has a different id."""
+    """A sandbox gives each of many jobs its own id."""
     assert len(set(ids(simulated(provider), provider, seed=5, number=MANY))) == MANY
 
 
 @PROVIDERS
 def test_the_key_comes_first(simulated: TargetOf, provider: str) -> None:
-    """A client without a key does not learn what its request lacks."""
+    """A client without a key does not learn what the request lacks."""
     book = book_of(provider)
     with simulated(provider).world(TargetSettings()) as world:
         answer = world.http.post(f"{world.base_url}{paid(book).path}", json={})
@@ -74,7 +74,7 @@ def test_the_key_comes_first(simulated: TargetOf, provider: str) -> None:
 
 @PROVIDERS
 def test_money_comes_last(simulated: TargetOf, provider: str) -> None:
-    """A wrong video is reported even if the balance is too low."""
+    """A client without money learns of a mistake in a video first."""
     text = TOO_LONG.get(provider, "320x240 10fps 601s")
     with simulated(provider).world(TargetSettings()) as world:
         rich = submit(world, book_of(provider), text)
@@ -130,7 +130,7 @@ def test_two_at_once(simulator: Any, provider: str) -> None:  # noqa: ANN401 - t
 
 
 def ids(target: Target, provider: str, *, seed: int, number: int = 3) -> list[object]:
-    """Return the ids of some jobs of a new sandbox."""
+    """Submit some jobs in a new sandbox, and return their ids."""
     book = book_of(provider)
     with target.world(TargetSettings(seed=seed, balance=AMPLE)) as world:
         answers = [submit(world, book, SHORT) for _ in range(number)]

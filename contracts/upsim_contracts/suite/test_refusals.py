@@ -1,4 +1,4 @@
-"""Requests with one or two mistakes, and with unknown fields."""
+"""Requests with one mistake or two, and requests with unknown fields."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_each_mistake_is_answered_as_documented(explore: Explore, submit: Submit
             try:
                 answer = account.wrong(submit, clip, flaw)
             except UnpricedRequestError:
-                reject()  # nothing is sent if its cost is unknown
+                reject()  # a request of unknown cost is not sent
             expect(answer, flaw.expect, f"{flaw.name}: {account.last}")
 
     possible = [flaw for flaw in submit.flaws if explorer.target.simulator or flaw.balance is None]
@@ -64,7 +64,7 @@ def test_refused_request_leaves_nothing(explore: Explore, submit: Submit) -> Non
 def test_refusal_for_want_of_funds_leaves_nothing(explore: Explore, submit: Submit) -> None:
     """One unit less than the price buys nothing and is kept; exactly the price is enough."""
     explorer = explore(submit)
-    explorer.need_controls("the balance has to be nearly zero")
+    explorer.need_controls("the balance has to be nearly empty")
     flaw = next(one for one in submit.flaws if one.balance is not None)
 
     def prove(clip: ClipProperties, chosen: Options, *, enough: bool) -> None:

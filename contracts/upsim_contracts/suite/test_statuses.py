@@ -112,8 +112,8 @@ def test_jobs_take_the_documented_time(explore: Explore, submit: Submit) -> None
 
 
 @every_submit
-def test_nobody_else_changes_what_i_see(explore: Explore, submit: Submit) -> None:
-    """Another account's requests never change the responses, balance and lists of an account."""
+def test_other_accounts_change_nothing(explore: Explore, submit: Submit) -> None:
+    """Responses, balance and lists of an account do not depend on what another account does."""
     explorer = explore(submit)
     explorer.need_controls("a second account is needed")
 

@@ -1,1 +1,1 @@
-"""Venice's documents on its video upscaling, as facts."""
+"""Documented behaviour of Venice's video upscaling, as data for the checks."""

@@ -1,4 +1,4 @@
-"""The price of a Venice job, computed independently from Venice's own guide."""
+"""Compute the published price of a Venice job, independently of the simulator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_LENGTH = Decimal(300)
 
 
 def price(_call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
-    """Return the price in USD: seconds × the rate of the output height, doubled above 48 fps.
+    """Return the price in USD: seconds × the rate for the output's lines, doubled above 48 fps.
 
     Without a clip, return the price of the most expensive one.
     """

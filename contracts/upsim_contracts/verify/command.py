@@ -65,7 +65,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """The command-line options of `upsim verify`. Amounts are in the provider's unit."""
+    """The options of the verify command. Amounts are in the provider's unit."""
 
     providers: Sequence[str] = ()
     model: str | None = None
@@ -92,7 +92,7 @@ class VerifyOptions:
 
     @property
     def whole(self) -> bool:
-        """Whether every fact of a provider is checked."""
+        """Return whether the run checks every fact of a provider."""
         return self.model is None and self.pattern is None and self.tier is None
 
 
@@ -145,7 +145,7 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
 def _chosen(order: VerifyOptions) -> Sequence[str]:
     """Return the providers to check, by --provider, by the URL, or by the model.
 
-    Raises UsageError where one of them is unknown, is not that of the URL, or does not have the
+    Raises UsageError if one of them is unknown, is not that of the URL, or does not have the
     dialect.
     """
     chosen = tuple(order.providers)
@@ -210,7 +210,7 @@ class ProgressPrinter:
     """Prints how far a run has come: after each job that was waited for, and every tenth fact."""
 
     def __init__(self, facts: int, purse: SpendingBudget, say: Say) -> None:
-        """Expect this number of facts; the budget counts their costs."""
+        """Expect this number of facts; `purse` holds what they spent."""
         self._facts = facts
         self._purse = purse
         self._say = say
@@ -245,7 +245,7 @@ def open_target(
     local: Mapping[str, Local],
     note: Say = print,
 ) -> Target:
-    """Return the target, behind the spending guard. `note` gets the server's notes."""
+    """Open the target, behind the spending guard. `note` gets the notes of the server."""
     token, dialect = order.admin_token, order.dialect
     key = order.api_key or os.environ.get(f"{book.provider.upper()}_API_KEY", "")
     transport: httpx.BaseTransport
@@ -265,7 +265,7 @@ def open_target(
             place = provider_url(url, providers())
             url, dialect = place.root, _agreed(dialect, place.dialect, url)
         elif len(order.providers) != 1 and order.target == "live":
-            raise UsageError(f"--target live checks one provider: use --provider, {_one_of()}")
+            raise UsageError(f"--target live checks one provider: give --provider, {_one_of()}")
         elif len(order.providers) != 1:
             raise UsageError(
                 f"{url} is not a simulator with an admin API: name its provider with --provider"
@@ -313,7 +313,7 @@ def _agreed(asked: str, named: str, url: str) -> str:
 
 
 def _check(url: str, asked: str) -> None:
-    """Raise UsageError for an invalid URL, and for a host that is not allowed."""
+    """Raise UsageError for an invalid URL, and for a host that is not trusted."""
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in ("http", "https") or not host:
@@ -327,9 +327,9 @@ def _check(url: str, asked: str) -> None:
 
 
 def _obeys(root: str, token: str, note: Say) -> bool:
-    """Whether the server is a simulator that accepts admin requests.
+    """Return whether a simulator is there that accepts this admin token.
 
-    A simulator on loopback answers in spite of a wrong token, and its note says so.
+    A simulator on loopback answers with a wrong token too, and its note says so.
     """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with sync_connections(SECONDS) as http:

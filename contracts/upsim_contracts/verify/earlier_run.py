@@ -1,4 +1,4 @@
-"""The changes since an earlier run of `upsim verify`, by its JSON report."""
+"""Report what changed since an earlier run of `upsim verify`, by the JSON of that run."""
 
 from __future__ import annotations
 

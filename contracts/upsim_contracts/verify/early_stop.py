@@ -1,4 +1,4 @@
-"""Stop a run on a foreign server if fact after fact is refused or gets no response."""
+"""Stop a run at a live API whose responses to fact after fact are refusals or missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EarlyStop:
         self._count = 0
 
     def add(self, verdict: Verdict) -> str:
-        """Return why no further fact should be checked; empty without a reason."""
+        """Return why no further fact should be checked; an empty text if there is no reason."""
         found = _REFUSED.search(verdict.exchange) if verdict.outcome == "broken" else None
         said = _ID.sub("…", f"{found[1]} {found[2]}") if found is not None else ""
         lost = [one.seen for one in verdict.mismatches if one.where == CONNECTION]

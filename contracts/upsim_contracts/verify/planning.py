@@ -1,4 +1,4 @@
-"""The plan of a run: its facts, the cost of each, and the total."""
+"""Plan a run before it sends anything: the facts, the cost of each, and of all together."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ class VerifyPlan:
 
     @property
     def charges(self) -> Decimal:
-        """The cost of the run if the provider follows its document."""
+        """Return the cost of the run for a provider that keeps to its document."""
         return sum((one.charge for one in self.planned), Decimal(0))
 
     @property
     def worst(self) -> Decimal:
-        """The maximum reservation: all charges, and the most expensive refusal."""
+        """Return the most that can be reserved: all charges and the most expensive refusal."""
         return self.charges + max((one.risk for one in self.planned), default=Decimal(0))
 
     def refunds(self, failures: str) -> str:
-        """Say which facts check the refund of a failed job, or give `failures` as the reason."""
-        judging = [one.fact for one in self.planned if one.tier == "paid" and one.fact.refunded]
-        if judging:
-            return f"checked by {', '.join(fact.id for fact in judging)}"
-        return f"not judged: {failures or 'no chosen fact makes a job fail'}"
+        """Return which facts check the refund of a failed job, or by `failures` why none does."""
+        checking = [one.fact for one in self.planned if one.tier == "paid" and one.fact.refunded]
+        if checking:
+            return f"checked by {', '.join(fact.id for fact in checking)}"
+        return f"not checked: {failures or 'no chosen fact makes a job fail'}"
 
     def check(self, cap: Decimal) -> None:
         """Raises PlanRefusedError when the plan could cost more than the cap."""
@@ -87,7 +87,7 @@ def _planned(book: Book, fact: Fact, target: Target, price: Pricer) -> Planned:
         cost = _cost(book, step, price)
         if _is_refused(step):
             risk = max(risk, cost)
-        elif step.get("video") == GONE:  # documented to be refunded; unknown length
+        elif step.get("video") == GONE:  # documented to be refunded; its duration is unknown
             least = _cost(book, {**step, "video": SHORTEST}, price)
             charge, risk = charge + least, max(risk, cost - least)
         else:
@@ -97,7 +97,7 @@ def _planned(book: Book, fact: Fact, target: Target, price: Pricer) -> Planned:
 
 
 def _cost(book: Book, step: Mapping[str, Any], price: Pricer) -> Decimal:
-    """Return the published cost of a step; without one, the maximum cost of its request."""
+    """Return the published price of a step; without one, the highest price of its call."""
     form = book.calls.get(step.get("call", ""))
     if form is None or not form.paid:
         return Decimal(0)

@@ -1,7 +1,7 @@
-"""Checks before a run on a foreign server spends anything: one sentence per mistake.
+"""Check a live API before a run spends anything: each mistake is one sentence.
 
-All requests are free. The balance is read with the given key and with an unknown key; facts from
-which a dialect departs show the dialect of the server.
+All requests are free. The balance is read with the given key and with a key that was never
+issued; facts that a dialect departs from show which dialect the server has.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def check(book: Book, planned: VerifyPlan, target: Target, price: Pricer, sleep:
 
 
 def _balance(book: Book, form: CallForm, place: str, target: Target) -> Decimal:
-    """Return the balance of the account. Raises UsageError if the server does not report it."""
+    """Return the balance of the account. Raises UsageError if the server does not return it."""
     request = f"{form.method} {target.url}{form.path}"
     try:
         answer = _ask(book, form, target, target.key)
@@ -89,8 +89,8 @@ def _check_keys(book: Book, form: CallForm, place: str, target: Target) -> None:
     invented = known + (end.translate(ROTATED) if end.translate(ROTATED) != end else end[::-1])
     if _amount(_ask(book, form, target, invented), place) is not None:
         raise UsageError(
-            f"{target.url} accepts an unknown key, so facts about keys cannot be checked: "
-            "start the stand-in with --strict-keys and give an issued key"
+            f"{target.url} accepts a key that was never issued, so facts about keys cannot be "
+            "checked: start the stand-in with --strict-keys and give an issued key"
         )
 
 
@@ -102,7 +102,7 @@ def _ask(book: Book, form: CallForm, target: Target, key: str) -> FactResponse:
 
 
 def _amount(answer: FactResponse, place: str) -> Decimal | None:
-    """Return the balance in a response; None if there is none."""
+    """Return the balance in a response; None if it has none."""
     return amount_of(at(answer.as_seen, place))
 
 

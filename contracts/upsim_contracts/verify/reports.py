@@ -21,16 +21,15 @@ MAX_NAMED = 5
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.35rem .6rem;
-border-bottom:1px solid #ccc;vertical-align:top}.held{color:#176b2c}.broken{color:#b3261e}
-.accepted,.not-run,.not-judged,.untestable,.departs{color:#666}code{overflow-wrap:anywhere}
+border-bottom:1px solid #ccc;vertical-align:top}[class]{color:#666}
+.held{color:#176b2c}.broken{color:#b3261e}code{overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#16181c;color:#e6e6e6}td,th{border-color:#444}
-.held{color:#7bd88f}.broken{color:#ff8a80}.accepted,.not-run,.not-judged,.untestable,
-.departs{color:#aaa}}
+[class]{color:#aaa}.held{color:#7bd88f}.broken{color:#ff8a80}}
 """
 
 
 def as_text(report: VerifyReport) -> str:
-    """Return the failures, each in a line or two, and the headline at the end."""
+    """Return the failed facts, each in a line or two, and the headline last."""
     lines = [line for cause in report.causes for line in _text_of(cause)]
     for cause, known in report.accepted:
         lines += [f"KNOWN {cause}", f"        {known}"]
@@ -117,10 +116,10 @@ def _fact(report: VerifyReport, verdict: Verdict) -> dict[str, object]:
 
 
 def as_junit(reports: Sequence[VerifyReport]) -> str:
-    """Return the JUnit report for continuous integration: a suite for each provider.
+    """Return a JUnit file for continuous integration, with a suite for each provider.
 
-    Each cause is a case that fails. Each fact is a case too; a broken one names its cause and
-    counts as skipped, so that one change of the provider is one failure. A broken fact without a
+    Each cause is a case that fails. Each fact is a case too; a failed one names its cause and
+    counts as skipped, so that one change of the provider is one failure. A failed fact without a
     cause fails by itself.
     """
     root = ET.Element("testsuites", name="upsim verify")

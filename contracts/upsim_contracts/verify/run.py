@@ -1,4 +1,4 @@
-"""Check a target against all facts of a provider, one after the other."""
+"""Check a target by all facts of a provider in turn; Ctrl-C stops the run cleanly."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ _read_once = cache(read_book)  # nothing changes a book, and reading one takes a
 
 
 def book_of(provider: str) -> Book:
-    """Return the facts of a provider. Raises NoContractError."""
+    """Return the contract book of a provider. Raises NoContractError."""
     if provider not in providers():
         raise NoContractError("contract", provider, providers())
     return _read_once(folders()[provider] / FILE)
@@ -162,9 +162,9 @@ def verify(
     sleep: Sleep,
     on_verdict: Callable[[Verdict], None] = lambda _verdict: None,
 ) -> VerifyReport:
-    """Check a target against these facts. Ctrl-C ends the run with the results so far.
+    """Check a target by these facts. Ctrl-C ends the run with the results so far.
 
-    Raises PlanRefusedError before anything is sent when the plan could cost more than the cap.
+    Raises PlanRefusedError before anything is sent if the plan could cost more than the cap.
     """
     price = pricer(book.provider)
     # a refund that comes later must not be taken for that of another fact

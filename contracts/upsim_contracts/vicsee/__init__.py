@@ -1,1 +1,1 @@
-"""VicSee's documents on its video upscaling, as facts."""
+"""Documented behaviour of VicSee's video upscaling, as data for the checks."""

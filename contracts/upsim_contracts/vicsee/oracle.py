@@ -1,4 +1,4 @@
-"""The price of a VicSee job, computed independently from VicSee's own table."""
+"""Compute the published price of a VicSee job, independently of the simulator."""
 
 from __future__ import annotations
 

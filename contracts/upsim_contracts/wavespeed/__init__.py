@@ -1,1 +1,1 @@
-"""WaveSpeedAI's documents on its two video upscalers, as facts."""
+"""Documented behaviour of WaveSpeedAI's two video upscalers, as data for the checks."""

@@ -1,4 +1,4 @@
-"""The price of a WaveSpeedAI job, computed independently from its two pages."""
+"""Compute the published price of a WaveSpeedAI job, independently of the simulator."""
 
 from __future__ import annotations
 

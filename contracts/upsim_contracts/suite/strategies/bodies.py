@@ -1,4 +1,4 @@
-"""The contents of valid request bodies: options, and unknown fields."""
+"""Strategies for the body of a valid request: options, and unknown fields."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def options(submit: Submit) -> st.SearchStrategy[Options]:
 
 
 def unknown_fields() -> st.SearchStrategy[Options]:
-    """Return a strategy of fields that no document contains."""
+    """Return a strategy for fields that no document knows."""
     names = st.text(LETTERS, min_size=1, max_size=8).map(lambda name: PREFIX + name)
     return st.dictionaries(names, values, min_size=1, max_size=3)

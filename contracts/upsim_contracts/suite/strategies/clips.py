@@ -62,7 +62,7 @@ def whole_step(rate: Fraction) -> int:
 
 
 def with_frames(clip: ClipProperties, frames: int) -> ClipProperties:
-    """Return the same clip with another number of frames."""
+    """Return the same clip with this number of frames."""
     return replace(clip, seconds=_decimal(frames / clip.fps))
 
 

@@ -23,13 +23,13 @@ def _exclusive(first: Flaw, second: Flaw, form: CallForm) -> bool:
 
 
 def _parts(flaw: Flaw, form: CallForm) -> frozenset[str]:
-    """Return the parts of a request that a mistake touches; the clip is its video field."""
+    """Return the fields that a mistake touches; the clip is the field that names the video."""
     video = f"body.{place_of_video(form.body)}"
     return frozenset(video if part == "video" else part for part in flaw.touches)
 
 
 def place_of_video(body: object, path: str = "") -> str:
-    """Return the place of the video in a request's usual body."""
+    """Return the place of the video in a call's usual body."""
     if isinstance(body, dict):
         for name, inner in body.items():
             found = place_of_video(inner, f"{path}.{name}" if path else name)

@@ -183,7 +183,7 @@ def pytest_runtest_makereport(
 
 
 def _add_sandbox(report: pytest.TestReport, item: pytest.Item, sandbox: SandboxHandle) -> None:
-    """Add what a sandbox tells, or why its server does not tell it."""
+    """Add a sandbox's journal and report card, or the reason why its server gave none."""
     import httpx
 
     from upsim.testing.admin_answers import AdminCallError

@@ -77,7 +77,7 @@ def test_refund_that_may_still_come_is_not_judged() -> None:
 
 
 def test_plan_says_how_refunds_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    """The plan of a stranger names the fact that checks refunds, or why none does."""
+    """The plan of a live run names the fact that checks refunds, or why it has none."""
     run({"as_live": True, "cap": CAP, "only_plan": True}, LOCAL, print)
 
     lines = [one for one in capsys.readouterr().out.splitlines() if "refunds of failed" in one]

@@ -1,4 +1,4 @@
-"""The price of a job, over generated clips and options: by the provider's own balance."""
+"""Prices of jobs over generated clips and options, by the provider's own balance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALLEST = Decimal("0.000001")
 
 @every_submit
 def test_charge_is_the_documented_price(explore: Explore, submit: Submit) -> None:
-    """The balance loses the published price, for any clip and options."""
+    """The loss of the balance equals the published price, for any clip and options."""
     explorer = explore(submit)
 
     def prove(clip: ClipProperties, chosen: Options) -> None:
@@ -100,7 +100,7 @@ def test_tier_changes_exactly_at_its_edge(explore: Explore, submit: Submit, tier
 
 @pytest.mark.parametrize("submit", submits_where(lambda _table, submit: submit.quote is not None))
 def test_quote_is_the_charge(explore: Explore, submit: Submit) -> None:
-    """The quote of a request is what the request then costs, at a provider that quotes."""
+    """The quote of a request equals its charge, if the provider offers quotes."""
     quote = submit.quote
     assert quote is not None
     explorer = explore(submit)
@@ -153,36 +153,6 @@ def test_charged_once_however_often_polled(explore: Explore, submit: Submit) -> 
 
     pauses = st.lists(st.integers(0, 90), max_size=5)
     explorer.explore(prove, clip=clips(submit.clips), polls=pauses)
-
-
-@every_submit
-def test_refund_is_the_charge(explore: Explore, submit: Submit) -> None:
-    """A failed job refunds exactly its charge, once, at any moment of its failure."""
-    explorer = explore(submit)
-    explorer.need_controls("a job has to fail on command")
-
-    def prove(clip: ClipProperties, chosen: Options, *, started: bool) -> None:
-        with explorer.account() as account:
-            opening = account.balance()
-            job = account.accepted(submit, clip, chosen)
-            charged = opening - account.balance()
-            if started:
-                account.controls.force(job, "processing", None)
-            assert charged == opening - account.balance()
-            account.controls.force(job, "failed", None)
-            assert account.end_of(account.word(account.poll(job))) == "failed"
-            assert opening == account.balance()
-            account.controls.advance(to="idle")
-            account.poll(job)
-            assert opening == account.balance()
-
-    later = len(explorer.table.unfinished) > 1  # else a job is started from the beginning
-    explorer.explore(
-        prove,
-        clip=clips(submit.clips),
-        chosen=options(submit),
-        started=st.booleans() if later else st.just(value=False),
-    )
 
 
 def _rounded(submit: Submit, clip: ClipProperties) -> ClipProperties | None:

@@ -64,7 +64,7 @@ def test_refused_request_leaves_nothing(explore: Explore, submit: Submit) -> Non
 def test_refusal_for_want_of_funds_leaves_nothing(explore: Explore, submit: Submit) -> None:
     """One unit less than the price buys nothing and is kept; exactly the price is enough."""
     explorer = explore(submit)
-    explorer.need_controls("the balance has to be nearly empty")
+    explorer.need_controls("the balance has to be nearly zero")
     flaw = next(one for one in submit.flaws if one.balance is not None)
 
     def prove(clip: ClipProperties, chosen: Options, *, enough: bool) -> None:

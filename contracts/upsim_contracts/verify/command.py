@@ -265,7 +265,7 @@ def open_target(
             place = provider_url(url, providers())
             url, dialect = place.root, _agreed(dialect, place.dialect, url)
         elif len(order.providers) != 1 and order.target == "live":
-            raise UsageError(f"--target live checks one provider: give --provider, {_one_of()}")
+            raise UsageError(f"--target live checks one provider: use --provider, {_one_of()}")
         elif len(order.providers) != 1:
             raise UsageError(
                 f"{url} is not a simulator with an admin API: name its provider with --provider"

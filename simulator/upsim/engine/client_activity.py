@@ -182,7 +182,7 @@ class ClientActivity:
             exchange.number, exchange.at, self._timeline.jumped, seconds
         )
 
-    # # -- notifications
+    # -- notifications
 
     def record_download(self, job: str) -> None:
         """The finished file of a job was asked for and is on its way."""

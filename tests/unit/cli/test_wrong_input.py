@@ -211,7 +211,7 @@ def test_what_is_missing_or_too_much_is_named(tmp_path: Path) -> None:
         f"upscale {video} --model venice --to {tmp_path}/b.mp4 --job x": "use either FILE or --job",
         f"quote {tmp_path}": "is a folder: name a video file or a URL",
         f"upscale {tmp_path} --model venice --to o.mp4": "is a folder: name a video file",
-        "verify --target live --cap 5": "--target live checks one provider: give --provider, one",
+        "verify --target live --cap 5": "--target live checks one provider: use --provider, one",
     }.items():
         done = CliRunner().invoke(main, line.split())
         assert (2, True) == (done.exit_code, said in done.stderr), done.stderr

@@ -370,7 +370,7 @@ def link(value: object) -> Link | None:
         return None
     flaw = url_flaw(value)
     if flaw:
-        raise ProtocolError(f"the link {shown_url(value)[:_SECOND_OF_A_TEXT]!a} {flaw}")
+        raise ProtocolError(f"the link {shown_url(value)[:_SECOND_OF_A_TEXT]!r} {flaw}")
     return Link(value)
 
 

@@ -188,7 +188,7 @@ def check_scheme(url: str) -> None:
 def _parts(url: str) -> tuple[str, str]:
     flaw = url_flaw(url)
     if flaw:
-        raise UnsafeTargetError(f"{shown_url(url)[:80]!a} {flaw}")
+        raise UnsafeTargetError(f"{shown_url(url)[:80]!r} {flaw}")
     flaw = port_flaw(url)
     if flaw:
         raise UnsafeTargetError(flaw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from threading import RLock
@@ -14,6 +15,13 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from upsim.client.arguments import (
+    Numbers,
+    check_choice,
+    check_kind,
+    check_number,
+)
+from upsim.client.exceptions import ArgumentError
 from upsim.core.baseline import BaselineError
 from upsim.core.hosts import IN_PROCESS_NAME
 from upsim.core.instants import SECOND
@@ -21,6 +29,7 @@ from upsim.engine.clock import ClockError
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import ServerSettings
+from upsim.engine.settings_check import check_settings
 from upsim.pipe_event_loop import new_loop
 from upsim.providers import discover, folders, kinds
 from upsim.scenario.durations import parse_seconds
@@ -52,6 +61,7 @@ if TYPE_CHECKING:
     from upsim.web.replay.session import ReplaySession
 
 IN_PROCESS_HOST = f"http://{IN_PROCESS_NAME}"
+_ADVANCES = Numbers("90", minimum=-(10**10), maximum=10**10)
 ASYNC_CALL = (
     "a sync client cannot call an in-process simulator while an event loop runs in this thread; "
     "give its transport to an httpx.AsyncClient, or use `upsim serve` or the pytest plug-in"
@@ -198,7 +208,7 @@ class Simulator:
 
     def __init__(  # noqa: PLR0913 - one argument for each option
         self,
-        scenario: str | Mapping[str, object] | None = None,
+        scenario: str | os.PathLike[str] | Mapping[str, object] | None = None,
         *,
         clock: str = "auto",
         seed: int = 0,
@@ -216,26 +226,28 @@ class Simulator:
         `scenario` is a name, a path, or a mapping with the content of a scenario file.
         `webhook_seconds` is the real time to wait for a receiver, by default the provider's limit.
         `webhook_transport` sends every webhook that is not for an inbox, instead of a socket.
+        Raises ArgumentError for a wrong argument.
         """
-        self.app = App(
-            ServerSettings(
-                hosts=(IN_PROCESS_HOST.removeprefix("http://"),),
-                scenario=scenario,
-                clock=clock,
-                pace=1,
-                seed=seed,
-                start=start,
-                strict_keys=strict_keys,
-                dialect=dialect,
-                render=render,
-                jobs_max=jobs_max,
-                admin_token="in-process",  # noqa: S106 - no other process can reach this server
-                in_process=True,
-                webhook_timestamp=webhook_timestamp,
-                webhook_seconds=webhook_seconds,
-            ),
-            webhook_transport=webhook_transport,
+        settings = ServerSettings(
+            hosts=(IN_PROCESS_HOST.removeprefix("http://"),),
+            scenario=os.fspath(scenario) if isinstance(scenario, os.PathLike) else scenario,
+            clock=clock,
+            pace=1,
+            seed=seed,
+            start=start,
+            strict_keys=strict_keys,
+            dialect=dialect,
+            render=render,
+            jobs_max=jobs_max,
+            admin_token="in-process",  # noqa: S106 - no other process can reach this server
+            in_process=True,
+            webhook_timestamp=webhook_timestamp,
+            webhook_seconds=webhook_seconds,
         )
+        check_settings(settings)
+        if webhook_transport is not None:
+            _check_transport(webhook_transport)
+        self.app = App(settings, webhook_transport=webhook_transport)
         self._runner: asyncio.Runner | None = None
         self._one_thread = RLock()
 
@@ -250,7 +262,16 @@ class Simulator:
         return self.app.registry.default
 
     def base_url(self, provider: str, dialect: str = "", *, sandbox: str = "") -> str:
-        """Return the URL prefix of a provider's own paths."""
+        """Return the URL prefix of a provider's own paths, or of the server for an empty name.
+
+        Raises ArgumentError for an unknown provider or dialect.
+        """
+        if provider != "":
+            check_choice("provider", provider, self.registry.providers)
+        if provider and dialect != "":
+            known = self.registry.library.baseline(provider).baseline.dialects
+            check_choice("dialect", dialect, known)
+        check_kind("sandbox", sandbox, str, "the id of a sandbox")
         named = f"/sandbox/{sandbox}" if sandbox else ""
         return f"{IN_PROCESS_HOST}{named}/{provider}" + (f"/{dialect}" if dialect else "")
 
@@ -327,12 +348,28 @@ class Simulator:
 
 
 def _micros(seconds: float | str) -> int:
-    """Return the seconds of an advance in microseconds. Raises ClockError if they are negative."""
-    micros = round((parse_seconds(seconds) if isinstance(seconds, str) else seconds) * SECOND)
-    if micros < 0:
+    """Return the seconds of an advance in microseconds.
+
+    Raises ArgumentError if they are no duration, ClockError if they are negative.
+    """
+    if isinstance(seconds, str):
+        try:
+            return round(parse_seconds(seconds) * SECOND)
+        except ValueError as error:
+            raise ArgumentError(f"seconds: {error}") from None
+    check_number("seconds", seconds, _ADVANCES)
+    if seconds < 0:
         msg = f"a clock never goes back (asked for {seconds} s)"
         raise ClockError(msg)
-    return micros
+    return round(seconds * SECOND)
+
+
+def _check_transport(transport: object) -> None:
+    """Raise ArgumentError for a webhook transport that httpx cannot use."""
+    import httpx  # not at every start of a simulator
+
+    form = "an httpx.AsyncBaseTransport"
+    check_kind("webhook_transport", transport, httpx.AsyncBaseTransport, form)
 
 
 def _loop_is_running() -> bool:

@@ -48,7 +48,7 @@ def test_clip_that_cannot_be(upsim):
         upsim.clip("1280x720", 29.97, 2.5)
     with pytest.raises(ValueError, match="size '4K' is not <width>x<height>"):
         upsim.clip("4K", seconds="abc")
-    with pytest.raises(TypeError, match="size must be a text such as '640x360', not .640, 360.$"):
+    with pytest.raises(ValueError, match="size must be a text such as '640x360', not .640, 360.$"):
         upsim.clip(size=(640, 360))
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 
 from upsim.client.exceptions import ArgumentError
 from upsim.scenario.durations import micros_of, near_form
-from upsim.scenario.suggestions import nearest_to, shown
+from upsim.scenario.suggestions import nearest_to, shown, suggestion
 
 MAX_SECONDS = 10**9
 """Maximum seconds of an argument: more than thirty years, and no timer overflows."""
@@ -34,7 +34,7 @@ class Numbers:
         """Return, for example, `a whole number from 1 up, such as 1080`."""
         most = "up" if self.maximum is None else f"to {self.maximum:,}"
         kind = "whole number" if self.whole else "number"
-        return f"a {kind} from {self.minimum:g} {most}, such as {self.example}"
+        return f"a {kind} from {self.minimum:,g} {most}, such as {self.example}"
 
     def holds(self, value: object) -> bool:
         """Whether a value is one of these numbers."""
@@ -69,6 +69,15 @@ def check_text(name: str, value: object, example: str) -> str:
     if not (isinstance(value, str) and value):
         raise ArgumentError(f"{name} is a text such as {example}, not {shown(value)}")
     return value
+
+
+def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
+    """Raise ArgumentError for a value that is none of the allowed texts, with the nearest."""
+    names = tuple(allowed)
+    if not (isinstance(value, str) and value in names):
+        near = suggestion(value, names) if isinstance(value, str) else ""
+        hint = f"; {near}" if near else ""
+        raise ArgumentError(f"{name} is one of {', '.join(names)}, not {_of_any_kind(value)}{hint}")
 
 
 def check_secret(name: str, kind: type) -> None:

@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
+from upsim.client.arguments import MAX_SECONDS, Numbers, check_number
+from upsim.client.exceptions import ArgumentError
 from upsim.kit.model_limits import LARGEST, ModelLimits, limits_of
 
 RATES = (10, 25, 50)
 """Frame rates whose frame durations are exact decimals; one is above the usual limit of 48."""
+CLIP_SECONDS = Numbers("3", maximum=MAX_SECONDS)
 SIZES = ((64, 48), (48, 64), (160, 120), (320, 240))
 
 
@@ -45,8 +48,13 @@ class Clip(NamedTuple):
 
 
 def clips(model: str, *, longest: float | Decimal | None = None) -> st.SearchStrategy[Clip]:
-    """Return a strategy of clips that the model accepts, typical and at the limits."""
+    """Return a strategy of clips that the model accepts, typical and at the limits.
+
+    Raises ArgumentError, also if no clip of at most `longest` seconds fits.
+    """
     bounds = limits_of(model)
+    if longest is not None:
+        check_seconds("longest", longest)
     most = None if longest is None else Decimal(str(longest))
     found = [
         Clip(width, height, fps, frames, container)
@@ -57,8 +65,13 @@ def clips(model: str, *, longest: float | Decimal | None = None) -> st.SearchStr
         if most is None or Decimal(frames) / fps <= most
     ]
     if not found:
-        raise ValueError(f"{model} accepts no clip of at most {longest} s")
+        raise ArgumentError(f"longest is too short: {model} accepts no clip of at most {longest} s")
     return st.sampled_from(sorted(found, key=_plainness))
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Raise ArgumentError for a value that is no number of seconds."""
+    check_number(name, float(value) if isinstance(value, Decimal) else value, CLIP_SECONDS)
 
 
 def sizes(bounds: ModelLimits) -> Iterator[tuple[int, int]]:

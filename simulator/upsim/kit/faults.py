@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from upsim.client.arguments import Numbers, check_choice, check_number, check_true
+from upsim.client.exceptions import ArgumentError
 from upsim.core.faults import ACTIONS_AT, STAGES, Stage
 from upsim.interception.provider_hosts import library
 from upsim.providers import discover
@@ -31,6 +33,7 @@ ACTIONS: Mapping[str, tuple[object, ...]] = {
     "headers": ({"content-type": "text/html"},),
     "late": ("1s", "90s"),
 }
+_PLAN_SIZES = Numbers("2", minimum=1, maximum=100, whole=True)
 RECEIVED = (500, 404)
 """Statuses that a receiver of webhooks appears to return."""
 LOST = (500, {"status": 502, "body": "<h1>Bad gateway</h1>", "content_type": "text/html"}, 504)
@@ -56,8 +59,23 @@ def fault_plans(
     """Return a strategy of up to `most` faults at these stages, each firing one to three times.
 
     Only faults that fit the provider are drawn: without webhooks, there are no webhook faults.
+    Raises ArgumentError, also if no fault of these stages fits the provider.
     """
-    return _plans(_possible(provider, tuple(stages)), provider, most)
+    if provider is not None:
+        check_choice("provider", provider, discover())
+    form = f"a list of stages such as {[*STAGES[:2]]}"
+    listed = hasattr(stages, "__iter__") and not isinstance(stages, str)
+    check_true("stages", stages, form, valid=listed)
+    chosen = tuple(stages)
+    for stage in chosen:
+        check_choice("each of stages", stage, STAGES)
+    check_number("most", most, _PLAN_SIZES)
+    possible = _possible(provider, chosen)
+    if not possible:
+        fitting = [one for one in STAGES if _possible(provider, (one,))]
+        given, whose = ", ".join(chosen) or "is empty", provider or "any provider"
+        raise ArgumentError(f"stages {given}: no fault fits {whose}; use {', '.join(fitting)}")
+    return _plans(possible, provider, int(most))
 
 
 @st.composite

@@ -27,10 +27,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from upsim.client.arguments import LIMIT, check_kind, check_number, check_true
 from upsim.client.models import find_model
 from upsim.core.states import TERMINAL
 from upsim.interception.provider_hosts import library
 from upsim.kit.client_sleep import CountingWire, RunawayError, replace_sleep
+from upsim.kit.clips import check_seconds
 from upsim.kit.faults import FaultPlan, fault_plans
 from upsim.kit.first_calls import first_plans, try_first_calls
 from upsim.kit.orders import Order, invalid_orders, valid_orders
@@ -85,6 +87,9 @@ class ClientMachine(RuleBasedStateMachine):
         """Prepare an empty machine; the first rule creates the sandbox."""
         super().__init__()
         self._known = find_model(self.model)
+        check_seconds("longest", self.longest)
+        check_seconds("patience", self.patience)
+        check_number("most_requests", self.most_requests, LIMIT)
         self.folder = Path(tempfile.mkdtemp(prefix="upsim-kit-"))
         self.sandbox: SandboxHandle
         self.webhook_url: str | None = None
@@ -279,7 +284,17 @@ def run_client(
     sandboxes: Sandboxes | None = None,
     settings: settings | None = None,
 ) -> None:
-    """Run a machine, in sandboxes of the fixture `upsim_sandboxes` if it is passed."""
+    """Run a machine, in sandboxes of the fixture `upsim_sandboxes` if it is passed.
+
+    Raises ArgumentError for an argument of another kind.
+    """
+    is_machine = ClientMachine in getattr(machine, "__mro__", ())
+    check_true("machine", machine, "your subclass of ClientMachine", valid=is_machine)
+    if sandboxes is not None:
+        form = "the fixture upsim_sandboxes"
+        check_true("sandboxes", sandboxes, form, valid=callable(sandboxes))
+    if settings is not None:
+        check_kind("settings", settings, type(SETTINGS), "hypothesis.settings")
     if sandboxes is not None:
         made = {"make_sandbox": staticmethod(sandboxes), "__module__": machine.__module__}
         machine = cast("type[ClientMachine]", type(machine.__name__, (machine,), made))

@@ -131,13 +131,11 @@ def parse_clip_name(name: str, padded_to: int | None = None) -> SyntheticClip:
 def clip_name(size: str, rate: Rate, seconds: Seconds) -> str:
     """The name of an MP4 clip with audio. Raises `ClipNameError` for one that cannot be made.
 
-    Raises TypeError for a size that is no text.
-
     >>> clip_name("1280x720", Fraction(30000, 1001), Decimal("10.01"))
     '1280x720_30000-1001fps_10.01s.mp4'
     """
     if not isinstance(size, str):
-        raise TypeError(f"size must be a text such as '640x360', not {size!r}")
+        raise ClipNameError(f"size must be a text such as '640x360', not {size!r}")
     if _SIZE.fullmatch(size) is None:
         raise ClipNameError(f"size {size[:20]!r} is not <width>x<height> such as 1280x720")
     rate_text, seconds_text = _written(rate).replace("/", "-"), _written(seconds)

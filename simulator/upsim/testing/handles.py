@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from upsim.client.arguments import SECONDS, Numbers, check_number, check_text, check_true
+from upsim.client.exceptions import ArgumentError
 from upsim.engine.clock import monotonic
 from upsim.testing.admin_answers import exact_amount, moment
 
@@ -15,6 +17,7 @@ Json = dict[str, Any]
 Admin = Callable[..., Json]
 PAGE = 1000
 WAIT_SECONDS = 10.0
+_COUNTS = Numbers("1", maximum=PAGE, whole=True)
 MOVED_BY_HAND = ("auto", "manual")
 
 
@@ -47,7 +50,7 @@ class ClockHandle:
         Takes seconds, a duration with a unit such as `3h`, or `to=` `next`, `idle` or a time.
         """
         if (seconds is None) == (to is None):
-            raise TypeError("advance takes either seconds or to=")
+            raise ArgumentError("advance takes either seconds or to=")
         until = to.isoformat() if isinstance(to, datetime) else to
         body = {"to": until} if seconds is None else {"seconds": str(seconds)}
         fired: list[Json] = self._admin("POST", "clock/advance", body)["fired"]
@@ -94,6 +97,7 @@ class LedgerHandle:
         return found
 
     def _of(self, kind: str, provider: str) -> Iterator[Json]:
+        check_text("provider", provider, "'venice'")
         return (entry for entry in self._pages(provider) if entry["kind"] == kind)
 
     def _pages(self, provider: str | None) -> Iterator[Json]:
@@ -119,6 +123,8 @@ class InboxHandle:
 
     def named(self, name: str) -> InboxHandle:
         """Return another inbox of the same sandbox."""
+        is_name = type(name) is str and name != "" and "/" not in name
+        check_true("name", name, "a text without a slash, such as 'main'", valid=is_name)
         return InboxHandle(self._admin, self._clock, self._base, name)
 
     def messages(self) -> list[Json]:
@@ -133,6 +139,8 @@ class InboxHandle:
 
         A `manual` or `auto` clock jumps from deadline to deadline; with other clocks it waits.
         """
+        check_number("count", count, _COUNTS)
+        check_number("seconds", seconds, SECONDS)
         found = self.messages()
         by_hand = self._clock.mode in MOVED_BY_HAND
         until = monotonic() + seconds

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from upsim.engine.report_card import SEVERITIES
-from upsim.scenario.suggestions import unknown
+from upsim.scenario.suggestions import unknown_value
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Json = dict[str, Any]
@@ -41,7 +41,7 @@ class ReportCard:
         """Return the findings of one name. Raises LookupError for a name that does not exist."""
         known = {*SEVERITIES, *(found["name"] for found in self.findings)}
         if name not in known:
-            raise LookupError(unknown("finding", name, sorted(known)))
+            raise LookupError(unknown_value("finding", name, sorted(known)))
         return tuple(found for found in self.findings if found["name"] == name)
 
     def __repr__(self) -> str:

@@ -10,13 +10,14 @@ from typing import Any, Self
 import httpx
 import msgspec
 
+from upsim.client.arguments import check_kind, check_text, check_true
 from upsim.client.discovery import adapter
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import exchange
 from upsim.client.values import path_segment
 from upsim.interception.active import intercept
 from upsim.media.clip_names import ClipNameError, Rate, Seconds, clip_name
-from upsim.scenario.suggestions import unknown
+from upsim.scenario.suggestions import unknown_value
 from upsim.testing.admin_answers import (
     NO_ANSWER,
     AdminCallError,
@@ -92,17 +93,18 @@ class SandboxHandle:
         self.key(provider)
         known = self._dialects(provider) if dialect else ()
         if known and dialect not in known:
-            raise LookupError(f"{provider}: {unknown('dialect', dialect, known)}")
+            raise LookupError(f"{provider}: {unknown_value('dialect', dialect, known)}")
         return "/".join(part for part in (server, provider, dialect) if part)
 
     def key(self, provider: str) -> str:
         """Return the key of this sandbox. Raises LookupError for an unknown provider."""
-        if provider not in self._keys:
-            raise LookupError(unknown("provider", provider, self._keys))
+        if provider not in tuple(self._keys):
+            raise LookupError(unknown_value("provider", provider, self._keys))
         return self._keys[provider]
 
     def holds(self, key: str) -> bool:
         """Whether a key was issued for this sandbox."""
+        check_kind("key", key, str, "a text")
         return key in self._issued
 
     def new_key(self, provider: str, account: str = "main") -> str:
@@ -177,6 +179,7 @@ class SandboxHandle:
 
     def set_state(self, job: str, state: str, error: str | None = None) -> Json:
         """Force a job into another state."""
+        check_text("job", job, "'task_x'")
         asked = {"state": state} if error is None else {"state": state, "error": error}
         return self.admin("PUT", f"jobs/{path_segment(job)}/state", asked)
 
@@ -190,10 +193,15 @@ class SandboxHandle:
 
     def fetch(self, method: str, path: str) -> httpx.Response:
         """Return a file that the simulator serves, by its path (`/media/…`)."""
+        check_text("method", method, "'GET'")
+        is_path = str(path).startswith("/")
+        check_true("path", path, "a path such as '/media/outputs/x.mp4'", valid=is_path)
         return self._own.request(method, f"{self.target.base_url}{path}")
 
     def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
         """Send an admin request for this sandbox. Raises AdminCallError."""
+        check_text("method", method, "'GET'")
+        check_text("path", path, "'jobs'")
         return self._call(method, f"sandboxes/{self.id}/{path}", body)
 
     @property

@@ -62,7 +62,7 @@ CREATED: dict[str, Change] = {
 
 @pytest.mark.parametrize("name", CREATED)
 def test_sandbox_that_no_simulator_makes(name: str, lying: Lying) -> None:
-    """One sentence names the target, whatever it says about a new sandbox."""
+    """One sentence names the target, for any invalid description of a new sandbox."""
     lying.change = CREATED[name]
     with pytest.raises(AdminCallError, match=f"^POST {URL}/__sim/sandboxes: .*not a simulator's"):
         SandboxHandle(SimulatorTarget(URL, "", lying))

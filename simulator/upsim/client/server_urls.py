@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from upsim.core.hosts import public_url_flaw
-from upsim.core.nearest import closest
 
 DEFAULT_URL = "http://127.0.0.1:4747"
 _OTHERS = {"__sim": "the admin API", "sandbox": "a sandbox"}
@@ -23,6 +22,8 @@ def base_url_flaw(url: str) -> str:
 
 
 def _provider_meant(step: str) -> str:
-    from upsim.client.discovery import providers  # not at every start of a command or a test run
+    # Not at every start of a command or a test run.
+    from upsim.client.discovery import providers
+    from upsim.core.nearest import closest
 
     return closest(step, providers()) if step else ""

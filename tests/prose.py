@@ -1,8 +1,8 @@
 """Find words and docstrings that a reader must read twice: `python -m tests.prose [FILE...]`.
 
 Prose is the text of Markdown pages, the docstrings, comments and messages of Python files, and the
-comments, summaries and reasons of YAML files. `prose.tsv` lists the words to avoid, each with what
-to write instead. Provider error messages are facts, so the values of other YAML keys are not read.
+comments, summaries, reasons and statements of YAML files. `prose.tsv` lists words to avoid, each
+with what to write instead. Provider error messages are facts, so other YAML values are not read.
 A line that must quote a provider's own words ends with `# prose: ok, REASON`.
 """
 
@@ -46,7 +46,10 @@ LOWER_CASE_NAMES = re.compile(
 )
 """Names that begin with a small letter, also at the beginning of a sentence."""
 
-YAML_PROSE = re.compile(r"^\s*(?:- )?\{?(?:summary|reason|why|notes?|description): (.+)$")
+YAML_PROSE = re.compile(
+    r"^\s*(?:(?:- )?\{?(?:summary|reason|why|notes?|description)"
+    r"|(?:- )?(?:\{.*, )?(?:says|wrong|because)): (.+)$"
+)
 QUIET = re.compile(r"`[^`]*`|https?://\S+|\]\([^)]*\)|\{[^{}]*\}|<[^>]*>|\"[^\"]*\"")
 """Code, URLs, placeholders, tags and quotations inside prose."""
 

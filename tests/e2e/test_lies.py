@@ -47,7 +47,7 @@ def test_lies_of_each_kind_are_noticed(
     ]
     refused = Lie("vicsee", ("checks", "upload"), ["x"], "checks.upload", [], ["x"], "added")
     listed = (
-        Equivalent("knobs.storage_cors.summary", "It stands on our own pages."),
+        Equivalent("knobs.storage_cors.summary", "It appears on our own pages alone."),
         Equivalent("knobs.storage_cors.guide", "A wrong reason."),
         Equivalent("gone", "There is no such place."),
     )

@@ -48,6 +48,11 @@ def test_docstrings_that_do_not_stand_alone_are_found(docstring: str, expected: 
             [1, 5],
         ),
         ("x.yaml", "message: nobody told\nsummary: Nobody told us.  # so many", [2, 2, 2]),
+        (
+            "x.yaml",
+            "  wrong: Failures are not told.\n  - {place: x, because: It stands here.}",
+            [1, 2],
+        ),
         ("Makefile", "told:  ## whatever there is\n\techo told", [1]),
     ],
 )

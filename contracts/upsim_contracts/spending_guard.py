@@ -43,7 +43,7 @@ class SpendingBudget:
         self.reserved = Decimal(0)
         self.predicted = Decimal(0)
         self.differences: list[PriceDifference] = []
-        self.dearest = Decimal(1)
+        self.most_expensive = Decimal(1)
         self._counted = Decimal(0)
 
     @property
@@ -61,7 +61,7 @@ class SpendingBudget:
         if self.cap is not None and amount is None:
             end = f": {why}" if why else ", so it was not sent"
             raise UnpricedRequestError(f"the cost of {what} is unknown{end}")
-        held = (amount or Decimal(0)) * self.dearest
+        held = (amount or Decimal(0)) * self.most_expensive
         if self.left is not None and held > self.left:
             left = f"of the cap of {self.cap} {self.left} are left"
             shown = f"{what} ({why})" if why else what
@@ -83,7 +83,7 @@ class SpendingBudget:
         if actual != documented:
             self.differences.append(PriceDifference(what, documented, actual))
         if documented > 0:
-            self.dearest = max(self.dearest, actual / documented)
+            self.most_expensive = max(self.most_expensive, actual / documented)
 
     def refund(self, amount: Decimal) -> None:
         """Book what the provider gave back of an earlier charge: it may be spent again."""

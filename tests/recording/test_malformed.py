@@ -60,7 +60,7 @@ MALFORMED: dict[str, tuple[str, str, str | Mapping[str, object], int, str]] = {
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_request_is_recorded_and_free(studio: Studio, name: str) -> None:
     """The dearest job is set aside, the refusal frees it, and drift finds nothing in it."""
-    provider, path, body, status, dearest = MALFORMED[name]
+    provider, path, body, status, most_expensive = MALFORMED[name]
     sent = body if isinstance(body, str) else json.dumps(body)
     statuses: list[int] = []
 
@@ -69,7 +69,7 @@ def test_malformed_request_is_recorded_and_free(studio: Studio, name: str) -> No
             kind = {"content-type": "application/json"}
             statuses.append((await http.post(path, content=sent, headers=kind)).status_code)
 
-    cassette = studio.record(provider, caller, cap=Decimal(dearest))
+    cassette = studio.record(provider, caller, cap=Decimal(most_expensive))
 
     assert [status, status] == statuses
     assert studio.session is not None

@@ -117,15 +117,15 @@ def test_a_price_without_options_cites_that_of_the_defaults() -> None:
     seen = set()
     for provider in providers():
         book = book_of(provider)
-        tolls = CostTable(book, pricer(provider))
+        costs = CostTable(book, pricer(provider))
         for name, form in book.calls.items():
             place = operation_of(provider, GUIDE, form.method, form.path)
             if not form.paid or place is None or "requestBody" not in place[1].definition:
                 continue
             document = place[0].document
             found = dict(_documented_defaults(document, place[1].definition["requestBody"]))
-            asked = tolls.evidence(name, found)
-            assert asked == tolls.evidence(name, {}) == tolls.evidence(name, dict.fromkeys(found))
+            asked = costs.evidence(name, found)
+            assert asked == costs.evidence(name, {}) == costs.evidence(name, dict.fromkeys(found))
             seen |= {(name, option) for option in found}
 
     assert {("create", "upscale_factor"), ("queue", "upscale_factor")} < seen
@@ -147,8 +147,8 @@ def test_evidence_of_a_price_reads_a_request_once() -> None:
             return "4"
 
     body = Body({"upscale_factor": Value()} | {f"n{number}": Value() for number in range(9)})
-    tolls = CostTable(book_of("vicsee"), pricer("vicsee"))
-    assert "Pricing, table, 4x" in tolls.evidence("create", body)
+    costs = CostTable(book_of("vicsee"), pricer("vicsee"))
+    assert "Pricing, table, 4x" in costs.evidence("create", body)
     assert {"body": 1, "value": 1} == reads
 
 

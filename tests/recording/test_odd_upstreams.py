@@ -523,7 +523,7 @@ def test_compressed_or_long_balance_is_unknown(name: str) -> None:
     headers, body, expected = BALANCES[name]
     book = replace(book_of("piapi"), balance=("balance", "json.balance"))
     form = next(iter(book.calls.values()))
-    tolls = CostTable(replace(book, calls={"balance": form}), pricer("piapi"))
+    costs = CostTable(replace(book, calls={"balance": form}), pricer("piapi"))
 
     def answer(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
@@ -531,7 +531,7 @@ def test_compressed_or_long_balance_is_unknown(name: str) -> None:
     async def run() -> Decimal | None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
             charging = Reservations(
-                tolls, SpendingBudget(None), http, "http://127.0.0.1:9", balances=True
+                costs, SpendingBudget(None), http, "http://127.0.0.1:9", balances=True
             )
             return await charging.balance({})
 

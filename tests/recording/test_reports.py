@@ -257,8 +257,8 @@ def test_path_that_the_client_got_wrong_is_a_note(studio: Studio) -> None:
 
 def test_nearest_path_is_never_a_paid_one_where_a_free_one_is_as_near() -> None:
     """Venice's wrong path for a status names a free operation, not the paid `queue`."""
-    tolls = CostTable(book_of("venice"), pricer("venice"))
-    said = unknown_path_note(tolls, "guide", "POST", "/api/v1/video/status", 404)
+    costs = CostTable(book_of("venice"), pricer("venice"))
+    said = unknown_path_note(costs, "guide", "POST", "/api/v1/video/status", 404)
 
     assert said is not None
     assert "did you mean POST /api/v1/video/" in said

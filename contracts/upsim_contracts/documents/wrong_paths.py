@@ -29,27 +29,27 @@ _PARAMETER = re.compile(r"\{[^}]+\}")
 
 
 def unknown_path_note(
-    tolls: CostTable, dialect: str, method: str, path: str, status: int
+    costs: CostTable, dialect: str, method: str, path: str, status: int
 ) -> str | None:
     """Return the sentence about a refused request to an unknown path; None for any other."""
-    provider = tolls.book.provider
+    provider = costs.book.provider
     if status < REFUSED or operation_of(provider, dialect, method, path) is not None:
         return None
     bare = path.partition("?")[0]
     shown = bare if len(bare) <= MAX_LENGTH else f"{bare[:MAX_LENGTH]}…"
-    meant = near_path(tolls, dialect, method, path)
+    meant = near_path(costs, dialect, method, path)
     return f"note: {method} {shown} is not in {provider}'s documents (answered {status}){meant}"
 
 
-def near_path(tolls: CostTable, dialect: str, method: str, path: str) -> str:
+def near_path(costs: CostTable, dialect: str, method: str, path: str) -> str:
     """Return the operation of the same method most alike, a free one if there are several.
 
     It is a question behind a semicolon; empty where none is near.
     """
     bare = path.partition("?")[0][:MAX_LENGTH]
     rated = [
-        (round(_alike(bare, one.path), 3), not _is_paid(tolls, one), one.name)
-        for one in _operations(tolls.book.provider, dialect)
+        (round(_alike(bare, one.path), 3), not _is_paid(costs, one), one.name)
+        for one in _operations(costs.book.provider, dialect)
         if one.method == method
     ]
     best = max(rated, default=(0.0, False, ""))
@@ -61,8 +61,8 @@ def _operations(provider: str, dialect: str) -> Iterator[DocumentedOperation]:
         yield from contract(provider, dialect, part).operations.values()
 
 
-def _is_paid(tolls: CostTable, operation: DocumentedOperation) -> bool:
-    form = tolls.call(operation.method, operation.path)
+def _is_paid(costs: CostTable, operation: DocumentedOperation) -> bool:
+    form = costs.call(operation.method, operation.path)
     return form is not None and form.paid
 
 

@@ -50,14 +50,14 @@ class Balances:
     refunded: set[int] = field(default_factory=set)
 
 
-def balances(cassette: Cassette, tolls: CostTable) -> Balances:
+def balances(cassette: Cassette, costs: CostTable) -> Balances:
     """Derive charges and refunds from the balances of each account of a cassette."""
     found = Balances()
-    jobs = jobs_of(cassette, tolls).values()
+    jobs = jobs_of(cassette, costs).values()
     for account in dict.fromkeys(one.account for one in cassette.exchanges):
         exchanges = [one for one in cassette.exchanges if one.account == account]
         own = [job for job in jobs if job.made.account == account]
-        _Account(cassette, tolls, exchanges, own, found).judge()
+        _Account(cassette, costs, exchanges, own, found).judge()
     return found
 
 
@@ -67,13 +67,13 @@ class _Account:
     def __init__(
         self,
         cassette: Cassette,
-        tolls: CostTable,
+        costs: CostTable,
         exchanges: Sequence[RecordedExchange],
         jobs: Sequence[RecordedJob],
         found: Balances,
     ) -> None:
         self._cassette = cassette
-        self._tolls = tolls
+        self._costs = costs
         self._exchanges = exchanges
         self._found = found
         self._paid = [one for one in exchanges if one.charge is not None]
@@ -105,8 +105,8 @@ class _Account:
 
     def _read(self, one: RecordedExchange) -> Decimal | None:
         """Return the balance in a response; None if a paid request was still open."""
-        book = self._tolls.book
-        form = self._tolls.call(one.method, one.path)
+        book = self._costs.book
+        form = self._costs.call(one.method, one.path)
         if book.balance is None or form is None or one.status not in _SUCCESS:
             return None
         name, place = book.balance
@@ -148,7 +148,7 @@ class _Account:
                 self._gone -= rise + late
                 self._fell.append(one.number)
         elif rise > 0 and not self._pays_back(rise, one) and not self._is_other(rise, one):
-            text = amount_text(rise, self._tolls.book.unit)
+            text = amount_text(rise, self._costs.book.unit)
             what = "which no request of the recording explains, such as a top-up"
             self._note(f"the balance rose by {text} before exchange {one.number}, {what}")
 
@@ -172,18 +172,18 @@ class _Account:
         if not failed or (times > 1 and (times > MAX_TIMES or times % 1)):
             return False
         self._open = [job for job in self._open if job not in failed]
-        self._refund(failed, amount_text(amount, self._tolls.book.unit), price)
+        self._refund(failed, amount_text(amount, self._costs.book.unit), price)
         return True
 
     def _due(self) -> list[RecordedJob]:
         """The failed jobs that were not paid back, where a document promises that they are."""
-        if self._tolls.book.refunds is None:
+        if self._costs.book.refunds is None:
             return []
         return [job for job in self._open if job.failed is not None]
 
     def _missing(self, last: RecordedExchange) -> None:
         """Report refunds that were overdue, and refunds that may still come."""
-        refunds = self._tolls.book.refunds
+        refunds = self._costs.book.refunds
         gone = []
         for job in self._due():
             if job.failed is None or refunds is None or last.number < job.failed.number:
@@ -192,7 +192,7 @@ class _Account:
             if last.at >= job.failed.at + Decimal(seconds(within)):
                 gone.append(job)
             else:
-                text = amount_text(job.price or _NOTHING, self._tolls.book.unit)
+                text = amount_text(job.price or _NOTHING, self._costs.book.unit)
                 after = f"was read less than {within} after it"
                 self._note(
                     f"the refund of {text} for the failed job of exchange {job.failed.number} "
@@ -203,18 +203,18 @@ class _Account:
 
     def _refund(self, jobs: Sequence[RecordedJob], seen: str, price: Decimal) -> None:
         """Report a gain that arrived in place of a refund."""
-        expected = amount_text(price, self._tolls.book.unit)
-        judged = no_refund(self._cassette, self._tolls, jobs[0], expected, seen)
+        expected = amount_text(price, self._costs.book.unit)
+        judged = no_refund(self._cassette, self._costs, jobs[0], expected, seen)
         self._found.findings.append((judged, [job.failed.number for job in jobs if job.failed]))
 
     def _fallen(self) -> None:
         """Report a loss of the balance that no request explains."""
-        book = self._tolls.book
+        book = self._costs.book
         name = book.balance[0] if book.balance else ""
         form = book.calls[name]
         operation = f"{form.method} {form.path}"
         seen = f"a fall by {amount_text(self._gone, book.unit)} more"
-        source = self._tolls.evidence(self._paid_name())
+        source = self._costs.evidence(self._paid_name())
         wanted = "a fall by what requests cost"
         finding = Finding(book.provider, operation, BALANCE, wanted, seen, source)
         self._found.findings.append(
@@ -222,11 +222,11 @@ class _Account:
         )
 
     def _paid_name(self) -> str:
-        form = self._tolls.call(self._paid[0].method, self._paid[0].path) if self._paid else None
+        form = self._costs.call(self._paid[0].method, self._paid[0].path) if self._paid else None
         return form.name if form is not None else ""
 
     def _note(self, text: str) -> None:
-        self._found.notes.append(f"note: {self._tolls.book.provider}: {text}")
+        self._found.notes.append(f"note: {self._costs.book.provider}: {text}")
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal:

@@ -24,32 +24,32 @@ class Default:
     is_told: bool
 
 
-def changed_default(exchange: RecordedExchange, name: str, tolls: CostTable) -> Default | None:
+def changed_default(exchange: RecordedExchange, name: str, costs: CostTable) -> Default | None:
     """Return the option that a request left out, and that had another value than documented.
 
     The answer names the value, or the charge is the price of exactly one other value.
     """
-    form, fields = tolls.call(exchange.method, exchange.path), exchange.request.body.get("json")
+    form, fields = costs.call(exchange.method, exchange.path), exchange.request.body.get("json")
     if form is None or not isinstance(fields, Mapping) or exchange.status not in _SUCCESS:
         return None
-    for option, default, others in _left_out(form, fields, tolls):
+    for option, default, others in _left_out(form, fields, costs):
         seen = _told(exchange.answer.body.get("json"), leaf(option), others)
         is_told = seen is not ABSENT
         if not is_told:
-            seen = _charged(exchange, tolls, option, others)
+            seen = _charged(exchange, costs, option, others)
         if seen is not ABSENT:
-            source = tolls.evidence(form.name, fields)
+            source = costs.evidence(form.name, fields)
             where, expected = leaf(option), f"{shown(default)} by default"
-            found = Finding(tolls.book.provider, name, where, expected, shown(seen), source)
+            found = Finding(costs.book.provider, name, where, expected, shown(seen), source)
             return Default(found, is_told)
     return None
 
 
 def _left_out(
-    form: CallForm, fields: Mapping[str, Any], tolls: CostTable
+    form: CallForm, fields: Mapping[str, Any], costs: CostTable
 ) -> Iterator[tuple[str, object, Sequence[object]]]:
     """The options that a request leaves out, each with its default and its other values."""
-    contract = tolls.book.tables.get("contract", {})
+    contract = costs.book.tables.get("contract", {})
     varied = contract.get("generate", {}).get("submits", {}).get(form.name, {})
     for option, values in varied.get("options", {}).items():
         default = varied.get("defaults", {}).get(option, at(form.body, option))
@@ -69,7 +69,7 @@ def _told(document: object, name: str, others: Sequence[object]) -> object:
 
 
 def _charged(
-    exchange: RecordedExchange, tolls: CostTable, option: str, others: Sequence[object]
+    exchange: RecordedExchange, costs: CostTable, option: str, others: Sequence[object]
 ) -> object:
     """The value of an option whose price was charged in place of the documented one."""
     charge = exchange.charge
@@ -79,7 +79,7 @@ def _charged(
     fitting = []
     for value in others:
         fields = _with(exchange.request.body["json"], option.split("."), value)
-        toll = tolls.toll(exchange.method, exchange.path, clips, fields, certain=True)
+        toll = costs.toll(exchange.method, exchange.path, clips, fields, certain=True)
         if toll is not None and toll.documented == charge.actual:
             fitting.append(value)
     return fitting[0] if len(fitting) == 1 else ABSENT

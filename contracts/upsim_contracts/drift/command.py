@@ -58,8 +58,8 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
     uses = None if order.uses is None else read_uses(order.uses)
     try:
         cassettes = [_read(path) for path in order.cassettes]
-        tolls = {
-            one.header.provider: _tolls(path, one)
+        costs = {
+            one.header.provider: _costs(path, one)
             for path, one in zip(order.cassettes, cassettes, strict=True)
         }
     except ContractFileError as error:
@@ -72,8 +72,8 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
     with ExitStack() as stack:
         try:
             if order.scenario is not None:
-                return _scenario(order.scenario, cassettes[0], tolls, _lent(stack, local), say)
-            reports = [_judged(order, one, tolls, stack, local, today()) for one in cassettes]
+                return _scenario(order.scenario, cassettes[0], costs, _lent(stack, local), say)
+            reports = [_judged(order, one, costs, stack, local, today()) for one in cassettes]
         except TargetError as error:
             raise UsageError(f"the simulator could not replay it: {error}") from error
     for report in reports:
@@ -98,12 +98,12 @@ def _read(path: Path) -> Cassette:
 def _judged(
     order: DriftOptions,
     cassette: Cassette,
-    tolls: Mapping[str, CostTable],
+    costs: Mapping[str, CostTable],
     stack: ExitStack,
     local: Local,
     today: date,
 ) -> DriftReport:
-    own = tolls[cassette.header.provider]
+    own = costs[cassette.header.provider]
     found = []
     if order.simulator:
         target = _lent(stack, local)(cassette.header.provider)
@@ -114,13 +114,13 @@ def _judged(
 def _scenario(
     file: Path,
     cassette: Cassette,
-    tolls: Mapping[str, CostTable],
+    costs: Mapping[str, CostTable],
     target: Callable[[str], Target],
     say: Callable[[str], None],
 ) -> int:
     """Write a scenario in which the cassette's requests have the same answers."""
     provider = cassette.header.provider
-    told = to_scenario(cassette, tolls[provider], target(provider))
+    told = to_scenario(cassette, costs[provider], target(provider))
     write_file(file, told.text)
     for line in told.differences:
         say(line)
@@ -141,7 +141,7 @@ def _lent(stack: ExitStack, local: Local) -> Callable[[str], Target]:
     return target
 
 
-def _tolls(path: Path, cassette: Cassette) -> CostTable:
+def _costs(path: Path, cassette: Cassette) -> CostTable:
     """The price list of a cassette's provider. Raises ContractFileError where there is none."""
     provider = cassette.header.provider
     try:

@@ -14,7 +14,7 @@ from upsim_contracts.request_costs import CostTable
 Found = tuple[CheckedExchange, list[int]]
 
 
-def without_following(found: Sequence[Found], cassette: Cassette, tolls: CostTable) -> list[Found]:
+def without_following(found: Sequence[Found], cassette: Cassette, costs: CostTable) -> list[Found]:
     """Leave out what follows from defaults that changed.
 
     Where requests that name the option are charged otherwise, too, the price changed and not the
@@ -27,7 +27,7 @@ def without_following(found: Sequence[Found], cassette: Cassette, tolls: CostTab
     if charged - changed:
         found = [pair for pair in found if not (_is_default(pair[0]) and pair[0].vague)]
         changed = {number for one, numbers in found if _is_default(one) for number in numbers}
-    following = changed | _outputs(changed, cassette, tolls)
+    following = changed | _outputs(changed, cassette, costs)
     return [
         (one, left)
         for one, numbers in found
@@ -43,11 +43,11 @@ def _follows(one: CheckedExchange) -> bool:
     return one.field == CHARGE or one.field.startswith("output.")
 
 
-def _outputs(made: set[int], cassette: Cassette, tolls: CostTable) -> set[int]:
+def _outputs(made: set[int], cassette: Cassette, costs: CostTable) -> set[int]:
     """The exchanges that fetched the outputs of some jobs."""
     links = {
         link.partition("?")[0]
-        for job in jobs_of(cassette, tolls).values()
+        for job in jobs_of(cassette, costs).values()
         if job.made.number in made and job.completed is not None
         for link in strings(job.completed.answer.body.get("json"))
     }

@@ -24,19 +24,19 @@ SLOW = "slow"
 _MILLISECONDS = 1000
 
 
-def slow_jobs(cassette: Cassette, tolls: CostTable) -> list[tuple[CheckedExchange, list[int]]]:
+def slow_jobs(cassette: Cassette, costs: CostTable) -> list[tuple[CheckedExchange, list[int]]]:
     """Return a finding for the jobs that took longer than a document states, if there are any."""
     found: list[tuple[CheckedExchange, list[int]]] = []
-    for job in jobs_of(cassette, tolls).values():
-        form = tolls.call(job.made.method, job.made.path)
-        for time in tolls.book.times:
+    for job in jobs_of(cassette, costs).values():
+        form = costs.call(job.made.method, job.made.path)
+        for time in costs.book.times:
             if form is not None and form.name == time.call:
-                found += _slow(cassette, tolls, time, job)
+                found += _slow(cassette, costs, time, job)
     return found
 
 
 def _slow(
-    cassette: Cassette, tolls: CostTable, time: Time, job: RecordedJob
+    cassette: Cassette, costs: CostTable, time: Time, job: RecordedJob
 ) -> list[tuple[CheckedExchange, list[int]]]:
     most = _most(time, job)
     told = _told(time, job)
@@ -45,15 +45,15 @@ def _slow(
     if most is None or shown is None or shown <= most:
         return []
     last = end if told is not None and end is not None else job.at_work[-1][1]
-    place = place_of(tolls.book.provider, cassette.header.dialect, last)
+    place = place_of(costs.book.provider, cassette.header.dialect, last)
     name = place[1].name if place is not None else last.call
     where = time.read if told is not None else "processing time"
     seen = f"{'' if told is not None else 'more than '}{_rounded(shown)} s"
     expected = f"at most {_rounded(most)} s"
     if time.per_second:
         expected += f" for {plain(_length(job) or Decimal(0))} s of video"
-    source = tolls.cited(time.fact)
-    finding = Finding(tolls.book.provider, name, where, expected, seen, source)
+    source = costs.cited(time.fact)
+    finding = Finding(costs.book.provider, name, where, expected, seen, source)
     return [(CheckedExchange("contract", finding, where, (SLOW,)), [last.number])]
 
 

@@ -58,12 +58,12 @@ class CheckedExchange:
 
 
 def judge(
-    exchange: RecordedExchange, dialect: str, tolls: CostTable, replayed: Replayed | None
+    exchange: RecordedExchange, dialect: str, costs: CostTable, replayed: Replayed | None
 ) -> list[CheckedExchange]:
     """The differences that one exchange shows."""
-    provider = tolls.book.provider
+    provider = costs.book.provider
     if exchange.part != "api":
-        return [*_beside(exchange, dialect, tolls, replayed)]
+        return [*_beside(exchange, dialect, costs, replayed)]
     if exchange.status == 0:
         lost = Finding(provider, exchange.call, "connection", "an answer", "none", evidence.UNKNOWN)
         return [CheckedExchange("contract", lost, "connection")]
@@ -72,11 +72,11 @@ def judge(
         return []  # a path that the caller got wrong
     name = place[1].name if place else exchange.call
     unlike = (
-        [*compare(replayed, tolls.texts)] if replayed is not None and not replayed.skipped else []
+        [*compare(replayed, costs.texts)] if replayed is not None and not replayed.skipped else []
     )
     told = [*_contract(provider, dialect, exchange)]
     told = _without_consequences(told, unlike, replayed)
-    source = tolls.evidence(_call_name(tolls, exchange), exchange.request.body.get("json"))
+    source = costs.evidence(_call_name(costs, exchange), exchange.request.body.get("json"))
     charge, priced = exchange.charge, None
     if charge is not None:
         priced = price_finding(provider, name, exchange.status, charge, source)
@@ -86,10 +86,10 @@ def judge(
         told = [one for one in told if not is_price(one.field)]
         unlike = [one for one in unlike if one.where != CHARGE and not is_price(one.where)]
     found = [CheckedExchange("price", priced, CHARGE)] if priced is not None else []
-    limit = _limit(exchange, replayed, name, tolls)
+    limit = _limit(exchange, replayed, name, costs)
     if limit is not None:
         return [limit, *found]
-    found += [*_defaults(exchange, name, tolls), *told]
+    found += [*_defaults(exchange, name, costs), *told]
     known = {one.field for one in told}
     cited = cited_at(place, exchange)
     for one in unlike:
@@ -100,10 +100,10 @@ def judge(
 
 
 def _limit(
-    exchange: RecordedExchange, replayed: Replayed | None, name: str, tolls: CostTable
+    exchange: RecordedExchange, replayed: Replayed | None, name: str, costs: CostTable
 ) -> CheckedExchange | None:
     """The limit that moved, which is all that there is to say of a status and its words."""
-    limit = moved_limit(exchange, replayed, name, tolls)
+    limit = moved_limit(exchange, replayed, name, costs)
     if limit is None:
         return None
     key, where = ("limit", limit.of), limit.finding.where
@@ -112,43 +112,43 @@ def _limit(
     )
 
 
-def _defaults(exchange: RecordedExchange, name: str, tolls: CostTable) -> Iterator[CheckedExchange]:
+def _defaults(exchange: RecordedExchange, name: str, costs: CostTable) -> Iterator[CheckedExchange]:
     """The option whose default changed, if there is one."""
-    default = changed_default(exchange, name, tolls)
+    default = changed_default(exchange, name, costs)
     if default is not None:
         option, vague = default.finding.where, not default.is_told
         yield CheckedExchange("price", default.finding, option, (DEFAULT, option), vague=vague)
 
 
 def _outputs(
-    tolls: CostTable, dialect: str, exchange: RecordedExchange, replayed: Replayed | None
+    costs: CostTable, dialect: str, exchange: RecordedExchange, replayed: Replayed | None
 ) -> Iterator[CheckedExchange]:
     """Yield the differences of an output from the simulator's, at the request that led to it."""
-    life = tolls.book.calls[tolls.book.lifecycle.call]
+    life = costs.book.calls[costs.book.lifecycle.call]
     for one in compare(replayed) if replayed is not None and not replayed.skipped else ():
-        place = operation_of(tolls.book.provider, dialect, life.method, life.path)
+        place = operation_of(costs.book.provider, dialect, life.method, life.path)
         name = place[1].name if place else exchange.call
-        source = tolls.output_evidence(one.where.removeprefix("output."))
-        found = Finding(tolls.book.provider, name, one.where, one.expected, one.seen, source)
+        source = costs.output_evidence(one.where.removeprefix("output."))
+        found = Finding(costs.book.provider, name, one.where, one.expected, one.seen, source)
         yield CheckedExchange("simulator", found, one.where)
 
 
 def _beside(
-    exchange: RecordedExchange, dialect: str, tolls: CostTable, replayed: Replayed | None
+    exchange: RecordedExchange, dialect: str, costs: CostTable, replayed: Replayed | None
 ) -> Iterator[CheckedExchange]:
     """The differences of a file or of a webhook."""
     if exchange.part == "file":
-        yield from _outputs(tolls, dialect, exchange, replayed)
+        yield from _outputs(costs, dialect, exchange, replayed)
     else:
-        yield from _delivery(exchange, dialect, tolls)
+        yield from _delivery(exchange, dialect, costs)
 
 
 def _delivery(
-    exchange: RecordedExchange, dialect: str, tolls: CostTable
+    exchange: RecordedExchange, dialect: str, costs: CostTable
 ) -> Iterator[CheckedExchange]:
     """The differences of a webhook from what the document says of it."""
-    message, header = exchange.request, tolls.book.telling.proof
-    provider, path = tolls.book.provider, exchange.path
+    message, header = exchange.request, costs.book.telling.proof
+    provider, path = costs.book.provider, exchange.path
     for callback in callbacks_of(provider, dialect, exchange.method, path):
         checked = exchange.signature or ""
         for one in check_delivery(callback, message.headers, message.content, header, checked):
@@ -248,6 +248,6 @@ def _is_about(where: str, known: Iterable[str]) -> bool:
     )
 
 
-def _call_name(tolls: CostTable, exchange: RecordedExchange) -> str:
-    form = tolls.call(exchange.method, exchange.path)
+def _call_name(costs: CostTable, exchange: RecordedExchange) -> str:
+    form = costs.call(exchange.method, exchange.path)
     return form.name if form is not None else ""

@@ -17,7 +17,7 @@ Values = Mapping[str, Any]
 
 
 def infer_prices(
-    replayed: Sequence[Replayed], tolls: CostTable, baseline: Values
+    replayed: Sequence[Replayed], costs: CostTable, baseline: Values
 ) -> dict[str, Any]:
     """Return the rates of each model whose charges differ, in the form of its baseline.
 
@@ -27,7 +27,7 @@ def infer_prices(
     found: dict[str, Any] = {}
     ratios: dict[str, dict[str, Decimal]] = {}
     for one, ratio in _differing(replayed):
-        model = _model(one, tolls, baseline)
+        model = _model(one, costs, baseline)
         by = str(baseline.get(f"models.{model}.billing.rate.by", ""))
         option = at(one.exchange.request.body.get("json"), by)
         nested = at(one.exchange.request.body.get("json"), f"input.{by}")
@@ -50,12 +50,12 @@ def _differing(replayed: Sequence[Replayed]) -> Iterator[tuple[Replayed, Decimal
             yield one, charge.actual / one.charge
 
 
-def _model(one: Replayed, tolls: CostTable, baseline: Values) -> str:
+def _model(one: Replayed, costs: CostTable, baseline: Values) -> str:
     """The model that a call speaks to, by the name that the baseline has for it."""
     names = {p.split(".billing.")[0].removeprefix("models.") for p in baseline if ".billing." in p}
-    form = tolls.call(one.exchange.method, one.exchange.path)
+    form = costs.call(one.exchange.method, one.exchange.path)
     told = at(one.exchange.request.body.get("json"), "model")
-    by_call = [name for name, call in tolls.book.models.items() if form and call == form.name]
+    by_call = [name for name, call in costs.book.models.items() if form and call == form.name]
     return next((name for name in (told, *by_call) if name in names), min(names))
 
 

@@ -24,48 +24,48 @@ Found = tuple[CheckedExchange, list[int]]
 
 
 def refusals(
-    cassette: Cassette, tolls: CostTable, replayed: Mapping[int, Replayed]
+    cassette: Cassette, costs: CostTable, replayed: Mapping[int, Replayed]
 ) -> tuple[list[Found], list[str]]:
     """Return a finding for each kind of request that is always refused, and a note for others."""
     found: dict[tuple[str, ...], list[tuple[str, Sequence[RecordedExchange]]]] = {}
     notes = []
-    for kind, exchanges in _kinds(cassette, tolls, replayed).items():
+    for kind, exchanges in _kinds(cassette, costs, replayed).items():
         refused = [one for one in exchanges if is_momentary(one.status)]
         statuses = {one.status for one in refused}
         if len(refused) == len(exchanges) >= ENOUGH and len(statuses) == 1:
             found.setdefault((str(refused[0].status),), []).append((kind, refused))
-        elif refused and all(_is_documented(one, cassette, tolls) for one in refused):
-            notes.append(_note(tolls.book.provider, kind, refused, len(exchanges)))
-    return [_always(cassette, tolls, replayed, kinds) for kinds in found.values()], notes
+        elif refused and all(_is_documented(one, cassette, costs) for one in refused):
+            notes.append(_note(costs.book.provider, kind, refused, len(exchanges)))
+    return [_always(cassette, costs, replayed, kinds) for kinds in found.values()], notes
 
 
 def _kinds(
-    cassette: Cassette, tolls: CostTable, replayed: Mapping[int, Replayed]
+    cassette: Cassette, costs: CostTable, replayed: Mapping[int, Replayed]
 ) -> dict[str, list[RecordedExchange]]:
     """The submits and the polls, but for those that a simulator refuses, too."""
     kinds: dict[str, list[RecordedExchange]] = {}
     for one in cassette.exchanges:
-        form = tolls.call(one.method, one.path)
+        form = costs.call(one.method, one.path)
         again = replayed.get(one.number)
         is_refused = again is not None and again.status >= _REFUSED and not again.skipped
         if form is None or one.status == 0 or is_refused:
             continue
         if form.paid:
             kinds.setdefault("submit", []).append(one)
-        elif form.name == tolls.book.lifecycle.call:
+        elif form.name == costs.book.lifecycle.call:
             kinds.setdefault("poll", []).append(one)
     return kinds
 
 
-def _is_documented(one: RecordedExchange, cassette: Cassette, tolls: CostTable) -> bool:
+def _is_documented(one: RecordedExchange, cassette: Cassette, costs: CostTable) -> bool:
     """Whether the document of a request names the status of its answer."""
-    place = place_of(tolls.book.provider, cassette.header.dialect, one)
+    place = place_of(costs.book.provider, cassette.header.dialect, one)
     return place is not None and str(one.status) in place[1].definition["responses"]
 
 
 def _always(
     cassette: Cassette,
-    tolls: CostTable,
+    costs: CostTable,
     replayed: Mapping[int, Replayed],
     kinds: Sequence[tuple[str, Sequence[RecordedExchange]]],
 ) -> Found:
@@ -75,12 +75,12 @@ def _always(
     refused = api if is_all else [one for _, exchanges in kinds for one in exchanges]
     numbers = sorted(one.number for one in refused)
     first = min(refused, key=lambda one: one.number)
-    place = place_of(tolls.book.provider, cassette.header.dialect, first)
+    place = place_of(costs.book.provider, cassette.header.dialect, first)
     again = replayed.get(first.number)
     expected = str(again.status) if again is not None and again.status else "a success"
     name = place[1].name if place is not None else first.call
     cited = cited_at(place, first)
-    finding = Finding(tolls.book.provider, name, "status", expected, str(first.status), cited)
+    finding = Finding(costs.book.provider, name, "status", expected, str(first.status), cited)
     subject = "every request" if is_all else " and ".join(f"every {kind}" for kind, _ in kinds)
     says = f"{subject} answers {first.status} {words_of(first)}".rstrip()
     says = f"{says}: {counted(len(numbers), 'exchange')}"

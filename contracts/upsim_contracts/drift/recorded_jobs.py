@@ -39,12 +39,12 @@ class RecordedJob:
         return self.made.charge.documented if self.made.charge is not None else None
 
 
-def jobs_of(cassette: Cassette, tolls: CostTable) -> Mapping[str, RecordedJob]:
+def jobs_of(cassette: Cassette, costs: CostTable) -> Mapping[str, RecordedJob]:
     """Return the jobs that a cassette shows being made, by their id, in the order of submits."""
     jobs: dict[str, RecordedJob] = {}
-    polled = _polled(cassette, tolls)
+    polled = _polled(cassette, costs)
     for one in cassette.exchanges:
-        form = tolls.call(one.method, one.path)
+        form = costs.call(one.method, one.path)
         if form is None:
             continue
         document = one.answer.body.get("json", ABSENT)
@@ -56,21 +56,21 @@ def jobs_of(cassette: Cassette, tolls: CostTable) -> Mapping[str, RecordedJob]:
             _tell(
                 jobs.setdefault(made, RecordedJob(one)),
                 one,
-                _word(one, tolls, is_poll=False),
-                tolls,
+                _word(one, costs, is_poll=False),
+                costs,
             )
-        word = _word(one, tolls, is_poll=form.name == tolls.book.lifecycle.call)
+        word = _word(one, costs, is_poll=form.name == costs.book.lifecycle.call)
         for name in _named(one, jobs) if word else ():
-            _tell(jobs[name], one, word, tolls)
+            _tell(jobs[name], one, word, costs)
     return jobs
 
 
-def _polled(cassette: Cassette, tolls: CostTable) -> set[str]:
+def _polled(cassette: Cassette, costs: CostTable) -> set[str]:
     """The texts of all polls, among them the ids of the jobs that were polled."""
     found: set[str] = set()
     for one in cassette.exchanges:
-        form = tolls.call(one.method, one.path)
-        if form is not None and form.name == tolls.book.lifecycle.call:
+        form = costs.call(one.method, one.path)
+        if form is not None and form.name == costs.book.lifecycle.call:
             found.update(one.path.partition("?")[0].split("/"))
             found.update(strings(one.request.body.get("json")))
     return found
@@ -82,23 +82,23 @@ def _named(one: RecordedExchange, jobs: Mapping[str, RecordedJob]) -> Iterator[s
     yield from (name for name in told if name in jobs)
 
 
-def _word(one: RecordedExchange, tolls: CostTable, *, is_poll: bool) -> str:
+def _word(one: RecordedExchange, costs: CostTable, *, is_poll: bool) -> str:
     """Return the status of a job in a response; an empty text for an outage."""
     document = one.answer.body.get("json", ABSENT)
-    found = at(document, tolls.book.lifecycle.read)
+    found = at(document, costs.book.lifecycle.read)
     if isinstance(found, str):
         return found
     if not is_poll:
         return ""
-    refunds = tolls.book.refunds
+    refunds = costs.book.refunds
     known = refunds.texts if refunds is not None else ()
     text = said(document, "").message
     return "" if one.status >= _BROKEN and text not in known else f"http {one.status}"
 
 
-def _tell(job: RecordedJob, one: RecordedExchange, word: str, tolls: CostTable) -> None:
+def _tell(job: RecordedJob, one: RecordedExchange, word: str, costs: CostTable) -> None:
     """Note the status of a job in a response."""
-    words = tolls.book.lifecycle.words
+    words = costs.book.lifecycle.words
     if word in words.get("failed", ()):
         job.failed = job.failed or one
     elif word in words.get("completed", ()):

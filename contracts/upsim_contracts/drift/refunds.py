@@ -21,33 +21,33 @@ _PAGING = frozenset({"page", "page_size"})
 Found = tuple[CheckedExchange, list[int]]
 
 
-def refund_signs(cassette: Cassette, tolls: CostTable) -> list[Found]:
+def refund_signs(cassette: Cassette, costs: CostTable) -> list[Found]:
     """Return a finding for each refund that an answer shows to be missing or another amount."""
-    refunds = tolls.book.refunds
+    refunds = costs.book.refunds
     if refunds is None:
         return []
     found: list[Found] = []
-    for name, job in jobs_of(cassette, tolls).items():
+    for name, job in jobs_of(cassette, costs).items():
         if job.failed is None:
             continue
         if refunds.field and _value(job.failed.answer.body.get("json"), refunds.field) is False:
-            judged = no_refund(cassette, tolls, job, "", f"{refunds.field} false")
+            judged = no_refund(cassette, costs, job, "", f"{refunds.field} false")
             found.append((judged, [job.failed.number]))
-        for number, seen in _in_rows(cassette, tolls, refunds, name, job):
-            found.append((no_refund(cassette, tolls, job, "", seen), [number]))
+        for number, seen in _in_rows(cassette, costs, refunds, name, job):
+            found.append((no_refund(cassette, costs, job, "", seen), [number]))
     return found
 
 
 def no_refund(
-    cassette: Cassette, tolls: CostTable, job: RecordedJob, expected: str, seen: str
+    cassette: Cassette, costs: CostTable, job: RecordedJob, expected: str, seen: str
 ) -> CheckedExchange:
     """Return what came instead of a refund; without an amount the price of the job is expected."""
-    refunds, book = tolls.book.refunds, tolls.book
+    refunds, book = costs.book.refunds, costs.book
     wanted = expected or amount_text(job.price or Decimal(0), book.unit)
     source = "no source given"
     if refunds is not None:
         wanted += f" within {refunds.within}" if refunds.within else ""
-        source = tolls.cited(refunds.fact)
+        source = costs.cited(refunds.fact)
     place = place_of(book.provider, cassette.header.dialect, job.made)
     name = place[1].name if place is not None else job.made.call
     finding = Finding(book.provider, name, REFUND, wanted, seen, source)
@@ -55,7 +55,7 @@ def no_refund(
 
 
 def _in_rows(
-    cassette: Cassette, tolls: CostTable, refunds: Refunds, name: str, job: RecordedJob
+    cassette: Cassette, costs: CostTable, refunds: Refunds, name: str, job: RecordedJob
 ) -> Iterator[tuple[int, str]]:
     """The first list of bills that shows no refund of a job when it was due, or another amount."""
     rows = refunds.rows
@@ -63,7 +63,7 @@ def _in_rows(
         return
     due = job.failed.at + Decimal(str(seconds(refunds.within or refunds.patience)))
     for one in cassette.exchanges:
-        form = tolls.call(one.method, one.path)
+        form = costs.call(one.method, one.path)
         if one.at < due or form is None or form.name != rows.call or not _is_whole(one):
             continue
         kinds = {str(at(row, rows.kind)): row for row in _rows(one, rows, name)}
@@ -73,7 +73,7 @@ def _in_rows(
                 yield one.number, "none"
                 return
             if isinstance(amount, int | Decimal) and Decimal(amount) != job.price:
-                yield one.number, amount_text(Decimal(amount), tolls.book.unit)
+                yield one.number, amount_text(Decimal(amount), costs.book.unit)
                 return
 
 

@@ -76,7 +76,7 @@ class Replayed:
 
 
 def replay(
-    cassette: Cassette, book: Book, tolls: CostTable, target: Target, scenario: Path | None = None
+    cassette: Cassette, book: Book, costs: CostTable, target: Target, scenario: Path | None = None
 ) -> list[Replayed]:
     """Replay on a fresh sandbox, under a scenario or only with the recorded videos.
 
@@ -94,7 +94,7 @@ def replay(
         path = str(file.resolve())
         try:
             with target.world(TargetSettings(scenario=path, dialect=dialect)) as world:
-                run = _Run(cassette, book, tolls, world)
+                run = _Run(cassette, book, costs, world)
                 return [run.answer(one) for one in cassette.exchanges]
         except TargetError as error:
             raise _without_path(error, path, cassette) from error
@@ -113,10 +113,10 @@ def _without_path(error: TargetError, scenario: str, cassette: Cassette) -> Targ
 
 class _Run:
     def __init__(
-        self, cassette: Cassette, book: Book, tolls: CostTable, world: TargetAccount
+        self, cassette: Cassette, book: Book, costs: CostTable, world: TargetAccount
     ) -> None:
         self._book = book
-        self._tolls = tolls
+        self._costs = costs
         self._world = world
         self._header = cassette.header
         self._clips = cassette.clips
@@ -137,7 +137,7 @@ class _Run:
         reason = self._unsent(exchange)
         if reason:
             return Replayed(exchange, skipped=reason)
-        form = self._tolls.call(exchange.method, exchange.path)
+        form = self._costs.call(exchange.method, exchange.path)
         if form is not None and form.name == self._book.lifecycle.call:
             return self._polled(exchange)
         if form is not None and form.paid:
@@ -184,7 +184,7 @@ class _Run:
                 answer = poor
             elif not known:
                 return Replayed(exchange, skipped="the video is not known")
-        form = self._tolls.call(exchange.method, exchange.path)
+        form = self._costs.call(exchange.method, exchange.path)
         if exchange.status < _REFUSED <= answer.status_code and form is not None and form.job:
             job = at(exchange.answer.body.get("json", ABSENT), form.job)
             self._refused.update(strings(job))
@@ -198,7 +198,7 @@ class _Run:
 
     def _began(self, exchange: RecordedExchange, answer: httpx.Response) -> None:
         """Note the first status word of a job."""
-        form, read = self._tolls.call(exchange.method, exchange.path), self._book.lifecycle.read
+        form, read = self._costs.call(exchange.method, exchange.path), self._book.lifecycle.read
         document = parsed(answer.content)
         own = document[0] if document else ABSENT
         job = at(own, form.job) if form is not None and form.job else ABSENT

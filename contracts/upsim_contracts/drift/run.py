@@ -127,7 +127,7 @@ class DriftReport:
 
 def drift(
     cassette: Cassette,
-    tolls: CostTable,
+    costs: CostTable,
     replayed: Sequence[Replayed],
     *,
     today: date,
@@ -137,15 +137,15 @@ def drift(
     header = cassette.header
     answers = {one.exchange.number: one for one in replayed}
     found: dict[tuple[str, str], tuple[CheckedExchange, list[int]]] = {}
-    money = balances(cassette, tolls)
-    always, passing = refusals(cassette, tolls, answers)
-    slow = [*refund_signs(cassette, tolls), *slow_jobs(cassette, tolls)]
+    money = balances(cassette, costs)
+    always, passing = refusals(cassette, costs, answers)
+    slow = [*refund_signs(cassette, costs), *slow_jobs(cassette, costs)]
     for exchange in (*cassette.exchanges, *cassette.deliveries):
-        for one in judge(exchange, header.dialect, tolls, answers.get(exchange.number)):
+        for one in judge(exchange, header.dialect, costs, answers.get(exchange.number)):
             if one.field == CHARGE and exchange.number in money.refunded:
                 continue
             found.setdefault(_stands(one), (one, []))[1].append(exchange.number)
-    single = without_following([*found.values()], cassette, tolls)
+    single = without_following([*found.values()], cassette, costs)
     drifts = [*_each_once([*single, *money.findings, *always, *slow], header.recorded, today)]
     if stale_after is not None:
         drifts += _stale(cassette, today, stale_after)
@@ -153,14 +153,14 @@ def drift(
     skipped = {reason: outcomes.count(reason) for reason in outcomes if reason}
     judged = sum(one.part == "api" for one in cassette.exchanges)
     sent = len(outcomes) - sum(skipped.values())
-    notes = [*dict.fromkeys(_notes(cassette, tolls)), *money.notes, *passing]
+    notes = [*dict.fromkeys(_notes(cassette, costs)), *money.notes, *passing]
     return DriftReport(cassette, drifts, judged, sent, skipped, notes=notes)
 
 
-def _notes(cassette: Cassette, tolls: CostTable) -> Iterator[str]:
+def _notes(cassette: Cassette, costs: CostTable) -> Iterator[str]:
     dialect = cassette.header.dialect
     for one in cassette.exchanges:
-        said = wrong_paths.unknown_path_note(tolls, dialect, one.method, one.path, one.status)
+        said = wrong_paths.unknown_path_note(costs, dialect, one.method, one.path, one.status)
         if one.part == "api" and said is not None:
             yield said
 

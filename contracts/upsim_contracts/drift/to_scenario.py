@@ -41,11 +41,11 @@ class GeneratedScenario:
     replayed: int
 
 
-def to_scenario(cassette: Cassette, tolls: CostTable, target: Target) -> GeneratedScenario:
+def to_scenario(cassette: Cassette, costs: CostTable, target: Target) -> GeneratedScenario:
     """A scenario in which the cassette's requests have the same statuses and amounts."""
-    plain_replay = replay(cassette, tolls.book, tolls, target)
+    plain_replay = replay(cassette, costs.book, costs, target)
     baseline = _baseline(target)
-    teller = _Teller(cassette, tolls, plain_replay, baseline)
+    teller = _Teller(cassette, costs, plain_replay, baseline)
     head = cassette.header
     parts: dict[str, Any] = {
         "extends": f"{head.provider}/baseline",
@@ -56,7 +56,7 @@ def to_scenario(cassette: Cassette, tolls: CostTable, target: Target) -> Generat
         parts["dialect"] = head.dialect
     found = {
         "media": media_rules(cassette.clips),
-        "models": infer_prices(plain_replay, tolls, baseline),
+        "models": infer_prices(plain_replay, costs, baseline),
         "jobs": [*teller.jobs()],
         "faults": [*teller.faults()],
     }
@@ -65,7 +65,7 @@ def to_scenario(cassette: Cassette, tolls: CostTable, target: Target) -> Generat
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "told.yaml"
         file.write_text(text, encoding="utf-8")
-        again = replay(cassette, tolls.book, tolls, target, file)
+        again = replay(cassette, costs.book, costs, target, file)
     replayed = sum(not one.skipped for one in again)
     return GeneratedScenario(text, (*teller.notes, *_unlike(again)), replayed)
 
@@ -76,13 +76,13 @@ class _Teller:
     def __init__(
         self,
         cassette: Cassette,
-        tolls: CostTable,
+        costs: CostTable,
         replayed: Sequence[Replayed],
         baseline: Mapping[str, Any],
     ) -> None:
         self.notes: list[str] = []
         self._cassette = cassette
-        self._tolls = tolls
+        self._costs = costs
         self._replayed = replayed
         self._inputs = tuple(map(str, baseline.get("facts.inputs.value", ())))
         self._failures = {
@@ -95,7 +95,7 @@ class _Teller:
         """How long each job took, as far as polls saw it, until its end."""
         told: list[Mapping[str, object]] = []
         for exchange in self._cassette.exchanges:
-            form = self._tolls.call(exchange.method, exchange.path)
+            form = self._costs.call(exchange.method, exchange.path)
             if form is None or form.job is None or exchange.status >= _REFUSED:
                 continue
             job = at(exchange.answer.body.get("json", ABSENT), form.job)
@@ -117,8 +117,8 @@ class _Teller:
         polls_refused = 0
         for one in self._replayed:
             exchange = one.exchange
-            form = self._tolls.call(exchange.method, exchange.path)
-            is_poll = form is not None and form.name == self._tolls.book.lifecycle.call
+            form = self._costs.call(exchange.method, exchange.path)
+            is_poll = form is not None and form.name == self._costs.book.lifecycle.call
             is_submit = form is not None and form.paid
             when = self._when(exchange, dotted=True) if is_submit else {}
             refused = exchange.status >= _REFUSED and one.status != exchange.status

@@ -96,13 +96,13 @@ class MovedLimit:
 
 
 def moved_limit(
-    exchange: RecordedExchange, replayed: Replayed | None, name: str, tolls: CostTable
+    exchange: RecordedExchange, replayed: Replayed | None, name: str, costs: CostTable
 ) -> MovedLimit | None:
     """Return the limit that an exchange shows to have moved, against the simulator's answer."""
     if replayed is None or replayed.skipped:
         return None
-    for limit in tolls.book.limits:
-        found = _now(limit, exchange, replayed, tolls)
+    for limit in costs.book.limits:
+        found = _now(limit, exchange, replayed, costs)
         if found is not None:
             seen, exact = found
             expected = _shown(limit.of, Decimal(limit.most))
@@ -110,19 +110,19 @@ def moved_limit(
             title = f"limit of {KINDS[limit.of].name}"
             says = f"{title} moved from {expected} to {seen}"
             says += f": {exchange.status} {words}".rstrip() if words else ""
-            source = tolls.cited(limit.fact)
-            finding = Finding(tolls.book.provider, name, title, expected, seen, source)
+            source = costs.cited(limit.fact)
+            finding = Finding(costs.book.provider, name, title, expected, seen, source)
             return MovedLimit(limit.of, finding, says, exact)
     return None
 
 
 def _now(
-    limit: Limit, exchange: RecordedExchange, replayed: Replayed, tolls: CostTable
+    limit: Limit, exchange: RecordedExchange, replayed: Replayed, costs: CostTable
 ) -> tuple[str, bool] | None:
     """Return the new limit, and whether it is exact; None if it did not move."""
     most, value = Decimal(limit.most), _value(limit.of, exchange)
     accepted_here = replayed.status in _SUCCESS
-    if _is_accepted(exchange, tolls) and _is_refusal(replayed.status):
+    if _is_accepted(exchange, costs) and _is_refusal(replayed.status):
         is_beyond = value is not None and value > most
         return (f"at least {_shown(limit.of, value)}", False) if value and is_beyond else None
     document = exchange.answer.body.get("json")
@@ -138,9 +138,9 @@ def _now(
     return f"less than {_shown(limit.of, value)}", False
 
 
-def _is_accepted(exchange: RecordedExchange, tolls: CostTable) -> bool:
+def _is_accepted(exchange: RecordedExchange, costs: CostTable) -> bool:
     """Whether a request made a job: an error can have the status of a success."""
-    form = tolls.call(exchange.method, exchange.path)
+    form = costs.call(exchange.method, exchange.path)
     job = at(exchange.answer.body.get("json"), form.job) if form and form.job else None
     return exchange.status in _SUCCESS and isinstance(job, str)
 

@@ -150,14 +150,14 @@ def recording(
         except OSError as error:
             raise UsageError(f"--to {order.to}: {error.strerror}") from error
         ending.callback(writer.close)
-        tolls = CostTable(book, pricer(target.provider))
+        costs = CostTable(book, pricer(target.provider))
         redactor = Redactor()
         if order.webhook_secret:
             redactor.of_caller().learn(order.webhook_secret)
         app = Recording(
             target,
             writer,
-            Reservations(tolls, purse, http, target.base, balances=order.balances),
+            Reservations(costs, purse, http, target.base, balances=order.balances),
             VideoMeasuring(target, http, paths=paths, say=say, told=told),
             http,
             redactor=redactor,

@@ -116,7 +116,7 @@ class Recording:
         self._room = BodyMemory()
         self._turns = measuring.turns
         start = seconds()
-        judge = ResponseFindings(target, charging.tolls, redactor)
+        judge = ResponseFindings(target, charging.costs, redactor)
         self.logbook = CassetteLog(
             writer,
             judge,
@@ -349,7 +349,7 @@ class Recording:
         """Why a request is not sent, and what in it may be mistyped."""
         target, method, path = self.target, passing.method, passing.path
         if toll.why == UNDOCUMENTED_PATH:
-            near = near_path(self._charging.tolls, target.dialect, method, path)
+            near = near_path(self._charging.costs, target.dialect, method, path)
             return self._redactor.text(f"{error}{near}")
         if toll.worst is None and toll.why:  # names the model; its options are its own
             return self._redactor.text(str(error))

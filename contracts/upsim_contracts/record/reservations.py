@@ -34,7 +34,7 @@ class Reservations:
 
     def __init__(
         self,
-        tolls: CostTable,
+        costs: CostTable,
         purse: SpendingBudget,
         http: httpx.AsyncClient,
         base: str,
@@ -42,14 +42,14 @@ class Reservations:
         balances: bool,
     ) -> None:
         """Read balances at `base` with the client's own key, unless switched off."""
-        self.tolls = tolls
+        self.costs = costs
         self.purse = purse
         self.turn = asyncio.Lock()
         """Lets one paid request run at a time, so that each change of the balance has one cause."""
-        self.auth = frozenset(name.lower() for name in tolls.book.auth)
+        self.auth = frozenset(name.lower() for name in costs.book.auth)
         self._http = http
         self._base = base
-        self._balances = balances and tolls.book.balance is not None
+        self._balances = balances and costs.book.balance is not None
 
     def toll(self, method: str, path: str, sighted: KnownVideos, body: bytes) -> RequestCost | None:
         """Return what a request could cost; None for a free one. Long bodies take long."""
@@ -57,14 +57,14 @@ class Reservations:
         clips = [clip_of(seen) for seen in sighted.each]
         fields = document[0] if document else None
         certain = sighted.all_known and isinstance(fields, Mapping) and not has_repeats(body)
-        return self.tolls.toll(method, path, clips, fields, certain=certain)
+        return self.costs.toll(method, path, clips, fields, certain=certain)
 
     def unread(self, method: str, path: str) -> str:
         """Return why a request with a body too long to read is not sent; empty if it may be.
 
         Its price is unknown. Without a cap, it is sent anyway.
         """
-        toll = self.tolls.toll(method, path, (), None, certain=False)
+        toll = self.costs.toll(method, path, (), None, certain=False)
         if toll is None:
             return ""
         what = f"{method} {path.partition('?')[0]} with a body of more than {MAX_READ} bytes"
@@ -90,10 +90,10 @@ class Reservations:
 
     async def balance(self, auth: Mapping[str, str]) -> Decimal | None:
         """The balance of the caller's account; None where it cannot be read."""
-        if not self._balances or self.tolls.book.balance is None:
+        if not self._balances or self.costs.book.balance is None:
             return None
-        name, place = self.tolls.book.balance
-        form = self.tolls.book.calls[name]
+        name, place = self.costs.book.balance
+        form = self.costs.book.calls[name]
         headers = {**auth, "accept-encoding": "identity"}
         try:
             url = self._base + form.path

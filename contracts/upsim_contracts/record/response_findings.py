@@ -45,7 +45,7 @@ class ResponseFindings:
     """Checks responses by the provider's document, and charges by its prices."""
 
     target: Upstream
-    tolls: CostTable
+    costs: CostTable
     redactor: Redactor
 
     def of(
@@ -74,7 +74,7 @@ class ResponseFindings:
         if passing.part == "file":
             return []
         method, path = passing.method, passing.path
-        found = wrong_paths.unknown_path_note(self.tolls, self.target.dialect, method, path, status)
+        found = wrong_paths.unknown_path_note(self.costs, self.target.dialect, method, path, status)
         said = [] if found is None else [found]
         for side, content, one in (
             ("request", passing.body, passing.sent),
@@ -110,6 +110,6 @@ class ResponseFindings:
         if toll is None or charge is None:
             return []
         name = f"{passing.method} {passing.path.partition('?')[0]}"
-        source = self.tolls.evidence(toll.call, passing.sent.get("json"))
+        source = self.costs.evidence(toll.call, passing.sent.get("json"))
         found = price_finding(self.target.provider, name, status, charge, source)
         return [str(found)] if found is not None else []

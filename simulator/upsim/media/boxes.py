@@ -94,7 +94,7 @@ def measure_boxes(source: bytes | Path) -> Media | None:
 
 
 def read_movie(file: BinaryIO) -> tuple[bool, int]:
-    """Whether the major brand says QuickTime, and the duration that the movie header states.
+    """Return whether the major brand is QuickTime, and the duration in the movie header.
 
     A file without `ftyp` is QuickTime, wherever `ftyp` may be. The duration is in microseconds, 0
     where none is stated or fragments follow.
@@ -146,7 +146,7 @@ def _measure(source: _Readable) -> Media:
 
 
 def _top_level(source: _Readable) -> tuple[Container, bytes]:
-    """The container by its major brand, and the body of the one `moov` box."""
+    """Return the container by its major brand, and the body of the one `moov` box."""
     start, brand, moov = 0, b"", b""
     for _ in range(MAX_BOXES):
         if start == source.size:
@@ -164,7 +164,7 @@ def _top_level(source: _Readable) -> tuple[Container, bytes]:
 
 
 def _box(source: _Readable, start: int) -> tuple[bytes, int, int]:
-    """The kind of the box at `start`, where its body starts and where it ends."""
+    """Return the kind of the box at `start`, and the start and end of its body."""
     head = source.read(start, 16)
     size, kind = _HEADER.unpack_from(head)
     body = start + 8
@@ -180,7 +180,7 @@ _Spans = dict[bytes, list[tuple[int, int]]]
 
 
 def _children(data: bytes, start: int, end: int) -> _Spans:
-    """The boxes between `start` and `end`, by kind."""
+    """Return the boxes between `start` and `end`, by kind."""
     found: _Spans = {}
     for kind, body, stop in _walk(data, start, end):
         found.setdefault(kind, []).append((body, stop))
@@ -205,7 +205,7 @@ def _only(boxes: _Spans, kind: bytes) -> tuple[int, int]:
 
 
 def _handler(moov: bytes, track: _Spans) -> bytes:
-    """The kind of a track: `vide`, `soun` or another."""
+    """Return the kind of a track: `vide`, `soun` or another."""
     media = _children(moov, *_only(track, b"mdia"))
     start, end = _only(media, b"hdlr")
     _need(end - start >= _BRAND_END)
@@ -213,7 +213,7 @@ def _handler(moov: bytes, track: _Spans) -> bytes:
 
 
 def _pictures(moov: bytes, track: _Spans, movie: _Times, *, file_size: int) -> tuple[int, Fraction]:
-    """How many pictures the track shows, and their rate."""
+    """Return the number of frames that the track shows, and their rate."""
     media = _children(moov, *_only(track, b"mdia"))
     times = _read_times(moov, *_only(media, b"mdhd"))
     tables = _sample_tables(moov, track)
@@ -241,7 +241,7 @@ def _sample_tables(moov: bytes, track: _Spans) -> _Spans:
 
 
 def _edit(moov: bytes, track: _Spans) -> tuple[int, int] | None:
-    """Start, in ticks of the track, and length, in ticks of the movie, of its one edit.
+    """Return the one edit's start, in track ticks, and its length, in movie ticks.
 
     Empty edits before it only delay the pictures. Several edits need a demuxer, as does another
     speed.
@@ -263,7 +263,7 @@ def _edit(moov: bytes, track: _Spans) -> tuple[int, int] | None:
 
 
 def _offsets(moov: bytes, tables: _Spans, frames: int) -> array[int]:
-    """The runs of `ctts`, which must be of all samples; empty without one."""
+    """Return the runs of `ctts`, which must cover all samples; empty without a `ctts`."""
     if b"ctts" not in tables:
         return array("i")
     start, end = _only(tables, b"ctts")
@@ -273,7 +273,7 @@ def _offsets(moov: bytes, tables: _Spans, frames: int) -> array[int]:
 
 
 def _read_times(moov: bytes, start: int, end: int) -> _Times:
-    """Timescale and duration of an `mvhd` or `mdhd` box."""
+    """Return timescale and duration of an `mvhd` or `mdhd` box."""
     _need(start < end and moov[start] in _TIMES)
     offset, duration = _TIMES[moov[start]]
     _need(start + offset + 4 + duration.size <= end)
@@ -287,12 +287,12 @@ def _read_times(moov: bytes, start: int, end: int) -> _Times:
 
 
 def _time_to_sample(moov: bytes, start: int, end: int) -> array[int]:
-    """The runs of `stts`: how many samples, and how many ticks each lasts."""
+    """Return the runs of `stts`: the number of samples, and the ticks of each."""
     return _table(moov, start + 4, end, width=2)
 
 
 def _sample_sizes(moov: bytes, start: int, end: int, *, frames: int) -> int:
-    """The bytes of all samples; their number must be that of `stts`."""
+    """Return the bytes of all samples; the number of samples must be that of `stts`."""
     _need(end - start >= _BRAND_END)
     size, count = _PAIR.unpack_from(moov, start + 4)
     _need(count == frames)
@@ -300,12 +300,12 @@ def _sample_sizes(moov: bytes, start: int, end: int, *, frames: int) -> int:
 
 
 def _sum(numbers: array[int]) -> int:
-    """The sum, in pieces: one of millions is one step, which lets no other thread run."""
+    """Return the sum, computed in pieces: a sum of millions would block all other threads."""
     return sum(sum(numbers[at : at + _PIECE]) for at in range(0, len(numbers), _PIECE))
 
 
 def _table(moov: bytes, start: int, end: int, *, width: int) -> array[int]:
-    """The entries of a table that begins with their count, each `width` numbers of 32 bits."""
+    """Return the entries of a table: their count, then `width` numbers of 32 bits for each."""
     _need(start + 4 <= end)
     (count,) = _U32.unpack_from(moov, start)
     stop = start + 4 + 4 * width * count
@@ -318,7 +318,7 @@ def _table(moov: bytes, start: int, end: int, *, width: int) -> array[int]:
 
 
 def _displayed_size(moov: bytes, boxes: _Spans, track: _Spans) -> tuple[int, int]:
-    """Width and height as shown: pixels made square, picture turned by track and movie.
+    """Return width and height as shown: with square pixels, turned by track and movie.
 
     Where the shape of the pixels is not stated, and `tkhd` has another shape than the sample
     entry, a demuxer decides.
@@ -338,7 +338,7 @@ def _displayed_size(moov: bytes, boxes: _Spans, track: _Spans) -> tuple[int, int
 
 
 def _turn(moov: bytes, start: int, end: int, places: dict[int, int]) -> tuple[int, int, int, int]:
-    """The part of a matrix that turns the picture, row by row."""
+    """Return the part of a matrix that turns the frame, row by row."""
     _need(start < end and moov[start] in places)
     at = start + places[moov[start]]
     _need(at + _MATRIX.size <= end)
@@ -347,7 +347,7 @@ def _turn(moov: bytes, start: int, end: int, places: dict[int, int]) -> tuple[in
 
 
 def _stored_size(moov: bytes, start: int, end: int) -> tuple[int, int, bool]:
-    """The size of the one sample entry, with square pixels, and whether it says which it has."""
+    """Return the sample entry's size with square pixels, and whether it states their shape."""
     _need(start + 8 <= end and _U32.unpack_from(moov, start + 4)[0] == 1)
     _, body, stop = next(_walk(moov, start + 8, end), (b"", 0, 0))
     _need(body + _VISUAL_ENTRY <= stop)

@@ -51,7 +51,7 @@ class ClipNameError(ValueError):
 
 
 class ClipRoomError(ClipNameError):
-    """There is no room for the file of a clip that could be made."""
+    """A valid clip whose file does not fit on the disk or in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class SyntheticClip:
     padded_to: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no file could be made of."""
+        """Raise ClipNameError for properties that no file can have."""
         _bound("width", self.width, 1, MAX_SIDE)
         _bound("height", self.height, 1, MAX_SIDE)
         _bound("frames", self.frames, 1, MAX_FRAMES)
@@ -96,7 +96,7 @@ class SyntheticClip:
 
 
 def duration_of(frames: int, frame_rate: Fraction) -> int:
-    """How long `frames` take at `frame_rate`, in microseconds, half up.
+    """Return how long `frames` take at `frame_rate`, in microseconds, half up.
 
     >>> duration_of(100, Fraction(30))
     3333333
@@ -106,7 +106,7 @@ def duration_of(frames: int, frame_rate: Fraction) -> int:
 
 
 def parse_clip_name(name: str, padded_to: int | None = None) -> SyntheticClip:
-    """The clip that a file name of the synthetic library describes.
+    """Return the clip that a file name of the synthetic library describes.
 
     Raises `ClipNameError` for a name that is not of the grammar or out of bounds. Seconds must be
     a whole number of frames, to the microsecond.
@@ -177,7 +177,7 @@ def _parse_rate(text: str) -> Fraction:
 
 
 def _parse_seconds(text: str, rate: Fraction) -> tuple[int, int]:
-    """The frames and microseconds that `text` seconds are at `rate`."""
+    """Return the number of frames, and the microseconds, of `text` seconds at `rate`."""
     if not _DECIMAL.fullmatch(text):
         raise ClipNameError(f"seconds {text[:20]!r} are no decimal with up to six places")
     wanted = Fraction(text)

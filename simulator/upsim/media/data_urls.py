@@ -25,12 +25,12 @@ class DataUrl:
 
 
 def is_data_url(text: str) -> bool:
-    """Whether `text` is meant as a data URL."""
+    """Return whether `text` is meant as a data URL."""
     return text[:5].lower() == "data:"
 
 
 def decode_data_url(text: str, limit: int) -> DataUrl | Unmeasurable:
-    """The content of a data URL (RFC 2397) of at most `limit` bytes."""
+    """Return the content of a data URL (RFC 2397) of at most `limit` bytes."""
     head = _DATA_URL.match(text, 0, _MAX_HEAD_LENGTH)
     if head is None:
         return Unmeasurable("not_a_video", "The data URL is not data:<type>[;base64],<data>.")

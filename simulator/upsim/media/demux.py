@@ -78,7 +78,7 @@ class _Count:
 
     @property
     def length(self) -> Fraction:
-        """Seconds from the start of the file to the end of the last packet of any track."""
+        """Return the seconds from the start of the file to the end of any track's last packet."""
         starts = [span.first * span.tick for span in self.spans.values() if span.first is not None]
         ends = (span.end * span.tick for span in self.spans.values())
         return max(ends) - max(min(starts, default=Fraction(0)), Fraction(0))
@@ -87,8 +87,8 @@ class _Count:
 def measure_by_demuxing(source: bytes | Path) -> Measured:
     """Return the properties by demuxing: durations from the header, packets counted one by one.
 
-    The duration is the header's, or where it states none the end of the last packet of any
-    track; a file with none at all, or without a single picture, is `not_decodable`.
+    The duration is the header's; if the header has none, it is the end of the last packet of any
+    track; a file without a duration or without a frame is `not_decodable`.
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
         head = file.read(_HEAD)
@@ -104,12 +104,12 @@ def measure_by_demuxing(source: bytes | Path) -> Measured:
 
 
 def open_video(file: BinaryIO) -> InputContainer:
-    """Opens a file for reading, with the same formats allowed."""
+    """Open a file for reading, with the same formats allowed."""
     return av.open(file, "r", options=OPTIONS, metadata_errors="ignore")
 
 
 def _opened(file: BinaryIO, head: bytes) -> InputContainer:
-    """Open a file. Probing takes longest: a Matroska whose header says everything goes without."""
+    """Open a file; skip slow probing for a Matroska file whose header has everything."""
     if head.startswith(_EBML):
         container = av.open(file, "r", options=_UNPROBED, metadata_errors="ignore")
         if _says_everything(container):
@@ -120,7 +120,7 @@ def _opened(file: BinaryIO, head: bytes) -> InputContainer:
 
 
 def _says_everything(container: InputContainer) -> bool:
-    """Whether the header states the duration, and codec, size and rate of the video track."""
+    """Return whether the header has the duration, and the video's codec, size and rate."""
     video = find_video(container)
     if video is None or not is_known(video) or not container.duration:
         return False
@@ -163,7 +163,7 @@ def _measure(container: InputContainer, kind: Container, size: int, *, stated: i
 
 
 def find_video(container: InputContainer) -> VideoStream | None:
-    """The first video track that is no cover picture."""
+    """Return the first video track that is not a cover picture."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
@@ -171,12 +171,12 @@ def find_video(container: InputContainer) -> VideoStream | None:
 
 
 def is_known(video: VideoStream) -> bool:
-    """Whether a decoder exists (without one PyAV has no context, contrary to its types)."""
+    """Return whether a decoder exists; without one PyAV's context is None, unlike its types."""
     return getattr(video, "codec_context", None) is not None
 
 
 def _count(container: InputContainer, video: VideoStream) -> _Count:
-    """Counts until the end, or to where the file breaks off."""
+    """Count packets until the end, or until the file breaks off."""
     spans = {one.index: _Span(one.time_base or Fraction(0)) for one in container.streams}
     count = _Count(spans[video.index], spans)
     video.codec_context.thread_count = 1  # for one picture, more threads only cost their start
@@ -194,7 +194,7 @@ def _count(container: InputContainer, video: VideoStream) -> _Count:
 
 
 def _packets(container: InputContainer, video: VideoStream) -> Iterator[Packet[Stream]]:
-    """The packets of the video track, and of all tracks where the header has no duration."""
+    """Yield the video track's packets; if the header has no duration, those of all tracks."""
     stated = container.duration is not None and container.duration > 0
     tracks = (video,) if stated else container.streams
     packets: Iterator[Packet[Stream]] = container.demux(*tracks)
@@ -208,12 +208,12 @@ def _packets(container: InputContainer, video: VideoStream) -> Iterator[Packet[S
 
 
 def _is_hidden(packet: Packet[VideoStream]) -> bool:
-    """Whether a packet of VP8 is a reference that is not shown (RFC 6386, 9.1)."""
+    """Return whether a packet of VP8 is a reference that is not shown (RFC 6386, 9.1)."""
     return not memoryview(packet)[0] & _VP8_SHOWN
 
 
 def _rotation(packet: Packet[VideoStream]) -> int | None:
-    """The rotation of the first picture decoded, or None where there is none yet."""
+    """Return the rotation of the first decoded frame; None before the first."""
     try:
         frames = packet.decode()
     except FFmpegError:
@@ -222,7 +222,7 @@ def _rotation(packet: Packet[VideoStream]) -> int | None:
 
 
 def _duration(container: InputContainer, count: _Count) -> int:
-    """In microseconds: of the container, else of its longest track, else of all packets."""
+    """Return microseconds: of the container, else its longest track, else all packets."""
     if container.duration is not None and container.duration > 0:
         return container.duration
     stated = [_microseconds(s.duration, s.time_base) for s in container.streams if s.duration]
@@ -266,7 +266,7 @@ def _displayed_size(video: VideoStream, rotation: int) -> tuple[int, int]:
 
 
 def _container(name: str, head: bytes, *, quicktime: bool) -> Container:
-    """The container by content: brand of MP4 and MOV, document type of Matroska."""
+    """Return the container by content: brand of MP4 and MOV, document type of Matroska."""
     if name.startswith("mov"):
         return "mov" if quicktime else "mp4"
     if name.startswith("matroska"):
@@ -286,7 +286,7 @@ def _doctype(head: bytes) -> bytes:
 
 
 def _element(data: bytes, start: int) -> tuple[bytes, int, int]:
-    """The identifier of the element at `start`, where its body starts and where it ends."""
+    """Return the identifier of the element at `start`, and its body's start and end."""
     width = _width(data, start)
     length = _width(data, start + width)
     body = start + width + length
@@ -295,6 +295,6 @@ def _element(data: bytes, start: int) -> tuple[bytes, int, int]:
 
 
 def _width(data: bytes, start: int) -> int:
-    """The bytes of the number at `start`, by its leading zero bits; past the end there is one."""
+    """Return the bytes of the number at `start`, by its leading zero bits; 1 past the end."""
     first = data[start] if start < len(data) else 0xFF
     return 9 - max(first.bit_length(), 1)

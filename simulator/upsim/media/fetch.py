@@ -1,4 +1,4 @@
-"""Fetches a video from an address that was checked first, within bounds of size and time."""
+"""Fetch a video from a checked IP address, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _PORTS = {"http": 80, "https": 443}
 _FAILURES = (UnicodeError, OSError)  # the last: no file for a socket, or for certificates
 _MAX_SHOWN_LENGTH = 200
 _WRONG_VERSION = "WRONG_VERSION_NUMBER"
-"""What OpenSSL calls an answer in plain text to a TLS handshake."""
+"""OpenSSL's reason for a plain-text response to a TLS handshake."""
 _MAX_DIGITS = 18  # of a length, more than anyone has bytes
 _NO_LIMIT = None  # on each step: the whole fetch has one
 
 
 class Fetcher:
-    """Fetches into a store.
+    """Fetches videos into a store.
 
     Every name is resolved here and the connection goes to an address that was checked, so a name
-    that changes its mind gains nothing. Proxy variables are ignored.
+    that resolves differently later gains nothing. Proxy variables are ignored.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Fetcher:
         return _unreachable(f"{where}; redirects are not followed")
 
     async def _get(self, url: str, limit: int) -> Path | Unmeasurable | str:
-        """The file, or why there is none, or where else it is said to be."""
+        """Return the file, the reason why there is none, or the URL of a redirect."""
         import httpx  # see `fetch`
 
         if len(url) > MAX_URL_LENGTH:
@@ -106,7 +106,7 @@ class Fetcher:
     async def _try_each(
         self, target: httpx.URL, addresses: list[Address], limit: int
     ) -> Path | Unmeasurable | str:
-        """The answer of the first address that can be connected to."""
+        """Return the response of the first address that accepts a connection."""
         import httpx  # see `fetch`
 
         from upsim.untrusted_connections import AsyncTransport, NoCookies, checking, trusting
@@ -162,7 +162,7 @@ class Fetcher:
 
 
 def _no_tls(target: httpx.URL) -> str:
-    """Return what to do where a server answers a TLS handshake with plain text."""
+    """Return advice if a server responds to a TLS handshake in plain text."""
     port = f"port {target.port}" if target.port is not None else "the port"
     return f"{port} speaks no TLS; use http:// in place of https://"
 

@@ -20,7 +20,7 @@ _SPECIAL = (
     IPv6Network("fec0::/10"),  # private, no longer used
     IPv6Network("3fff::/20"),  # for documentation
 )
-"""What not every Python knows as private."""
+"""Networks that not every Python version knows as private."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class FetchPolicy:
     allow_loopback: bool = False
 
     def allows(self, address: Address) -> bool:
-        """Whether a connection to `address` may be made.
+        """Return whether a connection to `address` may be made.
 
         >>> PUBLIC.allows(ip_address("::ffff:10.0.0.1"))
         False
@@ -63,7 +63,7 @@ def _is_public(address: Address) -> bool:
 
 
 async def resolve(host: str, port: int) -> list[Address]:
-    """The addresses of a host name, or the one that is written there; none where unknown.
+    """Return the addresses of a host name or an IP literal; none for an unknown name.
 
     Names are asked for in threads of their own: those of a server that does not answer would keep
     all others, which read bodies and journals.

@@ -29,7 +29,7 @@ class PrivateFolder:
     """A new folder that only this user may read, held until it is removed."""
 
     def __init__(self, parent: Path | None = None) -> None:
-        """Make it. Raises OSError where there is no room."""
+        """Create the folder. Raises OSError on a full disk."""
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         try:
             self._lock = _held(self.path)
@@ -38,7 +38,7 @@ class PrivateFolder:
             raise
 
     def remove(self) -> None:
-        """Remove it with all that is in it."""
+        """Remove the folder with its files."""
         shutil.rmtree(self.path, ignore_errors=True)
         lock, self._lock = self._lock, None
         if lock is not None:
@@ -46,7 +46,7 @@ class PrivateFolder:
 
 
 def remove_abandoned(parent: Path | None = None) -> list[Path]:
-    """Remove the folders of this user whose owners are gone, and say which."""
+    """Remove the folders of this user whose owners are gone, and return their paths."""
     if not HAS_LOCKS:
         return []
     gone = []
@@ -59,7 +59,7 @@ def remove_abandoned(parent: Path | None = None) -> list[Path]:
 
 
 def _held(folder: Path) -> int | None:
-    """The lock of a new folder; the file has its name only once it is locked."""
+    """Return the lock of a new folder; the file gets its name once it is locked."""
     if not HAS_LOCKS:
         return None
     made = folder / f"{OWNER}.new"
@@ -74,7 +74,7 @@ def _held(folder: Path) -> int | None:
 
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder and no link to one, of this user and private, as we make them."""
+    """Return whether a path is a private folder of this user, and not a link."""
     try:
         found = entry.stat(follow_symlinks=False)
     except OSError:
@@ -84,7 +84,7 @@ def _is_ours(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_abandoned(folder: str) -> bool:
-    """Whether the owner of a folder is gone: its lock is free. Other folders are ignored."""
+    """Return whether the owner of a folder is gone: its lock is free. Other folders are ignored."""
     try:
         lock = os.open(os.path.join(folder, OWNER), os.O_RDWR | os.O_NOFOLLOW)  # noqa: PTH118 - of a str
     except OSError:

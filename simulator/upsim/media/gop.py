@@ -20,7 +20,7 @@ _SHOW_AGAIN = b"\x88"  # VP9's show_existing_frame (6.2): all eight references a
 
 @dataclass(frozen=True, slots=True)
 class Gop:
-    """A key picture and those that follow it, none reordered.
+    """A key frame and the frames that follow it, none reordered.
 
     `config` is the codec's own header, `data` the pictures end to end, `ends` where each ends.
     """
@@ -32,22 +32,22 @@ class Gop:
 
     @property
     def sizes(self) -> list[int]:
-        """The bytes of each picture."""
+        """Return the bytes of each frame."""
         return [end - start for start, end in zip((0, *self.ends), self.ends, strict=False)]
 
     def head(self, pictures: int) -> bytes:
-        """The first `pictures` of it, which can be shown alone."""
+        """Return the first `pictures` frames, which can be shown alone."""
         return self.data[: self.ends[pictures - 1]]
 
 
 def join_pictures(codec: Codec, config: bytes, pictures: tuple[bytes, ...]) -> Gop:
-    """A `Gop` of encoded pictures."""
+    """Return a `Gop` of encoded frames."""
     ends = tuple(accumulate(len(picture) for picture in pictures))
     return Gop(codec, config, b"".join(pictures), ends)
 
 
 def make_gop(codec: Codec, width: int, height: int) -> Gop:
-    """Draws H.264 directly; VP9 needs an encoder, which is loaded here."""
+    """Draw H.264 directly, or VP9 with an encoder, which is imported here."""
     if codec == "h264":
         sequence = draw_sequence(width, height, H264_PICTURES)
         return join_pictures(codec, sequence.config, sequence.pictures)
@@ -57,7 +57,7 @@ def make_gop(codec: Codec, width: int, height: int) -> Gop:
 
 
 def make_still(gop: Gop, width: int, height: int) -> Gop:
-    """The key picture of a group, then pictures of a few bytes that repeat it."""
+    """Return the key frame of a group, then frames of a few bytes that repeat it."""
     repeats = (_SHOW_AGAIN,) if gop.codec == "vp9" else skip_pictures(width, height)
     later = (repeats[at % len(repeats)] for at in range(1, STILL_PICTURES))
     return join_pictures(gop.codec, gop.config, (gop.head(1), *later))
@@ -81,7 +81,7 @@ class GopCache:
         self._lock = threading.Lock()
 
     def get(self, codec: Codec, width: int, height: int) -> Gop:
-        """The group of pictures of this size, made now if it is not there."""
+        """Return the group of pictures of this size; make it first if necessary."""
         key = (codec, width, height)
         while True:
             with self._lock:

@@ -12,7 +12,7 @@ SLOWEST, FASTEST = Fraction(1, 3_600), Fraction(1_000)
 
 
 def bounded(measured: Measured) -> Measured:
-    """The measurement, unless it is of a video that no output can be made for.
+    """Return the measurement, or a problem if no output can be made for the video.
 
     The bounds are our own, far beyond what any provider takes.
     """

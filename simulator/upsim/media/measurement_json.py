@@ -9,7 +9,7 @@ from upsim.core.media import Measured, Media, Unmeasurable
 
 
 def to_json(measured: Measured) -> dict[str, Any]:
-    """A measurement as plain JSON."""
+    """Return a measurement as plain JSON."""
     if isinstance(measured, Unmeasurable):
         return {"reason": measured.reason, "detail": measured.detail}
     return {
@@ -25,7 +25,7 @@ def to_json(measured: Measured) -> dict[str, Any]:
 
 
 def from_json(answer: dict[str, Any]) -> Measured:
-    """The measurement that `to_json` wrote."""
+    """Return the measurement that `to_json` wrote."""
     if "reason" in answer:
         return Unmeasurable(answer["reason"], answer["detail"])
     return Media(**{**answer, "frame_rate": Fraction(*answer["frame_rate"])})

@@ -1,4 +1,4 @@
-"""Writes one repeated group of pictures, and a tone, as Matroska or WebM (RFC 9559).
+"""Write one repeated group of pictures, and a tone, as Matroska or WebM (RFC 9559).
 
 Blocks are timed in whole milliseconds, as in every such file; the duration in the header is a
 64-bit float of milliseconds and so exact to the microsecond. There is no date and no random
@@ -41,7 +41,7 @@ _Block = tuple[int, int, int, bytes]  # milliseconds, track, flags, data
 
 
 def write_mkv(clip: SyntheticClip, gop: Gop, tone: Tone | None) -> list[bytes]:
-    """The parts of the file before the padding; `pad_mkv` makes the rest."""
+    """Return the parts of the file before the padding, which `finish_mkv` adds."""
     doctype = b"webm" if clip.container == "webm" else b"matroska"
     head = _element(
         0x1A45DFA3,
@@ -57,7 +57,7 @@ def write_mkv(clip: SyntheticClip, gop: Gop, tone: Tone | None) -> list[bytes]:
 
 
 def finish_mkv(parts: list[bytes], padding: int) -> list[bytes]:
-    """The whole file: `parts` in a segment that ends with a Void of `padding` bytes."""
+    """Return the whole file: `parts` in a segment that ends with a Void of `padding` bytes."""
     head, *body = parts
     size = sum(map(len, body)) + padding
     empty = padding - SMALLEST_PADDING

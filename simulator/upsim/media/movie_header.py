@@ -1,4 +1,4 @@
-"""States the duration of a finished MP4 or MOV, whose movie counts microseconds."""
+"""State the duration of a finished MP4 or MOV, whose movie counts microseconds."""
 
 from __future__ import annotations
 

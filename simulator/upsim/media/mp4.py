@@ -1,4 +1,4 @@
-"""Writes one repeated group of pictures, and a tone, as MP4 or MOV (ISO 14496-12).
+"""Write one repeated group of pictures, and a tone, as MP4 or MOV (ISO 14496-12).
 
 The movie counts microseconds, so its header states the duration exactly. `moov` comes first, the
 media after it, one chunk of pictures and one of tone in turn, and a `free` box last for padding.
@@ -47,7 +47,7 @@ class _Track:
 
 
 def write_mp4(clip: SyntheticClip, gop: Gop, tone: Tone | None) -> list[bytes]:
-    """The parts of the file, all but the padding; join them, then add `pad_mp4`."""
+    """Return the parts of the file without the padding; join them, then add `pad_mp4`."""
     count = max(1, -(-clip.frames // len(gop.ends)))
     tracks = [_video_track(clip, gop)]
     if tone is not None:
@@ -61,7 +61,7 @@ def write_mp4(clip: SyntheticClip, gop: Gop, tone: Tone | None) -> list[bytes]:
 
 
 def pad_mp4(length: int) -> list[bytes]:
-    """A `free` box of `length` bytes, at least `SMALLEST_PADDING`."""
+    """Return a `free` box of `length` bytes, at least `SMALLEST_PADDING`."""
     return [struct.pack(">I4s", length, b"free"), *zeros(length - 8)]
 
 

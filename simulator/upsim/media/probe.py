@@ -1,4 +1,4 @@
-"""Measures videos: a plain MP4 by its boxes, anything else in a worker process."""
+"""Measure videos: a plain MP4 by its boxes, anything else in a worker process."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _READ_AT_ONCE = 1 << 20
 
 
 class Prober:
-    """Measures any number of files with a few worker processes; close it in the end."""
+    """Measures any number of files with a few worker processes; call `close` in the end."""
 
     def __init__(self, *, timeout: float = TIMEOUT, workers: WorkerPool | None = None) -> None:
-        """Give `workers` to share them; they are then the giver's to close."""
+        """Share the given `workers`, which the caller must close; by default start new ones."""
         self._timeout = timeout
         self._own = workers is None
         self._workers = WorkerPool() if workers is None else workers
@@ -44,7 +44,7 @@ class Prober:
         return self._read(self._workers.call(*_request(source), timeout=self._timeout))
 
     def close(self) -> None:
-        """Ends the workers, unless they were given."""
+        """End the workers, unless they were given."""
         if self._own:
             self._workers.close()
 
@@ -68,7 +68,7 @@ def _request(source: bytes | Path) -> tuple[dict[str, Any], bytes]:
 
 
 def measure_quickly(source: bytes | Path) -> Measured | None:
-    """The measurement where it takes no demuxer, else None."""
+    """Return the measurement if it needs no demuxer, else None."""
     if isinstance(source, Path) and not source.is_file():
         return Unmeasurable("unreachable", f"There is no file at {source}.")
     try:
@@ -83,14 +83,14 @@ def measure_quickly(source: bytes | Path) -> Measured | None:
 
 
 def _is_large(source: bytes | Path) -> bool:
-    """Whether its tables may take a while to read."""
+    """Return whether the file's tables may take long to read."""
     if isinstance(source, bytes):
         return len(source) > _READ_AT_ONCE
     return source.is_file() and source.stat().st_size > _READ_AT_ONCE
 
 
 def measure_file(source: bytes | Path | str, *, timeout: float = TIMEOUT) -> Measured:
-    """Measures one file and leaves no process behind."""
+    """Measure one file and leaves no process behind."""
     prober = Prober(timeout=timeout)
     try:
         return prober.measure_now(Path(source) if isinstance(source, str) else source)

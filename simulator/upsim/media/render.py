@@ -42,7 +42,7 @@ _Key = _Resampling | _Sounding | SyntheticClip
 
 
 class Renderer:
-    """Makes output files; those who ask for the same one at the same time share the work.
+    """Makes output files; simultaneous requests for the same file share the work.
 
     Use it from one event loop at a time.
     """
@@ -59,7 +59,7 @@ class Renderer:
     ) -> None:
         """Keep `max_bytes` of synthetic clips in memory.
 
-        Those above `largest`, and resampled files, lie in `store`.
+        Files above `largest` bytes, and resampled files, are kept in `store`.
         """
         self._maker = maker
         self._store = store
@@ -73,15 +73,15 @@ class Renderer:
         self._digests: BoundedCache[_Key, str] = BoundedCache(_MAX_DIGESTS)
 
     async def synthetic(self, clip: SyntheticClip) -> bytes | Path:
-        """The file of `clip`. Raises `ClipNameError` where there can be none.
+        """Return the file of `clip`. Raises `ClipNameError` for an impossible clip.
 
-        A large one lies in the store, and may give way to later files.
+        A large file is kept in the store, which may remove it later.
         """
         kept = self._kept.get(clip) or self._store.path(self._digests.get(clip, ""))
         return await self._shared(clip, lambda: self._make(clip)) if kept is None else kept
 
     async def resample(self, source: Path, plan: ResamplePlan) -> Path | Unmeasurable:
-        """The pictures of `source` in another size, in a file that may give way to later ones."""
+        """Return `source` in another size; the cache may remove the file later."""
         digest = await _kept(asyncio.to_thread(_digest, source))
         if isinstance(digest, Unmeasurable):
             return digest
@@ -94,7 +94,7 @@ class Renderer:
     async def with_sound(self, source: Path, clip: SyntheticClip) -> Path | Unmeasurable:
         """Return the file of `clip` with the audio of `source`; the cache may remove it later.
 
-        Raises `ClipNameError` where there can be no such clip.
+        Raises `ClipNameError` for an impossible clip.
         """
         digest = await _kept(asyncio.to_thread(_digest, source))
         if isinstance(digest, Unmeasurable):
@@ -106,14 +106,14 @@ class Renderer:
         return await self._shared(key, lambda: _kept(self._add_sound(source, key)))
 
     def close(self) -> None:
-        """Ends the worker, unless it was given, and forgets what was kept."""
+        """End the worker, unless it was given, and empty the cache."""
         self._kept.clear()
         self._large.shutdown(wait=False, cancel_futures=True)
         if self._own:
             self._workers.close()
 
     async def _shared(self, key: object, start: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """The result of the job under way for `key`; it goes on though one who waits goes."""
+        """Return the result of the work for `key`, which goes on if a caller is cancelled."""
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = asyncio.create_task(start())
@@ -134,7 +134,7 @@ class Renderer:
         return path
 
     def _draw(self, clip: SyntheticClip) -> bytes | str | Unmeasurable:
-        """The bytes of a clip, or the digest of a large one, which is written part by part."""
+        """Return the bytes of a clip, or the digest of a large clip, written part by part."""
         parts = self._maker.parts(clip)
         size = sum(map(len, parts))
         if size <= self._largest:
@@ -182,7 +182,7 @@ class Renderer:
 
 
 class _ByteCache:
-    """Clips by description; the least used give way."""
+    """Clips by description; the least recently used are removed first."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes

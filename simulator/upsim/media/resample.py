@@ -154,7 +154,7 @@ class _Clock:
         return round(time / self.tick)
 
     def length(self, ticks: int) -> int:
-        """How long a picture of this length is shown."""
+        """Return how long a frame of this length is shown."""
         if self._rate and abs(ticks * self._step * self._rate - 1) * 2 < 1:
             return round(1 / self._rate / self.tick)
         return round(ticks * self._step / self.tick)
@@ -173,12 +173,12 @@ class _Even:
         return at
 
     def length(self, _ticks: int) -> int:
-        """How long a picture is shown."""
+        """Return how long a frame is shown."""
         return round(1 / self._pace / self.tick)
 
 
 class _Pictures:
-    """Decodes, turns, rescales and encodes the pictures."""
+    """Decodes, turns, rescales and encodes the frames."""
 
     def __init__(
         self,
@@ -279,7 +279,7 @@ class _Sound:
             )
 
     def take(self, packet: Packet[AudioStream]) -> None:
-        """The next packet of the source."""
+        """Process the next packet of the source."""
         if not self._copy:
             self._encode(packet)
         elif packet.dts is not None and self._is_heard(packet, packet.dts - self._shift):
@@ -289,7 +289,7 @@ class _Sound:
             self._made.mux(packet)
 
     def _is_heard(self, packet: Packet[AudioStream], time: int) -> bool:
-        """Whether a packet belongs to the output; those before its start prepare the decoder."""
+        """Return whether a packet is part of the output; earlier ones prepare the decoder."""
         if packet.is_discard and time >= 0:
             return False
         return time * self._tick < self._end and (self._last is None or time > self._last)

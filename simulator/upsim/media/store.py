@@ -16,13 +16,13 @@ from upsim.core.media import Unmeasurable
 from upsim.media.folders import PrivateFolder
 
 PIECE = 1 << 20
-"""Bytes that are written at once of what is in memory."""
+"""Maximum bytes of content in memory that one write call gets."""
 
 
 class BlobStore:
-    """Content-addressed files; the least used give way, but never one that is held.
+    """Content-addressed files; the least recently used are removed first, but never a held file.
 
-    The folder is made when the first file comes, readable by this user alone, and is gone after
+    The folder is created with the first file, readable by this user alone, and removed by
     `close`. May be shared by threads.
     """
 
@@ -38,14 +38,14 @@ class BlobStore:
         self._lock = threading.RLock()
 
     def put(self, data: bytes | memoryview, *, leased: bool = False) -> str | Unmeasurable:
-        """Stores bytes and answers their digest, or why they cannot be kept."""
+        """Store bytes; return their digest, or the problem that prevents it."""
         with self.writer(len(data)) as writer:
             for start in range(0, len(data), PIECE):
                 writer.write(data[start : start + PIECE])
             return writer.finish(leased=leased)
 
     def writer(self, limit: int) -> BlobWriter:
-        """Takes a file of at most `limit` bytes piece by piece."""
+        """Return a writer for a file of at most `limit` bytes."""
         return BlobWriter(self, min(limit, self._max_bytes))
 
     def path(self, digest: str) -> Path | None:
@@ -57,7 +57,7 @@ class BlobStore:
             return self._home() / digest
 
     def hold(self, digest: str) -> bool:
-        """Keeps a file from giving way until `release`; False where it is not there."""
+        """Keep a file from being removed until `release`; return False if it is missing."""
         with self._lock:
             if digest not in self._sizes:
                 return False
@@ -66,7 +66,7 @@ class BlobStore:
             return True
 
     def release(self, digest: str) -> None:
-        """Takes back one `hold`."""
+        """End one `hold`."""
         with self._lock:
             if self._holds[digest] <= 0:
                 raise ValueError(f"blob {digest} is not held")
@@ -75,9 +75,9 @@ class BlobStore:
                 del self._holds[digest]
 
     def end_lease(self, digest: str, *, keep: bool = False) -> None:
-        """Release a file that was stored `leased`; delete it unless `keep` or somebody else has it.
+        """Release a file that was stored `leased`; delete it unless it is kept or held.
 
-        A lease holds a file while it is not yet known whether anybody wants it.
+        A lease holds a file until its user is known.
         """
         with self._lock:
             if digest not in self._holds:
@@ -91,11 +91,11 @@ class BlobStore:
 
     @property
     def size(self) -> int:
-        """The bytes of all files."""
+        """Return the bytes of all files."""
         return self._bytes
 
     def close(self) -> None:
-        """Removes all files and the folder; the store is then empty and may be used again."""
+        """Remove all files and the folder; the empty store can be used again."""
         with self._lock:
             if self._folder is not None:
                 self._folder.remove()
@@ -107,7 +107,7 @@ class BlobStore:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A path in the folder to write to, removed afterwards. Raises OSError without room."""
+        """Yield a path in the folder to write to; remove it afterwards. Raises OSError."""
         with self.open_part() as file:
             path = Path(file.name)
         try:
@@ -116,14 +116,14 @@ class BlobStore:
             path.unlink(missing_ok=True)
 
     def open_part(self) -> IO[bytes]:
-        """A new file in the folder, for a writer. Raises OSError without room."""
+        """Return a new file in the folder, for a writer. Raises OSError without room."""
         with self._lock:
             return tempfile.NamedTemporaryFile(dir=self._home(), prefix="part-", delete=False)
 
     def adopt(self, file: Path, digest: str, size: int, *, leased: bool) -> str | Unmeasurable:
-        """Makes a complete file of the folder a stored one, and makes room for it.
+        """Turn a complete file of the folder into a stored file, and remove others for room.
 
-        Raises OSError where the disk is full.
+        Raises OSError if the disk is full.
         """
         with self._lock:
             if digest in self._sizes:
@@ -167,9 +167,9 @@ class BlobStore:
 
 
 class BlobWriter:
-    """One file on its way into the store; leaving the `with` block drops an unfinished one.
+    """Writes one file into the store; leaving the `with` block drops an unfinished file.
 
-    What cannot be kept is a `problem`, and never raised: too many bytes, or a disk that is full.
+    Too many bytes, or a full disk, become a `problem` and are never raised.
     """
 
     def __init__(self, store: BlobStore, limit: int) -> None:
@@ -191,11 +191,11 @@ class BlobWriter:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Drops the file unless it is finished."""
+        """Drop the file unless it is finished."""
         self._drop()
 
     def write(self, data: bytes | memoryview) -> bool:
-        """Adds bytes; False once there are more than the limit or the disk, and none are kept."""
+        """Add bytes; return False, and keep none, once they exceed the limit or the disk."""
         self.size += len(data)
         if self.size > self._limit:
             self.problem = Unmeasurable("too_large", f"There are more than {self._limit} bytes.")
@@ -210,7 +210,7 @@ class BlobWriter:
         return self.problem is None
 
     def read(self, start: int, end: int) -> bytes:
-        """Bytes that were written, while the file is not finished."""
+        """Return written bytes of an unfinished file."""
         if self._file is None:
             return b""
         self._file.seek(start)

@@ -1,4 +1,4 @@
-"""Makes real, playable files with exactly the properties of a `Clip`.
+"""Make real, playable files with exactly the properties of a `Clip`.
 
 H.264 where both sides are even, VP9 in WebM and where a side is odd (but for very large pictures,
 which are grey H.264 then); a tone in AAC, in WebM in Opus. Equal clips give equal bytes in any
@@ -26,11 +26,11 @@ class ClipMaker:
     """Makes clips, and keeps the group of pictures of each size for the next one."""
 
     def __init__(self, gops: GopCache | None = None) -> None:
-        """Share `gops` to share what was drawn."""
+        """Use the groups of pictures in `gops`, or a new cache."""
         self._gops = GopCache() if gops is None else gops
 
     def make(self, clip: SyntheticClip) -> bytes:
-        """The file. Raises `ClipNameError` where it cannot have `padded_to` bytes."""
+        """Return the file. Raises `ClipNameError` if it cannot have `padded_to` bytes."""
         return b"".join(self.parts(clip))
 
     def parts(self, clip: SyntheticClip) -> list[bytes]:
@@ -53,12 +53,12 @@ class ClipMaker:
 
 
 def make_clip(clip: SyntheticClip) -> bytes:
-    """The file of one clip, with nothing kept; see `ClipMaker.make`."""
+    """Return the file of one clip without a cache; see `ClipMaker.make`."""
     return ClipMaker().make(clip)
 
 
 def codec_of(clip: SyntheticClip) -> Codec:
-    """The codec that holds the pictures of `clip`."""
+    """Return the codec of the frames of `clip`."""
     if clip.container == "webm":
         return "vp9"
     odd = clip.width % 2 or clip.height % 2
@@ -72,7 +72,7 @@ def _tone_of(clip: SyntheticClip) -> Tone | None:
 
 
 def is_large(clip: SyntheticClip) -> bool:
-    """Whether making it may take long, or much memory."""
+    """Return whether making the clip may take long, or much memory."""
     pixels = clip.width * clip.height
     return (
         pixels > _MANY_PIXELS[codec_of(clip)]
@@ -82,7 +82,7 @@ def is_large(clip: SyntheticClip) -> bool:
 
 
 def _bytes_of(clip: SyntheticClip, gop: Gop) -> int:
-    """Nearly the bytes of all pictures."""
+    """Return the approximate number of bytes of all frames."""
     return len(gop.data) * clip.frames // len(gop.ends)
 
 
@@ -96,7 +96,7 @@ def _refuse_above_limit(clip: SyntheticClip, gop: Gop) -> None:
 
 
 def _padding(clip: SyntheticClip, parts: list[bytes], smallest: int, around: int) -> int:
-    """The length of the padding that brings the file to the size asked for."""
+    """Return the padding that gives the file the requested size."""
     natural = sum(map(len, parts)) + around + smallest
     if clip.padded_to is None:
         return smallest

@@ -27,7 +27,7 @@ _OPTIONS = {
 
 
 def encode_vp9(width: int, height: int) -> tuple[bytes, ...]:
-    """A key picture and those that follow it; fewer for large sizes, at least two."""
+    """Return a key frame and the frames after it; fewer for large sizes, at least two."""
     if width * height > MAX_VP9_PIXELS:
         raise ClipNameError(
             f"size {width}x{height} has more than {MAX_VP9_PIXELS} pixels, the most that VP9 is"
@@ -56,7 +56,7 @@ def _grey_frame(width: int, height: int) -> VideoFrame:
 
 
 def _paint(frame: VideoFrame, phase: float) -> None:
-    """Brightness in steps from left to right, and a bar `phase` of its way across."""
+    """Paint brightness in steps from left to right, and a bar `phase` of its way across."""
     plane = frame.planes[0]
     ramp = bytes(72 + 14 * (_STEPS * x // plane.line_size) for x in range(plane.line_size))
     thickness = max(1, frame.width // 16)

@@ -1,4 +1,4 @@
-"""The worker process: measures and resamples what might hang or crash a demuxer.
+"""The worker process: measures and resamples files that might hang or crash a demuxer.
 
 Run as `python -m upsim.media.worker`. Reads requests from standard input, writes answers to
 standard output, each a length of four bytes, big-endian, then JSON; bytes to measure follow
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def read_message(stream: BinaryIO) -> dict[str, Any] | None:
-    """The next message, or None where the stream ends."""
+    """Return the next message, or None at the end of the stream."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -54,7 +54,7 @@ def read_message(stream: BinaryIO) -> dict[str, Any] | None:
 
 
 def write_message(stream: BinaryIO, message: dict[str, Any], payload: bytes = b"") -> None:
-    """Sends one message, and the bytes that belong to it."""
+    """Send one message, and the bytes that belong to it."""
     body = json.dumps(message).encode()
     stream.write(_LENGTH.pack(len(body)) + body)
     stream.write(payload)

@@ -25,7 +25,7 @@ class Worker:
     """One child process."""
 
     def __init__(self) -> None:
-        """Start it; it loads PyAV at its first request."""
+        """Start the process, which loads PyAV at its first request."""
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "upsim.media.worker"],
             stdin=subprocess.PIPE,
@@ -36,13 +36,13 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """Return the process id."""
         return self._process.pid
 
     def call(
         self, request: dict[str, Any], payload: bytes, timeout: float
     ) -> dict[str, Any] | Failure:
-        """The answer, or what went wrong; after that the worker is of no more use."""
+        """Return the result, or a failure, after which the worker cannot be used again."""
         fired = threading.Event()
         timer = threading.Timer(timeout, self._give_up, (fired,))
         timer.start()
@@ -55,7 +55,7 @@ class Worker:
         return "hung" if fired.is_set() else "crashed"
 
     def stop(self) -> None:
-        """Kill it and wait until it is gone."""
+        """Kill the process and wait for its end."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -81,7 +81,7 @@ class WorkerPool:
     """A pool of at most `size` workers; further calls wait for one. Threads may share it."""
 
     def __init__(self, size: int = 2) -> None:
-        """No process is started here."""
+        """Start no process yet; the first call does."""
         self._free = threading.Semaphore(size)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="upsim-media")
         self._lock = threading.Lock()
@@ -91,14 +91,14 @@ class WorkerPool:
 
     @property
     def pids(self) -> list[int]:
-        """The processes there are now."""
+        """Return the ids of the running processes."""
         with self._lock:
             return [worker.pid for worker in self._all]
 
     def call(
         self, request: dict[str, Any], payload: bytes = b"", *, timeout: float
     ) -> dict[str, Any] | Failure:
-        """The answer of a worker, or why there is none. Blocks: call it from a thread."""
+        """Return a worker's result or a failure. It blocks: call it from a thread."""
         with self._free:
             try:
                 worker = self._take()
@@ -123,7 +123,7 @@ class WorkerPool:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
-        """Kill every worker, also busy ones; a later call raises `RuntimeError`."""
+        """Kill every worker, including busy ones; a later call raises `RuntimeError`."""
         with self._lock:
             self._closed = True
             workers, self._all = self._all, set()
@@ -152,7 +152,7 @@ class WorkerPool:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with this package found where it was found here."""
+    """Return our environment, with this package's folder on the import path."""
     root = str(Path(__file__).parent.parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -15,21 +15,21 @@ ENTRY_POINT_GROUP = "upsim.providers"
 
 
 class Discovered(Mapping[str, Provider]):
-    """Providers by name. Each is imported when it is first asked for: a start needs none."""
+    """Providers by name. Each is imported on first use, because a start needs none of them."""
 
     def __init__(self, loaders: Mapping[str, Callable[[], Provider]]) -> None:
-        """Know how each is loaded."""
+        """Keep `loaders`, the function that imports each provider."""
         self._loaders = dict(loaders)
         self._loaded: dict[str, Provider] = {}
 
     def __getitem__(self, name: str) -> Provider:
-        """The provider of this name."""
+        """Return the provider of this name; import it first if necessary."""
         if name not in self._loaded:
             self._loaded[name] = self._loaders[name]()
         return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is a provider of this name, without importing it."""
+        """Return whether there is a provider of this name, without importing it."""
         return name in self._loaders
 
     def __iter__(self) -> Iterator[str]:
@@ -37,26 +37,26 @@ class Discovered(Mapping[str, Provider]):
         return iter(self._loaders)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of providers."""
         return len(self._loaders)
 
 
 @cache
 def discover() -> Discovered:
-    """Every provider: the folders of this package, then those of installed packages."""
+    """Return every provider: the folders of this package, then those of installed packages."""
     names = sorted(info.name for info in iter_modules(__path__) if info.ispkg)
     loaders: dict[str, Callable[[], Provider]] = {n: partial(_own, n) for n in names}
     return Discovered(loaders | _outside())
 
 
 def folders() -> Mapping[str, Path]:
-    """The scenarios that providers of other packages bring, by provider."""
+    """Return the scenario folders of providers in other packages, by provider."""
     brought = {name: discover()[name].scenarios for name in _outside()}
     return {name: folder for name, folder in brought.items() if folder is not None}
 
 
 def kinds(provider: str) -> Mapping[str, str]:
-    """The operations of a provider with their kinds; none for a provider that is not there."""
+    """Return the operations of a provider with their kinds; none for an unknown provider."""
     found = discover()
     operations = found[provider].operations if provider in found else ()
     return {operation.name: operation.kind for operation in operations}

@@ -7,14 +7,14 @@ from upsim.providers.piapi.checks import CHECKS
 from upsim.providers.piapi.uses import USES
 
 TASK = webhooks.SECRETS
-"""What a task shows of its caller, also in every later answer: PiAPI echoes its configuration."""
+"""Fields of a task that repeat the client's configuration in every response."""
 UPLOAD = Secrets(urls=("data.url",))
 ANSWER = frozenset(
     {"code", "message", "task_id", "data.logs.*", "data.output.*", "data.input.*"}
     | {f"data.{name}" for name in ("task_id", "model", "task_type", "status", "detail")}
     | {"data.error.*", "data.config.*", "data.meta.*"}
 )
-"""Fields of a task, when it is made and when it is polled."""
+"""Fields of a task in the responses to its submit and to its polls."""
 
 PROVIDER = Provider(
     name="piapi",

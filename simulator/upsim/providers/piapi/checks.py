@@ -29,7 +29,7 @@ from upsim.providers.piapi.uploads import (
 
 
 def json_content_type(call: Call) -> Violation | None:
-    """A Content-Type that came is the one of JSON; none came is well."""
+    """The Content-Type is that of JSON, or is missing."""
     given = call.headers.get(b"content-type", b"")
     if not given or given == JSON or call.rules.knobs["content_type"] == "any":
         return None
@@ -53,7 +53,7 @@ def known_model(call: Call) -> Violation | None:
 
 
 def known_task_type(call: Call) -> Violation | None:
-    """`task_type` is one that the model is emulated for."""
+    """`task_type` is one of the emulated types of the model."""
     name = _text(call.inputs, "task_type", "task_type")
     if isinstance(name, Violation):
         return name
@@ -146,7 +146,7 @@ def within_frames(call: Call) -> Violation | None:
 
 
 def own_task(call: Call) -> Violation | None:
-    """The task exists; one of another account is as unknown as any other id."""
+    """The task exists; another account's task counts as unknown."""
     name = call.params["id"]
     job = call.sandbox.find_job(name)
     if job is None or job.accepted.account != call.who.number:

@@ -1,4 +1,4 @@
-"""PiAPI as a client speaks to it: the video as base64 inside the task, the unified task calls."""
+"""The adapter of PiAPI: it sends the video as base64 inside the task."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ STATES: Mapping[str, State] = {
 
 
 def authorise(key: str) -> Mapping[str, str]:
-    """The header `x-api-key`."""
+    """Return the header `x-api-key`."""
     return {"x-api-key": key}
 
 
 def submit(order: AdapterRequest) -> Steps[Job]:
-    """`POST /api/v1/task`; `meta.usage.consume` of the answer is the price.
+    """`POST /api/v1/task`; `meta.usage.consume` of the response is the price.
 
-    The video is an address or a data URL: the upload host would take files too, but refuses other
-    containers without saying why. The page's own form of the answer has the id and no more.
+    The video is a URL or a data URL: the upload host would accept files too, but refuses other
+    containers without saying why. The page's own form of the response has only the id.
     """
     body: dict[str, object] = {
         "model": order.model,
@@ -89,13 +89,13 @@ def charged(job: Job) -> Steps[Money | None]:
 
 
 def poll(job: Job) -> Steps[Progress]:
-    """`GET /api/v1/task/{id}`; a failed task also answers 200, and 0 points when refunded."""
+    """`GET /api/v1/task/{id}`; a failed task also gets 200, and 0 points once it is refunded."""
     answer = READING.accepted((yield Request("GET", _path(job))))
     return _progress(answer)
 
 
 def webhook(received: ReceivedWebhook) -> WebhookEvent:
-    """The secret itself is a header; the body is the task under a timestamp, which is not signed.
+    """Verify a webhook: a header has the secret itself; the body with task and time is unsigned.
 
     So the secret proves who sent it, and nothing proves when.
     """

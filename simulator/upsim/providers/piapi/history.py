@@ -53,7 +53,7 @@ def history_selection(call: Call) -> Violation | None:
 
 
 def histories(call: Call) -> Reply:
-    """The rows lie below `data.data`."""
+    """Return a page of the history, with the rows in `data.data`."""
     selection = cast("Selection", read_selection(call))  # the check `history_selection` read it
     jobs = [job for job in call.sandbox.jobs_of(call.who) if _selected(call, job, selection)]
     first = (selection.page - 1) * selection.size
@@ -83,7 +83,7 @@ def _family(call: Call, job: Job) -> str:
 
 
 def _numbers(call: Call) -> dict[str | None, int]:
-    """A row is numbered by the charge of its task."""
+    """Return the number of each task's row, which is that of its charge in the ledger."""
     entries = call.sandbox.entries_of(call.who)
     return {entry.job: entry.number for entry in entries if entry.kind == "charge"}
 

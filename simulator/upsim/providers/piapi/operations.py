@@ -48,7 +48,7 @@ def _cancel(call: Call, job: Job) -> None:
 
 
 def _echo(call: Call) -> str:
-    """The video as answers show it: verbatim, but long base64 as a link to the same bytes."""
+    """Return the video as responses show it: unchanged, but long base64 as a link to its bytes."""
     video = call.source
     if is_web_address(video) or len(video) <= call.rules.wholes["echoed_characters"]:
         return video

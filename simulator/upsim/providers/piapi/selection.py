@@ -17,7 +17,7 @@ _WHOLE = re.compile("[0-9]{1,15}")
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """The tasks that a bulk cancel means: of which family, and accepted before when."""
+    """The tasks of a bulk cancel: their family, and the time before which they were accepted."""
 
     family: str
     before: Instant
@@ -59,6 +59,6 @@ def bulk_of(call: Call) -> Bulk:
 
 
 def bulk_selection(call: Call) -> Violation | None:
-    """Both parameters of a bulk cancel are there and known."""
+    """Both parameters of a bulk cancel are present and valid."""
     selection = read_bulk(call)
     return selection if isinstance(selection, Violation) else None

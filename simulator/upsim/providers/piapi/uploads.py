@@ -1,4 +1,4 @@
-"""`POST /api/ephemeral_resource`, the upload host: its checks and what it does.
+"""`POST /api/ephemeral_resource` of the upload host: its checks and its operation.
 
 Every mistake is one answer here, also a file that is too large, which a create answers with 413.
 """
@@ -29,7 +29,7 @@ def plan_has_uploads(call: Call) -> Violation | None:
 
 
 def upload_request(call: Call) -> Violation | None:
-    """The body is not larger than what is read of one."""
+    """The body is within the limit of an upload."""
     if not call.oversized:
         return None
     return _bad(size_flaw(call, call.rules.wholes["body_bytes"]))
@@ -90,7 +90,7 @@ def carried(call: Call, _content: Content) -> Carried | None:
 
 
 def upload(call: Call) -> Reply:
-    """The file is there at once and vanishes after a day."""
+    """Store the file, which is available at once and expires after a day."""
     file = cast("SentFile", call.file)  # the check `uploadable` saw that there is one
     url = stored_file(call, file, str(call.inputs["extension"]), str(call.inputs["content_type"]))
     if url is None:
@@ -100,7 +100,7 @@ def upload(call: Call) -> Reply:
 
 
 def stored_file(call: Call, file: SentFile, extension: str, content_type: str) -> str | None:
-    """The link under which a file is served for a day; None when it gave way to others."""
+    """Return the link under which a file is served for a day; None if the cache removed it."""
     ticket = call.sandbox.issue_upload(
         call, file_name=f"file.{extension}", content_type=content_type, size=file.size
     )

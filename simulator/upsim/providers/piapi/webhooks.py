@@ -12,12 +12,12 @@ from upsim.providers.piapi import wire
 
 
 def body(call: Call, job: Job, seconds: int) -> dict[str, object]:
-    """The task as get-task shows it, and the second by which duplicates are known."""
+    """Return the task as get-task shows it, with a timestamp that identifies duplicates."""
     return {"timestamp": seconds, "data": wire.task(call, job)}
 
 
 def headers(call: Call, _job: Job, attempt: Attempt) -> Mapping[str, str]:
-    """The secret, verbatim, when there is one: nothing is signed."""
+    """Return the header with the unchanged secret, if there is one; nothing is signed."""
     rule = call.rules.baseline.webhooks
     return {rule.headers["secret"]: attempt.secret} if rule and attempt.secret else {}
 

@@ -1,4 +1,4 @@
-"""How PiAPI spells things: envelope, task object, status words, ids, times, errors."""
+"""The wire format of PiAPI: envelope, task object, status words, ids, times, errors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from upsim.providers.piapi.encoded import is_web_address
 
 
 def success(call: Call, data: object, **beside: object) -> Reply:
-    """HTTP 200 and the envelope, whose `code` is always the HTTP status."""
+    """Return HTTP 200 and the envelope, whose `code` is always the HTTP status."""
     message = call.rules.texts["success_message"]
     return Reply(200, {**beside, "code": 200, "data": data, "message": message})
 
 
 def created(call: Call, job: Job) -> Reply:
-    """The answer to a create: the page's bare id, the live envelope, or both in one."""
+    """Return the response to a create: the page's bare id, the live envelope, or both in one."""
     form = call.rules.knobs["response_form"]
     if form == "bare":
         return Reply(200, {"task_id": job.id})
@@ -49,7 +49,7 @@ def draw_id(stream: RandomSource) -> str:
 
 
 def status(call: Call, job: Job) -> str:
-    """The word for the job's state."""
+    """Return the status word for the job's state."""
     rules, state = call.rules, job.state
     key = "staged" if state is JobState.WAITING and is_staged(call, job) else state
     turned = rules.turned("cancelled_status") if state is JobState.CANCELLED else None
@@ -58,13 +58,13 @@ def status(call: Call, job: Job) -> str:
 
 
 def is_staged(call: Call, job: Job) -> bool:
-    """Whether the task waits above the plan's concurrency."""
+    """Return whether the task waits because the plan's concurrency limit is reached."""
     waiting = not job.started and job.state is JobState.WAITING
     return waiting and call.rules.knobs["over_cap"] == "stage"
 
 
 def task(call: Call, job: Job) -> dict[str, object]:
-    """The task object of create, get and webhook."""
+    """Return the task object of create, get and webhook."""
     accepted = job.accepted
     model = call.rules.baseline.models[accepted.model]
     return {
@@ -83,7 +83,7 @@ def task(call: Call, job: Job) -> dict[str, object]:
 
 
 def error(job: Job) -> dict[str, object]:
-    """The error object, which is there also when nothing went wrong: code 0."""
+    """Return the error object, which a task without an error has too, with code 0."""
     failure = job.failure
     if failure is None:
         return {"code": 0, "raw_message": "", "message": "", "detail": None}
@@ -92,7 +92,7 @@ def error(job: Job) -> dict[str, object]:
 
 
 def consumed(call: Call, job: Job) -> int:
-    """Points that the task costs; nothing after a refund."""
+    """Return the points that the task costs; 0 after a refund."""
     amount = job.accepted.quote.amount
     if job.ended:
         amount -= call.sandbox.refunded(job)
@@ -100,7 +100,7 @@ def consumed(call: Call, job: Job) -> int:
 
 
 def moment(call: Call, instant: Instant | None) -> str:
-    """RFC 3339 with as many digits as needed; the year 1 means not yet."""
+    """Return an RFC 3339 time with as many digits as needed; the year 1 means not yet."""
     if instant is None:
         return call.rules.texts["not_yet"]
     zone = call.rules.knobs["time_zone"]
@@ -109,7 +109,7 @@ def moment(call: Call, instant: Instant | None) -> str:
 
 @cache
 def _ahead(zone: str) -> Instant:
-    """How far the clocks of a zone such as `+08:00` are ahead; a knob has few values."""
+    """Return the offset of a zone such as `+08:00`; cached, as a knob has few values."""
     return -from_iso(f"1970-01-01T00:00:00{zone}")
 
 

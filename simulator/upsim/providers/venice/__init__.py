@@ -15,7 +15,7 @@ ANSWER = frozenset(
     {"status", "url", "video_url", "download_url", "error", "error.*", "error_code"}
     | {"credits_refunded", "average_execution_time", "execution_duration"}
 )
-"""Fields of a job that is polled."""
+"""Fields in the response to a poll of a job."""
 
 PROVIDER = Provider(
     name="venice",

@@ -1,4 +1,4 @@
-"""The error budget: failed calls of an account are counted, and too many of them lock it out."""
+"""The error budget: an account with too many failed requests is locked out for a time."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from upsim.core.call import Call
 from upsim.core.checks import Violation
 
 COUNTED = "failures"
-"""What a plan's rate limit counts when it is the error budget."""
+"""The unit of a plan's rate limit that is the error budget."""
 
 _BEFORE_THE_BUDGET = frozenset(
     {"missing_key", "wrong_content_type", "not_json", "body_too_large", "retired"}
 )
-"""Refusals that come before the budget is looked at; they do not count."""
+"""Refusals that happen before the check of the budget; they do not count."""
 
 
 def budget_of(call: Call) -> RateLimit | None:
-    """The error budget of the account's plan, if it has one."""
+    """Return the error budget of the account's plan; None if it has none."""
     if call.account is None:
         return None
     rates = call.rules.baseline.plans[call.account.plan].rates
@@ -27,7 +27,7 @@ def budget_of(call: Call) -> RateLimit | None:
 
 
 def within_failure_budget(call: Call) -> Violation | None:
-    """The failures in the present window do not exceed the failure budget."""
+    """The failures in the current window do not exceed the error budget."""
     rate = budget_of(call)
     window = call.sandbox.window(call.who, rate.name) if rate else None
     if window is None or window.used <= window.limit:
@@ -38,13 +38,13 @@ def within_failure_budget(call: Call) -> Violation | None:
 
 
 def count_refusal(call: Call, violation: Violation, status: int) -> None:
-    """Count a broken rule, unless it was found before the budget."""
+    """Count a refusal against the budget, unless it happened before the check of the budget."""
     if violation.name not in _BEFORE_THE_BUDGET:
         count_failure(call, status)
 
 
 def count_failure(call: Call, status: int) -> None:
-    """Count an answer of 4xx other than 429 against the budget."""
+    """Count a 4xx response other than 429 against the budget."""
     rate = budget_of(call)
     if rate is not None and 400 <= status < 500 and status != 429:  # noqa: PLR2004 - of HTTP
         call.uses.append(rate)

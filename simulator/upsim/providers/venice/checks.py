@@ -34,7 +34,7 @@ def json_content_type(call: Call) -> Violation | None:
 
 
 def authenticated_for_quote(call: Call) -> Violation | None:
-    """A key came; quotes of upscale models refuse callers without one in their own way."""
+    """The request has a key; a quote without a key gets its own error."""
     if call.credential == "known":
         return None
     name = "missing_key_on_quote" if call.credential == "missing" else "unknown_key"
@@ -93,7 +93,7 @@ def within_key_cap(call: Call) -> Violation | None:
 
 
 def polled_model(call: Call) -> Violation | None:
-    """`model` is a text, or absent where that is allowed; whether it is the job's is seen later."""
+    """`model` is a text, or absent if allowed; a later check compares it with the job's model."""
     name = call.inputs.get("model")
     if name is None:
         if call.rules.knobs["model_on_poll"] != "required":
@@ -145,7 +145,7 @@ def media_there(call: Call) -> Violation | None:
 
 
 def completable(call: Call) -> Violation | None:
-    """The knobs let this job be completed, and where that deletes it was not done before."""
+    """The knobs allow `complete` for this job, and its file was not deleted by it before."""
     job = call.target
     if call.rules.knobs["complete_ids"] == "refused":
         return no_own_job(
@@ -163,7 +163,7 @@ def completable(call: Call) -> Violation | None:
 
 
 def not_retired(call: Call) -> Violation:
-    """Never: the endpoint is gone for everybody."""
+    """Always refused: the endpoint is retired."""
     return Violation("retired", cause=f"path: {call.path} is gone for everybody")
 
 

@@ -1,4 +1,4 @@
-"""Venice as a client speaks to it: a data URL, the video queue, a link or the file on retrieve."""
+"""The adapter of Venice: it sends a data URL, and gets a link or the file from retrieve."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ FAILURES = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVE
 
 
 def authorise(key: str) -> Mapping[str, str]:
-    """A bearer token."""
+    """Return the header with a bearer token."""
     return {"Authorization": f"Bearer {key}"}
 
 
 def submit(order: AdapterRequest) -> Steps[Job]:
-    """`POST /video/queue`; the answer is an id and no more."""
+    """`POST /video/queue`; the response has only an id."""
     answer = READING.accepted((yield Request("POST", f"{VIDEO}/queue", _body(order), cost="paid")))
     return Job(id=answer.word_at("queue_id"), model=order.model, raw=answer.raw)
 
@@ -70,8 +70,8 @@ def quote(order: AdapterRequest) -> Steps[Quote]:
 def poll(job: Job) -> Steps[Progress]:
     """`POST /video/retrieve`. A finished job is a link or the MP4 itself, by the dialect.
 
-    A failed job answers with the status and the text of its failure, at every poll. A 500 may also
-    be a server's own trouble, so it counts only when it comes again.
+    Every poll of a failed job gets the status and the text of its failure. A 500 may also
+    be a server error, so it counts only if the next poll gets it again.
     """
     body = {"model": job.model, "queue_id": job.id}
     answer = yield Request("POST", f"{VIDEO}/retrieve", body, cost="free")
@@ -93,7 +93,7 @@ def poll(job: Job) -> Steps[Progress]:
 
 
 def balance() -> Steps[Money]:
-    """`GET /api_keys/rate_limits`, which any key may ask, unlike `GET /billing/balance`."""
+    """`GET /api_keys/rate_limits`, which every key may use, unlike `GET /billing/balance`."""
     answer = READING.accepted((yield Request("GET", "/api/v1/api_keys/rate_limits")))
     usd = answer.number_at("data", "balances", "USD")
     if usd is None:
@@ -102,7 +102,7 @@ def balance() -> Steps[Money]:
 
 
 def _body(order: AdapterRequest) -> dict[str, object]:
-    """The factor is a number here."""
+    """Return the body of an order; the factor is a number here."""
     factors = {
         name: int(value) if isinstance(value, str) and value.isdecimal() else value
         for name, value in order.options.items()

@@ -10,43 +10,43 @@ from upsim.core.checks import Violation
 from upsim.core.nearest import nearest_of
 
 SHOWN = 100
-"""Characters of a caller's value that an answer repeats."""
+"""Characters of a client's value that a response repeats."""
 
 
 def missing(field: str, inputs: Mapping[str, object], expected: str) -> Violation:
-    """A field that must be there is not, or is null."""
+    """Return the violation of a required field that is missing or null."""
     cause = causes.of(field, inputs, expected)
     return Violation("field_missing", {"field": field}, cause=cause)
 
 
 def wrong_type(field: str, expected: str, value: object) -> Violation:
-    """A field holds another JSON type than `expected`."""
+    """Return the violation of a field whose JSON type is not `expected`."""
     found = {"field": field, "expected": expected, "found": causes.kind_of(value)}
     cause = causes.wrong(field, value, f"a value of type {expected}")
     return Violation("field_type", found, cause=cause)
 
 
 def wrong_number(field: str, allowed: Iterable[str], value: object) -> Violation:
-    """A field holds none of the allowed numbers."""
+    """Return the violation of a field that has none of the allowed numbers."""
     choices = tuple(allowed)
     cause = causes.wrong_choice(field, value, choices, "number")
     return _wrong_value(field, choices, str(value)[:SHOWN], cause)
 
 
 def wrong_text(field: str, allowed: Iterable[str], value: str) -> Violation:
-    """A field holds none of the allowed texts, which are shown in quotes."""
+    """Return the violation of a field that has none of the allowed texts, shown in quotes."""
     choices = tuple(allowed)
     cause = causes.wrong_choice(field, value, choices)
     return _wrong_value(field, (f"'{text}'" for text in choices), f"'{value[:SHOWN]}'", cause)
 
 
 def out_of_range(field: str, value: object, expected: str) -> Violation:
-    """A field has the right type, and a value that cannot be used."""
+    """Return the violation of a field with the right type and an invalid value."""
     return Violation("field_range", {"field": field}, cause=causes.wrong(field, value, expected))
 
 
 def unrecognized(field: str, known: Iterable[str], name: str = "field_unrecognized") -> Violation:
-    """A field that there is not."""
+    """Return the violation of an unknown field."""
     names = tuple(known)
     near = nearest_of(field, names)
     meant = f"; did you mean {near}?" if near else f", expected {', '.join(names)}"
@@ -55,7 +55,7 @@ def unrecognized(field: str, known: Iterable[str], name: str = "field_unrecogniz
 
 
 def number(value: object) -> Decimal | None:
-    """A JSON number, exactly; None for any other value."""
+    """Return a JSON number, exactly; None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     return Decimal(str(value)) if isinstance(value, float) else Decimal(value)

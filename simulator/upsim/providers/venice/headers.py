@@ -1,4 +1,4 @@
-"""The response headers that Venice documents, on every answer."""
+"""The response headers that Venice documents for every response."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Headers = tuple[tuple[bytes, bytes], ...]
 _FAILURE = 400
 _TOO_MANY = 429
 _DIGEST = blake2b(digest_size=8)
-"""Copied for each request, which is half the time of a new one."""
+"""A hash state that each request copies: a copy takes half the time of a new one."""
 
 
 def response_headers(call: Call, reply: Reply) -> Headers:
-    """Request id, version, time; model, balances and limits where they are known."""
+    """Return request id, version and time; model, balances and limits if they are known."""
     texts = call.rules.texts
     values = {
         "request_id": _request_id(call),
@@ -37,7 +37,7 @@ def response_headers(call: Call, reply: Reply) -> Headers:
 
 
 def balance_before(call: Call) -> Headers:
-    """The balance as it is now, for an answer that changes it: the header shows the one before."""
+    """Note the balance before a request changes it, because the header shows that balance."""
     return ((call.rules.header_names["balance_usd"], _dollars(call.who).encode()),)
 
 
@@ -46,9 +46,9 @@ def _dollars(account: Account) -> str:
 
 
 def _request_id(call: Call) -> str:
-    """An opaque id that is the same whenever the same request comes at the same instant.
+    """Return an opaque id: the same request at the same time gets the same id.
 
-    Nothing that a replay may have to do without is in it: exports overwrite secrets in bodies.
+    It depends on nothing that an export redacts, so a replay gives the same id.
     """
     job = call.job.accepted.job if call.job is not None else ""
     sizes = f"{len(call.query_string)} {len(call.body)}"

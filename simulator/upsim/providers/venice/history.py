@@ -36,7 +36,7 @@ class Page:
     after: int = _BEFORE_ALL
 
     def holds(self, entry: Entry) -> bool:
-        """Whether a line is on this page or a later one."""
+        """Return whether an entry is on this page or a later one."""
         return (
             entry.number > self.after
             and (self.currency is None or self.currency == entry.unit)
@@ -62,7 +62,7 @@ def well_formed_page(call: Call) -> Violation | None:
 
 
 def usage_history(call: Call) -> Reply:
-    """One page of the ledger, and the cursor of the next one."""
+    """Return one page of the ledger, and the cursor of the next page."""
     page = _continued(call) or _first(call)
     entries = [entry for entry in call.sandbox.entries_of(call.who) if page.holds(entry)]
     entries.sort(key=lambda entry: entry.number)
@@ -103,7 +103,7 @@ def _first(call: Call) -> Page:
 
 
 def _instant(text: str) -> Instant | None:
-    """The instant of an ISO 8601 text in UTC with `Z`; None for any other."""
+    """Return the time of an ISO 8601 text in UTC with `Z`; None for any other text."""
     if not text.endswith("Z") or len(text) > _MAX_TIMESTAMP_LENGTH:
         return None
     try:
@@ -113,13 +113,13 @@ def _instant(text: str) -> Instant | None:
 
 
 def _cursor(call: Call, page: Page) -> str:
-    """An opaque text that names a page and can be neither changed nor used by another account."""
+    """Return an opaque cursor of a page, signed so that only this account can use it."""
     text = json.dumps(astuple(page), separators=(",", ":")).encode()
     return urlsafe_b64encode(_mac(call, text) + text).decode().rstrip("=")
 
 
 def _continued(call: Call) -> Page | None:
-    """The page that the cursor names; None without a cursor or with one that was not issued."""
+    """Return the page of the cursor; None without a cursor, or with one that was never issued."""
     cursor = call.query().get("cursor", "")
     if not _CURSOR.fullmatch(cursor) or len(cursor) % 4 == 1:
         return None

@@ -25,7 +25,7 @@ def on_queue(call: Call) -> Mapping[str, str]:
 
 
 def on_quote(call: Call) -> Mapping[str, str]:
-    """Fields of `POST /video/quote`, where a video wins over the description of one."""
+    """Fields of `POST /video/quote`, where a video takes precedence over a described clip."""
     has_video = call.inputs.get("video_url") is not None
     measured = has_video or call.rules.knobs["quote_basis"] == "video"
     described = "the video is measured" if measured else ""

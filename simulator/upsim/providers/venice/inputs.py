@@ -1,4 +1,4 @@
-"""The checks of fields that queue and quote share: model, factor, video, what is refused."""
+"""The checks of fields that queue and quote share: model, factor, video, refused fields."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from upsim.core.instants import SECOND
 from upsim.providers.venice import fields
 
 _PLAIN_HOST = re.compile(r"//[a-z0-9][a-z0-9.-]*(?::[0-9]+)?/", re.ASCII)
-"""After the scheme: most URLs are plain enough to see that they name a host."""
+"""The part after the scheme in most URLs, which needs no full parser to find a host."""
 _FORMATS = {"guide": "formats", "older": "formats_older", "wider": "formats_wider"}
 
 
 def known_model(call: Call) -> Violation | None:
-    """`model` is a text that names an emulated model, in the same letters."""
+    """`model` is a text that names an emulated model, in its exact case."""
     name = call.inputs.get("model")
     if name is None or name == "":
         cause = causes.of("model", call.inputs, _models(call))
@@ -33,7 +33,7 @@ def known_model(call: Call) -> Violation | None:
 
 
 def no_resolution(call: Call) -> Violation | None:
-    """`resolution` is not there, with any value, unless the knob tolerates null."""
+    """`resolution` is absent, or null if the knob tolerates null."""
     if "resolution" not in call.inputs:
         return None
     if call.inputs["resolution"] is None and call.rules.knobs["resolution_null"] == "tolerate":
@@ -43,7 +43,7 @@ def no_resolution(call: Call) -> Violation | None:
 
 
 def no_prompt(call: Call) -> Violation | None:
-    """`prompt` is not there: the server sets the empty string itself."""
+    """`prompt` is absent: the server itself sets the empty string."""
     if "prompt" not in call.inputs or call.rules.knobs["prompt"] == "ignore":
         return None
     if call.inputs["prompt"] in ("", None) and call.rules.knobs["prompt"] == "tolerate_empty":
@@ -130,7 +130,7 @@ def supported_format(call: Call) -> Violation | None:
 
 
 def long_enough(call: Call) -> Violation | None:
-    """The clip lasts at all."""
+    """The clip's duration is not zero."""
     found = media_of(call)
     if found.duration > 0:
         return None

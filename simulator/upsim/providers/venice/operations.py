@@ -9,7 +9,7 @@ from upsim.providers.venice import headers, quoting, wire
 
 
 def queue(call: Call) -> Reply:
-    """`POST /video/queue`: charged and queued; exactly these two keys."""
+    """`POST /video/queue`: charge and queue a job; the response has exactly two keys."""
     before = headers.balance_before(call)
     job = call.sandbox.accept(call, inputs=call.inputs)
     return Reply(200, {"model": job.accepted.model, "queue_id": job.id}, headers=before)
@@ -32,7 +32,7 @@ def retrieve(call: Call) -> Reply | FileReply:
 
 
 def complete(call: Call) -> Reply:
-    """`POST /video/complete`: finalises a finished job; a job at work goes on."""
+    """`POST /video/complete`: finalise a finished job; a running job goes on."""
     job = call.target
     if not job.ended:
         return Reply(200, {"success": False})
@@ -44,7 +44,7 @@ def complete(call: Call) -> Reply:
 
 
 def quote(call: Call) -> Reply:
-    """`POST /video/quote`: the price of the file, or of the clip that is described."""
+    """`POST /video/quote`: the price of the file, or of the described clip."""
     if call.source:
         return Reply(200, {"quote": call.sandbox.terms(call).quote.amount})
     return Reply(200, {"quote": quoting.estimate(call).amount})

@@ -1,4 +1,4 @@
-"""How Venice spells things: error bodies, status words, ids, times, where a file is served."""
+"""The wire format of Venice: error bodies, status words, ids, times, URLs of files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WALLET_KEYS = ("x402Version", "error", "resource", "accepts", "extensions")
 
 
 def problem(call: Call, violation: Violation) -> Reply:
-    """The error body of a catalogue entry: a text, and `details` where one field is to blame."""
+    """Return the error of a catalogue entry: a text, and `details` if one field caused it."""
     rule = call.rules.errors[violation.name]
     count_refusal(call, violation, rule.status)
     values = {"url": call.urls.api(call.path), **violation.values}
@@ -34,7 +34,7 @@ def problem(call: Call, violation: Violation) -> Reply:
 
 
 def error_body(call: Call, rule: ErrorRule, values: Mapping[str, object]) -> dict[str, object]:
-    """`error`, the further fields of the entry, and its code when the knob asks for it."""
+    """Return `error`, the other fields of the entry, and its code if the knob asks for it."""
     message = rule.message.format_map(values)
     extra = {name: filled(value, values) for name, value in rule.extra.items()}
     issue = extra.pop("issue", None)
@@ -48,7 +48,7 @@ def error_body(call: Call, rule: ErrorRule, values: Mapping[str, object]) -> dic
 
 
 def filled(value: object, values: Mapping[str, object] | None = None) -> object:
-    """A value of the baseline as JSON, the names in its texts filled in when there are values."""
+    """Return a baseline value as JSON, with the names in its texts filled in from `values`."""
     if isinstance(value, str):
         return value if values is None else value.format_map(values)
     if isinstance(value, Mapping):
@@ -59,7 +59,7 @@ def filled(value: object, values: Mapping[str, object] | None = None) -> object:
 
 
 def draw_id(stream: RandomSource) -> str:
-    """A random UUID."""
+    """Return a random UUID."""
     return uuid4_text(stream.getrandbits(128))
 
 
@@ -69,17 +69,17 @@ def output_url(call: Call, job: Job) -> str:
 
 
 def milliseconds(since: Instant, until: Instant) -> int:
-    """The whole milliseconds between two instants."""
+    """Return the whole milliseconds between two times."""
     return (until - since) // 1000
 
 
 def processing(call: Call, job: Job) -> dict[str, object]:
-    """A job that is not finished."""
+    """Return the response for a job that is not finished."""
     return {"status": _word(call, job), **_times(call, job)}
 
 
 def completed(call: Call, job: Job) -> dict[str, object]:
-    """A finished job with the URL of its file."""
+    """Return the response for a finished job, with the URL of its file."""
     url = output_url(call, job)
     every = call.rules.knobs["result_urls"] == "all"
     names = ("url", "video_url", "download_url") if every else ("url",)
@@ -87,7 +87,7 @@ def completed(call: Call, job: Job) -> dict[str, object]:
 
 
 def finalised(call: Call, job: Job) -> dict[str, object]:
-    """The answer to complete for a job that has ended."""
+    """Return the response to `complete` for a job that has ended."""
     body: dict[str, object] = {"success": True}
     there = job.state is JobState.COMPLETED and not call.sandbox.output_gone(job)
     if there and call.rules.knobs["complete_answer"] == "url":
@@ -96,7 +96,7 @@ def finalised(call: Call, job: Job) -> dict[str, object]:
 
 
 def failed(call: Call, job: Job) -> Reply:
-    """The failure recorded on a job, the same at every poll."""
+    """Return the failure recorded on a job, the same at every poll."""
     failure = job.failure or failure_of(call.rules.failures["inference_failed"])
     if call.rules.knobs["failure_form"] == "body":
         shown = {"status": _word(call, job), "error": failure.message, "error_code": failure.code}
@@ -140,7 +140,7 @@ def _times(call: Call, job: Job) -> dict[str, object]:
 
 
 def _wallet_header(call: Call, body: Mapping[str, object]) -> tuple[tuple[bytes, bytes], ...]:
-    """The payment requirements once more, as wallets read them."""
+    """Return the header with the payment requirements, in the form that wallets read."""
     if "x402Version" not in body:
         return ()
     name = call.rules.header_names["payment_required"]

@@ -13,7 +13,7 @@ ANSWER = frozenset(
     | {"data.creditsUsed", "data.creditsRemaining", "data.mediaType", "data.prompt"}
     | {"data.result.type", "data.result.url", "data.error.*"}
 )
-"""Fields of a task, when it is made and when it is polled."""
+"""Fields of a task in the responses to its submit and to its polls."""
 
 PROVIDER = Provider(
     name="vicsee",

@@ -24,12 +24,12 @@ MODEL = "topaz-video-upscale"
 
 
 def has_key(call: Call) -> Violation | None:
-    """An Authorization header came."""
+    """The request has an Authorization header."""
     return Violation("missing_key", cause=key_flaw(call)) if call.credential == "missing" else None
 
 
 def has_bearer_token(call: Call) -> Violation | None:
-    """The header holds the scheme Bearer and a token."""
+    """The header has the scheme Bearer and a token."""
     return (
         Violation("malformed_key", cause=key_flaw(call)) if call.credential == "malformed" else None
     )
@@ -108,7 +108,7 @@ def known_factor(call: Call) -> Violation | None:
 
 
 def fetchable(call: Call) -> Violation | None:
-    """`video_url` is an http or https address, not a data URI; with the knob, of a public host."""
+    """`video_url` is an http or https URL, not a data URI; with the knob, its host is public."""
     end = call.source.find("://", 0, len("https://"))
     scheme = call.source[: max(end, 0)].lower()
     if scheme not in ("http", "https"):

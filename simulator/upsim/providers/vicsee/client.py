@@ -1,4 +1,4 @@
-"""VicSee as a client speaks to it: upload and PUT, the dedicated endpoint, the Tasks API."""
+"""The adapter of VicSee: upload and PUT, the dedicated endpoint, the Tasks API."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STATES: Mapping[str, State] = {
 
 
 def authorise(key: str) -> Mapping[str, str]:
-    """A bearer token."""
+    """Return the header with a bearer token."""
     return {"Authorization": f"Bearer {key}"}
 
 
@@ -59,7 +59,7 @@ def upload(file: File) -> Steps[str]:
 
 
 def submit(order: AdapterRequest) -> Steps[Job]:
-    """`POST /tools/upscale-video`, whose answer shows how the cost was found."""
+    """`POST /tools/upscale-video`, whose response shows how the cost was computed."""
     body = {"video_url": order.source, **{k: str(v) for k, v in order.options.items()}}
     answer = READING.accepted(
         (yield Request("POST", "/api/v1/tools/upscale-video", body, cost="paid"))

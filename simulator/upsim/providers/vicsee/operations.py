@@ -10,7 +10,7 @@ from upsim.providers.vicsee import wire
 
 
 def upscale(call: Call) -> Reply:
-    """`POST /tools/upscale-video`: the answer shows how the cost was found."""
+    """`POST /tools/upscale-video`: a job; the response shows how its cost was computed."""
     job = call.sandbox.accept(call, inputs=call.inputs)
     quote = job.accepted.quote
     shown = {
@@ -26,7 +26,7 @@ def upscale(call: Call) -> Reply:
 
 
 def generate(call: Call) -> Reply:
-    """`POST /generate`: the same job, the answer without `input`."""
+    """`POST /generate`: the same job; the response has no `input`."""
     return wire.success(wire.submitted(call, call.sandbox.accept(call, inputs=call.inputs)))
 
 
@@ -36,7 +36,7 @@ def get_task(call: Call) -> Reply:
 
 
 def download(call: Call) -> Reply | FileReply:
-    """`GET /tasks/{id}/download`, of the older pages; `?mode=proxy` gives the bytes."""
+    """`GET /tasks/{id}/download`, from the older pages; `?mode=proxy` returns the bytes."""
     job = call.target
     if call.query().get("mode") == "proxy":
         return FileReply(job.id)

@@ -1,4 +1,4 @@
-"""How VicSee spells things: envelope, status words, ids, times, rate-limit headers."""
+"""The wire format of VicSee: envelope, status words, ids, times, rate-limit headers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _KNOBS = {JobState.WAITING: "initial_status", JobState.COMPLETED: "completed_sta
 
 
 def success(data: object) -> Reply:
-    """HTTP 200 and the success envelope."""
+    """Return HTTP 200 and the success envelope."""
     return Reply(200, {"success": True, "data": data})
 
 
 def problem(call: Call, violation: Violation) -> Reply:
-    """The error envelope of a catalogue entry; an entry with a content type is no JSON."""
+    """Return the error envelope of a catalogue entry; an entry with a content type is no JSON."""
     rule, values = call.rules.errors[violation.name], violation.values
     message = rule.message.format_map(values)
     headers = {k.lower(): v.format_map(values) for k, v in rule.headers.items()}
@@ -45,12 +45,12 @@ def draw_id(stream: RandomSource) -> str:
 
 
 def seconds_text(media: Media) -> str:
-    """The measured duration, exactly, such as `8.5s`: its ceiling is what was billed."""
+    """Return the exact measured duration, such as `8.5s`; it is billed rounded up."""
     return f"{plain(media.seconds)}s"
 
 
 def status(call: Call, job: Job) -> str:
-    """The word for the job's state; polls use the same one for a queued task as the submit."""
+    """Return the status word of a job; polls and submits use the same word for a queued task."""
     state = job.state
     knob = _KNOBS.get(state)
     chosen = call.rules.turned(knob) if knob else None
@@ -58,7 +58,7 @@ def status(call: Call, job: Job) -> str:
 
 
 def submitted(call: Call, job: Job) -> dict[str, object]:
-    """The answer of the unified endpoint; the dedicated one adds `input`."""
+    """Return the response of the unified endpoint; the dedicated endpoint adds `input`."""
     return {
         "id": job.id,
         "model": job.accepted.model,
@@ -70,7 +70,7 @@ def submitted(call: Call, job: Job) -> dict[str, object]:
 
 
 def task(call: Call, job: Job) -> dict[str, object]:
-    """The task as the Tasks API shows it."""
+    """Return the task as the Tasks API shows it."""
     done = has_file(call, job)
     return {
         "id": job.id,
@@ -85,7 +85,7 @@ def task(call: Call, job: Job) -> dict[str, object]:
 
 
 def has_file(call: Call, job: Job) -> bool:
-    """Whether the task is completed and its file still there."""
+    """Return whether the task is completed and its file still exists."""
     return job.state is JobState.COMPLETED and not call.sandbox.output_gone(job)
 
 
@@ -95,7 +95,7 @@ def output_url(call: Call, job: Job) -> str:
 
 
 def rate_limit_headers(call: Call, _reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
-    """Limit, remaining and reset on every answer to an account whose plan is limited."""
+    """Return limit, remaining and reset, for every response to an account with a rate limit."""
     if call.account is None:
         return ()
     rates = call.rules.baseline.plans[call.account.plan].rates
@@ -112,7 +112,7 @@ def rate_limit_headers(call: Call, _reply: Reply) -> tuple[tuple[bytes, bytes], 
 
 
 def _error(call: Call, job: Job) -> dict[str, object] | None:
-    """Why the task failed; one that was failed without a reason gets the worst case."""
+    """Return the error of a failed task; a task forced to fail without a reason gets a default."""
     if job.state not in UNSUCCESSFUL:
         return None
     failure = job.failure or failure_of(call.rules.failures["generation_failed"])

@@ -44,7 +44,7 @@ ANSWER = frozenset(
     }
     | {"data.outputs.0", "data.has_nsfw_contents.0", "data.timings.inference", "data.urls.get"}
 )
-"""Fields of a task, when it is made and when it is polled."""
+"""Fields of a task in the responses to its submit and to its polls."""
 
 PROVIDER = Provider(
     name="wavespeed",

@@ -1,4 +1,4 @@
-"""The list of models as the API shows it, and what a run of one would cost."""
+"""The API's list of models, and its quotes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def models(call: Call) -> Reply:
 
 
 def price(call: Call) -> Reply:
-    """`POST /model/price`: the price and what a discount would leave of it."""
+    """`POST /model/price`: the price, before and after a discount."""
     amount = _quoted(call)
     shown = {
         "model_id": model_of(call).id,
@@ -30,7 +30,7 @@ def price(call: Call) -> Reply:
 
 
 def pricing(call: Call) -> Reply:
-    """`POST /model/pricing`: the older name and shape of the same."""
+    """`POST /model/pricing`: the price, under the older path and in the older shape."""
     shown = {
         "model_id": model_of(call).id,
         "unit_price": _quoted(call),
@@ -40,7 +40,7 @@ def pricing(call: Call) -> Reply:
 
 
 def base_price(call: Call, model: Model) -> Decimal:
-    """The price that a model's page shows; for one model a knob chooses between readings."""
+    """Return the price on a model's page; for one model a knob chooses between readings."""
     knob = model.facts.get("base_price_by")
     value = call.rules.knobs[str(knob.value)] if knob else str(model.facts["base_price"].value)
     return plain(Decimal(value))

@@ -29,7 +29,7 @@ _SWITCHES = (("true", "false"), ("false", "true"))
 MODEL_ID = "model_id"
 INPUTS = "inputs"
 SHOWN = 100
-"""Characters of a caller's value that are kept beside what was allowed."""
+"""Characters of a client's value that a refusal records beside the allowed values."""
 
 
 def account_active(call: Call) -> Violation | None:
@@ -110,9 +110,9 @@ def valid_platform_keys(call: Call) -> Violation | None:
 
 
 def measured_or_failing(call: Call) -> Violation | Pending | None:
-    """The video is measured; one that cannot be had lets the task be accepted and then fail.
+    """The video is measured; with an unavailable video the task is accepted and then fails.
 
-    A video beyond the limits of this simulator is refused at once, for they are not the provider's.
+    A video beyond the limits of this simulator is refused at once, as no provider has them.
     """
     if not call.source:
         return None
@@ -138,7 +138,7 @@ def measured_or_failing(call: Call) -> Violation | Pending | None:
 
 
 def length_within_limit(call: Call) -> Violation | None:
-    """The measured length itself is within the limit; a knob compares the rounded one, or none."""
+    """The measured duration is within the limit; a knob compares the rounded one, or none."""
     how = call.rules.knobs["length_limit"]
     if call.media is None or how == "clamp":
         return None
@@ -165,7 +165,7 @@ def affordable_or_failing(call: Call) -> Violation | None:
 
 
 def own_prediction(call: Call) -> Violation | None:
-    """The task exists and belongs to the account; another's is as unknown as none."""
+    """The task exists and belongs to the account; another account's task counts as unknown."""
     name = call.params["id"]
     call.job = own_job(call, name)
     return None if call.job else no_own_job(call, name, "prediction id", "a prediction of this key")
@@ -189,7 +189,7 @@ def not_a_task(call: Call) -> Violation:
 
 
 def old_path_served(call: Call) -> Violation | None:
-    """The path of an older generation of pages answers only where a knob asks for it."""
+    """The path of older pages exists only if a knob asks for it."""
     if call.rules.knobs["old_paths"] != "absent":
         return None
     cause = f"path: {causes.quoted(call.path)} is known only to the knob old_paths"
@@ -197,7 +197,7 @@ def old_path_served(call: Call) -> Violation | None:
 
 
 def bad_type(call: Call, name: str, kind: str) -> Violation:
-    """The refusal of a value of the wrong type."""
+    """Return the refusal of a value of the wrong type."""
     kinds = call.rules.fact("kinds")
     text = kinds[kind] if isinstance(kinds, Mapping) else kind
     cause = causes.of(_field(call, name), call.inputs, str(text))
@@ -205,7 +205,7 @@ def bad_type(call: Call, name: str, kind: str) -> Violation:
 
 
 def missing(call: Call, name: str, expected: str) -> Violation:
-    """The refusal of a property that is not there, or empty."""
+    """Return the refusal of a property that is missing or empty."""
     kinds = call.rules.fact("kinds")
     text = kinds.get(expected, expected) if isinstance(kinds, Mapping) else expected
     cause = causes.needed(_field(call, name), call.inputs, str(text))
@@ -213,12 +213,12 @@ def missing(call: Call, name: str, expected: str) -> Violation:
 
 
 def is_switch(option: Option) -> bool:
-    """Whether the parameter is a boolean on the wire."""
+    """Return whether the parameter is a boolean on the wire."""
     return option.allowed in _SWITCHES
 
 
 def _with_minimum(model: Model, minimum: Decimal) -> Model:
-    """The model with the billed minimum that a knob has set."""
+    """Return the model with the billed minimum that a knob sets."""
     quantity = replace(model.billing.quantity, minimum=minimum)
     return replace(model, billing=replace(model.billing, quantity=quantity))
 

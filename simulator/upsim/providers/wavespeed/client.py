@@ -1,4 +1,4 @@
-"""WaveSpeedAI as a client speaks to it: the two-step upload, predictions, the billing records."""
+"""The adapter of WaveSpeedAI: two-step upload, predictions, billing records."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ STATES: Mapping[str, State] = {
 
 
 def authorise(key: str) -> Mapping[str, str]:
-    """A bearer token."""
+    """Return the header with a bearer token."""
     return {"Authorization": f"Bearer {key}"}
 
 
@@ -78,7 +78,7 @@ def upload(file: File) -> Steps[str]:
 
 
 def submit(order: AdapterRequest) -> Steps[Job]:
-    """`POST /api/v3/{model}`; the webhook's address is a parameter of the query."""
+    """`POST /api/v3/{model}`; the webhook URL is a query parameter."""
     hook = order.webhook
     query = f"?webhook={escaped(hook.url, safe='')}" if hook is not None else ""
     body = _inputs(order)
@@ -94,13 +94,13 @@ def submit(order: AdapterRequest) -> Steps[Job]:
 
 
 def charged(job: Job) -> Steps[Money | None]:
-    """The price in the job's billing record; None while there is none."""
+    """Return the price in the job's billing record; None before there is a record."""
     rows = yield from _bills(job, "deduct")
     return next((Money(price, UNIT) for row in rows if (price := _price(row)) is not None), None)
 
 
 def refunded(job: Job) -> Steps[bool | None]:
-    """Whether there is a refund in the billing records; it may come up to 3 hours later."""
+    """Return whether the billing records have the refund, which may come up to 3 hours later."""
     rows = yield from _bills(job, "refund")
     return True if rows else None
 
@@ -117,7 +117,7 @@ def quote(order: AdapterRequest) -> Steps[Quote]:
 
 
 def poll(job: Job) -> Steps[Progress]:
-    """`GET /api/v3/predictions/{id}/result`; a failed task also answers 200."""
+    """`GET /api/v3/predictions/{id}/result`; a failed task also gets 200."""
     path = f"{V3}/predictions/{path_segment(job.id)}/result"
     answer = READING.accepted((yield Request("GET", path)))
     return _progress(answer, "data")
@@ -160,7 +160,7 @@ def balance() -> Steps[Money]:
 
 
 def jobs(limit: int) -> Steps[tuple[Job, ...]]:
-    """`POST /api/v3/predictions`: those of the last seven days, with their inputs."""
+    """`POST /api/v3/predictions`: the tasks of the last seven days, with their inputs."""
     body = {"page": 1, "page_size": limit, "include_inputs": True}
     answer = READING.accepted((yield Request("POST", f"{V3}/predictions", body, cost="free")))
     return tuple(
@@ -177,7 +177,7 @@ def jobs(limit: int) -> Steps[tuple[Job, ...]]:
 
 
 def is_order(job: Job, order: AdapterRequest) -> Steps[bool]:
-    """Whether a prediction was made with this video, by the inputs in its record."""
+    """Return whether a prediction was made with this video, by the inputs in its record."""
     yield from ()
     inputs = job.raw.get("inputs") if isinstance(job.raw, dict) else None
     same = isinstance(inputs, dict) and inputs.get("video") == order.source
@@ -214,7 +214,7 @@ def _progress(answer: ProviderResponse, *place: str) -> Progress:
 
 
 def _first(outputs: object) -> object:
-    """The first output; one page has the bare text in the place of a list."""
+    """Return the first output; one page documents a bare text in place of a list."""
     if isinstance(outputs, list):
         return outputs[0] if outputs else None
     return outputs

@@ -43,7 +43,7 @@ def billings(call: Call) -> Reply:
 
 
 def usage(call: Call) -> Reply:
-    """`POST /user/usage_stats`: what was paid, net of refunds, by model and by day."""
+    """`POST /user/usage_stats`: the charges minus refunds, by model and by day."""
     jobs = [job for job in call.sandbox.jobs_of(call.who) if _is_used(call, job)]
     models = _grouped(jobs, lambda job: job.accepted.model)
     days = _grouped(jobs, lambda job: _date(job.accepted.at))
@@ -104,7 +104,7 @@ def _prediction(call: Call, job: Job, *, with_inputs: bool) -> dict[str, object]
 
 
 def _rows(call: Call) -> list[Row]:
-    """The ledger's charges and refunds with their jobs; nothing was billed by a line of 0."""
+    """Return the ledger's charges and refunds with their jobs, without entries of 0."""
     found = [(e, own_job(call, e.job)) for e in call.sandbox.entries_of(call.who) if e.job]
     return [(entry, job) for entry, job in found if job is not None and entry.amount]
 
@@ -199,7 +199,7 @@ def _cost(call: Call, jobs: Sequence[Job]) -> Decimal:
 
 
 def _grouped(jobs: Sequence[Job], key: Callable[[Job], str]) -> dict[str, list[Job]]:
-    """The jobs by a key, the keys in order of their first job."""
+    """Return the jobs by a key, with the keys in the order of their first job."""
     groups: dict[str, list[Job]] = {}
     for job in jobs:
         groups.setdefault(key(job), []).append(job)

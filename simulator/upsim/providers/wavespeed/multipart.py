@@ -1,4 +1,4 @@
-"""The one part of a multipart/form-data body that an upload needs (RFC 7578).
+"""Find the file part of a multipart/form-data body (RFC 7578).
 
 The body may be larger than the memory: it is looked through piece by piece. What a form may have
 beside its files is bounded (by us: nothing is documented), since reading it takes longer than the
@@ -23,7 +23,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 def file_part(content_type: str, body: Content, name: str) -> Carried | None:
-    """The part of this name among the first ones; None when there is none or no form at all."""
+    """Return the part of this name among the first ones; None if there is none."""
     for headers, start, end in _headed(content_type, body):
         if headers.get_param("name", header="content-disposition") == name:
             data = _pieces(body, start, end)
@@ -79,7 +79,7 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _headers(head: bytes) -> Message:
-    """The headers of a part, of one that names too many things none."""
+    """Return the headers of a part; none if it has too many."""
     headers = Message()
     if head.count(b";") > _MAX_PARAMETERS:
         return headers

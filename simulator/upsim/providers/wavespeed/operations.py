@@ -16,7 +16,7 @@ from upsim.providers.wavespeed.parameters import texts
 
 
 def submit(call: Call) -> Reply | Hold:
-    """`POST /{model}`: a task; in sync mode the answer waits for its end."""
+    """`POST /{model}`: a task; in sync mode the response waits for its end."""
     call.job = call.sandbox.accept(call, inputs=call.inputs, webhook=webhooks.requested(call))
     if call.inputs.get(SYNC) is True:
         return Hold(call.job.id, float(call.rules.limits["sync_seconds"]), held)
@@ -24,7 +24,7 @@ def submit(call: Call) -> Reply | Hold:
 
 
 def held(call: Call, timed_out: bool) -> Reply:  # noqa: FBT001 - the form that `Hold` wants
-    """The answer to a submit in sync mode: the record, or that the server's wait ran out."""
+    """Return the response to a submit in sync mode: the record, or a time-out error."""
     job = own_job(call, call.target.id) or call.target
     if not timed_out:
         return wire.success(call, wire.record(call, job))
@@ -40,7 +40,7 @@ def held(call: Call, timed_out: bool) -> Reply:  # noqa: FBT001 - the form that 
 
 
 def _as_of(job: Job, instant: Instant) -> Job:
-    """The job as it was at an earlier instant: one advance may pass the time limit and the end."""
+    """Return the job as it was at a time: one advance may pass the time limit and the end."""
     return replace(job, moves=tuple(move for move in job.moves if move.at <= instant))
 
 
@@ -50,7 +50,7 @@ def result(call: Call) -> Reply:
 
 
 def delete(call: Call) -> Reply:
-    """`POST /predictions/delete`: only the account's own tasks count, each once."""
+    """`POST /predictions/delete`: delete the account's own tasks, each counted once."""
     found = [own_job(call, name) for name in dict.fromkeys(texts(call, "ids"))]
     present = [job for job in found if job is not None and job.state is not JobState.DELETED]
     for job in present:

@@ -1,4 +1,4 @@
-"""Body fields of the calls that are no models: the baseline's tables, and the checks of them."""
+"""Body fields of calls other than models: the baseline's tables, and their checks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _MILLISECONDS = re.compile(r"[0-9]{1,18}")
 _MICROSECONDS_PER_MILLISECOND = 1000
 
 Row = Mapping[str, Plain]
-"""One line of a table: its `kind`, and what else holds (`required`, `minimum`, `allowed`, ...)."""
+"""One row of a table: its `kind`, and other rules (`required`, `minimum`, `allowed`, ...)."""
 
 
 def well_formed(call: Call) -> Violation | None:
-    """Each field of the operation's table is absent or null, or as the table says."""
+    """Each field of the operation's table is absent, null, or valid by the table."""
     for name, row in table(call).items():
         value = call.inputs.get(name)
         violation = _refused(call, name, row, value)
@@ -54,36 +54,36 @@ def usage_period(call: Call) -> Violation | None:
 
 
 def table(call: Call) -> Mapping[str, Row]:
-    """The operation's fields, in the order of the page."""
+    """Return the operation's fields, in the order of the page."""
     rows: Any = call.rules.fact(f"parameters/{call.operation}")
     return rows  # type: ignore[no-any-return]  # the baseline's table, whose form a test checks
 
 
 def whole(call: Call, name: str) -> int:
-    """A field that is a whole number; 0 when it is absent."""
+    """Return a whole number in a field; 0 if it is absent."""
     return whole_number(call.inputs.get(name)) or 0
 
 
 def text(call: Call, name: str) -> str | None:
-    """A field that is a text; None when it is absent or empty."""
+    """Return a text in a field; None if it is absent or empty."""
     value = call.inputs.get(name)
     return value if isinstance(value, str) and value else None
 
 
 def texts(call: Call, name: str) -> list[str]:
-    """A field that is a list of texts; empty when it is absent."""
+    """Return a list of texts in a field; empty if it is absent."""
     value = call.inputs.get(name)
     return value if isinstance(value, list) else []
 
 
 def moment(call: Call, name: str) -> Instant | None:
-    """A field that is an ISO 8601 time."""
+    """Return an ISO 8601 time in a field."""
     value = text(call, name)
     return None if value is None else _instant(value)
 
 
 def milliseconds(call: Call, name: str) -> Instant | None:
-    """A field that is a text of milliseconds since the epoch."""
+    """Return milliseconds since the epoch, which a field has as text."""
     value = text(call, name)
     return None if value is None else int(value) * _MICROSECONDS_PER_MILLISECOND
 

@@ -49,7 +49,7 @@ def multipart_file(call: Call) -> Violation | None:
 
 
 def carried(call: Call, content: Content) -> Carried | None:
-    """The part `file` of the form; None where there is none, or no form."""
+    """Return the part `file` of the form; None if there is none, or no form."""
     content_type = call.header(b"content-type") or ""
     found = file_part(content_type, content, "file")
     if found is None:
@@ -137,7 +137,7 @@ def _base_name(call: Call) -> str:
 
 
 def _kind_and_type(call: Call, name: str, given: str) -> tuple[str, str] | None:
-    """The kind and the content type; None when neither the type nor the ending is supported."""
+    """Return kind and content type; None if neither the type nor the ending is supported."""
     given = given.partition(";")[0].strip().lower()
     if given and given != _ANY_BYTES:
         return _kind_of(call, given)

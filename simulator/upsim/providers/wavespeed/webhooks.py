@@ -37,14 +37,14 @@ def idle(call: Call) -> Mapping[str, str]:
 
 
 def secret(call: Call) -> str:
-    """The signing secret of the account, the same at every call."""
+    """Return the signing secret of the account, the same in every response."""
     form = wire.words(call, "webhook_secret")
     key = call.sandbox.secret(call.who, "webhook", int(form["bytes"]))
     return form["prefix"] + b64encode(key).decode()
 
 
 def body(call: Call, job: Job, _seconds: int) -> dict[str, object]:
-    """The bare record, without an envelope, and the submitted input."""
+    """Return the bare record, without an envelope, and the submitted input."""
     shown = wire.record(call, job)
     if call.rules.knobs["webhook_input"] == "present":
         shown["input"] = dict(job.accepted.inputs)
@@ -52,7 +52,7 @@ def body(call: Call, job: Job, _seconds: int) -> dict[str, object]:
 
 
 def headers(call: Call, job: Job, attempt: Attempt) -> Mapping[str, str]:
-    """The headers of one attempt: the same id each time, second and signature always fresh."""
+    """Return the headers of one attempt: each attempt has the same id and a new signature."""
     rule = call.rules.baseline.webhooks
     names = rule.headers if rule else {}
     name = job.id if call.rules.knobs["webhook_id"] == "task" else attempt.delivery
@@ -70,7 +70,7 @@ NOTICE = Notice(body=body, headers=headers, secrets=SECRETS)
 
 
 def signature(key: str, *, name: str, seconds: int, content: bytes) -> str:
-    """Lower-case hex HMAC-SHA256 of `id.timestamp.body`.
+    """Return the lower-case hex HMAC-SHA256 of `id.timestamp.body`.
 
     The key is the secret without its prefix, as text: it is not decoded from base64.
     """

@@ -1,4 +1,4 @@
-"""How WaveSpeedAI spells things: envelope, prediction record, status words, ids, times."""
+"""The wire format of WaveSpeedAI: envelope, prediction record, status words, ids, times."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _FAILURES = {
     JobState.CANCELLED: "cancelled",
     JobState.TIMEOUT: "timeout",
 }
-"""What a task says that was moved into such a state by hand, without a reason."""
+"""The error text of a task that was forced into a state without a reason."""
 _MICROSECONDS_PER_MILLISECOND = 1000
 
 
 def success(call: Call, data: object) -> Reply:
-    """HTTP 200 and the success envelope, which never has a top-level `error`."""
+    """Return HTTP 200 and the success envelope, which never has a top-level `error`."""
     return Reply(200, {"code": 200, "message": call.rules.texts["success"], "data": data})
 
 
 def problem(call: Call, violation: Violation) -> Reply:
-    """The error envelope of a catalogue entry; an entry with a content type is no JSON."""
+    """Return the error envelope of a catalogue entry; an entry with a content type is no JSON."""
     rule = call.rules.errors[violation.name]
     message = rule.message.format_map(violation.values)
     headers = {k: v.format_map(violation.values) for k, v in rule.headers.items()}
@@ -45,7 +45,7 @@ def draw_id(stream: RandomSource) -> str:
 
 
 def status(call: Call, job: Job) -> str:
-    """The word for the job's state; a job that waits for a slot is `created` in any case."""
+    """Return the status word of a job; a job that waits for concurrency is always `created`."""
     return _word(call, job, job.state)
 
 
@@ -60,7 +60,7 @@ def _word(call: Call, job: Job, state: JobState) -> str:
 
 
 def record(call: Call, job: Job) -> dict[str, object]:
-    """The prediction record of submit answers, lists and webhooks."""
+    """Return the prediction record of submits, lists and webhooks."""
     accepted, state, knobs = job.accepted, job.state, call.rules.knobs
     milliseconds = inference(job) if state in TERMINAL else 0
     failure = _failure(call, job, state)
@@ -83,7 +83,7 @@ def record(call: Call, job: Job) -> dict[str, object]:
 
 
 def result(call: Call, job: Job) -> dict[str, object]:
-    """The record as a result call shows it, in the form of either of the two result tables."""
+    """Return the record as a result call shows it, in the form of one of the two result tables."""
     shown = record(call, job)
     if call.rules.knobs["result_outputs"] == "string":
         none = None if call.rules.knobs["empty_fields"] == "null" else ""
@@ -94,7 +94,7 @@ def result(call: Call, job: Job) -> dict[str, object]:
 
 
 def outputs(call: Call, job: Job) -> list[str]:
-    """One URL once the job is completed, none before and none in any other state."""
+    """Return one URL for a completed job, and none in any other state."""
     return _outputs(call, job, job.state)
 
 
@@ -110,7 +110,7 @@ def get_url(call: Call, job: Job) -> str:
 
 
 def inference(job: Job) -> int:
-    """Milliseconds at work; 0 until the job is finished, and when it never began."""
+    """Return the processing time in ms; 0 before the end, and for a job that never started."""
     ended = job.ended_at
     started = None if ended is None else job.entered(JobState.PROCESSING)
     if ended is None or started is None:
@@ -119,7 +119,7 @@ def inference(job: Job) -> int:
 
 
 def words(call: Call, name: str) -> Mapping[str, str]:
-    """A fact that is a table of words."""
+    """Return a fact of the baseline that is a table of words."""
     table = call.rules.fact(name)
     return {k: str(v) for k, v in table.items()} if isinstance(table, Mapping) else {}
 

@@ -263,7 +263,7 @@ def test_unknown_scenario_names_the_nearest() -> None:
 def test_scenario_file_that_is_not_there_is_named_in_full() -> None:
     """A scenario that is asked for by path is refused with the whole path."""
     with (
-        pytest.raises(MarkError, match=r"no scenario file '/.*/nosuch\.yaml': there is no such"),
+        pytest.raises(MarkError, match=r"no scenario file '/.*/nosuch\.yaml': the file does not"),
         upsim.intercept("nosuch.yaml"),
     ):
         pass

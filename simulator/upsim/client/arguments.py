@@ -72,7 +72,7 @@ def check_text(name: str, value: object, example: str) -> str:
 
 
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
-    """Raise ArgumentError for a value that is not of the allowed texts, with the nearest."""
+    """Raise ArgumentError for a value outside of the allowed texts, with the nearest."""
     names = tuple(allowed)
     if not (isinstance(value, str) and value in names):
         near = suggestion(value, names) if isinstance(value, str) else ""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from upsim.testing.marks import MARKER, MarkError, asked
-from upsim.testing.run import TOKEN, PytestRun
+from upsim.testing.pytest_run import TOKEN, PytestRun
 from upsim.testing.running import URL
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 
 from upsim_contracts.accepted_differences import read_known
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.uses import read_uses
+from upsim_contracts.used_fields import read_uses
 from upsim_contracts.verify.earlier_run import read_earlier
 
 BOMB = "\n".join(["a: &a0 [x, x]", *(f"b{n}: &a{n + 1} [*a{n}, *a{n}]" for n in range(30))])

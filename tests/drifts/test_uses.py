@@ -17,7 +17,7 @@ from upsim.cli.verify import LOCAL
 from upsim_contracts.cassettes.cassette import read_cassette
 from upsim_contracts.drift.command import run as run_drift
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.uses import read_uses, uses_in, write_uses
+from upsim_contracts.used_fields import read_uses, uses_in, write_uses
 
 if TYPE_CHECKING:
     from tests.drifts.test_accepting import Run

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.http.conftest import refusal_of
+from upsim.web.admin.admin_call import AdminCall
 from upsim.web.admin.app import CALLS, PREFIX
-from upsim.web.admin.calls import AdminCall
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin

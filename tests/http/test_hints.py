@@ -12,8 +12,8 @@ import pytest
 
 from upsim import Simulator
 from upsim.cli.request_log import job_of, line_of
-from upsim.engine import hints
-from upsim.engine.hints import PATIENCE
+from upsim.engine import dialect_hints
+from upsim.engine.dialect_hints import PATIENCE
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import Library
@@ -252,7 +252,7 @@ def test_other_calls_of_a_finished_job_are_no_polls(begin: Begin) -> None:
 
 def test_counts_are_bounded(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     """The polls of the oldest job are forgotten when there are too many jobs."""
-    monkeypatch.setattr(hints, "KEPT", 1)
+    monkeypatch.setattr(dialect_hints, "KEPT", 1)
     sim, http, lines = begin()
     body = {**MODEL, **VIDEO}
     jobs = [http.post("/api/v1/video/queue", json=body).json()["queue_id"] for _ in range(2)]

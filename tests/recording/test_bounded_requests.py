@@ -27,9 +27,9 @@ from upsim_contracts.cassettes.redaction import Redactor
 from upsim_contracts.clips import clip
 from upsim_contracts.record import body_memory, video_measuring
 from upsim_contracts.record.command import recording
+from upsim_contracts.record.links import MAX_KEPT, MAX_KEPT_LENGTH, Links
 from upsim_contracts.record.proxy import MAX_HEADERS
 from upsim_contracts.record.request_bodies import TURN
-from upsim_contracts.record.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Links
 from upsim_contracts.record.upstream import Upstream as Target
 from upsim_contracts.record.video_measuring import MAX_LINKS, MAX_LOOKS, VideoMeasuring
 

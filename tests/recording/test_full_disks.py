@@ -29,7 +29,7 @@ from upsim_contracts.cassettes.cassette import (
 )
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.record.command import recording
-from upsim_contracts.uses import uses_in, write_uses
+from upsim_contracts.used_fields import uses_in, write_uses
 
 pytest.importorskip("resource")  # as on Windows
 FULL = os.strerror(errno.EFBIG)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from upsim.core.jobs import Job
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.state import SandboxState
+from upsim.engine.sandbox_state import SandboxState
 
 MAY_FOLLOW = {
     "waiting": {"processing", "completed", "failed", "cancelled", "timeout", "deleted"},

@@ -20,7 +20,7 @@ from upsim.app import app_for
 from upsim.engine.exports import export
 from upsim.engine.sandbox import Sandbox
 from upsim.web.replay.document import Document, read
-from upsim.web.replay.report import ReplayReport, replay
+from upsim.web.replay.response_comparison import ReplayReport, replay
 
 RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "25"))
 

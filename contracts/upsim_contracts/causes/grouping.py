@@ -21,7 +21,7 @@ from upsim_contracts.facts.runner import CONNECTION, Verdict
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, Mismatch, at
 from upsim_contracts.provider_words import ProviderWords, said
-from upsim_contracts.uses import Place, Weight, place
+from upsim_contracts.used_fields import Place, Weight, place
 
 _SUCCESS = range(200, 300)
 _REFUSALS = 400

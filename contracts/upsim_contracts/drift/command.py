@@ -26,7 +26,7 @@ from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.spending_guard import SpendingBudget
 from upsim_contracts.target import Target
-from upsim_contracts.uses import read_uses
+from upsim_contracts.used_fields import read_uses
 from upsim_contracts.verify.command import SECONDS, Local
 from upsim_contracts.verify.run import book_of, pricer, providers
 

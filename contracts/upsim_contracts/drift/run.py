@@ -27,7 +27,7 @@ from upsim_contracts.drift.refunds import refund_signs
 from upsim_contracts.drift.replay import Replayed
 from upsim_contracts.findings import Finding
 from upsim_contracts.request_costs import CostTable
-from upsim_contracts.uses import ASIDE, Place, UsedFields, Weight, place
+from upsim_contracts.used_fields import ASIDE, Place, UsedFields, Weight, place
 
 _DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
 

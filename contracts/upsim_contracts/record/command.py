@@ -37,7 +37,7 @@ from upsim_contracts.record.webhook_urls import WebhookUrls, http_url
 from upsim_contracts.report_files import check_folders
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.spending_guard import SpendingBudget
-from upsim_contracts.uses import read_uses, uses_in, write_uses
+from upsim_contracts.used_fields import read_uses, uses_in, write_uses
 from upsim_contracts.verify.run import book_of, pricer, providers
 
 TRUSTED = "UPSIM_TRUSTED_HOSTS"

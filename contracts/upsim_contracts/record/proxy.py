@@ -34,6 +34,7 @@ from upsim_contracts.record.body_memory import (
     weight,
 )
 from upsim_contracts.record.cassette_log import MAX_LINES, CassetteLog
+from upsim_contracts.record.links import Links
 from upsim_contracts.record.request_bodies import (
     MAX_TEXT,
     beginning,
@@ -58,7 +59,7 @@ from upsim_contracts.record.responses import (
     texts_of,
 )
 from upsim_contracts.record.shortages import shortage
-from upsim_contracts.record.upstream import Links, Upstream, is_named
+from upsim_contracts.record.upstream import Upstream, is_named
 from upsim_contracts.record.video_measuring import NOTHING, VideoMeasuring
 from upsim_contracts.record.webhook_relay import WebhookRelay
 from upsim_contracts.record.webhook_urls import OutgoingRequest, WebhookUrls, is_delivery

@@ -27,9 +27,10 @@ from upsim_contracts.cassettes.bodies import (
 )
 from upsim_contracts.cassettes.bounded_json import parsed
 from upsim_contracts.clips import ClipProperties
+from upsim_contracts.record.links import MAX_KEPT, MAX_KEPT_LENGTH, remember
 from upsim_contracts.record.one_at_a_time import OneAtATime
 from upsim_contracts.record.request_bodies import in_turns, is_plain
-from upsim_contracts.record.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Upstream, remember
+from upsim_contracts.record.upstream import Upstream
 
 SECONDS = 20
 MAX_LOOKS = 4

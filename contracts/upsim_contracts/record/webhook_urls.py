@@ -24,7 +24,8 @@ from upsim_contracts.documents.webhook_checks import Callback, callbacks_of
 from upsim_contracts.facts.fact import Book
 from upsim_contracts.facts.webhook_messages import Checked
 from upsim_contracts.matching import at
-from upsim_contracts.record.upstream import MAX_KEPT_LENGTH, Upstream, remember
+from upsim_contracts.record.links import MAX_KEPT_LENGTH, remember
+from upsim_contracts.record.upstream import Upstream
 
 STEP = "/upsim-webhooks/"
 """The path before the token in a URL of the recording."""

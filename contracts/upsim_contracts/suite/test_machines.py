@@ -9,7 +9,7 @@ from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.facts.account_client import NotRunError
 from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.generation import Submit
-from upsim_contracts.suite.machine import machine_of
+from upsim_contracts.suite.state_machine import machine_of
 
 
 @pytest.mark.timeout(1800)  # at night

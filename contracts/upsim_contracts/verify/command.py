@@ -43,7 +43,7 @@ from upsim_contracts.provider_urls import (
 from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.spending_guard import GuardedTransport, SpendingBudget
 from upsim_contracts.target import PATIENCE, REFUND_PATIENCE, Patience, Target, is_simulator
-from upsim_contracts.uses import read_uses
+from upsim_contracts.used_fields import read_uses
 from upsim_contracts.verify.earlier_run import changes_since, read_earlier
 from upsim_contracts.verify.planning import Planned, VerifyPlan, plan
 from upsim_contracts.verify.preflight import check as preflight

@@ -12,7 +12,7 @@ from upsim_contracts.accepted_differences import KnownDifference
 from upsim_contracts.amounts import counted
 from upsim_contracts.causes.grouping import Cause
 from upsim_contracts.facts.runner import Verdict
-from upsim_contracts.uses import ASIDE
+from upsim_contracts.used_fields import ASIDE
 from upsim_contracts.verify.run import VerifyReport
 
 MAX_LINE_LENGTH = 400

@@ -18,7 +18,7 @@ from upsim_contracts.facts.fact import FILE, Book, Fact, read_book
 from upsim_contracts.facts.runner import Sleep, Verdict, judge
 from upsim_contracts.spending_guard import PriceDifference
 from upsim_contracts.target import Target
-from upsim_contracts.uses import ASIDE, UsedFields
+from upsim_contracts.used_fields import ASIDE, UsedFields
 from upsim_contracts.verify.early_stop import EarlyStop
 from upsim_contracts.verify.planning import Planned, VerifyPlan, plan
 

@@ -16,7 +16,7 @@ from upsim.testing.whole_files import write_whole
 from upsim.web.bodies import encode
 from upsim.web.replay.document import Document, ExportError, read
 from upsim.web.replay.pytest_writer import Written, written
-from upsim.web.replay.report import ReplayDifference, ReplayReport, replay
+from upsim.web.replay.response_comparison import ReplayDifference, ReplayReport, replay
 
 FINDING = 1
 SHOWN = 5

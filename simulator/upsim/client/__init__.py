@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     )
     from upsim.client.models import model_names
     from upsim.client.policies import Polling, Retries, Timeouts
-    from upsim.client.sandbox import SandboxSleeper, sandbox_sleeper
+    from upsim.client.sandbox_sleeper import SandboxSleeper, sandbox_sleeper
     from upsim.client.values import (
         Billed,
         Download,

@@ -30,8 +30,8 @@ from upsim.client.exceptions import (
 from upsim.client.http.runners import AsyncRunner, SyncRunner
 from upsim.client.http.wire import Wire
 from upsim.client.models import ModelInfo, find_model, public_hosts
+from upsim.client.options_and_prices import cap_of
 from upsim.client.policies import Polling, Retries, Timeouts
-from upsim.client.pricing import cap_of
 from upsim.client.request_guard import Budget, RequestGuard, has_host
 from upsim.client.upscaling import RequestedOutput, Upscaling
 from upsim.client.values import (

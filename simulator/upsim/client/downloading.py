@@ -23,7 +23,7 @@ from upsim.client.exceptions import (
     ProtocolError,
     TransientError,
 )
-from upsim.client.outputs import check_video
+from upsim.client.output_check import check_video
 from upsim.client.sending import Sender, TimeLeft
 from upsim.client.values import Download, shown_url
 from upsim.client.video_input import is_source

@@ -40,8 +40,8 @@ from upsim.client.exceptions import (
     WaitTimeoutError,
 )
 from upsim.client.models import ModelInfo, find_model
+from upsim.client.options_and_prices import chosen, option_flaws, quote
 from upsim.client.policies import Polling, Retries
-from upsim.client.pricing import chosen, option_flaws, quote
 from upsim.client.request_guard import RequestGuard, Reservation
 from upsim.client.sending import Sender, TimeLeft, with_jitter
 from upsim.client.values import (

@@ -15,9 +15,9 @@ from upsim.core.ledger import Entry
 from upsim.engine.clock import Clock, ClockError
 from upsim.engine.deadlines import Deadline, Deadlines
 from upsim.engine.event_log import EventLog, MemoryLog
+from upsim.engine.sandbox_state import SandboxState
 from upsim.engine.seeds import Seeds
 from upsim.engine.settings import SandboxSettings
-from upsim.engine.state import SandboxState
 
 Listener = Callable[[Sequence[Event]], None]
 MAX_AT_ONCE = 300

@@ -23,9 +23,9 @@ from upsim.core.provider import Operation
 from upsim.engine.body_memory import CrowdedError, Share
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.command_log import MAX_BODY_KEPT, Command, happened, resumed
+from upsim.engine.dialect_hints import Hints, refusal
 from upsim.engine.exceptions import UnknownSandboxError
 from upsim.engine.execute import Decision, after_reply, decide, refuse
-from upsim.engine.hints import Hints, refusal
 from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
@@ -33,7 +33,7 @@ from upsim.web import near_paths
 from upsim.web.bodies import ClientGoneError, encode, headers_of, read_body
 from upsim.web.clock_driver import catch_up
 from upsim.web.crashes import crashed
-from upsim.web.faults import Faulty
+from upsim.web.faulty_responses import Faulty
 from upsim.web.held_requests import HeldRequests
 from upsim.web.media import MediaApp
 from upsim.web.media_service import MediaService

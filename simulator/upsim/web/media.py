@@ -31,7 +31,7 @@ from upsim.media.clip_names import CONTENT_TYPES, ClipNameError, ClipRoomError, 
 from upsim.web import file_reports
 from upsim.web.bodies import ClientGoneError, headers_of
 from upsim.web.clock_driver import catch_up
-from upsim.web.faults import Faulty, media_occasion
+from upsim.web.faulty_responses import Faulty, media_occasion
 from upsim.web.file_responses import send_file
 from upsim.web.job_outputs import OutputFile, output_clip
 from upsim.web.media_service import MediaService, MissingFile, clip_of

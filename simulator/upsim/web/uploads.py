@@ -17,7 +17,7 @@ from upsim.core.uploads import upload_headers
 from upsim.engine.command_log import resumed, taken
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.state import Upload
+from upsim.engine.sandbox_state import Upload
 from upsim.web.bodies import ClientGoneError, announced_length, headers_of
 from upsim.web.spool import Spool
 from upsim.web.storage_responses import TEXT, refusal_answer, text_answer, whole_answer

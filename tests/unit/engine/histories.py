@@ -24,7 +24,7 @@ from upsim.core.ledger import Entry
 from upsim.core.pricing import PriceQuote
 from upsim.core.states import JobState, Phase
 from upsim.core.url_builder import UrlBuilder
-from upsim.engine.state import SandboxState
+from upsim.engine.sandbox_state import SandboxState
 
 ORIGIN = UrlBuilder("http://upsim.test", "", "", "")
 PHASES = (Phase(JobState.WAITING, lasts=2), Phase(JobState.PROCESSING, lasts=3))

@@ -12,7 +12,7 @@ from upsim.core.events import EntriesCarried, Event, JobsForgotten, QuotaUsed, U
 from upsim.core.ledger import Entry
 from upsim.core.states import JobState
 from upsim.engine.event_log import MemoryLog, VersionConflictError, compacted
-from upsim.engine.state import SandboxState
+from upsim.engine.sandbox_state import SandboxState
 
 
 def parts_after(*logs: Sequence[Event]) -> list[object]:

@@ -23,7 +23,7 @@ from upsim.engine.faults import (
     webhook_action,
 )
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.state import SandboxState
+from upsim.engine.sandbox_state import SandboxState
 
 POLL = Occasion("vicsee", "tasks/get", "poll")
 

@@ -29,7 +29,7 @@ from upsim.web.admin import (
     webhook_shapes,
     webhooks,
 )
-from upsim.web.admin.calls import AdminCall
+from upsim.web.admin.admin_call import AdminCall
 from upsim.web.admin.parameters import (
     JOB,
     LIMIT,

@@ -22,7 +22,7 @@ from upsim.scenario.faults.vocabulary import FaultVocabulary, needed, options_in
 from upsim.scenario.loader import join_mistakes
 from upsim.scenario.yaml_tree import dotted
 from upsim.web.admin import sandbox_shapes, shape_fields
-from upsim.web.admin.calls import Text
+from upsim.web.admin.admin_call import Text
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of

@@ -12,7 +12,7 @@ from upsim.web.admin import server_shapes
 
 if TYPE_CHECKING:
     from upsim.engine.registry import Registry
-    from upsim.web.admin.calls import AdminCall
+    from upsim.web.admin.admin_call import AdminCall
     from upsim.web.admin.parameters import Parameter
 
 TEMPLATE = "#/components/schemas/{name}"

@@ -18,8 +18,8 @@ from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
 from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
-from upsim.web.admin import exchange_views, job_shapes, views
-from upsim.web.admin.calls import Name, Text
+from upsim.web.admin import exchange_views, job_shapes, sandbox_views
+from upsim.web.admin.admin_call import Name, Text
 from upsim.web.admin.long_lists import chosen, listed, ordered
 from upsim.web.admin.parameters import LIMIT, LINES, MANY, OFFSET, SINCE, STATE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
@@ -81,14 +81,14 @@ async def jobs(request: Request) -> Response:
         list(sandbox.state.jobs.values()),
         lambda one: provider in (None, one.accepted.provider) and state in (None, one.state.value),
     )
-    page = [views.paid(sandbox, one) for one in found[offset : offset + limit]]
-    return await listed("jobs", page, views.job, total=len(found))
+    page = [sandbox_views.paid(sandbox, one) for one in found[offset : offset + limit]]
+    return await listed("jobs", page, sandbox_views.job, total=len(found))
 
 
 async def job(request: Request) -> Response:
     """`GET …/jobs/<job>`: return one job with its timeline, media, output and money."""
     sandbox = sandbox_of(request)
-    return answer(views.job(views.paid(sandbox, _job(sandbox, request))))
+    return answer(sandbox_views.job(sandbox_views.paid(sandbox, _job(sandbox, request))))
 
 
 async def set_state(request: Request) -> Response:
@@ -109,7 +109,7 @@ async def set_state(request: Request) -> Response:
         moved = sandbox.jobs.move(found, state, failure)
     except IllegalMoveError as error:
         raise AdminError(409, "illegal_move", str(error)) from error
-    return answer(views.job(views.paid(sandbox, moved)))
+    return answer(sandbox_views.job(sandbox_views.paid(sandbox, moved)))
 
 
 async def accounts(request: Request) -> Response:

@@ -24,8 +24,8 @@ from upsim.engine.sandbox import Sandbox
 from upsim.scenario.durations import parse_seconds
 from upsim.scenario.loader import NoScenarioFileError, ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
-from upsim.web.admin import sandbox_shapes, views
-from upsim.web.admin.calls import ENTRIES, Text
+from upsim.web.admin import sandbox_shapes, sandbox_views
+from upsim.web.admin.admin_call import ENTRIES, Text
 from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
 from upsim.web.admin.recorded_calls import begin
@@ -185,7 +185,7 @@ async def create(request: Request) -> Response:
     base = registry.settings.public_url or str(request.base_url).rstrip("/")
     urls = {provider: f"{base}/{provider}" for provider in registry.providers}
     paths = {provider: f"{base}/sandbox/{sandbox.id}/{provider}" for provider in urls}
-    made = {**views.sandbox(sandbox), "keys": keys, "base_urls": urls, "path_urls": paths}
+    made = {**sandbox_views.sandbox(sandbox), "keys": keys, "base_urls": urls, "path_urls": paths}
     return answer(made, 201)
 
 
@@ -195,13 +195,13 @@ async def listing(request: Request) -> Response:
     registry.remove_idle()
     offset, limit = OFFSET.whole(request), LIMIT.whole(request)
     found = list(registry.sandboxes.values())
-    shown = [views.sandbox(box) for box in found[offset : offset + limit]]
+    shown = [sandbox_views.sandbox(box) for box in found[offset : offset + limit]]
     return answer({"sandboxes": shown, "total": len(found)})
 
 
 async def show(request: Request) -> Response:
     """`GET sandboxes/<id>`: return the summary of one sandbox."""
-    return answer(views.sandbox(sandbox_of(request)))
+    return answer(sandbox_views.sandbox(sandbox_of(request)))
 
 
 async def delete(request: Request) -> Response:
@@ -226,12 +226,12 @@ async def reset(request: Request) -> Response:
     else:
         sandbox.journal.clear()
         sandbox.report_card.clear()
-    return answer(views.sandbox(sandbox))
+    return answer(sandbox_views.sandbox(sandbox))
 
 
 async def clock(request: Request) -> Response:
     """`GET sandboxes/<id>/clock`: return mode, present time and pace."""
-    return answer(views.clock(sandbox_of(request)))
+    return answer(sandbox_views.clock(sandbox_of(request)))
 
 
 async def change_clock(request: Request) -> Response:
@@ -256,7 +256,7 @@ async def change_clock(request: Request) -> Response:
     sandbox.run_due()
     sandbox.wake()
     deliverer_of(request).rouse(sandbox)
-    changed = answer(views.clock(sandbox))
+    changed = answer(sandbox_views.clock(sandbox))
     if asked.pace is not None and sandbox.clock.mode != "real":
         changed.headers["x-upsim-note"] = PACE_NOTE
     return changed
@@ -307,7 +307,7 @@ async def advance(request: Request) -> Response:
         return until_idle(box) if asked.to == "idle" else until(box, _target(box, asked))
 
     def ran(deadline: Deadline) -> None:
-        fired.append(views.fired(sandbox, deadline))
+        fired.append(sandbox_views.fired(sandbox, deadline))
 
     try:
         await deliverer_of(request).clock_driver.advance(sandbox, aim, ran)

@@ -22,7 +22,6 @@ from upsim.web.replay.document import (
     ToldPart,
     instant_of,
 )
-from upsim.web.replay.exchange import BEYOND, ReplayedExchange
 from upsim.web.replay.recorded_parts import (
     TOKEN,
     Application,
@@ -31,6 +30,7 @@ from upsim.web.replay.recorded_parts import (
     prepare,
     reread,
 )
+from upsim.web.replay.replayed_exchange import BEYOND, ReplayedExchange
 
 PATIENCE = 60.0
 """Maximum real seconds of one entry."""

@@ -12,12 +12,12 @@ import msgspec
 
 from upsim.engine.exports import KEYS_CALL
 from upsim.web.replay.document import Document, ExportedRequest, ExportEntry, ExportError
-from upsim.web.replay.exchange import ReplayedExchange
 from upsim.web.replay.literals import flat, literal
-from upsim.web.replay.own_values import depth, shortened
 from upsim.web.replay.player import DivergedError, Player, UnplayableError
 from upsim.web.replay.recorded_parts import Application
-from upsim.web.replay.report import differences, waits_of
+from upsim.web.replay.replayed_exchange import ReplayedExchange
+from upsim.web.replay.response_comparison import differences, waits_of
+from upsim.web.replay.scenario_values import depth, shortened
 
 LINE = 100
 MAX_INLINE_LENGTH = 4096

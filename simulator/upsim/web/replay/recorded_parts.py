@@ -33,7 +33,7 @@ from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
 from upsim.web.media_service import MediaService
 from upsim.web.replay.document import Document, ExportError, instant_of
-from upsim.web.replay.own_values import held
+from upsim.web.replay.scenario_values import held
 
 TOKEN = "replay"  # noqa: S105 - no other process can reach this server
 INBOX_SECONDS = 10.0

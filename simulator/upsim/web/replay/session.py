@@ -25,9 +25,9 @@ from upsim.web.replay.document import (
     Point,
     ToldPart,
 )
-from upsim.web.replay.exchange import ReplayedExchange
 from upsim.web.replay.player import DivergedError, Player
 from upsim.web.replay.recorded_parts import Application
+from upsim.web.replay.replayed_exchange import ReplayedExchange
 
 NOTHING = object()
 

@@ -41,8 +41,8 @@ from upsim.engine.execute import Decision, refuse
 from upsim.engine.faults import account_names, match
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import ClientGoneError, drain, encode, headers_of
+from upsim.web.clock_waits import pass_time
 from upsim.web.connections import EXTENSION, connection_of
-from upsim.web.delays import pass_time
 
 NOTHING_SENT = 0
 """Status in the journal of a request that was cut off before its decision."""

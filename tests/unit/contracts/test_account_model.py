@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from upsim_contracts.suite.account_model import AccountModel, ModelJob
 from upsim_contracts.suite.exploring import table_of
-from upsim_contracts.suite.model import AccountModel, ModelJob
 
 START = datetime(2026, 1, 15, 12, tzinfo=UTC)
 PRICE = Decimal("0.10")

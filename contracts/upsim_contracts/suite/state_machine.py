@@ -25,10 +25,10 @@ from upsim_contracts.clips import ClipProperties
 from upsim_contracts.exceptions import UnpricedRequestError
 from upsim_contracts.matching import at, mismatches
 from upsim_contracts.suite.account import expect
+from upsim_contracts.suite.account_model import AccountModel, ModelJob
 from upsim_contracts.suite.expected import size_of_output
 from upsim_contracts.suite.exploring import AMPLE, Explorer
 from upsim_contracts.suite.generation import Action, Flaw, Generation, Submit, WebhookForm
-from upsim_contracts.suite.model import AccountModel, ModelJob
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.suite.strategies.ids import beside

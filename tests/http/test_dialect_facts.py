@@ -16,7 +16,7 @@ from upsim.cli.verify import LOCAL
 from upsim.scenario.loader import Library
 from upsim_contracts.documents.openapi import default_dialect
 from upsim_contracts.facts.fact import Book
-from upsim_contracts.facts.runner import Verdict, judge
+from upsim_contracts.facts.runner import Verdict, check_fact
 from upsim_contracts.verify.command import VerifyOptions, open_target
 from upsim_contracts.verify.run import book_of, pricer
 
@@ -37,7 +37,7 @@ def judged(book: Book, dialect: str) -> Iterator[Verdict]:
         order = VerifyOptions(providers=(book.provider,), dialect=dialect)
         target = open_target(stack, order, book, LOCAL)
         for fact in book.facts:
-            yield judge(book, fact, target, pricer(book.provider), lambda _seconds: None)
+            yield check_fact(book, fact, target, pricer(book.provider), lambda _seconds: None)
 
 
 @pytest.mark.parametrize(("provider", "dialect"), OTHERS)

@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 import upsim
 from upsim.client.http.connections import SyncTransport
 from upsim.testing.marks import MarkError
-from upsim.testing.server_thread import WorldGoneError
+from upsim.testing.server_thread import SimulatorGoneError
 from upsim.untrusted_connections import AsyncTransport
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def test_forked_process_is_told(sandbox: SandboxHandle) -> None:
     if child == 0:
         try:
             credits_by_requests()
-        except WorldGoneError:
+        except SimulatorGoneError:
             os._exit(7)
         os._exit(1)
 

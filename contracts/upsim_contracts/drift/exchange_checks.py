@@ -57,7 +57,7 @@ class CheckedExchange:
     vague: bool = False
 
 
-def judge(
+def check_exchange(
     exchange: RecordedExchange, dialect: str, costs: CostTable, replayed: Replayed | None
 ) -> list[CheckedExchange]:
     """The differences that one exchange shows."""

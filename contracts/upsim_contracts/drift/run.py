@@ -21,7 +21,13 @@ from upsim_contracts.documents import wrong_paths
 from upsim_contracts.drift.balances import balances
 from upsim_contracts.drift.consequences import without_following
 from upsim_contracts.drift.durations import slow_jobs
-from upsim_contracts.drift.exchange_checks import CheckedExchange, Kind, cited_at, judge, place_of
+from upsim_contracts.drift.exchange_checks import (
+    CheckedExchange,
+    Kind,
+    check_exchange,
+    cited_at,
+    place_of,
+)
 from upsim_contracts.drift.new_refusals import refusals
 from upsim_contracts.drift.refunds import refund_signs
 from upsim_contracts.drift.replay import Replayed
@@ -141,7 +147,7 @@ def drift(
     always, passing = refusals(cassette, costs, answers)
     slow = [*refund_signs(cassette, costs), *slow_jobs(cassette, costs)]
     for exchange in (*cassette.exchanges, *cassette.deliveries):
-        for one in judge(exchange, header.dialect, costs, answers.get(exchange.number)):
+        for one in check_exchange(exchange, header.dialect, costs, answers.get(exchange.number)):
             if one.field == CHARGE and exchange.number in money.refunded:
                 continue
             found.setdefault(_stands(one), (one, []))[1].append(exchange.number)

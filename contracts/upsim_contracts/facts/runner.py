@@ -65,7 +65,7 @@ class Verdict:
     differences: tuple[PriceDifference, ...] = ()
 
 
-def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -> Verdict:
+def check_fact(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -> Verdict:
     """Whether a fact holds at a target."""
     if fact.untestable is not None:
         return Verdict(fact, "untestable", reason=fact.untestable)

@@ -18,7 +18,7 @@ from typing import Literal
 from upsim_contracts.exceptions import TargetError
 from upsim_contracts.facts.account_client import Pricer
 from upsim_contracts.facts.fact import Book, Fact
-from upsim_contracts.facts.runner import CONNECTION, Verdict, judge
+from upsim_contracts.facts.runner import CONNECTION, Verdict, check_fact
 from upsim_contracts.mutants.children import cpu_limit, forked, simulator
 from upsim_contracts.mutants.lies import Lie, Lies
 from upsim_contracts.target import Target, TargetSettings
@@ -127,7 +127,7 @@ class LieChecker:
 
     def verdict(self, fact: Fact, target: Target) -> Verdict:
         """Whether a fact holds at a simulator."""
-        return judge(self.book, fact, target, self.price, lambda _seconds: None)
+        return check_fact(self.book, fact, target, self.price, lambda _seconds: None)
 
     # -- in a child
 

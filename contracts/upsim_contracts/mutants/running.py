@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from upsim_contracts.exceptions import StaleMutantError
 from upsim_contracts.facts.fact import Book, Fact
-from upsim_contracts.facts.runner import CONNECTION, Verdict, judge
+from upsim_contracts.facts.runner import CONNECTION, Verdict, check_fact
 from upsim_contracts.mutants.catalogue import Mutant
 from upsim_contracts.mutants.children import SECONDS, in_child, simulator
 from upsim_contracts.mutants.planting import plant, scenario_file
@@ -181,7 +181,9 @@ class Runner:
         return ("survived", "") if code == 0 else ("error", f"pytest ended with {int(code)}")
 
     def _verdict(self, fact: Fact, provider: str, target: Target) -> Verdict:
-        return judge(self.books[provider], fact, target, pricer(provider), lambda _seconds: None)
+        return check_fact(
+            self.books[provider], fact, target, pricer(provider), lambda _seconds: None
+        )
 
     def _fact(self, mutant: Mutant) -> Fact | None:
         book = self.books.get(mutant.provider)

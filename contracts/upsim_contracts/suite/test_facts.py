@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from upsim_contracts.facts.fact import Fact
-from upsim_contracts.facts.runner import judge
+from upsim_contracts.facts.runner import check_fact
 from upsim_contracts.target import Target
 from upsim_contracts.verify.run import book_of, pricer, providers
 
@@ -25,7 +25,7 @@ def test_fact(target_of: Callable[[str], Target], provider: str, fact: Fact) -> 
     """The target does what the provider documents; each simulator response is in its document."""
     target = target_of(provider)
 
-    verdict = judge(book_of(provider), fact, target, pricer(provider), _sleep)
+    verdict = check_fact(book_of(provider), fact, target, pricer(provider), _sleep)
     if verdict.outcome == "not run":
         pytest.skip(verdict.reason)
 

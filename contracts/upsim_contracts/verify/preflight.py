@@ -19,7 +19,7 @@ from upsim_contracts.clips import ClipProperties, clip
 from upsim_contracts.exceptions import UnreadableVideoError, UsageError
 from upsim_contracts.facts.account_client import FactResponse, Pricer
 from upsim_contracts.facts.fact import Book, CallForm, Fact, filled
-from upsim_contracts.facts.runner import Sleep, judge
+from upsim_contracts.facts.runner import Sleep, check_fact
 from upsim_contracts.matching import at
 from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.verify.planning import VerifyPlan, plan
@@ -113,7 +113,7 @@ def _check_dialect(book: Book, target: Target, price: Pricer, sleep: Sleep) -> N
     """
     for name in book.dialects:
         probes = [*_probes(book, name, target, price)]
-        held = [judge(book, one, target, price, sleep).outcome == "held" for one in probes]
+        held = [check_fact(book, one, target, price, sleep).outcome == "held" for one in probes]
         spoken = target.dialect == name
         if probes and spoken and all(held):
             raise UsageError(f"{target.url} does not speak the dialect {name}: leave it out")

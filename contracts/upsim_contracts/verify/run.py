@@ -15,7 +15,7 @@ from upsim_contracts.documents.openapi import folders
 from upsim_contracts.exceptions import NoContractError
 from upsim_contracts.facts.account_client import Pricer
 from upsim_contracts.facts.fact import FILE, Book, Fact, read_book
-from upsim_contracts.facts.runner import Sleep, Verdict, judge
+from upsim_contracts.facts.runner import Sleep, Verdict, check_fact
 from upsim_contracts.spending_guard import PriceDifference
 from upsim_contracts.target import Target
 from upsim_contracts.used_fields import ASIDE, UsedFields
@@ -179,7 +179,7 @@ def verify(
             if report.refused:
                 verdict = Verdict(fact, "not run", reason=report.refused)
             else:
-                verdict = judge(book, fact, target, price, sleep)
+                verdict = check_fact(book, fact, target, price, sleep)
                 report.refused = "" if target.simulator else refusals.add(verdict)
             report.verdicts.append(verdict)
             on_verdict(verdict)

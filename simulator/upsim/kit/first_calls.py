@@ -36,7 +36,7 @@ class ClientSteps(Protocol):
     def begin(self, scenario: str | None) -> None:
         """Create the sandbox."""
 
-    def keeps_its_manners(self) -> None:
+    def polls_as_advised(self) -> None:
         """Raise AssertionError if the client polled too often or after the end."""
 
     def teardown(self) -> None:
@@ -80,7 +80,7 @@ def _try(machine: ClientSteps, rule: str, arguments: Mapping[str, Any]) -> None:
     try:
         machine.begin(scenario=None)
         getattr(machine, rule)(**arguments)
-        machine.keeps_its_manners()
+        machine.polls_as_advised()
     except AssertionError as error:
         error.add_note(_steps(type(machine).__name__, rule, arguments))
         raise

@@ -54,7 +54,7 @@ SETTINGS = settings(
 )
 """Hypothesis settings of a machine, unless its `TestCase.settings` override them."""
 PRICES_CHANGE = "price-change-in-mid-run"
-RUDE = ("polled_too_often", "polled_after_the_end", "retry_after_ignored")
+POLLING_FINDINGS = ("polled_too_often", "polled_after_the_end", "retry_after_ignored")
 """Findings of the report card that break the invariant on polling."""
 
 
@@ -174,14 +174,19 @@ class ClientMachine(RuleBasedStateMachine):
     # -- invariants
 
     @invariant()
-    def keeps_its_manners(self) -> None:
+    def polls_as_advised(self) -> None:
         """Check that the client polls as advised, stops at the end and obeys Retry-After."""
         if not hasattr(self, "sandbox"):
             return
         card = self.sandbox.read_report_card(all_pauses=True)
-        rude = [found for name in RUDE for found in card.named(name) if self._is_of_one_call(found)]
-        if rude:
-            raise AssertionError(replace(card, findings=tuple(rude)).text)
+        mistakes = [
+            found
+            for name in POLLING_FINDINGS
+            for found in card.named(name)
+            if self._is_of_one_call(found)
+        ]
+        if mistakes:
+            raise AssertionError(replace(card, findings=tuple(mistakes)).text)
 
     # -- what rules draw from; override them for other orders and plans
 

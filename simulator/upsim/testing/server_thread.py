@@ -25,7 +25,7 @@ __tracebackhide__ = True  # for pytest: a failing test shows its own line, not o
 CLOSE_SECONDS = 5.0
 
 
-class WorldGoneError(RuntimeError):
+class SimulatorGoneError(RuntimeError):
     """A request to a simulator that does not run in this process."""
 
 
@@ -89,7 +89,7 @@ class ServerThread:
 
     def _begin(self, exchange: AsgiExchange) -> Future[None]:
         if not self._thread.is_alive():
-            raise WorldGoneError(
+            raise SimulatorGoneError(
                 "the simulator is not in this process: it was closed, or this is a fork of the"
                 " process that it runs in; there the address of upsim_server works"
             )

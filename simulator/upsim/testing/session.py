@@ -34,7 +34,7 @@ class PytestSession:
         """
         self._seed = seed
         self._protocol = protocol
-        self._world = ServerThread() if target in ("sim", "socket") else None
+        self._server = ServerThread() if target in ("sim", "socket") else None
         self.costs = Costs()
         self._target = self._made(target, token)
         self._lost: str | None = None
@@ -94,23 +94,23 @@ class PytestSession:
 
     def serve(self) -> str:
         """Return the URL of a real socket that leads to the sandboxes."""
-        return self._target.base_url if self._world is None else self._listening(self._world)
+        return self._target.base_url if self._server is None else self._listening(self._server)
 
     def close(self) -> None:
         """End everything that was started."""
         self._target.wire.end()
-        if self._world is not None:
-            self._world.close()
+        if self._server is not None:
+            self._server.close()
 
     def _made(self, target: str, token: str) -> SimulatorTarget:
-        if self._world is None:
+        if self._server is None:
             return SimulatorTarget.at(target, token, shared=True)
         if target == "socket":
-            return SimulatorTarget.at(self._listening(self._world), self._world.token)
-        return SimulatorTarget.in_process(self._world)
+            return SimulatorTarget.at(self._listening(self._server), self._server.token)
+        return SimulatorTarget.in_process(self._server)
 
-    def _listening(self, world: ServerThread) -> str:
-        return world.listen(self._protocol())
+    def _listening(self, server: ServerThread) -> str:
+        return server.listen(self._protocol())
 
 
 def save_export(sandbox: SandboxHandle, file: Path) -> bool:

@@ -29,20 +29,20 @@ class SimulatorTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Close all connections; the target is no longer needed."""
 
 
-class WorldWire(SimulatorTransport):
+class InProcessWire(SimulatorTransport):
     """Sends requests to the simulator in this process."""
 
-    def __init__(self, world: ServerThread) -> None:
+    def __init__(self, server: ServerThread) -> None:
         """Keep the simulator's thread."""
-        self._world = world
+        self._server = server
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request of sync code."""
-        return self._world.exchange(request, request.read())
+        return self._server.exchange(request, request.read())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request of async code."""
-        return await self._world.aexchange(request, await request.aread())
+        return await self._server.aexchange(request, await request.aread())
 
 
 class SocketWire(SimulatorTransport):
@@ -137,9 +137,9 @@ class SimulatorTarget:
     """Whether others may create sandboxes there, so that the server must choose the ids."""
 
     @classmethod
-    def in_process(cls, world: ServerThread) -> SimulatorTarget:
+    def in_process(cls, server: ServerThread) -> SimulatorTarget:
         """Return the simulator of this process, without a socket."""
-        return cls(IN_PROCESS_HOST, world.token, WorldWire(world))
+        return cls(IN_PROCESS_HOST, server.token, InProcessWire(server))
 
     @classmethod
     def at(cls, base_url: str, token: str = "", *, shared: bool = False) -> SimulatorTarget:

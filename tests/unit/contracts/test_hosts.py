@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from upsim_contracts.documents.openapi import further_hosts, providers
-from upsim_contracts.facts.runner import judge
+from upsim_contracts.facts.runner import check_fact
 from upsim_contracts.spending_guard import SpendingBudget
 from upsim_contracts.target import Target
 from upsim_contracts.verify.run import book_of, pricer
@@ -31,7 +31,7 @@ def test_each_path_goes_to_its_own_host(provider: str) -> None:
         for fact in book.facts:
             calls = [book.calls[one["call"]] for one in fact.steps if "call" in one]
             if not any(one.paid for one in calls):
-                judge(book, fact, target, pricer(provider), lambda _seconds: None)
+                check_fact(book, fact, target, pricer(provider), lambda _seconds: None)
 
     own = httpx.URL(book.live).host
     for path, server in hosts.items():

@@ -37,7 +37,7 @@ def response_headers(call: Call, reply: Reply) -> Headers:
 
 
 def balance_before(call: Call) -> Headers:
-    """Note the balance before a request changes it, because the header shows that balance."""
+    """Return the balance header, taken before a request changes the balance."""
     return ((call.rules.header_names["balance_usd"], _dollars(call.who).encode()),)
 
 

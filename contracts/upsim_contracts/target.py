@@ -282,7 +282,7 @@ class Target:
 
 
 def is_simulator(http: httpx.Client, root: str, token: str = "") -> bool:
-    """Whether the admin API of a simulator answers at an address. Raises TargetError."""
+    """Return whether the admin API of a simulator answers at an address. Raises TargetError."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         answer = ask_admin(http, "GET", f"{root}{ADMIN}/health", headers=headers)

@@ -90,7 +90,7 @@ def _reads(wanted: frozenset[str] | None, where: str, documented: frozenset[str]
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Whether two places are the same, or one holds the other."""
+    """Return whether two places are the same, or one holds the other."""
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 

@@ -107,7 +107,7 @@ def encoded(value: object) -> bytes:
 
 
 def has_repeats(content: bytes) -> bool:
-    """Whether an object of a JSON document, as `parsed` reads it, has a key twice.
+    """Return whether an object of a JSON document, as `parsed` reads it, has a key twice.
 
     Servers differ in which of the values counts.
     """

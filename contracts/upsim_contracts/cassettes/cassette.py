@@ -230,7 +230,7 @@ def clip_of(seen: Mapping[str, Any]) -> ClipProperties:
 
 
 def _is_json(line: bytes) -> bool:
-    """Whether a line is empty or a whole document, also one that no cassette should hold."""
+    """Return whether a line is empty or a whole document, also one that no cassette should hold."""
     try:
         json.loads(line or b"0")
     except (json.JSONDecodeError, UnicodeDecodeError):

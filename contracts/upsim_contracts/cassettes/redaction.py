@@ -146,7 +146,7 @@ class Redactor:
 
 
 def _hides(name: str, value: object) -> bool:
-    """Whether a value of a document is secret; a short `key` is the name of something."""
+    """Return whether a value of a document is secret; a short `key` is the name of something."""
     if isinstance(value, bool) or value == "" or not isinstance(value, str | int | Decimal):
         return False
     return is_secret(name) and (name.lower() != "key" or len(str(value)) >= MIN_KEY_LENGTH)

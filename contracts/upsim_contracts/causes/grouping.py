@@ -146,7 +146,7 @@ class _Reading:
                 yield from (one for one in verdict.exchanges if one.form.paid)
 
     def is_of_all(self, status: int, *, paid: bool) -> bool:
-        """Whether all submits, or all calls, were answered with this status."""
+        """Return whether all submits, or all calls, were answered with this status."""
         calls = [one for verdict in self.verdicts for one in verdict.exchanges]
         return all(one.status == status for one in calls if one.form.paid or not paid)
 
@@ -236,7 +236,7 @@ class _Reading:
                 return
 
     def _leave_out(self, option: str, facts: set[str]) -> bool:
-        """Whether each of these facts makes a paid call without an option."""
+        """Return whether each of these facts makes a paid call without an option."""
         calls = {
             verdict.fact.id: [one.body for one in verdict.exchanges if one.form.paid]
             for verdict in self.verdicts
@@ -394,7 +394,7 @@ def _refusal(exchange: Exchanged) -> Key:
 
 
 def _is_unexpected(verdict: Verdict) -> bool:
-    """Whether a fact ended at a refusal of what should succeed."""
+    """Return whether a fact ended at a refusal of what should succeed."""
     if not verdict.exchanges or verdict.exchanges[-1].status < _REFUSALS:
         return False
     status = next((one for one in verdict.mismatches if one.where == "status"), None)
@@ -413,7 +413,7 @@ def _refusals(verdict: Verdict) -> Iterator[Key]:
 
 
 def _is_error(exchange: Exchanged) -> bool:
-    """Whether an answer has a successful status and the body of an error."""
+    """Return whether an answer has a successful status and the body of an error."""
     body = exchange.document
     if exchange.status not in _SUCCESS or not isinstance(body, Mapping):
         return False

@@ -123,7 +123,7 @@ def renames(missing: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str
 
 
 def _is_price_list(field: str, expected: str, seen: str) -> bool:
-    """Whether both are the amounts of the same options, such as `{"1": 16, "4": 28}`."""
+    """Return whether both are the amounts of the same options, such as `{"1": 16, "4": 28}`."""
     expected = expected.removeprefix("is ")
     if _AMOUNTS.search(f"{field} {expected}") is None:
         return False

@@ -140,7 +140,7 @@ def _alternatives(
 
 
 def _shallow(errors: Iterable[ValidationError]) -> bool:
-    """Whether a branch was left at its first glance: a wrong type, or a wrong constant."""
+    """Return whether a branch was left at its first glance: a wrong type, or a wrong constant."""
     return any(e.validator == "type" and not e.relative_path for e in errors)
 
 

@@ -53,7 +53,7 @@ def resolved(document: Document, node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def is_transport(header: str) -> bool:
-    """Whether servers, proxies and content networks add this header by themselves."""
+    """Return whether servers, proxies and content networks add this header by themselves."""
     return _TRANSPORT.fullmatch(header) is not None
 
 

@@ -243,7 +243,7 @@ class _UnderWay:
         self._begins = [*accumulate(reversed(begins), min)][::-1]
 
     def during(self, one: RecordedExchange) -> bool:
-        """Whether a paid call was under way at the same time as a request."""
+        """Return whether a paid call was under way at the same time as a request."""
         after = bisect_right(self._ends, one.at + AT_ONCE)
         end = one.at + one.took
         return after < len(self._begins) and self._begins[after] + AT_ONCE < end

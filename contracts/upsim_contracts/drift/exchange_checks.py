@@ -238,7 +238,7 @@ def _unlike(
 
 
 def _is_about(where: str, known: Iterable[str]) -> bool:
-    """Whether a place is, or lies in or around, one of which something was said."""
+    """Return whether a place is, or lies in or around, one of which something was said."""
     return any(
         one in (*_WHOLE, STATUS)
         or one == where

@@ -21,7 +21,7 @@ class Progress:
         self._meant: dict[str, str] = {}
 
     def is_known(self, word: object) -> bool:
-        """Whether a document has a status word."""
+        """Return whether a document has a status word."""
         return isinstance(word, str) and (word in self._ends or word in self._edges)
 
     def job(self, *texts: str) -> str:

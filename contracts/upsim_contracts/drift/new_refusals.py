@@ -58,7 +58,7 @@ def _kinds(
 
 
 def _is_documented(one: RecordedExchange, cassette: Cassette, costs: CostTable) -> bool:
-    """Whether the document of a request names the status of its answer."""
+    """Return whether the document of a request names the status of its answer."""
     place = place_of(costs.book.provider, cassette.header.dialect, one)
     return place is not None and str(one.status) in place[1].definition["responses"]
 

@@ -78,7 +78,7 @@ def _in_rows(
 
 
 def _is_whole(one: RecordedExchange) -> bool:
-    """Whether a request asks for the first page of all bills, and not for some of them."""
+    """Return whether a request asks for the first page of all bills, and not for some of them."""
     asked = one.request.body.get("json")
     fields = asked if isinstance(asked, Mapping) else {}
     return not fields.keys() - _PAGING and fields.get("page", 1) == 1

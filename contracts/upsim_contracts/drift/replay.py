@@ -252,14 +252,14 @@ class _Run:
         yield from (self._text(text) for text in strings(exchange.request.body))
 
     def _has_output(self, exchange: RecordedExchange) -> bool:
-        """Whether a recorded answer is the file of a finished job, or has its link."""
+        """Return whether a recorded answer is the file of a finished job, or has its link."""
         recorded = exchange.answer.body.get("json", ABSENT)
         return "file" in exchange.answer.body or any(
             isinstance(at(recorded, one), str) for one in self._book.lifecycle.output
         )
 
     def _tells_failure(self, exchange: RecordedExchange) -> bool:
-        """Whether a recorded answer has the words of a failure of the baseline."""
+        """Return whether a recorded answer has the words of a failure of the baseline."""
         told = set(strings(exchange.answer.body.get("json")))
         return self._failure(told) is not None
 
@@ -443,7 +443,7 @@ class _Run:
 
 
 def _is_same_refusal(poor: httpx.Response, exchange: RecordedExchange) -> bool:
-    """Whether a recorded refusal speaks of too little money, as this one does.
+    """Return whether a recorded refusal speaks of too little money, as this one does.
 
     A status for that alone says so; of another one the text has to speak of money.
     """
@@ -473,7 +473,7 @@ def _ended(document: object, ends: Collection[str]) -> Iterator[str]:
 
 
 def is_momentary(status: int) -> bool:
-    """Whether a status speaks of the moment: a rate limit, or an error of the server."""
+    """Return whether a status speaks of the moment: a rate limit, or an error of the server."""
     return status == _TOO_MANY or status >= _BROKEN
 
 

@@ -141,7 +141,7 @@ def _without_prices(counts: Counts) -> Counts:
 
 
 def _counts(where: str, wanted: object, *, exact: bool, texts: Collection[str]) -> bool:
-    """Whether a value is a word of the API, a documented text, or a price."""
+    """Return whether a value is a word of the API, a documented text, or a price."""
     name = where.rpartition(".")[2]
     if _WORDS.fullmatch(name):
         return isinstance(wanted, str | int)

@@ -139,14 +139,14 @@ def _now(
 
 
 def _is_accepted(exchange: RecordedExchange, costs: CostTable) -> bool:
-    """Whether a request made a job: an error can have the status of a success."""
+    """Return whether a request made a job: an error can have the status of a success."""
     form = costs.call(exchange.method, exchange.path)
     job = at(exchange.answer.body.get("json"), form.job) if form and form.job else None
     return exchange.status in _SUCCESS and isinstance(job, str)
 
 
 def _speaks(of: str, document: object) -> bool:
-    """Whether the error of an answer speaks of a kind of limit."""
+    """Return whether the error of an answer speaks of a kind of limit."""
     text = said(document, "").message[:MAX_LENGTH]
     return KINDS[of].about.search(text) is not None and _LIMITING.search(text) is not None
 

@@ -66,7 +66,7 @@ class Verdict:
 
 
 def check_fact(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -> Verdict:
-    """Whether a fact holds at a target."""
+    """Return whether a fact holds at a target."""
     if fact.untestable is not None:
         return Verdict(fact, "untestable", reason=fact.untestable)
     if fact.departs is not None:
@@ -103,7 +103,7 @@ def check_fact(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sle
 
 
 def _is_final(status: int) -> bool:
-    """Whether a poll was refused for good: no later one will be answered."""
+    """Return whether a poll was refused for good: no later one will be answered."""
     return 400 <= status < 500 and status not in (408, 425, 429)  # noqa: PLR2004 - client errors
 
 

@@ -63,7 +63,7 @@ class Equivalent:
     kind: str | None = None
 
     def covers(self, lie: Lie) -> bool:
-        """Whether this entry speaks of a lie."""
+        """Return whether this entry speaks of a lie."""
         same = self.said is None or self.said == lie.said
         return same and self.kind in (None, lie.kind) and fnmatchcase(lie.place, self.place)
 
@@ -79,7 +79,7 @@ class Lies:
     anywhere: tuple[Equivalent, ...] = ()
 
     def listed(self, lie: Lie) -> Literal["equivalent", "unnoticed"] | None:
-        """Whether a lie is known to be equivalent, or to be noticed by no fact yet."""
+        """Return whether a lie is known to be equivalent, or to be noticed by no fact yet."""
         if any(entry.covers(lie) for entry in (*self.equivalent, *self.anywhere)):
             return "equivalent"
         return "unnoticed" if any(entry.covers(lie) for entry in self.unnoticed) else None

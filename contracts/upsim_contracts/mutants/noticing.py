@@ -126,7 +126,7 @@ class LieChecker:
         return sorted(self.facts, key=nearness, reverse=True)
 
     def verdict(self, fact: Fact, target: Target) -> Verdict:
-        """Whether a fact holds at a simulator."""
+        """Return whether a fact holds at a simulator."""
         return check_fact(self.book, fact, target, self.price, lambda _seconds: None)
 
     # -- in a child

@@ -93,7 +93,7 @@ async def unread(
 
 
 def is_plain(encoding: str) -> bool:
-    """Whether a content encoding leaves a document as it is."""
+    """Return whether a content encoding leaves a document as it is."""
     return encoding.lower() in ("", "identity")
 
 

@@ -207,7 +207,7 @@ class WebhookUrls:
 
 
 def is_delivery(path: str) -> bool:
-    """Whether a path is one of webhooks, known or not."""
+    """Return whether a path is one of webhooks, known or not."""
     return path.rpartition("/")[0].endswith(STEP.rstrip("/"))
 
 

@@ -126,12 +126,12 @@ class AccountModel:
         return {job.id for job in self._of(owner) if not self.is_gone(job)}
 
     def has_output(self, job: ModelJob) -> bool:
-        """Whether its link must lead to a file: it is done, and has not been so for long."""
+        """Return whether its link must lead to a file: it is done, and has not been so for long."""
         fresh = (self.now - job.alive_at).total_seconds() < self._table.keeps
         return fresh and job.possible <= self._table.ended("completed")
 
     def is_gone(self, job: ModelJob) -> bool:
-        """Whether it was deleted by a call."""
+        """Return whether it was deleted by a call."""
         named = {action.to for action in self._table.actions.values() if action.to}
         return job.possible <= named - self._failed
 

@@ -282,5 +282,5 @@ def _action(name: str, table: Mapping[str, Any]) -> Action:
 
 
 def finite(number: Fraction) -> bool:
-    """Whether a number can be written with a point and at most six places."""
+    """Return whether a number can be written with a point and at most six places."""
     return (number * 1_000_000).denominator == 1

@@ -287,7 +287,7 @@ class Machine(RuleBasedStateMachine):
         return job.possible <= self.table.ended("completed") | self.table.ended("failed")
 
     def _under_way(self) -> bool:
-        """Whether a poll of some job shows that it has not ended."""
+        """Return whether a poll of some job shows that it has not ended."""
         for job in self.model.jobs.values():
             if job.final is None:
                 self.poll(job.id)

@@ -37,7 +37,7 @@ class Numbers:
         return f"a {kind} from {self.minimum:,g} {most}, such as {self.example}"
 
     def holds(self, value: object) -> bool:
-        """Whether a value is one of these numbers."""
+        """Return whether a value is one of these numbers."""
         if isinstance(value, bool) or not isinstance(value, Real):
             return False
         try:

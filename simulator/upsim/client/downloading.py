@@ -99,7 +99,7 @@ class PartialFile:
         return True
 
     def _is_the_rest(self, start: int, total: str, headers: Mapping[str, str]) -> bool:
-        """Whether a partial response continues the file, and record the total length.
+        """Return whether a partial response continues the file, and record the total length.
 
         Without a known total length, a part could end anywhere.
         """

@@ -72,7 +72,7 @@ class Sink(Protocol):
     """A destination for the body of a download."""
 
     def begin(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Whether the body is wanted."""
+        """Return whether the body is wanted."""
 
     def write(self, chunk: bytes) -> None:
         """Write the next chunk."""

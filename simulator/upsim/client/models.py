@@ -34,7 +34,7 @@ class ModelInfo:
         return next(name for name, fact in self.baseline.hosts.items() if fact.value == "api")
 
     def is_named(self, name: object) -> bool:
-        """Whether a name means this model."""
+        """Return whether a name means this model."""
         return isinstance(name, str) and _is_named(self.name, name)
 
     def whole(self, limit: str) -> int | None:
@@ -79,7 +79,7 @@ def _models(provider: str) -> Mapping[str, Model]:
 
 
 def _is_named(full: str, name: str) -> bool:
-    """Whether a name is the model's id, its last parts, or its provider with these."""
+    """Return whether a name is the model's id, its last parts, or its provider with these."""
     provider, _, model = full.partition("/")
     wanted, first = name.lower(), name.lower().partition("/")
     if wanted in (full.lower(), model.lower(), provider):

@@ -31,7 +31,7 @@ _WITH_HOST = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 
 
 def is_local(host: str) -> bool:
-    """Whether a host is this machine, or has a name that cannot be public."""
+    """Return whether a host is this machine, or has a name that cannot be public."""
     return is_loopback(host) or bare(host).endswith(_TEST_NAMES)
 
 
@@ -167,13 +167,13 @@ class RequestGuard:
 
 
 def _is_inside(host: str) -> bool:
-    """Whether a host is an IP address outside of public networks."""
+    """Return whether a host is an IP address outside of public networks."""
     address = address_of(host)
     return address is not None and not address.is_global
 
 
 def has_host(url: str) -> bool:
-    """Whether a text begins as an http or https URL with a host."""
+    """Return whether a text begins as an http or https URL with a host."""
     return _WITH_HOST.match(url) is not None
 
 

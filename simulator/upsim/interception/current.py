@@ -45,7 +45,7 @@ class Home(Protocol):
         """Return its own key for a provider."""
 
     def holds(self, key: str) -> bool:
-        """Whether a key was issued for it."""
+        """Return whether a key was issued for it."""
 
 
 class Interception:

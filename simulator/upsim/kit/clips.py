@@ -97,7 +97,7 @@ def lengths(bounds: ModelLimits, fps: int) -> list[int]:
 
 
 def accepts_length(bounds: ModelLimits, fps: int, frames: int) -> bool:
-    """Whether a duration is within the limits."""
+    """Return whether a duration is within the limits."""
     long = bounds.max_seconds is not None and Decimal(frames) / fps > bounds.max_seconds
     many = bounds.max_frames is not None and frames > bounds.max_frames
     return frames >= max(1, bounds.min_frames) and not long and not many

@@ -70,7 +70,7 @@ def draw_sequence(width: int, height: int, pictures: int) -> Sequence:
 
 
 def is_grey(width: int, height: int) -> bool:
-    """Whether a picture of this size has no tint."""
+    """Return whether a picture of this size has no tint."""
     return bool(width % 2 or height % 2)
 
 

@@ -103,7 +103,7 @@ class SandboxHandle:
         return self._keys[provider]
 
     def holds(self, key: str) -> bool:
-        """Whether a key was issued for this sandbox."""
+        """Return whether a key was issued for this sandbox."""
         check_kind("key", key, str, "a text")
         return key in self._issued
 

@@ -184,7 +184,7 @@ def headers_of(response: httpx.Response) -> Mapping[str, str]:
 
 
 def _is_raw(response: httpx.Response) -> bool:
-    """Whether a body is still to be read; a transport may have delivered it already."""
+    """Return whether a body is still to be read; a transport may have delivered it already."""
     return not response.is_stream_consumed
 
 
@@ -195,7 +195,7 @@ def _is_video(response: httpx.Response) -> bool:
 
 
 def _ends_by_closing(response: httpx.Response) -> bool:
-    """Whether an HTTP/1 body ended with its connection, which looks the same as a cut."""
+    """Return whether an HTTP/1 body ended with its connection, which looks the same as a cut."""
     version = response.extensions.get("http_version", b"")
     framed = {"content-length", "transfer-encoding"} & set(response.headers)
     return version.startswith(b"HTTP/1") and not framed

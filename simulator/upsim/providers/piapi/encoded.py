@@ -24,7 +24,7 @@ class Encoded:
 
 
 def is_web_address(text: str) -> bool:
-    """Whether the text is meant as an http or https URL."""
+    """Return whether the text is meant as an http or https URL."""
     return text[:8].lower().startswith(("http://", "https://"))
 
 

@@ -1,4 +1,4 @@
-"""Amounts: those that answers name, and how many of a thing, as text."""
+"""Amounts of money in responses, and numbers of things as text."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ClipProperties:
 
     @property
     def frames(self) -> int:
-        """How many pictures it has."""
+        """The number of frames."""
         return round(Fraction(self.seconds) * self.fps)
 
     @property

@@ -29,7 +29,7 @@ class NoContractError(ContractError, LookupError):
     """There is no contract of this name."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        """Name the thing, the value, what there is, and the nearest of it."""
+        """Name the kind, the unknown value, the known values, and the nearest one."""
         super().__init__(f"there is no {kind} {name!r}; {hint(name, known)}")
 
 

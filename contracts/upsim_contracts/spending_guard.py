@@ -36,7 +36,7 @@ class SpendingBudget:
     """
 
     def __init__(self, cap: Decimal | None, unit: str = "") -> None:
-        """Nothing is spent yet."""
+        """Start with nothing spent."""
         self.cap = cap
         self.unit = unit
         self.spent = Decimal(0)

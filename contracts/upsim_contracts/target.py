@@ -64,7 +64,7 @@ class Controls:
     sandbox: str
 
     def advance(self, **how: object) -> datetime:
-        """Move the clock: `seconds=61` or `to="next"`. Returns what it then shows."""
+        """Advance the clock by `seconds=61` or `to="next"`, and return its new state."""
         return _part(self._call("POST", "/clock/advance", how), "now", datetime)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Looking into a video file, with PyAV and nothing of the simulator: what an output really is."""
+"""Probe a video file with PyAV, without code of the simulator."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from upsim_contracts.exceptions import ContractFileError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
-"""Of files that anybody may have written."""
+"""Maximum nesting of a file from outside the package."""
 _SCALARS = {
     "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", "~nN\0"),
     "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -45,7 +45,7 @@ class _Loader(yaml.CSafeLoader):
 
 
 class _ExactLoader(_Loader):
-    """Numbers with a point are Decimals."""
+    """Reads numbers with a point as Decimals."""
 
 
 for _tag, (_pattern, _first) in _SCALARS.items():
@@ -114,7 +114,7 @@ def _bounded(file: Path) -> bytes:
 
 
 def _check_events(text: str) -> None:
-    """Refuse what makes a short file long or deep. Raises ContractFileError, YAMLError."""
+    """Reject references, tags and deep nesting. Raises ContractFileError, YAMLError."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):  # nothing is made of it yet
         mark = event.start_mark

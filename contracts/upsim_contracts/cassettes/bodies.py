@@ -28,11 +28,11 @@ from upsim_contracts.exceptions import UnreadableVideoError
 from upsim_contracts.video_probe import probe_video
 
 MAX_VIDEO_LENGTH = 64 * 2**20
-"""Bytes of a file that are held to look into it; of a larger one only size and hash are kept."""
+"""Maximum bytes of a file that is held for probing; a larger file has only size and hash."""
 MAX_VIDEOS = 256 * 2**20
-"""Bytes of all files that are held at once; of the files beyond, size and hash are kept."""
+"""Maximum bytes of all held files; files beyond it have only size and hash."""
 MAX_PARTS = 1_000
-"""Parts of a form that are looked at."""
+"""Maximum parts of a form that are read."""
 MAX_HEAD_LENGTH = 64 * 2**10
 """Bytes of a part's headers."""
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
@@ -46,7 +46,7 @@ class _Share:
         self._held, self._lock = 0, Lock()
 
     def take(self, size: int) -> bool:
-        """Take room, unless there is too little; give it back by a negative size."""
+        """Reserve `size` bytes if there is room; a negative size releases them."""
         with self._lock:
             is_room = size <= 0 or self._held + size <= MAX_VIDEOS
             self._held += size if is_room else 0
@@ -58,7 +58,7 @@ _SHARE = _Share()
 
 @dataclass(slots=True)
 class Tee:
-    """Bytes that pass: counted, hashed, and held as long as they are few, of all files together."""
+    """A body that passes: counted, hashed, and held while all held files have room."""
 
     size: int = 0
     _held: bytearray = field(default_factory=bytearray)
@@ -66,7 +66,7 @@ class Tee:
     is_whole: bool = True
 
     def feed(self, chunk: bytes) -> None:
-        """Take note of a piece."""
+        """Count, hash and perhaps hold a piece of the body."""
         self.size += len(chunk)
         self._hash.update(chunk)
         if self.is_whole and self.size <= MAX_VIDEO_LENGTH and _SHARE.take(len(chunk)):
@@ -80,12 +80,12 @@ class Tee:
         self._held.clear()
 
     def __del__(self) -> None:
-        """Give back what was held."""
+        """Release the held bytes."""
         self._let_go()
 
     @property
     def content(self) -> bytes:
-        """All bytes, or none when they were too many."""
+        """All bytes; empty if they were too many."""
         return bytes(self._held)
 
     def kept(self, content_type: str) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def as_file(content: bytes, content_type: str) -> dict[str, Any]:
 
 
 def reason_not_kept(content: bytes, body: Mapping[str, Any]) -> str | None:
-    """Why a JSON document is kept as a file alone; None where it is kept, or is no JSON."""
+    """Return why a JSON document is kept as a file only; None if it is kept, or is no JSON."""
     if "json" not in body.get("file", {}).get("type", ""):
         return None
     if not content:
@@ -166,7 +166,7 @@ def videos_in(content: bytes, content_type: str) -> Iterator[bytes]:
 
 
 def strings(value: object) -> Iterator[str]:
-    """Every text in a document, in order."""
+    """Yield every text in a document, in order."""
     if isinstance(value, Mapping):
         for inner in value.values():
             yield from strings(inner)

@@ -44,7 +44,7 @@ from upsim_contracts.facts.webhook_messages import Checked
 FORMAT = "upsim-cassette"
 VERSION = 2
 READABLE = (1, VERSION)
-"""Version 1 has no webhooks."""
+"""Versions of the format that can be read; version 1 has no webhooks."""
 T = TypeVar("T", HeaderLine, CassetteLine)
 
 
@@ -155,11 +155,11 @@ class Writer:
         self.count = 0
 
     async def add_beside(self, exchange: RecordedExchange) -> None:
-        """Do the same as `add` beside the event loop: one line at a time, in the order of calls."""
+        """Add an exchange in a thread: one line at a time, in the order of the calls."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self.add, exchange)
 
     def add_last(self, exchange: RecordedExchange) -> None:
-        """Do the same as `add`, after all lines that `add_beside` was given, and wait for it."""
+        """Add an exchange after all lines of `add_beside`, and wait until it is written."""
         self._thread.submit(self.add, exchange).result()
 
     def add(self, exchange: RecordedExchange) -> None:

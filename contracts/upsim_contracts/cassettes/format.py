@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from upsim_contracts.nearest import hint
 
 LARGEST = Decimal(10) ** 12
-"""No amount, no size and no time of a recording comes near it."""
+"""Limit of all amounts, sizes and times in a recording."""
 MAX_PIXELS = 100_000
 MAX_PATH_LENGTH = 60_000
 """Characters of a path with its query: more is neither recorded nor read."""

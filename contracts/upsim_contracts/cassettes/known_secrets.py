@@ -25,7 +25,7 @@ class KnownSecrets:
     """The newest secrets, as they were met and percent-encoded. Threads may share it."""
 
     def __init__(self) -> None:
-        """No secret is known yet."""
+        """Start without known secrets."""
         self._orders: dict[bool, dict[str, None]] = {True: {}, False: {}}
         self._forms: Counter[bytes] = Counter()
         self._starts: Counter[bytes] = Counter()
@@ -102,7 +102,7 @@ class _Prefixes:
         return self._owners[self._edges[at - 1]] if at else b""
 
     def add(self, form: bytes) -> None:
-        """Take in a form that is not there yet."""
+        """Add a new form of a secret."""
         outer = self.longest(form)
         first = bisect_left(self._edges, form)
         last = bisect_left(self._edges, form + _END)
@@ -111,7 +111,7 @@ class _Prefixes:
         self._owners |= {form: form, form + _END: outer}
 
     def remove(self, form: bytes) -> None:
-        """Forget a form."""
+        """Remove a form of a secret."""
         outer = self._owners.pop(form + _END)
         first = bisect_left(self._edges, form)
         last = bisect_left(self._edges, form + _END)

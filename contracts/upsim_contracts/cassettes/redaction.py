@@ -44,7 +44,7 @@ def is_webhook_url(name: str) -> bool:
 
 
 class Redactor:
-    """Redacts, and remembers the secrets that it met."""
+    """Redacts secrets, and remembers them to find them elsewhere."""
 
     def __init__(self, known: KnownSecrets | None = None, *, own: bool = False) -> None:
         """Look for the secrets that are `known`; with `own`, remember new ones as the caller's."""
@@ -56,7 +56,7 @@ class Redactor:
         return Redactor(self._known, own=True)
 
     def learn(self, value: str) -> None:
-        """Take this value out wherever it turns up from now on."""
+        """Redact this value everywhere from now on."""
         scheme, _, rest = value.partition(" ")
         for one in (value, rest if scheme.lower() in ("bearer", "basic") else ""):
             if one != PLACEHOLDER:

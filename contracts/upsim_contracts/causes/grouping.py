@@ -31,7 +31,7 @@ _BROKEN, _TOO_MANY = 500, 429
 _WHOLE = frozenset({"status", "content type", "body"})
 _CLAIMS = frozenset({"refusal", "accepted", "status of errors", "status", "under success"})
 _STOPS = frozenset({"refusal", "connection"})
-"""What ends a run when it is in the way of fact after fact."""
+"""Refusals that end a run if they stop fact after fact."""
 _UNDER_SUCCESS: Key = ("under success",)
 _STRUCTURE = frozenset({"gone", "renamed", "type", "form", "value", *_WHOLE})
 """Changes that can keep a client from reading on."""
@@ -68,7 +68,7 @@ class Cause:
 
 @dataclass(slots=True)
 class Signs:
-    """All that points to one change."""
+    """All findings that point to one change."""
 
     key: Key
     findings: list[Finding] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Signs:
 
     @property
     def all(self) -> list[Finding]:
-        """Differences of answers first: they cite the document."""
+        """All findings; differences of responses come first, because they cite the document."""
         return [*self.findings, *self.mismatches.values()]
 
 
@@ -245,7 +245,7 @@ class _Reading:
         return all(any(option not in dict(options(b)) for b in bodies) for bodies in calls.values())
 
     def _behind(self, verdict: Verdict) -> list[Signs]:
-        """Changes of answers that keep a fact from reading what it needs."""
+        """Yield changes of responses that prevent a fact from reading what it needs."""
         found = []
         for exchange in verdict.exchanges:
             needed = self._needed(exchange)
@@ -427,7 +427,7 @@ def _is_refusal(expected: str) -> bool:
 
 
 def _renamed(verdict: Verdict) -> dict[str, str]:
-    """Fields that have another name in the answers to one fact, by their path."""
+    """Return fields with a new name in the responses to one fact, by their path."""
     found: dict[str, str] = {}
     for exchange in verdict.exchanges:
         if _is_error(exchange):

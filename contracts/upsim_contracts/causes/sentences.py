@@ -17,7 +17,7 @@ from upsim_contracts.provider_words import ProviderWords
 MAX_NAMED = 3
 _FILE = re.compile(r"https?://|data:")
 _SAME = Decimal("0.005")
-"""How far ratios of amounts may lie apart and still be called one."""
+"""Maximum difference of two price ratios that count as equal."""
 _SIDES = {
     "width": ("narrower", "wider", " px"),
     "height": ("lower", "higher", " px"),
@@ -74,7 +74,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _price(scene: SentenceContext) -> str:
-    """How much more or less is charged, and for which requests."""
+    """Say how much more or less is charged, and for which requests."""
     ratios = [found for found in map(ratio, scene.findings) if found is not None]
     priced = [one for one in scene.findings if ratio(one) is not None]
     first = next((one for one in priced if one.where in ("charge", "charged")), None)

@@ -69,7 +69,7 @@ def _content(field: str, expected: str, seen: str) -> Key:
 
 
 def ratio(finding: Finding) -> Decimal | None:
-    """How many times the expected amount was seen; None where it is no price."""
+    """Return the seen amount divided by the expected one; None if it is no price."""
     expected, seen = number(finding.expected), number(finding.seen)
     about_price = is_price(finding.where) or finding.where == CHARGE
     if not about_price or not expected or seen is None:

@@ -17,7 +17,7 @@ from upsim_contracts.findings import Finding
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 MAX_FINDINGS = 50
-"""Differences that are reported of the headers of one answer, and of its body."""
+"""Maximum differences that are reported for the headers of a response, and for its body."""
 REFUSED = 400
 """The least status of a refusal."""
 _CONDITIONS = frozenset({"then", "else"})
@@ -73,7 +73,7 @@ class Contract:
     def check_request(
         self, operation: DocumentedOperation, document: object
     ) -> Iterator[SchemaViolation]:
-        """How a JSON body of a request differs from the document: every rule that it breaks."""
+        """Return every rule of the document that a request's JSON body violates."""
         steps: tuple[str, ...] = ("requestBody", "content", "application/json", "schema")
         body = operation.definition.get("requestBody", {})
         if "schema" in body.get("content", {}).get("application/json", {}):
@@ -83,7 +83,7 @@ class Contract:
     def check(
         self, operation: DocumentedOperation, status: int, headers: Mapping[str, str], body: bytes
     ) -> list[Finding]:
-        """How an answer to the operation differs from the document."""
+        """Return the differences of a response to the operation from the document."""
         compared = self._remembered if len(body) <= _MAX_REMEMBERED_LENGTH else self._compared
         return list(compared(operation.id, status, tuple(headers.items()), body))
 
@@ -146,7 +146,7 @@ class Contract:
         content_type: str,
         body: bytes,
     ) -> Iterator[Finding]:
-        """How a body differs from the `content` of a response or a request, at these steps."""
+        """Yield a body's differences from the `content` of a response or request at these steps."""
         contents = response.get("content")
         if not contents:
             return
@@ -169,7 +169,7 @@ class Contract:
     def values(
         self, name: str, steps: tuple[str, ...], value: object, where: str
     ) -> Iterator[Finding]:
-        """How a value differs from the schema to which these steps lead."""
+        """Yield a value's differences from the schema at these steps."""
         told = set()
         seen = self._schemas.differences(evidence.pointer(steps), value)
         differences = [*islice(seen, MAX_FINDINGS)]
@@ -215,7 +215,7 @@ def check_response(
     headers: Mapping[str, str],
     body: bytes,
 ) -> list[Finding]:
-    """How an answer differs from what the provider documents; an empty list when it does not.
+    """Return a response's differences from the provider's document; an empty list if none.
 
     `path` is the provider's own, without prefix or sandbox. A path or a method that no document
     of the provider has is a finding only where the provider serves it: a refused one is a mistake
@@ -233,7 +233,7 @@ def check_response(
 
 
 def _without_links(found: Sequence[Finding]) -> Iterator[Finding]:
-    """Leave out what differs only because it holds an id that differs by itself."""
+    """Leave out findings that follow from an id which has its own finding."""
     ids = [
         one.seen.strip('"')[:_BEGINNING]
         for one in found

@@ -36,7 +36,7 @@ class Schemas:
     """The validators of one document, each compiled when it is first needed."""
 
     def __init__(self, document: Document) -> None:
-        """Take the document as the place that references point into."""
+        """Keep the document, which references point into."""
         resource = DRAFT202012.create_resource(document)
         self._registry: Registry[Any] = Registry().with_resource(ADDRESS, resource)
         self._validators: dict[str, Validator] = {}
@@ -50,7 +50,7 @@ class Schemas:
                 yield found
 
     def all_differences(self, pointer: str, value: Any) -> Iterator[SchemaViolation]:  # noqa: ANN401 - JSON
-        """Every rule that a value breaks by the schema at a JSON pointer."""
+        """Yield every rule of the schema at a JSON pointer that a value violates."""
         validator = self._validators.get(pointer)
         if validator is None:
             schema = {"$ref": f"{ADDRESS}#{pointer}"}

@@ -38,7 +38,7 @@ class Callback:
 
     @property
     def name(self) -> str:
-        """How findings call it."""
+        """The name of the webhook in findings."""
         return f"{WEBHOOK_OF}{self.operation.name}"
 
     def urls(self, path: str, document: object) -> list[str]:
@@ -58,7 +58,7 @@ class Callback:
         return path, _set(document, self.body, new)
 
     def check(self, headers: Mapping[str, str], body: bytes) -> Iterator[Finding]:
-        """How a delivery differs from the document. Headers that it does not name are free."""
+        """Return a delivery's differences from the document; undocumented headers are allowed."""
         definition = evidence.resolve(self.contract.document, f"#{evidence.pointer(self.steps)}")
         seen = {name.lower(): value for name, value in headers.items()}
         for number, one in enumerate(definition.get("parameters", ())):

@@ -1,4 +1,4 @@
-"""Balances of a recording: what they lost between two readings, and whether failed jobs came back.
+"""Balances of a recording: losses between two readings, and refunds of failed jobs.
 
 A reading is a balance that the caller asked for, or one that the recording took around a paid call.
 Between two readings of an account its balance falls by what was charged, and rises by the price of
@@ -88,7 +88,7 @@ class _Account:
         self._fell: list[int] = []
 
     def judge(self) -> None:
-        """Go through the exchanges in order."""
+        """Derive the charges from the exchanges, in their order."""
         last = None
         for one in self._exchanges:
             if one.charge is not None:

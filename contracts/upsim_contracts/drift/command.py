@@ -49,7 +49,7 @@ class DriftOptions:
 
 
 def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -> int:
-    """Do what was asked for; the exit code. Raises UsageError."""
+    """Run the drift command and return the exit code. Raises UsageError."""
     order = DriftOptions(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     check_folders(
         (order.json, order.html, order.scenario, order.accept if order.accept_new else None)

@@ -1,4 +1,4 @@
-"""Prices of a scenario by which a model costs what was charged in a recording."""
+"""Infer the prices of a scenario from the charges in a recording."""
 
 from __future__ import annotations
 

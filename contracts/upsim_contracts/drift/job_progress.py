@@ -13,7 +13,7 @@ class Progress:
     """The status words that both sides said of each job, in the exchanges so far."""
 
     def __init__(self, book: Book) -> None:
-        """Know the words of a provider, and which may follow which."""
+        """Keep the status words of a provider, and the allowed moves between them."""
         table = book.tables.get("contract", {}).get("generate", {})
         self._edges = table.get("edges", {})
         self._ends = {word for words in book.lifecycle.words.values() for word in words}

@@ -18,7 +18,7 @@ from upsim_contracts.provider_words import words_of
 from upsim_contracts.request_costs import CostTable
 
 ENOUGH = 3
-"""Refusals that are no chance: with fewer polls or submits nothing is said of all of them."""
+"""Minimum number of refused requests before all requests count as refused."""
 _REFUSED = 400
 Found = tuple[CheckedExchange, list[int]]
 

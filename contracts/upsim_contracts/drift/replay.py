@@ -72,7 +72,7 @@ class Replayed:
     state: str = ""
     polls_before: int = 0
     sees: Mapping[str, object] | None = None
-    """What PyAV sees in the file that the simulator sent."""
+    """The properties that PyAV finds in the simulator's file."""
 
 
 def replay(
@@ -145,7 +145,7 @@ class _Run:
         return self._once(exchange)
 
     def _unsent(self, exchange: RecordedExchange) -> str:
-        """Why a request is not sent; empty for one that is."""
+        """Return why a request is not sent; an empty text if it is sent."""
         if "file" in exchange.request.body:
             return "the bytes of its request were not kept"
         if exchange.status == 0:
@@ -264,7 +264,7 @@ class _Run:
         return self._failure(told) is not None
 
     def _catch_up(self, exchange: RecordedExchange) -> None:
-        """Let time pass until the jobs have ended that a recorded answer says to have ended.
+        """Advance the clock until all jobs have ended that a recorded response shows as ended.
 
         Polls did not show it where they were refused, or where the caller asked for a list.
         """

@@ -25,12 +25,12 @@ def as_text(report: DriftReport) -> str:
 
 
 def as_json(reports: Sequence[DriftReport]) -> str:
-    """Every difference with all that is known of it."""
+    """Return all differences with their details, for JSON."""
     return json.dumps([_report(report) for report in reports], indent=2, ensure_ascii=False)
 
 
 def as_html(reports: Sequence[DriftReport]) -> str:
-    """One page that needs nothing else."""
+    """Return the report as one self-contained HTML page."""
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width"><title>upsim drift</title>',

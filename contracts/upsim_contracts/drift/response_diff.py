@@ -54,7 +54,7 @@ def is_price(where: str) -> bool:
 
 
 def compare(found: Replayed, texts: Collection[str] = ()) -> Iterator[ResponseDiff]:
-    """How the recorded answer differs from the simulator's, and from these documented texts."""
+    """Yield the recorded response's differences from the simulator's and from these texts."""
     exchange = found.exchange
     yield from _outputs(found)
     if exchange.part == "file":
@@ -78,7 +78,7 @@ def compare(found: Replayed, texts: Collection[str] = ()) -> Iterator[ResponseDi
 
 
 def _outputs(found: Replayed) -> Iterator[ResponseDiff]:
-    """How the recorded output differs from the simulator's, in what documents speak of."""
+    """Yield the recorded output's differences from the simulator's, in documented properties."""
     seen = found.exchange.answer.body.get("file", {}).get("sees")
     if found.sees is None or seen is None:
         return

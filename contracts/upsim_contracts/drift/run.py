@@ -67,7 +67,7 @@ class Drift:
         return f"{found.operation}: {found.where}: expected {found.expected}, seen {found.seen}"
 
     def __str__(self) -> str:
-        """One line that a person understands."""
+        """Return the difference as one line of text."""
         ages = f"read {_ago(self.read_age)}, recorded {_ago(self.recorded_age)}"
         count = len(self.exchanges) - 1
         more = f" and {count} more" if count > 0 else ""
@@ -97,11 +97,11 @@ class DriftReport:
 
     @property
     def broken(self) -> bool:
-        """Whether anything differs that is not accepted, and concerns us."""
+        """Whether there is a difference that is not accepted and that concerns the team."""
         return any(one.weight != ASIDE for one in self.drifts)
 
     def weigh(self, uses: UsedFields | None) -> None:
-        """Say of each difference whether it concerns a team that relies on this."""
+        """Mark each difference that concerns a team with these uses."""
         if uses is not None:
             self.drifts = [
                 replace(one, weight=uses.weigh(one.finding.provider, one.key, one.places))
@@ -174,7 +174,7 @@ def _notes(cassette: Cassette, costs: CostTable) -> Iterator[str]:
 def _each_once(
     found: Sequence[tuple[CheckedExchange, list[int]]], recorded: str, today: date
 ) -> Iterator[Drift]:
-    """Each thing that changed, by its first sign; a charge goes before fields that name a price."""
+    """Yield each change once, by its first finding; charges come before fields with a price."""
     groups: dict[Key, list[tuple[CheckedExchange, list[int]]]] = {}
     for one in sorted(found, key=lambda pair: (not _is_charge(pair[0]), pair[0].vague)):
         is_price = not one[0].key and ratio(one[0].finding) is not None
@@ -203,7 +203,7 @@ def _is_charge(one: CheckedExchange) -> bool:
 
 
 def _stale(cassette: Cassette, today: date, limit: int) -> Iterator[Drift]:
-    """Evidence that is older than it may be: documents in use, and the recording itself."""
+    """Yield evidence that is too old: of the documents in use, and the recording itself."""
     header = cassette.header
     sources: dict[str, int] = {}
     for exchange in cassette.exchanges:
@@ -271,7 +271,7 @@ def _aged(
 
 
 def _age(text: str, today: date) -> int | None:
-    """How many days ago the last day of a text was; None where it names none."""
+    """Return the age in days of the last date in a text; None without a date."""
     days = _DAY.findall(text)
     try:
         return (today - date(*map(int, days[-1]))).days if days else None

@@ -26,7 +26,7 @@ from upsim_contracts.yaml_writer import address, media_rules, scenario_text
 
 _REFUSED = 400
 _LAST_STATUS = 599
-"""Scenarios answer with what HTTP has."""
+"""The highest status that a scenario can send."""
 _ENDS = ("completed", "failed")
 _UNSEEN = "processing"
 _KEPT = ("retry-after",)
@@ -92,7 +92,7 @@ class _Teller:
         }
 
     def jobs(self) -> Iterator[dict[str, Any]]:
-        """How long each job took, as far as polls saw it, until its end."""
+        """Return how long each job took until its end, as far as polls show it."""
         told: list[Mapping[str, object]] = []
         for exchange in self._cassette.exchanges:
             form = self._costs.call(exchange.method, exchange.path)
@@ -201,7 +201,7 @@ def _is_plain(value: str) -> bool:
 
 
 def _unlike(again: Sequence[Replayed]) -> Iterator[str]:
-    """Statuses and amounts that the scenario does not repeat."""
+    """Yield statuses and amounts that the scenario does not repeat."""
     for one in again:
         exchange = one.exchange
         if one.skipped or exchange.part == "file":

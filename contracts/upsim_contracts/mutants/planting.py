@@ -42,7 +42,7 @@ class Planter:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a module in its wrong form; none that has no patch."""
+        """Load the patched form of a module; none that has no patch."""
         own = [patch for patch in self._patches if patch.module == fullname]
         found = PathFinder.find_spec(fullname, path) if own else None
         if found is None or found.origin is None:

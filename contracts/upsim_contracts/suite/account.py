@@ -36,13 +36,13 @@ class CheckedAccount(AccountClient):
         price: Pricer,
         dialect: str = "",
     ) -> None:
-        """Nothing was sent yet."""
+        """Keep the account, from which nothing was sent yet."""
         super().__init__(table.book, target, world=world, price=price, dialect=dialect)
         self.table = table
 
     @property
     def life(self) -> LifecycleCalls:
-        """How jobs are followed."""
+        """The polling of jobs, by the contract."""
         return self.book.lifecycle
 
     @property
@@ -128,7 +128,7 @@ class CheckedAccount(AccountClient):
         return self.call(step)
 
     def poll(self, job: str) -> FactResponse:
-        """Ask how a job is."""
+        """Poll a job, and return the response."""
         self.names["job"] = job
         return self.call({"call": self.life.call})
 
@@ -142,7 +142,7 @@ class CheckedAccount(AccountClient):
         return next((end for end, words in self.life.words.items() if word in words), None)
 
     def finish(self, job: str) -> FactResponse:
-        """Let time pass until a job has ended."""
+        """Advance the clock until a job has ended, and return the last response."""
         for _ in range(MAX_POLLS):
             answer = self.poll(job)
             if self.end_of(self.word(answer)) is not None:

@@ -44,7 +44,7 @@ class AccountModel:
     """All jobs and accounts of one run. `exact` says that only commands advance the clock."""
 
     def __init__(self, table: Generation, now: datetime, *, exact: bool) -> None:
-        """Nothing has happened yet."""
+        """Start without jobs and accounts."""
         self._table = table
         self._exact = exact
         self.jobs: dict[str, ModelJob] = {}
@@ -72,7 +72,7 @@ class AccountModel:
         return made
 
     def time_passes(self, now: datetime, *, idle: bool = False) -> None:
-        """It is later now; `idle` means that nothing is under way any more."""
+        """Note that the clock advanced; `idle` means that no job is in progress any more."""
         self.now = now
         for job in self.jobs.values():
             self._drift(job)
@@ -150,7 +150,7 @@ class AccountModel:
             self._narrow(job, self._in_time(job, frozenset().union(*after)))
 
     def _in_time(self, job: ModelJob, words: frozenset[str]) -> frozenset[str]:
-        """Those of the words that the documented times allow, where time is known."""
+        """Return the words that the documented times allow, if the time is known."""
         least, most = self._table.time
         unfinished = set(self._table.unfinished)
         age = (self.now - job.made_at).total_seconds()

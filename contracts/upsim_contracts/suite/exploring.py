@@ -89,20 +89,20 @@ class Explorer:
     """Tries properties of one provider at one target."""
 
     def __init__(self, target: Target, table: Generation, effort: Effort) -> None:
-        """Look for as long as `effort` says."""
+        """Keep the provider, the target and the effort."""
         self.target = target
         self.table = table
         self.effort = effort
         self._price = pricer(table.book.provider)
 
     def need_controls(self, why: str) -> None:
-        """Skip where the target is no simulator that obeys."""
+        """Skip the test unless the target is a simulator with controls."""
         if not self.target.simulator:
             pytest.skip(f"only a simulator can show it: {why}")
 
     @property
     def settings(self) -> Settings:
-        """How Hypothesis is to look."""
+        """Return the Hypothesis settings of a property."""
         billed = self.target.purse.cap is not None
         random = self.effort.random and not billed
         return Settings(
@@ -117,7 +117,7 @@ class Explorer:
 
     @property
     def settings_of_machine(self) -> Settings:
-        """How Hypothesis is to run a machine."""
+        """Return the Hypothesis settings of a machine."""
         billed = self.target.purse.cap is not None
         return Settings(
             self.settings,
@@ -126,7 +126,7 @@ class Explorer:
         )
 
     def explore(self, prove: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
-        """Try a property on what the strategies make. Skips what may not be spent, or made."""
+        """Run a property on drawn examples; skip examples that cost too much or cannot be made."""
         try:
             self.settings(given(**strategies)(prove))()
         except (SpendingError, NotRunError) as error:

@@ -68,7 +68,7 @@ class FuzzingResult:
         return "\n\n".join([f"seed {self.seed}", *self.failures]) if self.failures else ""
 
     def accepted(self, operation: str) -> int:
-        """How often an operation succeeded."""
+        """Return how often an operation succeeded."""
         return sum(
             n
             for (name, status), n in self.answers.items()
@@ -99,7 +99,7 @@ class Fuzzing:
         self.result = FuzzingResult(seed=randbelow(MAX_SEED) if seed is None else seed)
 
     def calls(self) -> FuzzingResult:
-        """Examples, coverage and fuzzing of single calls."""
+        """Run examples, coverage and fuzzing of single requests."""
         from schemathesis.engine import events, from_schema
 
         schema = self._schema(phases=("examples", "coverage", "fuzzing"))
@@ -114,7 +114,7 @@ class Fuzzing:
         return self.result
 
     def sequences(self) -> FuzzingResult:
-        """Calls that follow each other by the links of the document, if it has any."""
+        """Run requests that follow each other by the links of the document, if there are any."""
         import hypothesis
         from schemathesis.core.errors import NoLinksFound
         from schemathesis.core.failures import FailureGroup

@@ -49,7 +49,7 @@ def operation_of(case: Case) -> str:
 
 
 def described(case: Case) -> str:
-    """How a case was made."""
+    """Return a description of how a case was made."""
     meta = case.meta
     if meta is None:
         return ""

@@ -1,4 +1,4 @@
-"""One machine for all providers: callers, an operator, time and a receiver, in any order.
+"""One machine for all providers: clients, an operator, the clock and a receiver.
 
 What differs between providers is their table. What must always hold is the model's to say.
 """
@@ -84,7 +84,7 @@ class Machine(RuleBasedStateMachine):
 
     @property
     def obeys(self) -> bool:
-        """Whether time and jobs can be commanded."""
+        """Whether the target has controls for clock and jobs."""
         return getattr(self, "exact", False)
 
     # -- callers
@@ -122,7 +122,7 @@ class Machine(RuleBasedStateMachine):
         chosen=_of_machine(lambda self: self.any_options),
     )
     def submit_without_funds(self, clip: ClipProperties, chosen: Options) -> None:
-        """Money for a bit less than the price buys nothing."""
+        """A balance slightly below the price buys nothing."""
         account = self.accounts[MINE]
         price = self.explorer.oracle(self.call, clip, account.body(self.call, clip, chosen))
         self._fund(self.table.funds(price, enough=False))
@@ -210,7 +210,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.obeys)
     @rule(how=st.sampled_from(["next", "next", "next", "idle", 0, 1, 30, 59, 60, 61, 600]))
     def advance(self, how: str | int) -> None:
-        """Time goes on: by seconds, to the next event, or until nothing is under way."""
+        """Advance the clock: by seconds, to the next event, or until no job is in progress."""
         if how == "next" and not self._under_way():
             how = "idle"  # the next event would be the end of a link, or of a job's record
         step: Mapping[str, Any] = {"to": how} if isinstance(how, str) else {"seconds": how}

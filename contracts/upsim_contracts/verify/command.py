@@ -97,7 +97,7 @@ class VerifyOptions:
 
 
 def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> int:
-    """Do what was asked for; the exit code. Raises UsageError before anything is sent."""
+    """Run the command and return the exit code. Raises UsageError before anything is sent."""
     order = VerifyOptions(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     if order.cap is None and (order.target == "live" or order.as_live):
         raise UsageError("a live target costs money: give --cap, the most that may be spent")
@@ -441,5 +441,5 @@ def _write(order: VerifyOptions, reports: Sequence[VerifyReport]) -> None:
 
 
 def _sleep(seconds: float) -> None:
-    """Real time between two polls; Ctrl-C ends it."""
+    """Sleep in real time between two polls; Ctrl-C ends it."""
     threading.Event().wait(seconds)

@@ -7,7 +7,7 @@ import re
 from upsim_contracts.facts.runner import CONNECTION, Verdict
 
 ALIKE = 5
-"""How many facts in a row may break on the same refusal, or for want of an answer."""
+"""Number of facts in a row that may fail with the same refusal or without a response."""
 _LOST = "no answer"
 _REFUSED = re.compile(r" → (401|402|403|429|5\d\d) (.*)", re.DOTALL)
 _ID = re.compile(r"[0-9a-f-]{8,}")
@@ -17,7 +17,7 @@ class EarlyStop:
     """Counts facts in a row that broke on the same refusal, or for want of an answer."""
 
     def __init__(self) -> None:
-        """None was seen yet."""
+        """Start without refusals."""
         self._last = ""
         self._count = 0
 

@@ -51,7 +51,7 @@ def _text_of(cause: Cause) -> Iterator[str]:
 
 
 def as_json(reports: Sequence[VerifyReport]) -> str:
-    """All verdicts, for programs; amounts are texts."""
+    """Return all verdicts for JSON, with amounts as texts."""
     return json.dumps({"reports": [_document(report) for report in reports]}, indent=2)
 
 
@@ -180,7 +180,7 @@ def _printable(text: str) -> str:
 
 
 def as_html(reports: Sequence[VerifyReport]) -> str:
-    """One page that needs nothing else: the facts by provider, with what was expected and seen."""
+    """Return one self-contained page: the facts by provider, with expected and seen values."""
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width"><title>upsim verify</title>',

@@ -49,17 +49,17 @@ class VerifyReport:
     accepted: Sequence[tuple[Cause, KnownDifference]] = ()
 
     def count(self, outcome: str) -> int:
-        """How many facts came out so."""
+        """Return the number of facts with this outcome."""
         return sum(verdict.outcome == outcome for verdict in self.verdicts)
 
     @property
     def broken(self) -> bool:
-        """Whether anything differs from what is documented, is not accepted, and concerns us."""
+        """Whether there is a failure that is not accepted and that concerns the team."""
         return any(one.weight != ASIDE for one in self.causes)
 
     @property
     def headline(self) -> str:
-        """How many of the documented facts hold, in one line.
+        """The number of passed facts, in one line.
 
         It counts the facts of the model's own page, those of other pages, and what is assumed.
         """
@@ -83,7 +83,7 @@ class VerifyReport:
         return line + "".join(f", {number} {what}" for what, number in extra.items() if number)
 
     def held_of(self, kind: Kind = "page") -> tuple[int, int]:
-        """How many facts of one kind of source hold, of how many."""
+        """Return how many facts of one kind of source passed, and how many there are."""
         planned = [one.fact for one in self.plan.planned]
         counted = [fact for fact in planned if fact.untestable is None and fact.departs is None]
         held = [one.fact for one in self.verdicts if one.outcome == "held"]
@@ -91,7 +91,7 @@ class VerifyReport:
         return len(kinds[0]), len(kinds[1])
 
     def accept(self, find: Callable[[str, str], KnownDifference | None]) -> None:
-        """Take out the causes that are accepted; their facts are then broken no longer."""
+        """Remove the accepted causes; their facts then no longer count as failed."""
         name = self.book.provider
         found = [(cause, find(name, cause.sentence)) for cause in self.causes]
         self.causes = [cause for cause, known in found if known is None]
@@ -109,7 +109,7 @@ class VerifyReport:
         ]
 
     def weigh(self, uses: UsedFields | None) -> None:
-        """Say of each cause whether it concerns a team that relies on this."""
+        """Mark each cause that concerns a team with these uses."""
         if uses is not None:
             name = self.book.provider
             self.causes = [

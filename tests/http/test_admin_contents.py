@@ -265,6 +265,27 @@ def test_another_account_is_named_by_its_number(admin: Admin, both_keys: Mapping
     assert balances == [100000000, 5]
 
 
+@pytest.mark.parametrize("count", [2, 12])
+def test_default_needs_a_number_for_several_accounts(admin: Admin, count: int) -> None:
+    """In `default` no account is chosen for the user; each number that is listed works."""
+    for number in range(count):
+        admin.caller("piapi", f"key-{number}").get("/account/info")
+        admin.vicsee(f"key-{number}").get("/api/v1/credits")
+    some = ", ".join(str(2 * number) for number in range(1, min(count, 10) + 1))
+    listed = some if count == 2 else f"{some}, … (GET …/accounts lists 12)"
+
+    for body in ({"balance": "5"}, {"plan": "pro"}, {}):
+        found = admin.refusal("PUT", ACCOUNT, body)
+        message = f"vicsee has several accounts in sandbox 'default'; give account: {listed}"
+        assert found == (409, "several_accounts", message)
+    assert admin.put(ACCOUNT, {"balance": "5", "account": 4})["balance"] == "5"
+    assert [
+        shown["account"]
+        for shown in admin.get(f"{BOX}/accounts")["accounts"]
+        if shown["balance"] == "5"
+    ] == [4]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "code", "message"),
     [

@@ -81,9 +81,10 @@ def test_an_answer_of_the_catalogue_has_the_form_of_the_provider(client: Patient
 
 def test_an_answer_of_the_catalogue_takes_values(client: Patient) -> None:
     """The names in a text are filled in."""
-    values = {"max": 60, "found": 61, "factor": 2}
-    client.arm(at="before_accept", do={"respond": {"error": "too_long", "values": values}})
-    assert "60" in client.submit().json()["error"]["message"]
+    values = {"limit": 60, "reset": "soon"}
+    client.arm(at="before_accept", do={"respond": {"error": "rate_limited", "values": values}})
+    message = client.submit().json()["error"]["message"]
+    assert "Rate limit exceeded. Limit: 60/day. Resets at: soon" == message
 
 
 def test_a_raw_answer_is_sent_as_it_is(client: Patient) -> None:

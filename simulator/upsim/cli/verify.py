@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from importlib.metadata import entry_points
@@ -116,7 +116,9 @@ def _file(name: str, text: str, *, written: bool = True) -> Callable[[_Decorated
     type=click.Path(dir_okay=False, path_type=Path),  # --json may replace it after it was read
     help="Report of an earlier run (--json); print what has changed since.",
 )
-def command(*, patience: Decimal, refund_patience: Decimal, **asked: object) -> None:
+def command(
+    *, patience: Decimal, refund_patience: Decimal, providers: tuple[str, ...], **asked: object
+) -> None:
     """Check a target against every documented fact and print how many facts pass.
 
     Exit codes: 0 all facts that ran pass, 1 a fact fails, 2 usage error (no fact was run).
@@ -126,17 +128,17 @@ def command(*, patience: Decimal, refund_patience: Decimal, **asked: object) -> 
         raise click.UsageError("the contracts are not installed here")
     run = found.load()
     if asked["scenario"] is not None and asked["target"] in LOCAL:
-        _check_scenario(str(asked["scenario"]))
+        _check_scenario(str(asked["scenario"]), providers)
     try:
         waits = {"patience": float(patience), "refund_patience": float(refund_patience)}
-        code = run({**asked, **waits}, LOCAL, click.echo)
+        code = run({**asked, **waits, "providers": providers}, LOCAL, click.echo)
     except sys.modules[run.__module__].UsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(code)
 
 
-def _check_scenario(name: str) -> None:
-    """Raise UsageError with all mistakes in a scenario, because no fact can be checked in it."""
+def _check_scenario(name: str, providers: Sequence[str]) -> None:
+    """Raise UsageError with all mistakes in a scenario, or if no chosen provider has it."""
     library = Library(folders=folders)
     try:
         mistakes = library.judged(name, discover())
@@ -144,6 +146,10 @@ def _check_scenario(name: str) -> None:
         raise click.UsageError(str(error)) from error
     if mistakes:
         raise click.UsageError("\n".join(map(str, mistakes)))
+    owner = library.load(name).baseline.provider
+    if providers and owner not in providers:
+        chosen = " or ".join(providers)
+        raise click.UsageError(f"--scenario {name} belongs to {owner}, not to {chosen}")
 
 
 @contextmanager

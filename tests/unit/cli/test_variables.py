@@ -142,6 +142,7 @@ verify                   | --target live              | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --dialect liv              | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --fact nope                | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --scenario nope            | UPSIM_VERIFY_PATIENCE=3s
+verify --provider vicsee | --scenario venice/baseline | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --uses nope                | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --accept-new x             | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --json no/x                | UPSIM_VERIFY_PATIENCE=3s

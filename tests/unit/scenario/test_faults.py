@@ -254,6 +254,26 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
             "values must be",
         ),
         (
+            {"at": "poll", "do": {"respond": {"error": "too_long", "values": {"max": 1, "mx": 2}}}},
+            ("do", "respond", "values", "mx"),
+            "unknown placeholder 'mx'; did you mean max?",
+        ),
+        (
+            {"at": "poll", "do": {"respond": {"error": "overloaded", "values": {"max": 1}}}},
+            ("do", "respond", "values", "max"),
+            "the message of overloaded has no placeholders; leave values out",
+        ),
+        (
+            {"at": "poll", "do": {"respond": "503"}},
+            ("do", "respond"),
+            "'503' is not a status from 200 to 599; write 503 without quotes",
+        ),
+        (
+            {"at": "webhook", "do": {"respond": "500"}},
+            ("do", "respond"),
+            "such as 500, not '500'; write 500 without quotes",
+        ),
+        (
             {"at": "poll", "do": {"respond": {"stats": 500}}},
             ("do", "respond", "stats"),
             "did you mean status?",
@@ -340,8 +360,8 @@ def test_a_good_fault_has_no_mistakes(node: object) -> None:
         ("{respond: 503}", Respond(status=503)),
         ("{respond: internal}", Respond(error="internal")),
         (
-            "{respond: {error: too_long, values: {max: 60, found: 61}}}",
-            Respond(error="too_long", values={"max": 60, "found": 61}),
+            "{respond: {error: rate_limited, values: {limit: 60, reset: soon}}}",
+            Respond(error="rate_limited", values={"limit": 60, "reset": "soon"}),
         ),
         (
             "{respond: {status: 502, body: oops, headers: {X-A: b}}}",

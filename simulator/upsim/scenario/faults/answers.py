@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 from upsim.core.faults import Respond, Stage
@@ -27,7 +27,10 @@ def answer_mistakes(value: object, stage: Stage | None, known: FaultVocabulary) 
     if isinstance(value, int) and not isinstance(value, bool):
         yield from _status((), value)
     elif stage == "webhook":
-        yield (), f"a receiver's response is a status, such as 500, not {shown(value)}"
+        message = f"a receiver's response is a status, such as 500, not {shown(value)}"
+        yield (), message + _unquoted(value)
+    elif isinstance(value, str) and _STATUS.match(value) and value not in known.errors:
+        yield from _status((), value)
     elif isinstance(value, str):
         yield from _entry((), value, {}, known)
     elif not isinstance(value, Mapping) or not value:
@@ -107,6 +110,15 @@ def _entry(place: Place, name: object, values: Node, known: FaultVocabulary) -> 
     if missing:
         example = f"{{error: {name}, values: {{{missing[0]}: …}}}}"
         yield place, f"its message needs {', '.join(missing)}: write {example}"
+    for key in values:
+        if key not in known.errors[name]:
+            yield (*place[:-1], "values", key), _unused_value(key, name, known.errors[name])
+
+
+def _unused_value(key: object, entry: str, placeholders: Collection[str]) -> str:
+    if not placeholders:
+        return f"the message of {entry} has no placeholders; leave values out"
+    return unknown_value("placeholder", key, sorted(placeholders))
 
 
 def _raw(value: Node) -> Found:
@@ -126,8 +138,14 @@ def _raw(value: Node) -> Found:
 
 def _status(place: Place, status: object) -> Found:
     if not is_whole(status, _MIN_STATUS, _MAX_STATUS):
-        hint = f"; write {status} without quotes" if _STATUS.match(str(status)) else ""
-        yield place, f"{shown(status)} is not a status from {_MIN_STATUS} to {_MAX_STATUS}{hint}"
+        message = f"{shown(status)} is not a status from {_MIN_STATUS} to {_MAX_STATUS}"
+        yield place, message + _unquoted(status)
+
+
+def _unquoted(status: object) -> str:
+    """Return the hint for a status that is written as a text; empty for any other value."""
+    quoted = isinstance(status, str) and _STATUS.match(status)
+    return f"; write {status} without quotes" if quoted else ""
 
 
 def _wrong_body(body: object, status: object) -> list[str]:

@@ -28,6 +28,8 @@ from upsim.web.admin.shape_fields import show
 
 MAIN = "main"
 MAX_PATTERN_LENGTH = 1000
+MAX_NUMBERS = 10
+"""Number of accounts that a message lists."""
 
 
 class StateChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -287,9 +289,10 @@ def one_provider(request: Request) -> str | None:
 
 
 def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
-    """Return the named account of a provider; by default that of the sandbox's first key.
+    """Return the account of this number; without a number that of the sandbox's own keys.
 
-    In `default` every key has its own account, so the first account that was used is returned.
+    In `default` every key has its own account, so a provider's only account needs no number.
+    Raises AdminError for several accounts.
     """
     provider = _provider(request)
     if number is None and sandbox.id != DEFAULT:
@@ -300,8 +303,18 @@ def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
             message = f"{provider} has no account in sandbox {DEFAULT!r} yet: it is created"
             message += " by the first request with a key, or by POST …/keys"
             raise AdminError(409, "no_account", message)
+        if len(own) > 1:
+            raise AdminError(409, "several_accounts", _choice(provider, own))
         return own[0]
     found = sandbox.state.accounts.get(number)
     if found is None or found.provider != provider:
         raise AdminError(404, "unknown_account", f"{provider} has no account {number}")
     return found
+
+
+def _choice(provider: str, accounts: list[Account]) -> str:
+    """Return a message with the numbers of the accounts, one of which must be given."""
+    numbers = [str(account.number) for account in accounts[:MAX_NUMBERS]]
+    more = "" if len(accounts) <= MAX_NUMBERS else f", … (GET …/accounts lists {len(accounts)})"
+    message = f"{provider} has several accounts in sandbox {DEFAULT!r}"
+    return f"{message}; give account: {', '.join(numbers)}{more}"

@@ -131,7 +131,7 @@ def test_file_byte_by_byte(client_at: Connect, tmp_path: Path) -> None:
         ).encode()
 
     patience = {"timeouts": Timeouts(file=20), "retries": Retries(attempts=3)}
-    with serving(one) as (url, _), pytest.raises(TransientError, match="no answer"):
+    with serving(one) as (url, _), pytest.raises(TransientError, match="no response"):
         client_at(url, **patience).download(finished(f"{url}/out.mp4"), tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == []
 

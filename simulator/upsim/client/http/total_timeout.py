@@ -37,7 +37,7 @@ class TotalTimeout:
     def with_answer(self) -> None:
         """Start the time limit of the response, unless it has started."""
         if not self._what:
-            self._wait("answer", self._answer, until=clocks.stopwatch() + self._answer)
+            self._wait("response", self._answer, until=clocks.stopwatch() + self._answer)
 
     def with_file(self, seconds: float) -> None:
         """Limit the download of a file to `seconds` after the exchange began."""

@@ -39,7 +39,7 @@ from upsim.client.http.admin import MAX_BYTES as MAX_ADMIN_BYTES
 from upsim.client.http.connections import async_connections
 from upsim.client.http.exchanges import MAX_BYTES
 from upsim.client.request_guard import Budget, RequestGuard
-from upsim.client.sandbox_sleeper import sandbox_sleeper
+from upsim.client.sleepers import sandbox_sleeper
 from upsim.client.values import Money
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.verify.command import VerifyOptions, open_target, run

@@ -24,7 +24,7 @@ from upsim.client.exceptions import (
 )
 from upsim.client.models import ModelInfo
 from upsim.client.policies import Polling
-from upsim.client.sandbox_sleeper import sandbox_sleeper
+from upsim.client.sleepers import sandbox_sleeper
 from upsim.core.baseline import BaselineError
 from upsim.core.hosts import port_flaw
 from upsim.core.knobs import check_dialect

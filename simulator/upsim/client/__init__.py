@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     )
     from upsim.client.models import model_names
     from upsim.client.policies import Polling, Retries, Timeouts
-    from upsim.client.sandbox_sleeper import SandboxSleeper, sandbox_sleeper
+    from upsim.client.sleepers import SandboxSleeper, sandbox_sleeper
     from upsim.client.values import (
         Billed,
         Download,
@@ -113,7 +113,7 @@ _HOME = {
     "clients": ("AsyncClient", "Client", "connect", "connect_async"),
     "models": ("model_names",),
     "policies": ("Polling", "Retries", "Timeouts"),
-    "sandbox": ("SandboxSleeper", "sandbox_sleeper"),
+    "sleepers": ("SandboxSleeper", "sandbox_sleeper"),
     "values": (
         "Billed",
         "Download",

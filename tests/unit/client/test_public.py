@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 
@@ -28,6 +29,13 @@ def test_every_public_name_is_there(name: str) -> None:
 def test_names_are_sorted() -> None:
     """The list of names is in order and without repetition."""
     assert sorted(set(upsim.client.__all__)) == upsim.client.__all__
+
+
+def test_no_public_name_is_that_of_a_module() -> None:
+    """No public name is also a module of the package, which would replace it once imported."""
+    modules = {module.name for module in pkgutil.iter_modules(upsim.client.__path__)}
+
+    assert set() == modules & set(upsim.client.__all__)
 
 
 def test_unknown_name() -> None:

@@ -70,7 +70,7 @@ LOGIC = (
     "sending",
     "downloading",
     "request_guard",
-    "pricing",
+    "options_and_prices",
     "video_input",
     "webhooks",
 )

@@ -18,10 +18,16 @@ from upsim.cli.parameters import PROVIDER, SCENARIO
 from upsim.core.nearest import near_names
 from upsim.providers import folders
 from upsim.scenario.explain import as_json, as_text, explain, short
-from upsim.scenario.listing import Listed, listing
+from upsim.scenario.listing import listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.scenario.schema_files import published, schema_files
-from upsim.scenario.searching import former_names, known_synonyms, searched, vocabulary
+from upsim.scenario.searching import (
+    Listed,
+    former_names,
+    known_synonyms,
+    searched,
+    vocabulary,
+)
 from upsim.scenario.suggestions import unknown
 from upsim.testing.whole_files import write_whole
 from upsim.web.bodies import encode

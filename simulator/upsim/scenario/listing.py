@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from upsim.scenario.explain import short
 from upsim.scenario.loader import Library
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """The name, provider and summary of one scenario."""
-
-    name: str
-    provider: str
-    summary: str
-    template: str | None = None
-    """The file in `scenarios` that this scenario of every provider comes from (None: its own)."""
-
-    @property
-    def short(self) -> str:
-        """The name without the provider."""
-        return self.name.partition("/")[2]
+from upsim.scenario.searching import Listed
 
 
 def listing(library: Library) -> list[Listed]:

@@ -15,6 +15,7 @@ from upsim.scenario.build import build_scenario
 from upsim.scenario.changes import stages
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
+from upsim.scenario.searching import meant_names
 from upsim.scenario.templates import COMMON, Template
 from upsim.scenario.validation import ScenarioValidator
 from upsim.scenario.yaml_tree import Mark, Mistake, Place, Tree, Value, items, mapping, read_tree
@@ -25,6 +26,8 @@ MAX_NAME_LENGTH = 250
 MAX_PATH_LENGTH = 4096
 SUFFIXES = (".yaml", ".yml")
 MAX_LEVELS = 20
+MAX_NEAR = 3
+"""Number of scenarios that a message about an unknown name suggests."""
 _NEEDS_BASE = "extends is missing"
 _BASELINES = f"/{BASELINE}"
 Stamp = tuple[int, int, int]
@@ -224,14 +227,17 @@ class Library:
     def near(self, name: str) -> list[str]:
         """Return the scenarios that an unknown name may mean; a provider's name means its baseline.
 
-        A name without a provider may mean the scenarios of all providers that have it.
+        A name without a provider may mean the scenarios of all providers that have it. Of a name
+        with one, its synonyms come first, then near names of the same provider.
         """
         if name in self.providers():
             return [f"{name}/{BASELINE}"]
         near = near_names(name, [*self.names(), *self.aliases])
         found = list(dict.fromkeys(self.aliases.get(one, one) for one in near))
         if "/" in name:
-            return found
+            own = [one for one in found if one.partition("/")[0] == name.partition("/")[0]]
+            meant = meant_names(name, self.names(), self.aliases)
+            return list(dict.fromkeys([*meant, *own, *found]))[:MAX_NEAR]
         short = {one.partition("/")[2] for one in found}
         return [
             *found,

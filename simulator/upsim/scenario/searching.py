@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from upsim.scenario.listing import Listed
 from upsim.scenario.yaml_tree import items, mapping, read_tree
 
 SYNONYMS = Path(__file__).with_name("synonyms.yaml")
@@ -20,6 +19,22 @@ _SMALL = frozenset({"a", "an", "and", "for", "in", "is", "no", "not", "of", "on"
 """Words without a meaning alone: they count only within a term such as `no money`."""
 _MIN_STEM = 4
 """Minimum length of a word after its ending is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The name, provider and summary of one scenario."""
+
+    name: str
+    provider: str
+    summary: str
+    template: str | None = None
+    """The file in `scenarios` that this scenario of every provider comes from (None: its own)."""
+
+    @property
+    def short(self) -> str:
+        """The name without the provider."""
+        return self.name.partition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,15 @@ def former_names(aliases: Mapping[str, str]) -> Synonyms:
     """Return the former names of scenarios, as synonyms of their present names."""
     short = {old.partition("/")[2]: new.partition("/")[2] for old, new in aliases.items()}
     return {_spaced(old): (_spaced(new),) for old, new in short.items()}
+
+
+def meant_names(name: str, names: Iterable[str], aliases: Mapping[str, str]) -> list[str]:
+    """Return the names of the same provider to which the synonyms of an unknown name lead."""
+    provider, _, rest = name.lower().partition("/")
+    meant = _meant(_spaced(rest), {**known_synonyms(), **former_names(aliases)})
+    term = Term(rest, meant)
+    own = [Listed(one, provider, "") for one in names if one.startswith(f"{provider}/")]
+    return [one.name for one in own if term.is_in(one)] if meant else []
 
 
 def known_synonyms() -> Synonyms:

@@ -61,6 +61,18 @@ def test_each_provider_has_a_baseline() -> None:
     [
         ("vicsee/plan-por", "there is no scenario 'vicsee/plan-por'; did you mean vicsee/plan-pro"),
         (
+            "venice/out-of-credits",
+            "there is no scenario 'venice/out-of-credits'; did you mean venice/insufficient-funds,",
+        ),
+        (
+            "venice/No-Money",
+            "there is no scenario 'venice/No-Money'; did you mean venice/insufficient-funds?",
+        ),
+        (
+            "venice/insufficient-fund",
+            "there is no scenario 'venice/insufficient-fund'; did you mean venice/insuf",
+        ),
+        (
             "../pyproject",
             f"no scenario file '{Path.cwd().parent}/pyproject': the file does not exist",
         ),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from upsim.scenario.listing import Listed, listing
+from upsim.scenario.listing import listing
 from upsim.scenario.loader import Library
-from upsim.scenario.searching import SYNONYMS, Term, former_names, known_synonyms, searched
+from upsim.scenario.searching import SYNONYMS, Listed, Term, former_names, known_synonyms, searched
 from upsim.scenario.yaml_tree import read_tree
 
 EVERYTHING = listing(Library())

@@ -27,6 +27,12 @@ class Stage:
     tree: Tree
     change: Tree
 
+    def values(self) -> Iterator[str]:
+        """Yield the places that the change gives a value other than a mapping, which is merged."""
+        marks = self.change.marks
+        merges = {place[:-1] for place in marks if place and isinstance(place[-1], str)}
+        return (dotted(place) for place in marks if place not in merges)
+
     def told(self, mistake: Mistake) -> Mistake:
         """Return a mistake of the changed file, at its place in the change."""
         here = (CHANGES, self.number, "set")

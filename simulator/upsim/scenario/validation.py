@@ -69,7 +69,7 @@ class ScenarioValidator:
         for place, message, rule in broken:
             again = rule != "required" and place in told
             apart = sound is not None and place[:1] in _ONE_BY_ONE and len(place) > 1
-            if not (again or apart or _is_below(place, strange)):
+            if not (again or apart or _is_said(place, rule, strange)):
                 yield place, message
 
     def _judged_closely(
@@ -114,9 +114,11 @@ class ScenarioValidator:
         places = {mistake.place for mistake in known}
         for stage in stages(tree):
             changed = set(stage.change.marks.values())
+            own = set(stage.values())
             for mistake in self.mistakes_in(stage.tree, providers, sections):
                 again = mistake.place in places and mistake.mark not in changed
-                if not again and (mistake.place, mistake.message) not in before:
+                said = (mistake.place, mistake.message) in before and mistake.place not in own
+                if not (again or said):
                     before.add((mistake.place, mistake.message))
                     yield stage.told(mistake)
 
@@ -136,6 +138,18 @@ class ScenarioValidator:
         """Return the baseline that a file changes, directly or indirectly, or replaces."""
         name = mapping(tree.value).get("provider")
         return self.trees(name) if isinstance(name, str) else None
+
+
+def _is_said(place: Place, rule: str, strange: Collection[Place]) -> bool:
+    """Whether the mistake about an unknown entry or section covers a violation of the schema.
+
+    An unknown entry may be meant as a known one, which has the keys that the entry lacks; items of
+    lists are not merged. A section that must be removed needs no further mistakes.
+    """
+    if place in strange or place[:1] in strange:
+        return True
+    merges = not any(isinstance(step, int) for step in place)
+    return rule == "required" and merges and _is_below(place, strange)
 
 
 def _is_below(place: Place, places: Collection[Place]) -> bool:

@@ -28,6 +28,18 @@ models:
     billing: {rate: {table: {"8": cheap}}}
     options: {upscale_factor: {allowed: ["1", "2", "4", "8"], default: "3"}}
 """
+PROW = """
+plans:
+  prow: {access: 5, rates: [{limit: -1, per: day, counts: all}, {limit: 5, per: day}], zz: 1}
+"""
+REPEATED = """
+knobs: {funds_txt: a}
+faults: [{at: pol, do: corrupt}]
+plans: {mine: {access: true}}
+changes:
+  - {after: 1m, set: {knobs: {funds_txt: a}, faults: [{at: pol, do: corrupt}]}}
+  - {after: 2m, set: {plans: {mine: {access: true}, free: {access: true}}}}
+"""
 STRIDE = 53
 """Of all places every so-manieth is broken."""
 
@@ -95,7 +107,31 @@ def places(tmp_path: Path, text: str, provider: str = "vicsee") -> list[str]:
         ("plans: {mine: 5}\naccount: {plan: mine}", ["plans.mine"]),
         (
             MINE,
-            ["failures.mine"],
+            ["failures.mine", "failures.mine.message"],
+        ),
+        (
+            PROW,
+            [
+                "plans.prow",
+                "plans.prow.access",
+                "plans.prow.rates[0].limit",
+                "plans.prow.rates[1]",
+                "plans.prow.zz",
+            ],
+        ),
+        (
+            "models: {new: {name: 5, output: {}}}\nfalts: []",
+            ["models.new", "models.new.name", "falts"],
+        ),
+        (
+            REPEATED,
+            [
+                "knobs.funds_txt",
+                "faults[0].at",
+                "plans.mine",
+                "changes[0].set.knobs.funds_txt",
+                "changes[0].set.faults[0].at",
+            ],
         ),
         (
             TEMPO,

@@ -32,6 +32,8 @@ SLICES_A_TURN = 16
 """Slices that are read in one turn of the event loop."""
 STEPS_A_TURN = 64
 """Requests and chunks that are read in one turn of the event loop, give or take a slice."""
+MAX_PIPELINED = 32
+"""Requests of a connection that wait for the response before them, give or take a slice."""
 LOOK_SECONDS = 10.0
 """Seconds between two checks; a request head must be complete at the second check."""
 SLOWEST_BODY = 1024
@@ -127,6 +129,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """Checks that found the same body still arriving."""
     _seen: tuple[object, int] | None = None
     _look: asyncio.TimerHandle | None = None
+    _next: asyncio.Handle | None = None
+    """The next turn in which input is read."""
     _untaken = (0, 0)
     """The unread bytes at the last check, and the number of continued writes."""
     _still = 0
@@ -154,7 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read a piece directly, or in slices if it is long."""
-        if len(data) <= SLICE and not self._unread and not self._refused:
+        if len(data) <= SLICE and not (self._unread or self._refused or self._has_enough()):
             self.read(data)
             if self._stage:
                 self._count(len(data))
@@ -168,6 +172,12 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._read_on()
 
+    def on_response_complete(self) -> None:
+        """Continue to read if too many requests had waited for this response."""
+        super().on_response_complete()
+        if self.flow.held and self._next is None and not self._has_enough():
+            self._next = self.loop.call_soon(self._read_on)
+
     def read(self, data: bytes) -> None:
         """Read the input of one step."""
         raise NotImplementedError
@@ -175,11 +185,14 @@ class BoundedProtocol(HttpToolsProtocol):
     # -- inside
 
     def _read_on(self) -> None:
-        """Read slices until the work of one turn is done or no slice is left."""
-        self._steps = 0
+        """Read slices until the work of one turn is done, no slice is left, or many requests wait.
+
+        The end of a response continues the reading that waiting requests have stopped.
+        """
+        self._steps, self._next = 0, None
         unread = self._unread
         for _ in range(SLICES_A_TURN):
-            if not unread or self._steps >= STEPS_A_TURN or self._is_over():
+            if not unread or self._steps >= STEPS_A_TURN or self._is_over() or self._has_enough():
                 break
             piece = bytes(unread[:SLICE])
             del unread[:SLICE]
@@ -188,11 +201,17 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._count(len(piece))
         if self._is_over():
             unread.clear()
+        elif self._has_enough():
+            self.flow.hold()
         elif unread:
             self.flow.hold()
-            self.loop.call_soon(self._read_on)
+            self._next = self.loop.call_soon(self._read_on)
         elif self.flow.held:
             self.flow.let_go()
+
+    def _has_enough(self) -> bool:
+        """Whether so many requests wait that no further one is read."""
+        return len(self.pipeline) >= MAX_PIPELINED
 
     def _is_over(self) -> bool:
         """Whether further input of this connection is ignored."""

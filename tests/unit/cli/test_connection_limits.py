@@ -22,7 +22,7 @@ from tests.unit.cli.test_fast_protocol import (
     settled,
 )
 from upsim.cli import connection_limits
-from upsim.cli.connection_limits import MAX_HEAD, SLICE, STEPS_A_TURN
+from upsim.cli.connection_limits import MAX_HEAD, MAX_PIPELINED, SLICE, STEPS_A_TURN
 from upsim.cli.fast_protocol import FastPathProtocol
 from upsim.cli.write_buffer import unsent_bytes
 from upsim.web.whole_responses import HttpResponse
@@ -136,6 +136,31 @@ async def test_many_requests_in_one_piece_are_answered_over_some_turns() -> None
     assert at_first <= STEPS_A_TURN + SLICE // len(GET)
     assert [QUICK] * (many + 1) == wire.written
     assert "POST" == app.asked[-1][0]
+
+
+async def test_requests_behind_a_slow_response_stay_unread() -> None:
+    """Few requests of a pipeline are in memory at once, and each gets its response in order."""
+    app, free = App(), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await free.wait()
+        await app(scope, receive, send)
+
+    app.answer = lambda: slow
+    protocol, wire = connected(app)
+    many = 2_000
+    for _ in range(4):
+        protocol.data_received(GET * (many // 4))
+        await asyncio.sleep(0)
+    most = MAX_PIPELINED + SLICE // len(GET)
+    assert MAX_PIPELINED <= len(protocol.pipeline) <= most
+    assert len(app.asked) == 1
+    free.set()
+    while len(wire.written) < 2 * many:
+        await asyncio.sleep(0)
+        assert len(protocol.pipeline) <= most
+    assert USUAL * many == b"".join(wire.written)
+    assert not protocol.flow.held
 
 
 async def test_offers_of_another_protocol_are_read_a_slice_at_a_time() -> None:

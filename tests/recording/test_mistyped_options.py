@@ -49,7 +49,7 @@ CASES: dict[str, tuple[tuple[str, str, dict[str, Any]], dict[str, Any], str]] = 
         PIAPI,
         {"model": "Qubico/video-tolkit"},
         (
-            "could cost: the model 'Qubico/video-tolkit' is not documented; "
+            "is unknown: the model 'Qubico/video-tolkit' is not documented; "
             "did you mean Qubico/video-toolkit?"
         ),
     ),

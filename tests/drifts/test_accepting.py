@@ -202,4 +202,6 @@ def test_pattern_without_a_fact_names_the_nearest(verified: Run) -> None:
     with pytest.raises(UsageError) as caught:
         verified(unaltered, pattern="rate-limitz*")
     assert "vicsee has a name like 'rate-limitz*'; did you mean refusal-rate" in str(caught.value)
+    with pytest.raises(UsageError, match=r"a name like 'rat-\*'; did you mean rate-\*\?"):
+        verified(unaltered, pattern="rat-*")
     assert "--plan lists all names" in str(caught.value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -373,9 +373,19 @@ def _without_facts(order: VerifyOptions, book: Book) -> str:
     if order.pattern is not None and not _fitting(order, book):
         names = [fact.id for fact in book.facts]
         near = get_close_matches(order.pattern.strip("*"), names, n=1, cutoff=0.5)
+        near = near or get_close_matches(order.pattern, _groups(names), n=1, cutoff=0.5)
         meant = f"did you mean {near[0]}? " if near else ""
         return f"{which} has a name like {order.pattern!r}; {meant}--plan lists all names"
     return f"{which} fits --tier {order.tier} and the other options; --plan lists all facts"
+
+
+def _groups(names: Iterable[str]) -> list[str]:
+    """Return a pattern for the names that begin alike, such as `rate-*`, for each beginning."""
+    found: dict[str, None] = {}
+    for name in names:
+        words = name.split("-")
+        found |= dict.fromkeys(f"{'-'.join(words[:n])}-*" for n in range(1, len(words)))
+    return [*found]
 
 
 def _fitting(order: VerifyOptions, book: Book) -> list[Fact]:

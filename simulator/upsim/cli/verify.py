@@ -128,7 +128,7 @@ def command(
         raise click.UsageError("the contracts are not installed here")
     run = found.load()
     if asked["scenario"] is not None and asked["target"] in LOCAL:
-        _check_scenario(str(asked["scenario"]), providers)
+        _check_scenario(str(asked["scenario"]), providers, asked["model"])
     try:
         waits = {"patience": float(patience), "refund_patience": float(refund_patience)}
         code = run({**asked, **waits, "providers": providers}, LOCAL, click.echo)
@@ -137,8 +137,8 @@ def command(
     sys.exit(code)
 
 
-def _check_scenario(name: str, providers: Sequence[str]) -> None:
-    """Raise UsageError with all mistakes in a scenario, or if no chosen provider has it."""
+def _check_scenario(name: str, providers: Sequence[str], model: object) -> None:
+    """Raise UsageError with all mistakes in a scenario, or if it applies to no chosen fact."""
     library = Library(folders=folders)
     try:
         mistakes = library.judged(name, discover())
@@ -146,10 +146,12 @@ def _check_scenario(name: str, providers: Sequence[str]) -> None:
         raise click.UsageError(str(error)) from error
     if mistakes:
         raise click.UsageError("\n".join(map(str, mistakes)))
-    owner = library.load(name).baseline.provider
-    if providers and owner not in providers:
-        chosen = " or ".join(providers)
-        raise click.UsageError(f"--scenario {name} belongs to {owner}, not to {chosen}")
+    baseline = library.load(name).baseline
+    belongs = f"--scenario {name} belongs to {baseline.provider}"
+    if providers and baseline.provider not in providers:
+        raise click.UsageError(f"{belongs}, not to {' or '.join(providers)}")
+    if model is not None and model not in baseline.models:
+        raise click.UsageError(f"{belongs}, which has no model {model!r}")
 
 
 @contextmanager

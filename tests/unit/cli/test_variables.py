@@ -143,6 +143,7 @@ verify --provider vicsee | --dialect liv              | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --fact nope                | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --scenario nope            | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --scenario venice/baseline | UPSIM_VERIFY_PATIENCE=3s
+verify --model MODEL     | --scenario piapi/baseline  | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --uses nope                | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --accept-new x             | UPSIM_VERIFY_PATIENCE=3s
 verify --provider vicsee | --json no/x                | UPSIM_VERIFY_PATIENCE=3s
@@ -161,6 +162,7 @@ env                      | --dialect liv              | UPSIM_ENV_URL=http://127
 """
 SHORT = {
     "CLIP": "--size 2x2 --duration 5",
+    "MODEL": "topaz-video-upscale",
     "VENICE": "https://e.example/a.mp4 --model venice --to new.mp4",
     "LIVE": "--target live --cap 1",
     "VICSEE": "--upstream http://127.0.0.1:9/vicsee --port 0",

@@ -77,6 +77,11 @@ def mistakes(node: object) -> list[tuple[object, str]]:
             "3:16: faults[0].first: 0 is not a whole",
         ),
         ("  - {at: poll, on: tasks/gte, do: corrupt}", "3:16: faults[0].on: unknown operation"),
+        ("  - {at: pol, on: polls, do: corrupt}", "3:6: faults[0].at: unknown stage 'pol'"),
+        (
+            "  - {at: poll, on: polls, do: corrupt}",
+            "3:16: faults[0].on: unknown operation 'polls'; did you mean tasks/get (poll)?",
+        ),
         (
             "  - {at: poll, on: generate, do: corrupt}",
             "3:16: faults[0].on: generate (submit) never reaches the stage poll",

@@ -9,6 +9,7 @@ from typing import Any
 
 from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, is_like, spelt
 from upsim.core.globs import fits, flaw
+from upsim.core.nearest import closest
 from upsim.core.states import JobState
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
@@ -80,7 +81,17 @@ def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -
     if unfit:
         kind = operations[unfit[0]] or "an operation"
         return f"{unfit[0]} ({kind}) never reaches the stage {stage}; allowed: {', '.join(fitting)}"
-    return f"unknown operation {on[:MAX_SHOWN_LENGTH]!r}; {nearest_to(on, fitting)}"
+    meant = "" if closest(on, fitting) else _of_kind(on, fitting, operations)
+    hint = meant or nearest_to(on, fitting)
+    return f"unknown operation {on[:MAX_SHOWN_LENGTH]!r}; {hint}"
+
+
+def _of_kind(on: str, fitting: Sequence[str], operations: Mapping[str, str]) -> str:
+    """Return a question with the operations whose kind is spelled nearly like `on`, if any."""
+    kinds = {name: operations.get(name, "") for name in fitting}  # files of a stage have none
+    kind = closest(on, dict.fromkeys(filter(None, kinds.values())))
+    names = [name for name in fitting if kind and kinds[name] == kind]
+    return f"did you mean {' or '.join(names)} ({kind})?" if names else ""
 
 
 def unreached(stage: Stage, operations: Mapping[str, str]) -> bool:

@@ -105,7 +105,7 @@ class GuardedTransport(httpx.BaseTransport):
         guarded = self._purse.cap is not None and request.method not in FREE_METHODS
         if guarded and RESERVED not in request.extensions:
             raise UnpricedRequestError(
-                f"{request.method} {request.url.path}: nothing was set aside for it"
+                f"{request.method} {request.url.path}: no budget was reserved for this request"
             )
         return self._inner.handle_request(request)
 

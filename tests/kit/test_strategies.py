@@ -113,8 +113,8 @@ def test_clips_are_as_short_as_asked(clip: Clip) -> None:
     assert clip.seconds <= 2
 
 
-def test_no_clip_of_no_length() -> None:
-    """A bound that leaves nothing is named."""
+def test_bounds_without_a_possible_clip_are_refused() -> None:
+    """The error names the bound that allows no clip length."""
     with pytest.raises(ValueError, match="venice accepts no clip of at most 0 s"):
         clips("venice", longest=0)
 

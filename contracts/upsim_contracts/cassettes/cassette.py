@@ -166,8 +166,8 @@ class Writer:
         """Write one exchange with the next number; it is in the file when this returns.
 
         The bodies are those that `bodies.kept` returned: the reader reads them.
-        Raises ContractFileError, and writes nothing, if it would not read the line around them;
-        OSError.
+        Raises ContractFileError, and writes nothing, if the reader would refuse this line. Raises
+        OSError if the file cannot be written.
         """
         fields = shortened(_fields(exchange)) | {"number": self.count + 1}
         found = {name: value for name, value in fields.items() if value not in (None, {}, ())}

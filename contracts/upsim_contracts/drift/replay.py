@@ -259,7 +259,7 @@ class _Run:
         )
 
     def _tells_failure(self, exchange: RecordedExchange) -> bool:
-        """Return whether a recorded answer has the words of a failure of the baseline."""
+        """Return whether a recorded answer contains a status that means failure in the baseline."""
         told = set(strings(exchange.answer.body.get("json")))
         return self._failure(told) is not None
 

@@ -210,7 +210,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.let_go()
 
     def _has_enough(self) -> bool:
-        """Whether so many requests wait that no further one is read."""
+        """Whether MAX_PIPELINED requests wait, so that no further request is read."""
         return len(self.pipeline) >= MAX_PIPELINED
 
     def _is_over(self) -> bool:

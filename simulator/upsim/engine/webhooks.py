@@ -157,7 +157,7 @@ class Webhooks:
         return False
 
     def record(self, posting: Posting, outcome: AttemptOutcome) -> None:
-        """Note what came of an attempt, and plan the next one if one is due."""
+        """Record the result of an attempt, and plan the next attempt if one is due."""
         self._in_flight.discard((posting.delivery, posting.number))
         if self._timeline.abandoned:
             return

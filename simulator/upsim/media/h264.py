@@ -127,7 +127,7 @@ def _next_header(index: int) -> str:
 
 
 def _under(added: int, *, grey: bool) -> str:
-    """A macroblock of a later picture: the upper one's colour and what is added to it."""
+    """A macroblock of a later frame: the colour of the macroblock above it plus a difference."""
     return _macroblock(_VERTICAL, offset=_INTRA_IN_P, grey=grey) + _luma(added)
 
 

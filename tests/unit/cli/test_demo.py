@@ -295,7 +295,7 @@ def test_price_in_parts_of_a_dollar(points: str, text: str) -> None:
     ],
 )
 def test_video_text(rate: Fraction, text: str) -> None:
-    """A video is its size, its rate to three places, and its exact length."""
+    """The text of a video shows its size, its rate to three decimals, and its exact duration."""
     assert video_text(replace(MEDIA, frame_rate=rate)) == text
 
 

@@ -282,8 +282,8 @@ def test_free_calls_are_tried_again(scene: Set, trouble: object) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
-def test_refusals_are_not_tried_again(scene: Set, status: int) -> None:
-    """A refusal stays one."""
+def test_refused_requests_are_not_retried(scene: Set, status: int) -> None:
+    """The client does not retry a refused request, which would be refused again."""
     set_up = scene((status, {}))
     with pytest.raises(ClientError):
         set_up.client.balance()

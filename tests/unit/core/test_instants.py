@@ -83,8 +83,8 @@ def test_every_offset_names_the_same_instant(instant: int, hours: int) -> None:
 
 
 @given(INSTANTS)
-def test_http_dates_are_those_of_mail(instant: int) -> None:
-    """Another reader of HTTP dates sees the same second."""
+def test_http_dates_match_the_email_module(instant: int) -> None:
+    """Python's email date parser reads our HTTP dates as the same second."""
     expected = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=instant // SECOND)
 
     assert expected == parsedate_to_datetime(http_date(instant))

@@ -1,4 +1,4 @@
-"""The task and account endpoints of WaveSpeedAI, after their checks have passed."""
+"""Respond to requests of the task and account endpoints of WaveSpeedAI that passed the checks."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_every_plan_without_access_says_how_it_is_refused() -> None:
 
 @pytest.mark.parametrize("name", sorted(BASELINE.errors))
 def test_code_and_status_are_equal(name: str) -> None:
-    """The envelope's code is the HTTP status, but for the record of a held submit."""
+    """The envelope's code equals the HTTP status, except in the record of a held submit."""
     for knobs in ({}, {"validation_status": "422", "funds_refusal": "402"}):
         rule = rules(BASELINE, "guide", knobs).errors[name]
 

@@ -65,7 +65,10 @@ class ScenarioValidator:
             close += self._judged_closely(tree, sound, [b.place for b in broken], providers)
         told = {place for place, _ in close}
         yield from strange.items()
-        yield from (each for each in close if not _is_below(each[0], strange))
+        for place, message in close:
+            filled = _is_below(place, strange) and place not in tree.marks
+            if not (filled or _is_said(place, "", strange)):
+                yield place, message
         for place, message, rule in broken:
             again = rule != "required" and place in told
             apart = sound is not None and place[:1] in _ONE_BY_ONE and len(place) > 1

@@ -10,7 +10,7 @@ import pytest
 from upsim.providers import discover
 from upsim.scenario.jobs import STATES
 from upsim.scenario.loader import Library
-from upsim.scenario.yaml_tree import Place, Tree, Value
+from upsim.scenario.yaml_tree import Mark, Place, Tree, Value
 
 LIBRARY = Library()
 STRANGE: tuple[Value, ...] = (None, 5, "${", True, [], [5], {}, {"x": {"y": [1]}}, "-1")
@@ -30,7 +30,7 @@ models:
 """
 PROW = """
 plans:
-  prow: {access: 5, rates: [{limit: -1, per: day, counts: all}, {limit: 5, per: day}], zz: 1}
+  prow: {access: 5, rates: [{limit: -1, per: day, counts: al}, {limit: 5, per: day}], zz: 1}
 """
 REPEATED = """
 knobs: {funds_txt: a}
@@ -107,7 +107,7 @@ def places(tmp_path: Path, text: str, provider: str = "vicsee") -> list[str]:
         ("plans: {mine: 5}\naccount: {plan: mine}", ["plans.mine"]),
         (
             MINE,
-            ["failures.mine", "failures.mine.message"],
+            ["failures.mine", "failures.mine.message", "failures.mine.status"],
         ),
         (
             PROW,
@@ -115,6 +115,7 @@ def places(tmp_path: Path, text: str, provider: str = "vicsee") -> list[str]:
                 "plans.prow",
                 "plans.prow.access",
                 "plans.prow.rates[0].limit",
+                "plans.prow.rates[0].counts",
                 "plans.prow.rates[1]",
                 "plans.prow.zz",
             ],
@@ -153,6 +154,27 @@ def places(tmp_path: Path, text: str, provider: str = "vicsee") -> list[str]:
 def test_every_mistake_is_told_once(tmp_path: Path, text: str, expected: list[str]) -> None:
     """Each item and each key is judged whatever the others are, and told of but once."""
     assert expected == places(tmp_path, text)
+
+
+@pytest.mark.parametrize("provider", LIBRARY.providers())
+def test_misspelt_entries_have_no_further_mistakes(provider: str) -> None:
+    """A correct entry under an unknown name is one mistake: its values are those of a known one."""
+    whole = dict(LIBRARY.tree_of(provider) or {})
+    expected = set()
+    for section in ("plans", "models", "errors", "failures"):
+        entries = whole[section]
+        assert isinstance(entries, dict)
+        wrong = {
+            f"{name}x": {key: item for key, item in entry.items() if key != "evidence"}
+            for name, entry in entries.items()
+            if isinstance(entry, dict)
+        }
+        whole[section] = {**entries, **wrong}
+        expected |= {f"{section}.{name}" for name in wrong}
+
+    marks = dict.fromkeys(everywhere(whole), Mark("a.yaml", 1, 1))
+    found = LIBRARY.mistakes_in(Tree(whole, marks), discover())
+    assert expected == {mistake.place for mistake in found}
 
 
 def everywhere(value: Value, above: Place = ()) -> Iterator[Place]:

@@ -51,7 +51,7 @@ WRONG: Mapping[str, Cases] = {
     "fault": [("x", "found a text, expected an object"), ({"at": "pol"}, "do|provider|pol")],
     "fps": [("x", "frame rate 'x'"), (None, "frame rate")],
     "job": [(5, "job is a text.* not 5"), ("x", "there is no job 'x'")],
-    "jobs_max": [("x", "jobs_max is .* not 'x'"), (0, "jobs_max is .* not 0")],
+    "jobs_max": [("x", "jobs_max is .* not 'x'"), (-1, "jobs_max is .* not -1")],
     "key": [(5, "key is a text, not 5")],
     "longest": [*LONGEST, (0.001, "longest is too short|no clip of at most")],
     "machine": [("x", "machine is your subclass.* not 'x'"), (int, "machine .* not type")],

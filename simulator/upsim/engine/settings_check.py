@@ -18,7 +18,7 @@ RENDERS = ("synthetic", "resample")
 TIMESTAMPS = ("wall", "virtual")
 SEEDS = Numbers("7", minimum=-(2**63), maximum=2**64, whole=True)
 _MICROSECONDS = Numbers("1768478400000000", maximum=253_402_300_799_000_000, whole=True)
-_JOBS = Numbers("1000", minimum=1, maximum=10**9, whole=True)
+_JOBS = Numbers("1000", minimum=0, maximum=10**9, whole=True)
 
 
 def check_settings(settings: ServerSettings) -> None:

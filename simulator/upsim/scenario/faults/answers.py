@@ -110,9 +110,10 @@ def _entry(place: Place, name: object, values: Node, known: FaultVocabulary) -> 
     if missing:
         example = f"{{error: {name}, values: {{{missing[0]}: …}}}}"
         yield place, f"its message needs {', '.join(missing)}: write {example}"
+    usable = known.variants.get(name, known.errors[name])
     for key in values:
-        if key not in known.errors[name]:
-            yield (*place[:-1], "values", key), _unused_value(key, name, known.errors[name])
+        if key not in usable:
+            yield (*place[:-1], "values", key), _unused_value(key, name, usable)
 
 
 def _unused_value(key: object, entry: str, placeholders: Collection[str]) -> str:

@@ -24,6 +24,7 @@ class FaultVocabulary:
     A kind is empty if only the names of operations are known. None or an empty value means unknown.
 
     * `errors`: the placeholders in the message of each catalogue entry.
+    * `variants`: those of all variants of an entry, where `errors` has only the one in effect.
     * `fields`: the top-level fields of submit bodies; `options`: their values, also of `model`.
     * `told`: the states that webhooks report; `signing`: how webhooks are signed.
     * `bodiless`: operations without a request body; `answers`: the response fields of operations.
@@ -40,6 +41,7 @@ class FaultVocabulary:
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    variants: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def known_in(

@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from upsim.core.baseline import ErrorRule
 from upsim.core.faults import Armed, spoken_of
 from upsim.core.json_bodies import MAX_DEPTH, depth_over
 from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_id
@@ -148,9 +149,11 @@ def _known(sandbox: Sandbox, provider: str) -> FaultVocabulary:
     return FaultVocabulary(
         provider=provider,
         operations={operation.name: operation.kind for operation in bound.provider.operations},
-        errors={
-            name: needed(rule.message, rule.headers, rule.extra)
-            for name, rule in bound.rules.errors.items()
+        errors={name: _placeholders(rule) for name, rule in bound.rules.errors.items()},
+        variants={
+            name: frozenset().union(*map(_placeholders, (rule, *(one for _, one in rule.variants))))
+            for name, rule in bound.rules.baseline.errors.items()
+            if rule.variants
         },
         fields=sandbox.scenario_for(provider).body_fields,
         told=hooks.under(bound.rules.knobs).states if hooks else (),
@@ -159,6 +162,10 @@ def _known(sandbox: Sandbox, provider: str) -> FaultVocabulary:
         options=options_in(bound.rules.baseline),
         statuses={name: str(fact.value) for name, fact in bound.rules.baseline.statuses.items()},
     )
+
+
+def _placeholders(rule: ErrorRule) -> frozenset[str]:
+    return needed(rule.message, rule.headers, rule.extra)
 
 
 def _sentence(place: tuple[str | int, ...], message: str) -> str:

@@ -505,6 +505,14 @@ def test_cause_is_named(seen: Seen, mistake: Mistake) -> None:
     assert seen.cause.isprintable()
 
 
+def test_compressed_body_is_not_said_to_be_read(seen: Seen) -> None:
+    """The cause of a body that is no JSON because it is compressed names only that."""
+    for mistake in (vicsee(ZIPPED, headers=GZIP), venice(ZIPPED, headers=GZIP)):
+        send(seen.sim, mistake)
+        assert "send JSON uncompressed" in seen.cause
+        assert "was read" not in seen.line
+
+
 def test_ticket_without_its_file_is_told_as_such(seen: Seen) -> None:
     """A link that is used before its PUT is no wrong address; a size in it is no secret."""
     call, ticket = (

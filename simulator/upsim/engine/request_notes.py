@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from upsim.core import causes
 from upsim.core.call import Call
 from upsim.core.hosts import host_of, port_flaw, scheme_flaw
+from upsim.core.json_bodies import Malformed
 
 _SCHEME = b"bearer "
 _SCHEMES = ("http://", "https://")
@@ -21,7 +22,8 @@ def notes(call: Call) -> Iterator[str]:
             name, scheme = auth.header.title(), key[: len(_SCHEME)].decode().strip()
             yield f"{name}: the word {scheme} is taken as part of the key; send the key alone"
     encoding = call.headers.get(b"content-encoding")
-    if encoding and call.document is not None and encoding.strip().lower() != b"identity":
+    was_read = call.document is not None and not isinstance(call.document, Malformed)
+    if encoding and was_read and encoding.strip().lower() != b"identity":
         found = causes.header("Content-Encoding", encoding, "no such header")
         yield f"{found}: the body came uncompressed and was read"
     job = call.job

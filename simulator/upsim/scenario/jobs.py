@@ -181,6 +181,9 @@ def _step_mistakes(steps: Sequence[Value], root: Mapping[str, Value]) -> Found:
 def _wrong_form(step: Value, root: Mapping[str, Value]) -> Found:
     if not isinstance(step, dict) or not step:
         yield (), f"{_FORM}; this is {shown(step)}"
+    elif step.get("state") in STATES:
+        how = step.get("for")
+        yield (), f"{_FORM}: write {{{step['state']}: {how if isinstance(how, str) else '…'}}}"
     elif len(step) > 1:
         parts = ", ".join(f"{{{name}: …}}" for name in step)
         yield (), f"a step has one state: write [{parts}]"

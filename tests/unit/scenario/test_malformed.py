@@ -364,6 +364,16 @@ def test_a_file_with_a_mistake(tmp_path: Path, text: str, message: str) -> None:
     assert [] != [found for found in messages(path) if message in found], messages(path)
 
 
+def test_step_with_the_keys_of_a_reader_is_shown_in_its_form(tmp_path: Path) -> None:
+    """A step written with `state` and `for` gets the form that validates."""
+    path = tmp_path / "broken.yaml"
+    steps = "{state: processing, for: 10s}, {state: failed}"
+    path.write_text(f"extends: vicsee/baseline\n{JOB}[{steps}]}}]\n", "utf-8")
+    found = "\n".join(messages(path))
+    assert "write {processing: 10s}" in found
+    assert "write {failed: …}" in found
+
+
 def test_missing_end_is_placed_where_the_text_or_bracket_begins(tmp_path: Path) -> None:
     """The end of the file, where YAML notices it, is no help."""
     path = tmp_path / "broken.yaml"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from upsim.core.hosts import public_url_flaw
-
 DEFAULT_URL = "http://127.0.0.1:4747"
 _OTHERS = {"__sim": "the admin API", "sandbox": "a sandbox"}
 """First steps of paths that belong to no provider, and what their URLs lead to."""
@@ -11,6 +9,8 @@ _OTHERS = {"__sim": "the admin API", "sandbox": "a sandbox"}
 
 def base_url_flaw(url: str) -> str:
     """Return why a text is not a server's base URL, with the remedy; empty if it is one."""
+    from upsim.core.hosts import public_url_flaw  # not at every start of a test run
+
     flaw = public_url_flaw(url)
     if flaw:
         return f"it {flaw}" if " give " in flaw else f"it {flaw}, such as {DEFAULT_URL}"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from upsim.client.server_urls import base_url_flaw
-from upsim.core.hosts import scheme_flaw
 from upsim.testing.host_blocker import HostBlocker
 from upsim.testing.running import at_running_server
 
@@ -43,6 +42,8 @@ class PytestRun:
         self._session: PytestSession | None = None
         if self.target not in TARGETS and not re.match(r"https?://", self.target):
             allowed = "sim, socket, server, live or the URL of a server (http://…)"
+            from upsim.core.hosts import scheme_flaw  # not at every start of a test run
+
             flaw = scheme_flaw(self.target) or f"it must be {allowed}"
             raise pytest.UsageError(f"--upsim-target={self.target}: {flaw}")
         flaw = "" if self.target in TARGETS else base_url_flaw(self.target)

@@ -124,6 +124,7 @@ def test_colons_alone_make_no_address(host: str) -> None:
             (f"http://{rest}", "is not http(s)://host[:port][/path]")
             for rest in ("a:99999999", "a/?x", "a/#x", "b@a", "a b", "\ud800")
         ),
+        ("sim.example/base", "lacks https://: give https://sim.example/base"),
     ],
 )
 def test_public_url_is_http_with_a_host(url: str, flaw: str) -> None:

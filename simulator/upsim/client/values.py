@@ -56,7 +56,7 @@ def shown_url(url: str) -> str:
 
 
 def path_segment(text: str) -> str:
-    """Return a text as one segment of a URL path, so that an id never leads to another path.
+    r"""Return a text as one segment of a URL path, so that an id never leads to another path.
 
     >>> path_segment("a/b?c"), path_segment(".."), path_segment("\ud800")
     ('a%2Fb%3Fc', '%2E%2E', '%ED%A0%80')

@@ -245,8 +245,8 @@ def test_a_gap_says_what_was_missed(admin: Admin, monkeypatch: pytest.MonkeyPatc
 
 
 def listeners(sandbox: Sandbox) -> list[tuple[object, ...]]:
-    """Return what is called with the events, the exchanges and the jumps of a sandbox."""
-    return [sandbox.listeners, sandbox.journal._listeners, sandbox.clock._listeners]
+    """Return the listeners for the events and the requests of a sandbox."""
+    return [sandbox.listeners, sandbox.journal._listeners]
 
 
 def test_what_nobody_watched_is_a_gap(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +259,7 @@ def test_what_nobody_watched_is_a_gap(admin: Admin, monkeypatch: pytest.MonkeyPa
         await submit(http)
         await first.leave()
         await submit(http)
-        assert listeners(sandbox) == [(), (), ()]
+        assert listeners(sandbox) == [(), ()]
         await submit(http)
         second = await Reader(app, last=str(first.events[-1]["id"])).begin()
         (gap,) = second.events
@@ -341,7 +341,7 @@ def test_nothing_is_spent_while_nobody_listens(admin: Admin) -> None:
     """A sandbox without readers of its events has no ring and calls no listener."""
     admin.job()
     sandbox = admin.sim.sandbox
-    assert (None, [(), (), ()]) == (sandbox._feed, listeners(sandbox))
+    assert (None, [(), ()]) == (sandbox._feed, listeners(sandbox))
 
 
 def test_readers_are_bounded(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from upsim.core.jobs import Job
+from upsim.engine.deadlines import Deadline
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_state import SandboxState
 
@@ -108,7 +109,11 @@ def replayed(sandbox: Sandbox) -> SandboxState:
 
 def log_is_the_state(sandbox: Sandbox) -> None:
     """Replaying the event log gives the same state, in every part."""
-    assert parts_of(replayed(sandbox)) == parts_of(sandbox.state)
+    folded = replayed(sandbox)
+    assert parts_of(folded) == parts_of(sandbox.state)
+    under_way = sandbox.webhooks._in_flight
+    due = [one for one in attempts_of(folded) if one[1:] not in under_way]
+    assert due == [one for one in attempts_of(sandbox.state) if one[1:] not in under_way]
 
 
 def parts_of(state: SandboxState) -> dict[str, object]:
@@ -124,7 +129,38 @@ def parts_of(state: SandboxState) -> dict[str, object]:
         "deliveries": state.deliveries,
         "deliveries_of": state.deliveries_of,
         "open_deliveries": state.open_deliveries,
+        "postponed": state.postponed,
+        "rules": state.rules,
+        "faults": state.faults,
+        "ended": list(state.ended),
+        "clock": (state.clock, state.jumped),
+        "changes": state.changes_applied,
+        "deadlines": [due[:1] + due[2:] for due in deadlines_of(state)],
     }
+
+
+def deadlines_of(state: SandboxState) -> list[tuple[object, ...]]:
+    """Return the deadlines that will run, in their order, as (instant, sequence, what it ends).
+
+    Attempts to deliver webhooks are left out: see `attempts_of`.
+    """
+    kept = [due for due in live_deadlines(state) if due.kind != "deliver"]
+    return [(due.at, due.sequence, due.kind, due.key, due.step, due.lane) for due in kept]
+
+
+def attempts_of(state: SandboxState) -> list[tuple[int, str, int]]:
+    """Return the attempts that are due later, as (instant, delivery, number), in their order.
+
+    An attempt that is under way has no deadline, but its events say that it is still due.
+    """
+    kept = [due for due in live_deadlines(state) if due.kind == "deliver"]
+    return [(due.at, due.key, due.step) for due in kept]
+
+
+def live_deadlines(state: SandboxState) -> list[Deadline]:
+    """Return the deadlines that will run, in their order."""
+    queues = (state.deadlines._work, state.deadlines._expiries)
+    return sorted(due for queue in queues for due in queue if state.is_live(due))
 
 
 ALL = (

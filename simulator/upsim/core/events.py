@@ -48,7 +48,10 @@ class AccountChanged:
 
 
 class JobAccepted(msgspec.Struct, frozen=True, gc=False):
-    """A submit was accepted: all that the job's later answers are made of."""
+    """A submit was accepted: everything from which the job's later responses are made.
+
+    `due` is the end of the job's first phase; None if the job is queued or no time ends the phase.
+    """
 
     at: Instant
     job: str
@@ -67,6 +70,7 @@ class JobAccepted(msgspec.Struct, frozen=True, gc=False):
     source: str
     queued: bool = False
     webhook: WebhookTarget | None = None
+    due: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +100,28 @@ class WebhookTarget:
 
 @dataclass(frozen=True, slots=True)
 class JobStarted:
-    """A job that waited for a free slot may now follow its plan."""
+    """A queued job got a free slot and follows its plan; `due` is the end of its first phase."""
 
     at: Instant
     job: str
+    due: Instant | None = None
 
 
 class JobMoved(msgspec.Struct, frozen=True, gc=False):
-    """A job entered a state; `planned` says whether its plan led there."""
+    """A job entered a state; `planned` says whether its plan led there.
+
+    `due` is the end of the phase that begins. Of the move that ends a job, `refund_at` is the time
+    of a later refund, and `kept_until` the time at which the job is forgotten.
+    """
 
     at: Instant
     job: str
     state: JobState
     failure: Failure | None = None
     planned: bool = True
+    due: Instant | None = None
+    refund_at: Instant | None = None
+    kept_until: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +185,10 @@ class JobMarked:
 
 @dataclass(frozen=True, slots=True)
 class UploadIssued:
-    """A ticket to upload one file; `size` in bytes when the caller announced it."""
+    """A ticket to upload one file; `size` in bytes if the caller announced it.
+
+    An unused ticket is kept until after its expiry, so that a late upload gets the right error.
+    """
 
     at: Instant
     upload: str
@@ -184,6 +199,7 @@ class UploadIssued:
     size: int | None
     signature: str
     expires_at: Instant
+    kept_until: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +289,31 @@ class AttemptMade:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptPostponed:
+    """A fault delays an attempt; no fault is looked for when the attempt is made.
+
+    A `reorder` attempt is made earlier if another delivery was attempted in the meantime.
+    """
+
+    at: Instant
+    job: str
+    delivery: str
+    number: int
+    until: Instant
+    reorder: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementPlanned:
+    """A fault reports the end of a job before it happens: at `due`, in phase `step` of the job."""
+
+    at: Instant
+    job: str
+    step: int
+    due: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryEnded:
     """No attempt follows: it was `delivered`, `given_up`, `lost` or `refused`."""
 
@@ -293,6 +334,38 @@ class RulesChanged:
     provider: str
     rules: str
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesPlanned:
+    """The scenario plans changes of the rules at these instants; an earlier plan is dropped."""
+
+    at: Instant
+    instants: tuple[Instant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeApplied:
+    """A planned change took place; `number` is its position in the plan."""
+
+    at: Instant
+    number: int
+
+
+class ClockMoved(msgspec.Struct, frozen=True, gc=False):
+    """The clock started, jumped, or continues in another mode or at another pace.
+
+    `at` is the time after the move, `before` the time before it, and `mode` as in settings.
+    `passed` is the time that an `auto` clock skipped by itself. `wall` is the wall clock's time,
+    which says how far a `real` or `scaled` clock has moved since; 0 for a clock moved by commands.
+    """
+
+    at: Instant
+    before: Instant
+    mode: str
+    pace: int
+    wall: Instant = 0
+    passed: Instant = 0
 
 
 Event = (
@@ -316,6 +389,11 @@ Event = (
     | FaultDisarmed
     | DeliveryCreated
     | AttemptMade
+    | AttemptPostponed
+    | AnnouncementPlanned
     | DeliveryEnded
     | RulesChanged
+    | ChangesPlanned
+    | ChangeApplied
+    | ClockMoved
 )

@@ -139,6 +139,7 @@ class BoundSandbox:
     ) -> UploadIssued:
         """A ticket for one upload; it expires as `retention.upload_tickets` says."""
         self._sandbox.retention.make_room_for_upload()
+        expires_at = self.now + (_lifetime(self._bound, "upload_tickets") or DAY)
         stream = self._sandbox.seeds.stream(f"uploads/{self._bound.provider.name}")
         upload = f"{stream.getrandbits(64):016x}/{safe_name(file_name)}"
         signed = f"{self._sandbox.id}/{upload}/{stream.getrandbits(128):032x}"
@@ -151,11 +152,10 @@ class BoundSandbox:
             content_type=content_type[:MAX_FILE_NAME_KEPT],
             size=size,
             signature=self._sandbox.seeds.secret(signed, 16).hex(),
-            expires_at=self.now + (_lifetime(self._bound, "upload_tickets") or DAY),
+            expires_at=expires_at,
+            kept_until=expires_at + DAY,
         )
         self._sandbox.commit(ticket)
-        # Kept for another day, so that a late PUT gets the error for an expired link.
-        self._sandbox.retention.keep_upload(ticket.upload, ticket.expires_at + DAY)
         return ticket
 
     def store_upload(self, upload: UploadIssued, file: SentFile) -> bool:
@@ -165,8 +165,6 @@ class BoundSandbox:
         lifetime = _lifetime(self._bound, "uploads")
         expiry = None if lifetime is None else self.now + lifetime
         self._sandbox.commit(UploadStored(self.now, upload.upload, file.digest, file.size, expiry))
-        if expiry is not None:
-            self._sandbox.retention.keep_upload(upload.upload, expiry)
         return True
 
     def secret(self, account: Account, name: str, size: int) -> bytes:

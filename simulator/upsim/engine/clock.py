@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Literal
 
 from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.core.nearest import nearest_of
 
 Mode = Literal["real", "scaled", "manual", "auto"]
-Listener = Callable[[Instant, Instant], None]
 EPOCH_OF_TESTS: Instant = 1_767_225_600 * SECOND
 """2026-01-01T00:00:00Z: the default start of `manual` and `auto` clocks."""
 FASTEST = 1_000_000
@@ -55,15 +53,13 @@ def parse_mode(text: str) -> tuple[Mode, int]:
 class Clock:
     """Virtual time: a rate of real time (`real`, `scaled`), or moved by hand (`manual`, `auto`).
 
-    It never goes back. Listeners are called with where each jump or change leads from and to. The
-    steps of jobs fall due on whole ticks of it, unless they last for less. Durations of work are
-    divided by `work_pace`: a clock that is not `real` has a rate instead.
+    It never goes back. The steps of jobs fall due on whole ticks of it, unless they last for less.
+    Durations of work are divided by `work_pace`: a clock that is not `real` has a rate instead.
     """
 
     __slots__ = (
         "_base_real",
         "_base_virtual",
-        "_listeners",
         "_rate",
         "mode",
         "pace",
@@ -80,7 +76,6 @@ class Clock:
             raise ClockError(msg)
         self.pace = pace
         self._set(mode)
-        self._listeners: tuple[Listener, ...] = ()
         self._base_real = wall_clock()
         moving = self.mode in ("real", "scaled")
         default = self._base_real if moving else EPOCH_OF_TESTS
@@ -93,18 +88,6 @@ class Clock:
 
     def _set_work_pace(self) -> None:
         self.work_pace = self.pace if self.mode == "real" else 1
-
-    def subscribe(self, listener: Listener) -> None:
-        """Call `listener` after each jump or change, with where it leads from and to."""
-        self._listeners = (*self._listeners, listener)
-
-    def unsubscribe(self, listener: Listener) -> None:
-        """Call a listener no more."""
-        self._listeners = tuple(one for one in self._listeners if one != listener)
-
-    def _tell(self, before: Instant, to: Instant) -> None:
-        for listener in self._listeners:
-            listener(before, to)
 
     def now(self) -> Instant:
         """The present virtual instant."""
@@ -149,7 +132,6 @@ class Clock:
         if to > now:
             self._base_virtual = to
             self._base_real = wall_clock()
-            self._tell(now, to)
 
     def change(self, mode: str) -> None:
         """Go on in another mode from the present instant. `real` needs the wall clock's time."""
@@ -160,13 +142,11 @@ class Clock:
         self._set(mode)
         self._base_real = wall_clock()
         self._base_virtual = max(now, self._base_real) if new == "real" else now
-        self._tell(now, self._base_virtual)
 
     def change_pace(self, pace: int) -> None:
         """Speed up jobs that start from now on by this factor."""
         self.pace = pace
         self._set_work_pace()
-        self._tell(self.now(), self.now())
 
     def real_seconds_until(self, instant: Instant) -> float | None:
         """Real seconds until a virtual instant; None when only a command can bring it."""

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from msgspec.structs import replace as copy
+
 from upsim.core.events import (
+    ClockMoved,
     CountsCarried,
     EntriesCarried,
     Event,
@@ -92,13 +95,13 @@ class _Kept:
     dead: int = 0
 
 
-_ENDS = frozenset({QuotaUsed, FaultMatched, JobsForgotten, UploadsForgotten})
+_ONE_EACH = frozenset({QuotaUsed, FaultMatched, ClockMoved})
+_ENDS = _ONE_EACH | {JobsForgotten, UploadsForgotten}
 
 
 def _dead_with(event: Event) -> int:
     """About how many events of the log say nothing any more once this one is in it."""
-    kind = type(event)
-    if kind is QuotaUsed or kind is FaultMatched:
+    if type(event) in _ONE_EACH:
         return 1
     if isinstance(event, JobsForgotten):
         return EVENTS_PER_JOB * len(event.jobs)
@@ -119,9 +122,27 @@ def compacted(events: Sequence[Event]) -> list[Event]:
             kept.append(event)
         elif isinstance(event, Entry):
             _add(sums, EntriesCarried(end, event.account, event.amount, event.unit))
-    gone = (JobsForgotten, UploadsForgotten, CountsCarried, FaultArmed, FaultMatched, FaultDisarmed)
-    kept = [event for event in kept if not isinstance(event, gone)]
-    return [*kept, *sums.values(), *quotas.values(), *_faults(events), _counts(events)]
+    kept = [event for event in kept if not isinstance(event, _SUMMED)]
+    sum_of = (*sums.values(), *quotas.values(), *_faults(events), *_clock(events))
+    return [*kept, *sum_of, _counts(events)]
+
+
+_SUMMED = (
+    JobsForgotten,
+    UploadsForgotten,
+    CountsCarried,
+    FaultArmed,
+    FaultMatched,
+    FaultDisarmed,
+    ClockMoved,
+)
+
+
+def _clock(events: Sequence[Event]) -> list[Event]:
+    """The last move of the clock, with all the time that an `auto` clock skipped by itself."""
+    moves = [event for event in events if isinstance(event, ClockMoved)]
+    passed = sum(move.passed for move in moves)
+    return [copy(move, passed=passed) for move in moves[-1:]]
 
 
 def _ends(events: Sequence[Event]) -> list[Instant | None]:

@@ -8,7 +8,12 @@ from typing import Any, Protocol
 from upsim.core.events import (
     AccountChanged,
     AccountOpened,
+    AnnouncementPlanned,
     AttemptMade,
+    AttemptPostponed,
+    ChangeApplied,
+    ChangesPlanned,
+    ClockMoved,
     CountsCarried,
     DeliveryCreated,
     DeliveryEnded,
@@ -96,8 +101,13 @@ class EventValidator:
             FaultDisarmed: self._fault,
             DeliveryCreated: self._delivery_created,
             AttemptMade: self._delivery,
+            AttemptPostponed: self._delivery,
+            AnnouncementPlanned: self._job,
             DeliveryEnded: self._delivery_ended,
             RulesChanged: _lawful,
+            ChangesPlanned: _lawful,
+            ChangeApplied: _lawful,
+            ClockMoved: _lawful,
         }
 
     def check_charge(self, event: Event, charge: Entry) -> None:
@@ -170,7 +180,7 @@ class EventValidator:
         _known("job", event.job, self._state.jobs)
         _new("delivery", event.delivery, self._state.deliveries)
 
-    def _delivery(self, event: AttemptMade) -> None:
+    def _delivery(self, event: AttemptMade | AttemptPostponed) -> None:
         _known("delivery", event.delivery, self._state.deliveries)
 
     def _delivery_ended(self, event: DeliveryEnded) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from upsim.core.call import Call
 from upsim.core.events import JobAccepted, JobMarked, JobMoved, JobPolled, JobStarted, WebhookTarget
+from upsim.core.instants import Instant
 from upsim.core.job_spec import JobSpec
 from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account
-from upsim.core.states import TERMINAL, Failure, JobState
+from upsim.core.states import TERMINAL, Failure, JobState, Phase
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.kept_inputs import MAX_TEXT_KEPT, bounded_webhook, without_bulk
 from upsim.engine.money import Money
@@ -55,6 +56,7 @@ class Jobs:
         """Create the job of a call, charge for it, and start it if a slot is free."""
         timeline, account, baseline = self._timeline, call.who, bound.rules.baseline
         slots, known = baseline.plans[account.plan].concurrency, bound.scenario.body_fields
+        queued = slots is not None and account.running >= slots
         accepted = JobAccepted(  # by position: keywords cost 0.7 µs more a submit
             timeline.now,
             name,
@@ -71,18 +73,20 @@ class Jobs:
             call.urls,
             baseline.digest,
             f"{BLOB}{call.blob}" if call.blob else call.source,
-            slots is not None and account.running >= slots,
+            queued,
             webhook and bounded_webhook(webhook),
+            None if queued else self._end_of_phase(spec.phases, 0),
         )
         timeline.commit(accepted, self._money.charge(accepted, spec))
         job = timeline.state.jobs[name]
-        self._schedule(job)
+        if webhook is not None:
+            self._webhooks.watch(job)
         return job
 
     def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
         """Move a job by command. Raises IllegalMoveError."""
         check_move(job, state)
-        return self._move(job, JobMoved(self._timeline.now, job.id, state, failure, planned=False))
+        return self._move(job, state, failure, planned=False)
 
     def mark(self, job: Job, mark: str) -> Job:
         """Put a provider's own note on a job."""
@@ -95,7 +99,7 @@ class Jobs:
         accepted, following = job.accepted, job.step + 1
         if following < len(accepted.phases):
             phase = accepted.phases[following]
-            self._move(job, JobMoved(self._timeline.now, accepted.job, phase.state, phase.failure))
+            self._move(job, phase.state, phase.failure, planned=True)
 
     def count_poll(self, name: str) -> None:
         """Count a poll of a job whose phase ends after a number of polls."""
@@ -117,47 +121,57 @@ class Jobs:
         slots = plans[account.plan].concurrency
         while account.queue and (slots is None or account.running < slots):
             name = next(iter(account.queue))
-            timeline.commit(JobStarted(timeline.now, name))
-            self._schedule(timeline.state.jobs[name])
+            phases = timeline.state.jobs[name].accepted.phases
+            timeline.commit(JobStarted(timeline.now, name, self._end_of_phase(phases, 0)))
+            if (job := timeline.state.jobs[name]).accepted.webhook is not None:
+                self._webhooks.watch(job)
 
     # -- inside
 
-    def _schedule(self, job: Job) -> None:
-        """Put the end of the job's present phase into the queue of deadlines."""
-        accepted, step = job.accepted, job.step
-        if accepted.webhook is not None:
-            self._webhooks.watch(job)
-        phases = accepted.phases
+    def _end_of_phase(self, phases: Sequence[Phase], step: int) -> Instant | None:
+        """Return when a phase that begins now ends by time, on a whole tick of the clock."""
         lasts = phases[step].lasts if step + 1 < len(phases) else None
-        if lasts is not None and job.started:
-            timeline = self._timeline
-            due = timeline.now + lasts
-            due = max(timeline.now, due - due % timeline.clock.tick)
-            timeline.deadlines.add(due, "step", accepted.job, step, lane=lasts)
+        if lasts is None:
+            return None
+        timeline = self._timeline
+        due = timeline.now + lasts
+        return max(timeline.now, due - due % timeline.clock.tick)
 
-    def _move(self, before: Job, event: JobMoved) -> Job:
-        self._timeline.commit(event)
-        job = self._timeline.state.jobs[event.job]
-        if event.state not in TERMINAL:
-            self._schedule(job)
-        elif not before.ended:
-            self._finish(job)
-        if job.accepted.webhook is not None:
+    def _move(self, before: Job, state: JobState, failure: Failure | None, *, planned: bool) -> Job:
+        timeline, accepted = self._timeline, before.accepted
+        if state not in TERMINAL:
+            due = self._end_of_phase(accepted.phases, before.step + 1) if planned else None
+            timeline.commit(JobMoved(timeline.now, accepted.job, state, failure, planned, due))
+            job = timeline.state.jobs[accepted.job]
+            if accepted.webhook is not None:
+                self._webhooks.watch(job)
+        elif before.ended:
+            timeline.commit(JobMoved(timeline.now, accepted.job, state, failure, planned))
+            job = timeline.state.jobs[accepted.job]
+        else:
+            job = self._finish(before, state, failure, planned=planned)
+        if accepted.webhook is not None:
             self._webhooks.on_move(job)
         return job
 
-    def _finish(self, job: Job) -> None:
-        """Refund a job that ended, set its expiry, and give its slot to the next one."""
-        timeline, accepted = self._timeline, job.accepted
-        ending = self._rules.ending_of(accepted)
-        if ending.refunded and job.state in ending.refunded:
-            if ending.refund_after:
-                due = timeline.now + ending.refund_after
-                timeline.deadlines.add(due, "refund", accepted.job, lane=ending.refund_after)
-            else:
-                self._money.refund(job)
-        self._retention.keep_job(job, ending.kept_for)
+    def _finish(
+        self, before: Job, state: JobState, failure: Failure | None, *, planned: bool
+    ) -> Job:
+        """End a job: refund it, set its expiry, and give its slot to the next one."""
+        timeline, accepted = self._timeline, before.accepted
+        now, ending = timeline.now, self._rules.ending_of(accepted)
+        refunded = state in ending.refunded
+        refund_at = now + ending.refund_after if refunded and ending.refund_after else None
+        kept = ending.kept_for
+        until = None if kept is None else max(accepted.at + kept, now)
+        timeline.commit(
+            JobMoved(now, accepted.job, state, failure, planned, None, refund_at, until)
+        )
+        job = timeline.state.jobs[accepted.job]
+        if refunded and refund_at is None:
+            self._money.refund(job)
         account = timeline.state.accounts[accepted.account]
         if account.queue:
             self.start_queued(account)
         self._retention.forget_oldest()
+        return job

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from upsim.core.events import Event
-from upsim.core.instants import Instant
 from upsim.engine.clock import monotonic
 from upsim.engine.journal import Journal, JournalEntry
 from upsim.engine.seeds import fresh_token
@@ -24,16 +22,7 @@ LINGERS = 60.0
 """Seconds of real time that a ring is kept up after its last reader left."""
 
 
-class ClockMoved(NamedTuple):
-    """A clock jumped, or goes on in another mode or at another pace."""
-
-    at: Instant
-    before: Instant
-    mode: str
-    pace: int
-
-
-Happening = Event | JournalEntry | ClockMoved
+Happening = Event | JournalEntry
 
 
 class Feed:
@@ -98,12 +87,6 @@ class Feed:
         if not self.readers and monotonic() - self._left > LINGERS:
             self._stop()
 
-    def on_clock(self, before: Instant, at: Instant) -> None:
-        """The clock jumped, or was set."""
-        clock = self._timeline.clock
-        self._add(ClockMoved(at, before, clock.label, clock.pace))
-        self._wake()
-
     # -- inside
 
     def _add(self, happening: Happening) -> None:
@@ -126,11 +109,9 @@ class Feed:
         self._running = True
         self._timeline.subscribe(self.on_events)
         self._journal.subscribe(self.on_exchange)
-        self._timeline.clock.subscribe(self.on_clock)
 
     def _stop(self) -> None:
         self._running = False
         self._seen = self._counters()
         self._timeline.unsubscribe(self.on_events)
         self._journal.unsubscribe(self.on_exchange)
-        self._timeline.clock.unsubscribe(self.on_clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -207,11 +208,14 @@ class Registry:
             ),
         )
         own = () if main is None else (main.baseline.provider,)
-        for provider in (*order.dialects, *order.knobs, *own):
-            sandbox.bound(provider)  # rules that code cannot follow are refused now, not at a call
-        if main is not None and main.faults:
-            sandbox.planned_faults.start(main.faults)
-        sandbox.rule_changes.plan(planned_changes(sandbox, self.library, main))
+        with ExitStack() as undo:
+            undo.callback(self._log.drop, name)
+            for provider in (*order.dialects, *order.knobs, *own):
+                sandbox.bound(provider)  # refuses now, not at a call, rules that code cannot follow
+            if main is not None and main.faults:
+                sandbox.planned_faults.start(main.faults)
+            sandbox.rule_changes.plan(planned_changes(sandbox, self.library, main))
+            undo.pop_all()
         sandbox.last_used = monotonic()
         self.sandboxes[name] = sandbox
         self._orders[name] = order

@@ -7,10 +7,7 @@ from itertools import islice
 
 from upsim.core.call import NoRoomError
 from upsim.core.events import JobsForgotten, UploadsForgotten
-from upsim.core.instants import Instant
-from upsim.core.jobs import Job
 from upsim.engine.client_activity import ClientActivity
-from upsim.engine.deadlines import Deadline
 from upsim.engine.money import Money
 from upsim.engine.timeline import Timeline
 
@@ -25,7 +22,7 @@ DEADLINES_PER_JOB = 3
 class Retention:
     """Forgets the jobs and uploads of one sandbox: after a time, above a cap, or by a reset."""
 
-    __slots__ = ("_activity", "_ended", "_money", "_on_blob_released", "_timeline")
+    __slots__ = ("_activity", "_money", "_on_blob_released", "_timeline")
 
     def __init__(
         self,
@@ -40,22 +37,14 @@ class Retention:
         self._money = money
         self._activity = activity
         self._on_blob_released = on_blob_released
-        self._ended: dict[str, None] = {}
 
     # -- jobs
 
-    def keep_job(self, job: Job, kept_for: int | None) -> None:
-        """Keep a finished job for a time from its acceptance on; None is for ever."""
-        if kept_for is not None:
-            timeline = self._timeline
-            expiry = max(job.accepted.at + kept_for, timeline.now)
-            timeline.deadlines.add(expiry, "forget_job", job.id, lane=expiry - timeline.now)
-        self._ended[job.id] = None
-
     def forget_oldest(self) -> None:
         """Forget the jobs that ended first, once there are too many finished jobs."""
-        if len(self._ended) >= self._timeline.choices.jobs_max + FORGET_AT_ONCE:
-            self.forget_jobs(list(islice(self._ended, FORGET_AT_ONCE)), "cap")
+        ended = self._timeline.state.ended
+        if len(ended) >= self._timeline.choices.jobs_max + FORGET_AT_ONCE:
+            self.forget_jobs(list(islice(ended, FORGET_AT_ONCE)), "cap")
 
     def forget_all_jobs(self) -> None:
         """Forget every job in any state; ledger entries are carried over as sums."""
@@ -70,23 +59,11 @@ class Retention:
         for name in names:
             self._money.refund_owed(timeline.state.jobs[name])
         timeline.commit(JobsForgotten(timeline.now, tuple(names), reason))
-        for name in names:
-            self._ended.pop(name, None)
         known = len(timeline.state.jobs) + len(timeline.state.uploads)
         if len(timeline.deadlines) > DEADLINES_PER_JOB * known + FORGET_AT_ONCE:
             timeline.deadlines.prune()
 
     # -- uploads
-
-    def keep_upload(self, name: str, until: Instant) -> None:
-        """Forget an upload at an instant."""
-        self._timeline.deadlines.add(until, "forget_upload", name)
-
-    def is_expired(self, deadline: Deadline) -> bool:
-        """Return whether a deadline still forgets its upload: a file may have replaced a ticket."""
-        upload = self._timeline.state.uploads.get(deadline.key)
-        expires_at = None if upload is None else upload.expires_at
-        return expires_at is not None and expires_at <= deadline.at
 
     def forget_upload(self, name: str) -> None:
         """Forget an upload whose time is over, and release its file."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from upsim.core.events import AccountChanged, Event, RulesChanged
+from upsim.core.events import AccountChanged, ChangeApplied, ChangesPlanned, Event, RulesChanged
 from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.engine.accounts import Accounts
-from upsim.engine.deadlines import Deadline
 from upsim.engine.jobs import Jobs
 from upsim.engine.planned_faults import PlannedFaults
 from upsim.engine.rule_versions import RuleVersions, ScenarioFor
@@ -37,7 +36,6 @@ class RuleChanges:
         "_jobs",
         "_on_changed",
         "_plan",
-        "_plans",
         "_rules",
         "_timeline",
         "waiting",
@@ -61,25 +59,22 @@ class RuleChanges:
         self._jobs = jobs
         self._on_changed = on_changed
         self._plan: tuple[RuleChange, ...] = ()
-        self._plans = 0
         self.waiting = False
         """Whether a planned change is still to come."""
 
     def plan(self, changes: Iterable[RuleChange]) -> None:
         """Apply these rules from their instants on; an earlier plan is dropped."""
+        timeline, before = self._timeline, self._plan
         self._plan = tuple(changes)
-        self._plans += 1
-        for number, change in enumerate(self._plan):
-            self._timeline.deadlines.add(change.at, "change", str(number), self._plans)
+        if before or self._plan:
+            instants = tuple(change.at for change in self._plan)
+            timeline.commit(ChangesPlanned(timeline.now, instants))
         self.waiting = bool(self._plan)
-
-    def is_planned(self, deadline: Deadline) -> bool:
-        """Return whether a deadline belongs to the latest plan."""
-        return deadline.step == self._plans
 
     def apply_planned(self, number: int) -> None:
         """Apply a change of the plan, also to the accounts that it gives a balance or plan."""
         self.waiting = number + 1 < len(self._plan)
+        self._timeline.commit(ChangeApplied(self._timeline.now, number))
         before = self._rules.account_rules()
         self.apply(self._plan[number], "change")
         for account in list(self._timeline.state.accounts.values()):

@@ -172,18 +172,9 @@ class Sandbox(Timeline):
 
     def is_live(self, deadline: Deadline) -> bool:
         """Return whether a deadline still has something to do."""
-        kind, job = deadline.kind, self.state.jobs.get(deadline.key)
-        if kind == "step":
-            return job is not None and job.step == deadline.step
-        if kind in ("deliver", "announce"):
-            return self.webhooks.is_live(deadline)
-        if kind == "forget_upload":
-            return self.retention.is_expired(deadline)
-        if kind == "change":
-            return self.rule_changes.is_planned(deadline)
-        if job is None:
+        if deadline.kind == "deliver" and self.webhooks.is_in_flight(deadline):
             return False
-        return kind == "forget_job" or self.state.refund_of(job.id) is None
+        return self.state.is_live(deadline)
 
     def carry_out(self, deadline: Deadline) -> bool:
         """Do what is due, unless the deadline is obsolete; return whether it was done."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -11,7 +11,12 @@ from msgspec.structs import replace as copy
 from upsim.core.events import (
     AccountChanged,
     AccountOpened,
+    AnnouncementPlanned,
     AttemptMade,
+    AttemptPostponed,
+    ChangeApplied,
+    ChangesPlanned,
+    ClockMoved,
     CountsCarried,
     DeliveryCreated,
     DeliveryEnded,
@@ -38,6 +43,7 @@ from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import Delivery
+from upsim.engine.deadlines import Deadline, Deadlines, Kind
 from upsim.engine.event_validation import EventValidator, Handler
 
 DELETED = JobState.DELETED
@@ -57,10 +63,31 @@ class Upload:
 
 
 class SandboxState:
-    """Accounts, jobs, uploads and used quotas of one sandbox."""
+    """Accounts, jobs, uploads, deadlines and used quotas of one sandbox.
 
-    def __init__(self) -> None:
-        """Before the first event."""
+    `clock` is the last move of the clock, and `jumped` the time that an `auto` clock skipped by
+    itself. `ended` are the kept jobs that ended, oldest first. `postponed` are the attempts that a
+    fault delays. Of the planned changes, those below `changes_applied` took place.
+    """
+
+    def __init__(self, is_live: Callable[[Deadline], bool] | None = None) -> None:
+        """Begin without events. `is_live` recognises obsolete deadlines; default: by the state."""
+        self._is_live: dict[Kind, Callable[[Deadline], bool]] = {
+            "step": self._is_in_phase,
+            "refund": self._is_refund_due,
+            "forget_job": self._has_job,
+            "forget_upload": self._is_upload_expired,
+            "deliver": self._is_attempt_due,
+            "announce": self._is_announcement_due,
+            "change": self._is_change_planned,
+        }
+        self.deadlines = Deadlines(is_live or self.is_live)
+        self.clock: ClockMoved | None = None
+        self.jumped: Instant = 0
+        self.ended: dict[str, None] = {}
+        self.postponed: dict[tuple[str, int], AttemptPostponed] = {}
+        self.plan = 0
+        self.changes_applied = 0
         self.accounts: dict[int, Account] = {}
         self.owners: dict[tuple[str, str], int] = {}
         self.jobs: dict[str, Job] = {}
@@ -99,7 +126,12 @@ class SandboxState:
             DeliveryCreated: self._delivery_created,
             AttemptMade: self._attempt_made,
             DeliveryEnded: self._delivery_ended,
+            AttemptPostponed: self._attempt_postponed,
+            AnnouncementPlanned: self._announcement_planned,
             RulesChanged: self._rules_changed,
+            ChangesPlanned: self._changes_planned,
+            ChangeApplied: self._change_applied,
+            ClockMoved: self._clock_moved,
         }
         self.handlers: dict[type, tuple[Handler, Handler]] = {
             kind: (validator.checks[kind], apply) for kind, apply in appliers.items()
@@ -129,6 +161,57 @@ class SandboxState:
         """The refund of a job; None when nothing was given back."""
         return self._refunds.get(job)
 
+    def is_reported(self, job: str, state: JobState) -> bool:
+        """Return whether there is a webhook that reports this state of a job."""
+        names = self.deliveries_of.get(job, ())
+        return any(self.deliveries[name].created.state == state for name in names)
+
+    # -- deadlines
+
+    def is_live(self, deadline: Deadline) -> bool:
+        """Return whether a deadline still has something to do."""
+        return self._is_live[deadline.kind](deadline)
+
+    def _has_job(self, deadline: Deadline) -> bool:
+        return deadline.key in self.jobs
+
+    def _is_in_phase(self, deadline: Deadline) -> bool:
+        job = self.jobs.get(deadline.key)
+        return job is not None and job.step == deadline.step
+
+    def _is_refund_due(self, deadline: Deadline) -> bool:
+        return deadline.key in self.jobs and deadline.key not in self._refunds
+
+    def _is_announcement_due(self, deadline: Deadline) -> bool:
+        job = self.jobs.get(deadline.key)
+        if job is None or job.step != deadline.step or job.ended:
+            return False
+        following = job.next_phase
+        return following is not None and not self.is_reported(job.id, following.state)
+
+    def _is_attempt_due(self, deadline: Deadline) -> bool:
+        found, attempt = self.deliveries.get(deadline.key), (deadline.key, deadline.step)
+        if found is None or found.ended is not None or found.tries + 1 != deadline.step:
+            return False
+        postponed = self.postponed.get(attempt)
+        return postponed is None or postponed.until <= deadline.at
+
+    def _is_upload_expired(self, deadline: Deadline) -> bool:
+        """Return whether the deadline removes the upload: a file may have replaced the ticket."""
+        upload = self.uploads.get(deadline.key)
+        expires_at = None if upload is None else upload.expires_at
+        return expires_at is not None and expires_at <= deadline.at
+
+    def _is_change_planned(self, deadline: Deadline) -> bool:
+        return deadline.step == self.plan and int(deadline.key) >= self.changes_applied
+
+    def _end_phase(self, job: JobAccepted, step: int, due: Instant | None) -> None:
+        """Set the deadline at which a phase of a job ends."""
+        if due is not None:
+            self.deadlines.add(due, "step", job.job, step, lane=job.phases[step].lasts or 0)
+
+    # -- events
+
     def _account_opened(self, event: AccountOpened) -> None:
         self.owners[event.provider, event.owner] = event.account
         self.accounts[event.account] = Account(
@@ -153,6 +236,7 @@ class SandboxState:
         self.jobs[event.job] = Job(event, started=started)
         if started:
             account.running += 1
+            self._end_phase(event, 0, event.due)
         else:
             account.queue[event.job] = None
 
@@ -162,6 +246,7 @@ class SandboxState:
         del account.queue[event.job]
         account.running += 1
         self.jobs[event.job] = copy(job, started=True)
+        self._end_phase(job.accepted, job.step, event.due)
 
     def _job_moved(self, event: JobMoved) -> None:
         name, state = event.job, event.state
@@ -173,8 +258,20 @@ class SandboxState:
                 account.running -= 1
             else:
                 del account.queue[name]
+            if not job.ended:
+                self._job_ended(event)
         step = job.step + 1 if event.planned else len(accepted.phases)
+        if event.due is not None:
+            self._end_phase(accepted, step, event.due)
         self.jobs[name] = Job(accepted, (*job.moves, event), step, job.started, 0, job.marks)
+
+    def _job_ended(self, event: JobMoved) -> None:
+        name, at = event.job, event.at
+        self.ended[name] = None
+        if (refund_at := event.refund_at) is not None:
+            self.deadlines.add(refund_at, "refund", name, lane=refund_at - at)
+        if (kept_until := event.kept_until) is not None:
+            self.deadlines.add(kept_until, "forget_job", name, lane=kept_until - at)
 
     def _job_polled(self, event: JobPolled) -> None:
         job = self.jobs[event.job]
@@ -189,6 +286,7 @@ class SandboxState:
             self._deliveries_forgotten(event)
         for name in event.jobs:
             job = self.jobs.pop(name)
+            self.ended.pop(name, None)
             account = self.accounts[job.accepted.account]
             del account.jobs[name]
             if job.ended:
@@ -234,9 +332,12 @@ class SandboxState:
 
     def _upload_issued(self, event: UploadIssued) -> None:
         self.uploads[event.upload] = Upload(event)
+        self.deadlines.add(event.kept_until, "forget_upload", event.upload)
 
     def _upload_stored(self, event: UploadStored) -> None:
         self.uploads[event.upload] = Upload(self.uploads[event.upload].issued, event)
+        if event.expires_at is not None:
+            self.deadlines.add(event.expires_at, "forget_upload", event.upload)
 
     def _uploads_forgotten(self, event: UploadsForgotten) -> None:
         for name in event.uploads:
@@ -256,17 +357,29 @@ class SandboxState:
     def _deliveries_forgotten(self, event: JobsForgotten) -> None:
         for name in event.jobs:
             for delivery in self.deliveries_of.pop(name, ()):
-                del self.deliveries[delivery]
+                found = self.deliveries.pop(delivery)
+                self.postponed.pop((delivery, found.tries + 1), None)
                 self.open_deliveries.pop(delivery, None)
 
     def _delivery_created(self, event: DeliveryCreated) -> None:
         self.deliveries[event.delivery] = Delivery(event)
         self.deliveries_of.setdefault(event.job, []).append(event.delivery)
         self.open_deliveries[event.delivery] = None
+        self.deadlines.add(event.at, "deliver", event.delivery, 1)
 
     def _attempt_made(self, event: AttemptMade) -> None:
         found = self.deliveries[event.delivery]
         self.deliveries[event.delivery] = replace(found, attempts=(*found.attempts, event))
+        self.postponed.pop((event.delivery, event.number), None)
+        if event.next_at is not None:
+            self.deadlines.add(event.next_at, "deliver", event.delivery, event.number + 1)
+
+    def _attempt_postponed(self, event: AttemptPostponed) -> None:
+        self.postponed[event.delivery, event.number] = event
+        self.deadlines.add(event.until, "deliver", event.delivery, event.number)
+
+    def _announcement_planned(self, event: AnnouncementPlanned) -> None:
+        self.deadlines.add(event.due, "announce", event.job, event.step)
 
     def _delivery_ended(self, event: DeliveryEnded) -> None:
         found = self.deliveries[event.delivery]
@@ -275,3 +388,16 @@ class SandboxState:
 
     def _rules_changed(self, event: RulesChanged) -> None:
         self.rules[event.provider] = event.rules
+
+    def _changes_planned(self, event: ChangesPlanned) -> None:
+        self.plan += 1
+        self.changes_applied = 0
+        for number, at in enumerate(event.instants):
+            self.deadlines.add(at, "change", str(number), self.plan)
+
+    def _change_applied(self, event: ChangeApplied) -> None:
+        self.changes_applied = event.number + 1
+
+    def _clock_moved(self, event: ClockMoved) -> None:
+        self.clock = event
+        self.jumped += event.passed

@@ -9,11 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 
-from upsim.core.events import Event
+from upsim.core.events import ClockMoved, Event
 from upsim.core.instants import Instant
 from upsim.core.ledger import Entry
-from upsim.engine.clock import Clock, ClockError
-from upsim.engine.deadlines import Deadline, Deadlines
+from upsim.engine.clock import Clock, ClockError, wall_clock
+from upsim.engine.deadlines import Deadline
 from upsim.engine.event_log import EventLog, MemoryLog
 from upsim.engine.sandbox_state import SandboxState
 from upsim.engine.seeds import Seeds
@@ -28,7 +28,6 @@ class Timeline(ABC):
     """The events, state, clock and deadlines of one sandbox.
 
     `now` is the instant of the command or deadline that is being run, `began` the first instant.
-    `jumped` is how much time an `auto` clock has let pass by itself.
     """
 
     def __init__(
@@ -39,15 +38,15 @@ class Timeline(ABC):
         self.clock = clock
         self.seeds = seeds
         self.choices = choices
-        self.state = SandboxState()
-        self.deadlines = Deadlines(self.is_live)
+        self.state = SandboxState(self.is_live)
+        self.deadlines = self.state.deadlines
         self.now: Instant = clock.now()
         self.began = self.now
-        self.jumped: Instant = 0
         self.abandoned = False
         self.listeners: tuple[Listener, ...] = ()
         self._log = log
         self._version = 0
+        self._note_clock(self.now)
 
     # -- events
 
@@ -98,6 +97,39 @@ class Timeline(ABC):
         self.abandoned = True
         self._log, self._version = MemoryLog(), 0
 
+    # -- the clock
+
+    @property
+    def jumped(self) -> Instant:
+        """How much time an `auto` clock has skipped by itself."""
+        return self.state.jumped
+
+    def move_clock(self, to: Instant, *, by_itself: bool = False) -> None:
+        """Move the clock to a later instant; do nothing if the instant has passed.
+
+        `by_itself` says that an `auto` clock jumps. Raises ClockError on a `real` clock.
+        """
+        before = self.clock.now()
+        self.clock.reach(to)
+        if self.clock.now() > before:
+            self._note_clock(before, by_itself=by_itself)
+
+    def change_clock(self, *, mode: str | None = None, pace: int | None = None) -> None:
+        """Continue in another mode, at another pace. Raises ClockError."""
+        before = self.clock.now()
+        if mode is not None:
+            self.clock.change(mode)
+        if pace is not None:
+            self.clock.change_pace(pace)
+        self._note_clock(before)
+
+    def _note_clock(self, before: Instant, *, by_itself: bool = False) -> None:
+        clock = self.clock
+        now = clock.now()
+        wall = 0 if clock.moves_by_hand else wall_clock()
+        passed = now - before if by_itself else 0
+        self.commit(ClockMoved(now, before, clock.label, clock.pace, wall, passed))
+
     # -- deadlines
 
     @abstractmethod
@@ -132,22 +164,22 @@ class Timeline(ABC):
             self.carry_out(deadline)
         return False
 
-    def advance(self, to: Instant) -> Iterator[Deadline]:
+    def advance(self, to: Instant, *, by_itself: bool = False) -> Iterator[Deadline]:
         """Go to a later instant, one deadline at a time, yielding each once it has run.
 
-        Raises ClockError for an earlier instant.
+        `by_itself` says that an `auto` clock jumps. Raises ClockError for an earlier instant.
         """
         if to < self.now:
             msg = f"the clock is at {self.now} and cannot go back (asked for {to})"
             raise ClockError(msg)
         while (deadline := self.deadlines.next()) is not None and deadline.at <= to:
-            self.clock.reach(deadline.at)
+            self.move_clock(deadline.at, by_itself=by_itself)
             due = self.deadlines.pop_due(deadline.at)
             if due is not None:
                 self.now = max(self.now, due.at)
                 if self.carry_out(due):
                     yield due
-        self.clock.reach(to)
+        self.move_clock(to, by_itself=by_itself)
         self.run_due()
 
     @property

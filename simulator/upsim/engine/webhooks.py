@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from upsim.core.call import Call, SandboxApi
-from upsim.core.events import AttemptMade, DeliveryCreated, DeliveryEnded, JobMoved
+from upsim.core.events import (
+    AnnouncementPlanned,
+    AttemptMade,
+    AttemptPostponed,
+    DeliveryCreated,
+    DeliveryEnded,
+    JobMoved,
+)
 from upsim.core.instants import SECOND, Instant, iso
 from upsim.core.jobs import Job
 from upsim.core.provider import Attempt
@@ -84,8 +91,6 @@ class Webhooks:
         self._on_due = on_due
         self._watched: dict[str, None] = {}
         self._in_flight: set[tuple[str, int]] = set()
-        self._excused: dict[tuple[str, int], Instant] = {}
-        self._set_aside: list[Posting] = []
 
     @property
     def pending(self) -> bool:
@@ -113,7 +118,8 @@ class Webhooks:
     def on_move(self, job: Job) -> None:
         """Begin a delivery if a job entered a state that its caller asked to be notified of."""
         rule = self._rule(job)
-        if rule is not None and job.state in rule.states and not self._told(job, job.state):
+        wanted = rule is not None and job.state in rule.states
+        if wanted and not self._timeline.state.is_reported(job.id, job.state):
             self._create(job)
         self._on_due()
 
@@ -122,23 +128,19 @@ class Webhooks:
         self.outbox.clear()
         self.withheld.clear()
         self._watched.clear()
-        self._set_aside.clear()
         self._on_due()
 
     def held_until(self, delivery: Delivery) -> Instant | None:
         """Return the time of the next attempt if a fault delays it; None otherwise."""
-        return self._excused.get((delivery.id, delivery.tries + 1))
+        attempt = (delivery.id, delivery.tries + 1)
+        postponed = self._timeline.state.postponed.get(attempt)
+        return None if postponed is None or attempt in self._in_flight else postponed.until
 
     # -- deadlines
 
-    def is_live(self, deadline: Deadline) -> bool:
-        """Whether a deadline of a webhook still has something to do."""
-        if deadline.kind == "announce":
-            job = self._timeline.state.jobs.get(deadline.key)
-            return job is not None and job.step == deadline.step and not job.ended
-        found = self._timeline.state.deliveries.get(deadline.key)
-        waiting = found is not None and found.ended is None and found.tries + 1 == deadline.step
-        return waiting and (deadline.key, deadline.step) not in self._in_flight
+    def is_in_flight(self, deadline: Deadline) -> bool:
+        """Return whether the attempt of a deadline was already made, and has no result yet."""
+        return (deadline.key, deadline.step) in self._in_flight
 
     def run(self, deadline: Deadline) -> None:
         """A deadline is due."""
@@ -190,11 +192,6 @@ class Webhooks:
     def _bound(self, job: Job) -> BoundProvider:
         return self._rules.bound_of(job.accepted, _dialect(job))
 
-    def _told(self, job: Job, state: JobState) -> bool:
-        known = self._timeline.state
-        names = known.deliveries_of.get(job.id, ())
-        return any(known.deliveries[name].created.state == state for name in names)
-
     def _create(self, job: Job, *, body_of: Job | None = None) -> None:
         timeline = self._timeline
         notice = self._bound(job).provider.notice
@@ -213,7 +210,6 @@ class Webhooks:
             body=_ENCODER.encode(notice.body(self._call(shown), shown, seconds)),
         )
         timeline.commit(created)
-        timeline.deadlines.add(timeline.now, "deliver", created.delivery, 1)
 
     def _call(self, job: Job) -> Call:
         """Return a call without client request, with the rules, sandbox and URLs of a job."""
@@ -273,8 +269,7 @@ class Webhooks:
         )
 
     def _try(self, delivery: Delivery, number: int) -> None:
-        key = (delivery.id, number)
-        excused = self._excused.pop(key, None) is not None
+        excused = (delivery.id, number) in self._timeline.state.postponed
         fault = None if excused else self.fault(delivery, number)
         if fault is not None and fault.kind in ("late", "reorder"):
             self._postpone(delivery, number, fault)
@@ -297,26 +292,22 @@ class Webhooks:
 
     def _postpone(self, delivery: Delivery, number: int, fault: WebhookFault) -> None:
         """Try later, without asking for faults again; `reorder` comes after another delivery."""
-        until = self._timeline.now + (fault.after or LATE)
-        self._excused[delivery.id, number] = until
-        self._timeline.deadlines.add(until, "deliver", delivery.id, number)
+        timeline, job, reorder = self._timeline, delivery.created.job, fault.kind == "reorder"
+        until = timeline.now + (fault.after or LATE)
+        timeline.commit(AttemptPostponed(timeline.now, job, delivery.id, number, until, reorder))
         posting = self._posting(delivery, number, fault)
-        after = " or another webhook" if fault.kind == "reorder" else ""
+        after = " or another webhook" if reorder else ""
         self.withheld.append((posting, AttemptOutcome(None, f"held until {iso(until)}{after}")))
-        if fault.kind == "reorder":
-            self._set_aside.append(posting)
 
     def _release(self, after: str) -> None:
-        """Another delivery was attempted: those set aside until then follow it."""
-        waiting = [posting for posting in self._set_aside if posting.delivery != after]
-        self._set_aside = [posting for posting in self._set_aside if posting.delivery == after]
-        for posting in waiting:
-            found = self._timeline.state.deliveries.get(posting.delivery)
-            key = (posting.delivery, posting.number)
-            if found is None or found.ended or key in self._in_flight or key not in self._excused:
+        """Send the attempts that a fault holds back until another delivery was attempted."""
+        state = self._timeline.state
+        for attempt, postponed in list(state.postponed.items()):
+            if not postponed.reorder or postponed.delivery == after or attempt in self._in_flight:
                 continue
-            del self._excused[key]
-            self._send(replace(self._posting(found, posting.number), fault="reorder"))
+            found = state.deliveries[postponed.delivery]
+            if found.ended is None:
+                self._send(replace(self._posting(found, postponed.number), fault="reorder"))
 
     def _note(
         self, delivery: Delivery, posting: Posting, outcome: AttemptOutcome, *, unsent: bool = False
@@ -344,8 +335,6 @@ class Webhooks:
         )
         if ending and delivery.ended is None:
             timeline.commit(DeliveryEnded(timeline.now, posting.job, posting.delivery, ending))
-        if next_at is not None:
-            timeline.deadlines.add(next_at, "deliver", posting.delivery, posting.number + 1)
 
     def _ending(self, delivery: Delivery, posting: Posting, outcome: AttemptOutcome) -> str:
         """Return the final outcome of the delivery after this attempt; empty if it continues."""
@@ -375,15 +364,16 @@ class Webhooks:
             return
         fault = self.early(job, following.state)
         if fault is not None:
-            at = self._timeline.now + max(0, lasts - (fault.after or SECOND))
-            self._timeline.deadlines.add(at, "announce", job.id, job.step)
+            now = self._timeline.now
+            due = now + max(0, lasts - (fault.after or SECOND))
+            self._timeline.commit(AnnouncementPlanned(now, job.id, job.step, due))
 
     def _announce(self, job: Job) -> None:
         """A notification of what the plan will bring, as if it had come."""
         following, rule = job.next_phase, self._rule(job)
         if following is None or rule is None or following.state not in rule.states:
             return
-        if self._told(job, following.state):
+        if self._timeline.state.is_reported(job.id, following.state):
             return
         coming = JobMoved(self._timeline.now, job.id, following.state, following.failure)
         self._create(job, body_of=msgspec.structs.replace(job, moves=(*job.moves, coming)))

@@ -11,6 +11,7 @@ import pytest
 
 from tests.stateful.asgi import Request, exchange
 from tests.uploads import put_file
+from upsim.core.events import ClockMoved
 from upsim.core.states import JobState
 from upsim.engine.registry import SandboxRequest
 
@@ -59,7 +60,8 @@ def test_a_request_under_way_leaves_nothing_in_the_new_world(manual: World) -> N
     """A sandbox that was reset has no job and no line."""
     asyncio.run(slow_submit(manual, "reset"))
     fresh = manual.sim.registry.sandboxes[manual.sandbox.id]
-    assert (fresh.state.jobs, fresh.state.entry_count, fresh.events()) == ({}, 0, ())
+    kinds = [type(event) for event in fresh.events()]
+    assert (fresh.state.jobs, fresh.state.entry_count, kinds) == ({}, 0, [ClockMoved])
 
 
 def test_a_reset_sandbox_goes_on_after_a_request_that_came_before(manual: World) -> None:

@@ -122,7 +122,7 @@ class Historian:
         """Issue a ticket and store its file."""
         self._number += 1
         name = f"upload{self._number}"
-        ticket = UploadIssued(self.at, name, "toy", account, "a", "video/mp4", None, "", 99)
+        ticket = UploadIssued(self.at, name, "toy", account, "a", "video/mp4", None, "", 99, 99)
         self.write(ticket, UploadStored(self.at, name, "digest", 1, 99))
 
     def forget_upload(self, index: int) -> None:

@@ -8,7 +8,12 @@ from typing import Any
 from upsim.core.events import (
     AccountChanged,
     AccountOpened,
+    AnnouncementPlanned,
     AttemptMade,
+    AttemptPostponed,
+    ChangeApplied,
+    ChangesPlanned,
+    ClockMoved,
     DeliveryCreated,
     DeliveryEnded,
     FaultArmed,
@@ -30,7 +35,7 @@ from upsim.core.instants import iso
 from upsim.core.ledger import Entry
 from upsim.core.secrets import NONE, hidden_url
 from upsim.engine.journal import JournalEntry
-from upsim.engine.live_events import ClockMoved, Happening
+from upsim.engine.live_events import Happening
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, job_shapes, webhook_views
 from upsim.web.admin.shape_fields import exact, show
@@ -47,6 +52,8 @@ NAMES: Mapping[type, str] = {
     JobsForgotten: "job.forgotten",
     Entry: "ledger.entry",
     RulesChanged: "rules.changed",
+    ChangesPlanned: "rules.planned",
+    ChangeApplied: "rules.change",
     QuotaUsed: "quota.used",
     UploadIssued: "upload.issued",
     UploadStored: "upload.stored",
@@ -56,6 +63,8 @@ NAMES: Mapping[type, str] = {
     FaultDisarmed: "fault.disarmed",
     DeliveryCreated: "webhook.created",
     AttemptMade: "webhook.attempt",
+    AttemptPostponed: "webhook.postponed",
+    AnnouncementPlanned: "webhook.planned",
     DeliveryEnded: "webhook.ended",
     JournalEntry: "exchange",
     ClockMoved: "clock.moved",

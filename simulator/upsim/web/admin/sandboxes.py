@@ -245,10 +245,8 @@ async def change_clock(request: Request) -> Response:
         raise AdminError(409, "clock", f"mode: {error}"[:SHOWN]) from error
     try:
         later = _later(sandbox, asked.mode or sandbox.clock.label, to)
-        if asked.mode is not None:
-            sandbox.clock.change(asked.mode)
-        if asked.pace is not None:
-            sandbox.clock.change_pace(asked.pace)
+        if asked.mode is not None or asked.pace is not None:
+            sandbox.change_clock(mode=asked.mode, pace=asked.pace)
         if later is not None:
             await _advance(request, sandbox, later)
     except ClockError as error:

@@ -133,7 +133,8 @@ def parts_of(state: SandboxState) -> dict[str, object]:
         "rules": state.rules,
         "faults": state.faults,
         "ended": list(state.ended),
-        "clock": (state.clock, state.jumped),
+        "clock": state.clock and (state.clock.at, state.clock.mode, state.clock.pace),
+        "jumped": state.jumped,
         "changes": state.changes_applied,
         "deadlines": [due[:1] + due[2:] for due in deadlines_of(state)],
     }

@@ -124,6 +124,7 @@ def parts_of(state: SandboxState) -> dict[str, object]:
         "uploads": state.uploads,
         "entries": state.entry_count,
         "accepted": state.accepted_count,
+        "drawn": state.drawn,
         "settled": (state._charges, state._refunds),
         "quotas": state._quotas,
         "deliveries": state.deliveries,

@@ -140,19 +140,29 @@ def test_a_refused_submit_draws_no_id(loop: asyncio.AbstractEventLoop) -> None:
         assert run.submit(VICSEE) == first
 
 
-def test_a_draw_in_one_stream_shifts_no_other() -> None:
-    """Streams of one seed know nothing of each other."""
-    seeds, undisturbed = Seeds(7), Seeds(7)
-    seeds.stream("faults").getrandbits(64)
-    seeds.secret("anything", 32)
-    assert seeds.stream("ids").getrandbits(64) == undisturbed.stream("ids").getrandbits(64)
-
-
-def test_streams_of_one_seed_differ() -> None:
-    """Each purpose has bits of its own."""
+def test_a_draw_depends_on_its_name_alone() -> None:
+    """The order of draws does not change them: each is a function of seed, purpose and count."""
+    names = [("ids", 0, 0), ("ids", 0, 1), ("ids", 1, 0), ("faults", 0, 0), ("faults", 1, 0)]
+    drawn = {name: Seeds(7).draw(*name).getrandbits(64) for name in names}
     seeds = Seeds(7)
-    drawn = {seeds.stream(name).getrandbits(64) for name in ("ids", "faults", "durations")}
-    assert len(drawn) == 3
+    seeds.secret("anything", 32)
+    again = {name: seeds.draw(*name).getrandbits(64) for name in reversed(names)}
+    assert (drawn, len(set(drawn.values()))) == (again, len(names))
+
+
+def test_draws_of_two_seeds_differ() -> None:
+    """Two seeds give different bits for the same purpose and count."""
+    assert Seeds(7).draw("ids", 0).getrandbits(64) != Seeds(8).draw("ids", 0).getrandbits(64)
+
+
+@pytest.mark.parametrize("sizes", [(64, 128), (1, 511, 1), (600,), (512, 512), (0, 8)])
+def test_a_draw_gives_as_many_bits_as_are_asked_for(sizes: tuple[int, ...]) -> None:
+    """Bits taken in parts are the bits taken at once, also beyond one block of the hash."""
+    whole, parts = Seeds(7).draw("ids", 0).getrandbits(sum(sizes)), Seeds(7).draw("ids", 0)
+    shift = 0
+    for size in sizes:
+        assert parts.getrandbits(size) == (whole >> shift) & ((1 << size) - 1)
+        shift += size
 
 
 def test_a_secret_is_the_same_at_every_call() -> None:
@@ -164,5 +174,5 @@ def test_a_secret_is_the_same_at_every_call() -> None:
 @pytest.mark.parametrize(("alphabet", "length"), [("0123456789abcdef", 64), ("AB", 3), ("x", 0)])
 def test_a_text_keeps_to_its_alphabet(alphabet: str, length: int) -> None:
     """A drawn text has the asked length and letters of the alphabet only."""
-    text = Seeds(7).text("keys", alphabet, length)
+    text = Seeds(7).draw("keys", 0).text(alphabet, length)
     assert (len(text), set(text) <= set(alphabet)) == (length, True)

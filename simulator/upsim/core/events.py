@@ -153,11 +153,15 @@ class EntriesCarried:
 
 @dataclass(frozen=True, slots=True)
 class CountsCarried:
-    """How many ledger lines were numbered and jobs accepted so far: closes a compacted log."""
+    """The numbers of ledger entries, accepted jobs and random draws so far; closes a compacted log.
+
+    `drawn` counts the draws of each purpose: see `drawn_by`.
+    """
 
     at: Instant
     entries: int
     jobs: int
+    drawn: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,3 +401,28 @@ Event = (
     | ChangeApplied
     | ClockMoved
 )
+
+DELIVERIES = "deliveries"
+"""The purpose of the draws that make ids of deliveries."""
+
+
+def ids_of(provider: str) -> str:
+    """Return the purpose of the draws that make ids of a provider's jobs."""
+    return f"ids/{provider}"
+
+
+def uploads_of(provider: str) -> str:
+    """Return the purpose of the draws that make names and signatures of a provider's uploads."""
+    return f"uploads/{provider}"
+
+
+def drawn_by(event: Event) -> str | None:
+    """Return the purpose of the random draw that an event used; None if it used none.
+
+    The probability of a fault is drawn with the number of its matches, which the state counts.
+    """
+    if isinstance(event, JobAccepted):
+        return ids_of(event.provider)
+    if isinstance(event, UploadIssued):
+        return uploads_of(event.provider)
+    return DELIVERIES if isinstance(event, DeliveryCreated) else None

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class RandomSource(Protocol):
-    """A named, seeded stream of random bits."""
+    """The random bits of one draw, which a seed decides."""
 
     def getrandbits(self, k: int, /) -> int:
-        """A whole number of `k` random bits."""
+        """Return the next `k` random bits as a whole number."""

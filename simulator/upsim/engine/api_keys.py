@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from upsim.core.baseline import Auth
 from upsim.core.call import Credential, Headers
-from upsim.engine.seeds import Seeds
+from upsim.engine.seeds import Draw
 
 MAX_KEY_LENGTH = 512
 
@@ -53,9 +53,9 @@ def can_be_sent(key: str) -> bool:
     return 0 < len(key) <= MAX_KEY_LENGTH and visible
 
 
-def new_key(auth: Auth, seeds: Seeds, provider: str) -> str:
-    """The next key of a sandbox, in the provider's real form and length."""
-    return auth.key_prefix + seeds.text(f"keys/{provider}", auth.key_alphabet, auth.key_length)
+def new_key(auth: Auth, draw: Draw) -> str:
+    """Return a new key in the provider's real form and length."""
+    return auth.key_prefix + draw.text(auth.key_alphabet, auth.key_length)
 
 
 class Fingerprints:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from operator import attrgetter
 
 from upsim.core.call import Call, SentFile, Window
-from upsim.core.events import UploadIssued, UploadStored, WebhookTarget
+from upsim.core.events import UploadIssued, UploadStored, WebhookTarget, ids_of, uploads_of
 from upsim.core.instants import DAY, SECOND, Instant
 from upsim.core.job_spec import JobSpec, terms
 from upsim.core.jobs import REVOKED, Job
@@ -19,6 +19,7 @@ from upsim.engine import rate_limits
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.seeds import Draw
 from upsim.media.store import BlobStore
 
 MAX_FILE_NAME_KEPT = 1_000
@@ -27,7 +28,7 @@ MAX_FILE_NAME_KEPT = 1_000
 class BoundSandbox:
     """The commands and questions of one sandbox for one provider under one dialect."""
 
-    __slots__ = ("_blobs", "_bound", "_ids", "_sandbox", "_sources")
+    __slots__ = ("_blobs", "_bound", "_sandbox", "_sources")
 
     def __init__(
         self, sandbox: Sandbox, bound: BoundProvider, *, sources: MediaLookup, blobs: BlobStore
@@ -37,7 +38,6 @@ class BoundSandbox:
         self._bound = bound
         self._sources = sources
         self._blobs = blobs
-        self._ids = sandbox.seeds.stream(f"ids/{bound.provider.name}")
 
     @property
     def now(self) -> Instant:
@@ -140,9 +140,9 @@ class BoundSandbox:
         """A ticket for one upload; it expires as `retention.upload_tickets` says."""
         self._sandbox.retention.make_room_for_upload()
         expires_at = self.now + (_lifetime(self._bound, "upload_tickets") or DAY)
-        stream = self._sandbox.seeds.stream(f"uploads/{self._bound.provider.name}")
-        upload = f"{stream.getrandbits(64):016x}/{safe_name(file_name)}"
-        signed = f"{self._sandbox.id}/{upload}/{stream.getrandbits(128):032x}"
+        draw = self._draw(uploads_of(self._bound.provider.name))
+        upload = f"{draw.getrandbits(64):016x}/{safe_name(file_name)}"
+        signed = f"{self._sandbox.id}/{upload}/{draw.getrandbits(128):032x}"
         ticket = UploadIssued(
             at=self.now,
             upload=upload,
@@ -179,10 +179,15 @@ class BoundSandbox:
         return default if found is None else found.phases
 
     def _new_id(self) -> str:
-        draw_id, jobs = self._bound.provider.draw_id, self._sandbox.state.jobs
-        while (name := draw_id(self._ids)) in jobs:
-            pass  # short ids can repeat; the next one of the stream is taken
+        provider, jobs = self._bound.provider, self._sandbox.state.jobs
+        purpose, retry = ids_of(provider.name), 0
+        while (name := provider.draw_id(self._draw(purpose, retry))) in jobs:
+            retry += 1  # short ids can repeat
         return name
+
+    def _draw(self, purpose: str, retry: int = 0) -> Draw:
+        sandbox = self._sandbox
+        return sandbox.seeds.draw(purpose, sandbox.state.drawn.get(purpose, 0), retry)
 
 
 def _lifetime(bound: BoundProvider, what: str) -> int | None:

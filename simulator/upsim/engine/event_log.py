@@ -20,6 +20,7 @@ from upsim.core.events import (
     JobsForgotten,
     QuotaUsed,
     UploadsForgotten,
+    drawn_by,
 )
 from upsim.core.instants import Instant
 from upsim.core.ledger import Entry
@@ -198,13 +199,17 @@ def _faults(events: Sequence[Event]) -> list[Event]:
 
 
 def _counts(events: Sequence[Event]) -> CountsCarried:
-    """How far ledger lines and accepted jobs are numbered."""
+    """How far ledger lines, accepted jobs and random draws are numbered."""
     entries = jobs = 0
+    drawn: dict[str, int] = {}
     for event in events:
+        purpose = drawn_by(event)
+        if purpose is not None:
+            drawn[purpose] = drawn.get(purpose, 0) + 1
         if isinstance(event, CountsCarried):
-            entries, jobs = max(entries, event.entries), event.jobs
+            entries, jobs, drawn = max(entries, event.entries), event.jobs, dict(event.drawn)
         elif isinstance(event, Entry):
             entries = max(entries, event.number)
         elif isinstance(event, JobAccepted):
             jobs += 1
-    return CountsCarried(events[-1].at, entries, jobs)
+    return CountsCarried(events[-1].at, entries, jobs, tuple(drawn.items()))

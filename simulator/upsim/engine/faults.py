@@ -46,7 +46,6 @@ def arm(timeline: Timeline, rule: FaultRule) -> Armed:
 def disarm(timeline: Timeline, fault: str) -> None:
     """Take a fault away; the next one of this id begins as if there had been none."""
     timeline.commit(FaultDisarmed(timeline.now, fault))
-    timeline.seeds.restart(_stream(fault))
 
 
 def disarm_all(timeline: Timeline) -> list[str]:
@@ -89,7 +88,7 @@ def match(
             continue
         draw = 0
         if rule.probability is not None:
-            draw = timeline.seeds.stream(_stream(rule.id)).getrandbits(DRAW_BITS)
+            draw = timeline.seeds.draw(f"faults/{rule.id}", armed.matched).getrandbits(DRAW_BITS)
         fired = fires(armed, draw) and can(rule)
         timeline.commit(FaultMatched(timeline.now, rule.id, fired))
         if fired:
@@ -146,7 +145,3 @@ def _concerned(timeline: Timeline, stage: Stage, occasion: Occasion) -> Iterator
     for armed in timeline.state.faults.values():
         if armed.remaining != 0 and concerns(armed.rule, stage, occasion):
             yield armed
-
-
-def _stream(fault: str) -> str:
-    return f"faults/{fault}"

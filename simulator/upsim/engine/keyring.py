@@ -56,7 +56,7 @@ class Keyring:
                 f"a {provider} key is 1 to {MAX_KEY_LENGTH} visible ASCII characters without spaces"
             )
             raise SandboxRefusedError(msg)
-        issued = brought or new_key(auth, Seeds(fresh_seed()), provider)
+        issued = brought or new_key(auth, Seeds(fresh_seed()).draw("key", 0))
         fingerprint = self.fingerprints.of(provider, issued)
         known = self._holders.get(fingerprint)
         if known is not None and known != holder:

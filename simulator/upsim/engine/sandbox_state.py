@@ -9,6 +9,7 @@ from decimal import Decimal
 from msgspec.structs import replace as copy
 
 from upsim.core.events import (
+    DELIVERIES,
     AccountChanged,
     AccountOpened,
     AnnouncementPlanned,
@@ -36,6 +37,8 @@ from upsim.core.events import (
     UploadIssued,
     UploadsForgotten,
     UploadStored,
+    ids_of,
+    uploads_of,
 )
 from upsim.core.faults import Armed
 from upsim.core.instants import Instant
@@ -67,7 +70,8 @@ class SandboxState:
 
     `clock` is the last move of the clock, and `jumped` the time that an `auto` clock skipped by
     itself. `ended` are the kept jobs that ended, oldest first. `postponed` are the attempts that a
-    fault delays. Of the planned changes, those below `changes_applied` took place.
+    fault delays. Of the planned changes, those below `changes_applied` took place. `drawn` counts
+    the random draws of each purpose.
     """
 
     def __init__(self, is_live: Callable[[Deadline], bool] | None = None) -> None:
@@ -99,6 +103,7 @@ class SandboxState:
         self.rules: dict[str, str] = {}
         self.entry_count = 0
         self.accepted_count = 0
+        self.drawn: dict[str, int] = {}
         self._charges: dict[str, Entry] = {}
         self._refunds: dict[str, Entry] = {}
         self._quotas: dict[tuple[int, str], tuple[Instant, int]] = {}
@@ -231,6 +236,7 @@ class SandboxState:
     def _job_accepted(self, event: JobAccepted) -> None:
         account = self.accounts[event.account]
         self.accepted_count += 1
+        self._count_draw(ids_of(event.provider))
         account.jobs[event.job] = None
         started = not event.queued
         self.jobs[event.job] = Job(event, started=started)
@@ -320,6 +326,10 @@ class SandboxState:
     def _counts_carried(self, event: CountsCarried) -> None:
         self.entry_count = max(self.entry_count, event.entries)
         self.accepted_count = event.jobs
+        self.drawn = dict(event.drawn)
+
+    def _count_draw(self, purpose: str) -> None:
+        self.drawn[purpose] = self.drawn.get(purpose, 0) + 1
 
     def _carry(self, account: Account, at: Instant, amount: Decimal) -> None:
         so_far = account.entries.get(0)
@@ -332,6 +342,7 @@ class SandboxState:
 
     def _upload_issued(self, event: UploadIssued) -> None:
         self.uploads[event.upload] = Upload(event)
+        self._count_draw(uploads_of(event.provider))
         self.deadlines.add(event.kept_until, "forget_upload", event.upload)
 
     def _upload_stored(self, event: UploadStored) -> None:
@@ -363,6 +374,7 @@ class SandboxState:
 
     def _delivery_created(self, event: DeliveryCreated) -> None:
         self.deliveries[event.delivery] = Delivery(event)
+        self._count_draw(DELIVERIES)
         self.deliveries_of.setdefault(event.job, []).append(event.delivery)
         self.open_deliveries[event.delivery] = None
         self.deadlines.add(event.at, "deliver", event.delivery, 1)

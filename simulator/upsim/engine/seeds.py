@@ -1,44 +1,69 @@
 """The randomness of a sandbox. This is the one module that draws it.
 
-Each purpose has a stream of its own, so that a new draw in one shifts no other.
+Each draw is a function of the seed, its purpose and a count that is part of the state. So a draw
+for one purpose shifts no other, and a restored sandbox draws what it would have drawn.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
 import secrets
+
+BLOCK_BITS = 512
+"""Random bits that one hash gives."""
+
+
+class Draw:
+    """The random bits of one draw, in order."""
+
+    __slots__ = ("_bits", "_blocks", "_left", "_start")
+
+    def __init__(self, start: hashlib.blake2b) -> None:
+        """Draw from the hash `start`, which the seed and the name of the draw give."""
+        self._start = start
+        self._bits = self._left = self._blocks = 0
+
+    def getrandbits(self, k: int, /) -> int:
+        """Return the next `k` random bits as a whole number."""
+        while self._left < k:
+            self._bits |= self._block() << self._left
+            self._left += BLOCK_BITS
+        found = self._bits & ((1 << k) - 1)
+        self._bits >>= k
+        self._left -= k
+        return found
+
+    def text(self, alphabet: str, length: int) -> str:
+        """Return a random text over an alphabet."""
+        return "".join(alphabet[self.getrandbits(64) % len(alphabet)] for _ in range(length))
+
+    def _block(self) -> int:
+        block = self._start.copy()
+        block.update(b"%d" % self._blocks)
+        self._blocks += 1
+        return int.from_bytes(block.digest(), "big")
 
 
 class Seeds:
-    """Named streams and secrets, all from one seed."""
+    """The draws and secrets of a sandbox, all from one seed."""
 
-    __slots__ = ("_streams", "seed")
+    __slots__ = ("_keyed", "seed")
 
     def __init__(self, seed: int) -> None:
-        """Equal seeds give equal streams."""
+        """Equal seeds give equal draws."""
         self.seed = seed
-        self._streams: dict[str, random.Random] = {}
+        key = hashlib.blake2b(str(seed).encode()).digest()
+        self._keyed = hashlib.blake2b(key=key)
 
-    def stream(self, name: str) -> random.Random:
-        """The stream of this purpose."""
-        found = self._streams.get(name)
-        if found is None:
-            found = self._streams[name] = random.Random(f"{self.seed}:{name}")
-        return found
-
-    def restart(self, name: str) -> None:
-        """Let the stream of this purpose begin anew."""
-        self._streams.pop(name, None)
+    def draw(self, purpose: str, count: int, retry: int = 0) -> Draw:
+        """Return draw number `count` for a purpose; `retry` replaces an id that is taken."""
+        start = self._keyed.copy()
+        start.update(f"{purpose}/{count}/{retry}/".encode())
+        return Draw(start)
 
     def secret(self, name: str, size: int) -> bytes:
-        """Bytes that are always the same for this name, without a stream's state."""
+        """Return bytes that are always the same for this name."""
         return hashlib.shake_256(f"{self.seed}:secret:{name}".encode()).digest(size)
-
-    def text(self, name: str, alphabet: str, length: int) -> str:
-        """The next text of a stream, over an alphabet."""
-        stream = self.stream(name)
-        return "".join(alphabet[stream.randrange(len(alphabet))] for _ in range(length))
 
 
 def derived_seed(seed: int, name: str) -> int:

@@ -14,6 +14,7 @@ import msgspec
 
 from upsim.core.call import Call, SandboxApi
 from upsim.core.events import (
+    DELIVERIES,
     AnnouncementPlanned,
     AttemptMade,
     AttemptPostponed,
@@ -200,9 +201,10 @@ class Webhooks:
             return
         shown = body_of or job
         seconds = self._stamp()
+        draw = timeline.seeds.draw(DELIVERIES, timeline.state.drawn.get(DELIVERIES, 0))
         created = DeliveryCreated(
             at=timeline.now,
-            delivery=f"{timeline.seeds.stream('deliveries').getrandbits(96):024x}",
+            delivery=f"{draw.getrandbits(96):024x}",
             job=job.id,
             state=shown.state,
             url=webhook.url,

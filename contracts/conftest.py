@@ -1,4 +1,4 @@
-"""Choose the target of the contract suite: the simulator in this process, or the one in options."""
+"""Choose the target of the contract suite: a simulator in this process, or a given server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from upsim_contracts.verify.run import book_of, pricer, providers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options that choose the target, what it may cost, and how long to look."""
+    """Add the options for the target, its spending cap, and the amount of searching."""
     parser.addoption("--target", default="sim", help="sim, socket, a URL or live")
     parser.addoption("--contract-provider", help="the provider that a URL or live is")
     parser.addoption("--cap", type=Decimal, help="the most that may be spent, in its unit")
@@ -50,7 +50,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Reach for a target that is not made here, once. Raises pytest.UsageError, before any test."""
+    """Check once that an external target can be reached.
+
+    Raises pytest.UsageError before any test.
+    """
     config = session.config
     target = config.getoption("--target")
     if hasattr(config, "workerinput") or config.getoption("--collect-only"):
@@ -67,7 +70,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def _order(config: pytest.Config) -> VerifyOptions:
-    """Return what the command line asks for."""
+    """Return the options from the command line."""
     option = config.getoption
     only = option("--contract-provider")
     return VerifyOptions(
@@ -83,7 +86,7 @@ def _order(config: pytest.Config) -> VerifyOptions:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that tested nothing: everything that was chosen was skipped."""
+    """Fail a run in which every chosen test was skipped."""
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or session.config.getoption("--allow-all-skipped"):
         return
@@ -102,7 +105,7 @@ def profile(request: pytest.FixtureRequest) -> Profile:
 
 @pytest.fixture
 def explore(request: pytest.FixtureRequest, aimed_at: Callable[[str], Target]) -> Explore:
-    """Return a function that gives what tries properties of a provider, or of one of its calls."""
+    """Return a function that makes an explorer for a submit or for a provider's table."""
     effort = EFFORTS[request.config.getoption("--upsim-profile")]
 
     def explorer(subject: Submit | Generation) -> Explorer:
@@ -114,7 +117,7 @@ def explore(request: pytest.FixtureRequest, aimed_at: Callable[[str], Target]) -
 
 @pytest.fixture
 def application() -> Iterator[Any]:
-    """Return an ASGI application that knows issued keys only and makes sandboxes."""
+    """Return an ASGI application that can make sandboxes and accepts only issued API keys."""
     with Simulator(clock="auto", strict_keys=True) as simulator:
         yield simulator.app
 
@@ -128,7 +131,7 @@ def simulator() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def aimed_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]]:
-    """Return a function that gives a provider's target; its requests respect the spending cap."""
+    """Return a function from a provider's name to its target; requests respect the spending cap."""
     only = request.config.getoption("--contract-provider")
     order = _order(request.config)
     if order.cap is not None and hasattr(request.config, "workerinput"):
@@ -148,7 +151,7 @@ def aimed_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]
 
 @pytest.fixture(scope="session")
 def target_of(aimed_at: Callable[[str], Target]) -> Callable[[str], Target]:
-    """Return a function that gives the target of a provider; the plan of all facts is checked."""
+    """Return a function from a provider's name to its target; the planned cost is checked first."""
 
     @cache
     def target(provider: str) -> Target:

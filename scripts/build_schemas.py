@@ -1,6 +1,6 @@
-"""The build hook that writes the JSON Schemas of the scenarios before the wheel takes them in.
+"""The build hook that writes the JSON Schemas of the scenarios before the wheel is built.
 
-An editable installation runs it, too: so editors find the schemas in a clone.
+It also runs for an editable installation, so that editors find the schemas in a clone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class SchemaHook(BuildHookInterface):  # type: ignore[type-arg]  # any configura
     """Writes `schema.json` beside the scenarios, for all providers of this checkout."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the hook's form
-        """Write the files by the code of this checkout."""
+        """Write the files with the code of this checkout."""
         root = Path(self.root)
         sys.path.insert(0, str(root / "simulator"))
         try:

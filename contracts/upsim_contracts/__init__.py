@@ -1,1 +1,1 @@
-"""Documented behaviour of each emulated provider, as checks of any API over HTTP."""
+"""Documented behaviour of each emulated provider, as checks against any HTTP API."""

@@ -1,4 +1,4 @@
-"""Known differences that a team accepts: a run with only these passes.
+"""Known differences that a team accepts. A run that finds only known differences passes.
 
 They are listed in a YAML file, each with the reason and the day on which it was accepted.
 """
@@ -29,7 +29,7 @@ _BLOCK = re.compile(r"(    \w+: \S.*|\s*(#.*)?)\Z")
 
 @dataclass(frozen=True, slots=True)
 class KnownDifference:
-    """A difference as `verify` or `drift` says it, why it is accepted, and since when."""
+    """The text of a difference in `verify` or `drift`, the reason to accept it, and the date."""
 
     seen_by: str
     provider: str
@@ -53,9 +53,9 @@ class AcceptedDifferences:
     def __init__(
         self, tool: str, file: Path | None = None, new: str | None = None, *, today: date
     ) -> None:
-        """`new` is the reason for which everything else is accepted, too.
+        """Read the file; `new` is the reason under which all unknown differences are accepted too.
 
-        Raises UsageError for a file that cannot be read, and for a reason without words.
+        Raises UsageError if the file cannot be read, or if the reason is empty.
         """
         if new is not None and file is None:
             raise UsageError("--accept-new adds to a file: name it by --accept FILE")
@@ -72,7 +72,7 @@ class AcceptedDifferences:
         self._new: list[KnownDifference] = []
 
     def find(self, provider: str, difference: str) -> KnownDifference | None:
-        """Return why a difference is accepted; None for one that is not."""
+        """Return the entry that accepts a difference; None if the difference is not accepted."""
         found = self._known.get((provider, difference))
         if found is None and self._reason is not None:
             found = KnownDifference(self._tool, provider, difference, self._reason, self._today)
@@ -83,18 +83,18 @@ class AcceptedDifferences:
         return found
 
     def gone(self, providers: Iterable[str]) -> list[KnownDifference]:
-        """Return what is accepted for these providers, and was not seen."""
+        """Return the accepted differences of these providers that this run did not find."""
         whole = set(providers)
         return [
             one for one in self._known.values() if one.provider in whole and one not in self._seen
         ]
 
     def end(self, providers: Iterable[str], say: Callable[[str], None]) -> None:
-        """Report accepted differences that were not seen, and write the new ones to the file.
+        """Report accepted differences that were not found, and write new entries to the file.
 
         Only providers whose whole run is in `providers` are reported.
 
-        Raises UsageError for a file that cannot be written.
+        Raises UsageError if the file cannot be written.
         """
         for one in self.gone(providers):
             say(f"no longer seen, so take it out of {self._file}: {one.provider}: {one.difference}")
@@ -109,9 +109,9 @@ class AcceptedDifferences:
 
 
 def read_known(file: Path, *, is_made: bool = False) -> list[KnownDifference]:
-    """Return what a file of accepted differences holds; nothing if it is still to be made.
+    """Return the entries of a file of accepted differences; none if the file is still to be made.
 
-    Raises UsageError with the place.
+    Raises UsageError with the place of the mistake.
     """
     if is_made and not file.exists():
         return []
@@ -130,7 +130,7 @@ def read_known(file: Path, *, is_made: bool = False) -> list[KnownDifference]:
 
 
 def _check_block(file: Path) -> None:
-    """Raises UsageError for a file to whose end no entry can be added."""
+    """Check that an entry can be appended to a file. Raises UsageError if not."""
     last = file.read_text("utf-8").rstrip("\n").rpartition("\n")[2]
     if not _BLOCK.match(last):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Amounts of money in responses, and numbers of things as text."""
+"""Amounts of money in responses, and counts with their noun."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def counted(number: object, noun: str) -> str:
 
 
 def amount_of(found: object) -> Decimal | None:
-    """Return an amount that an answer names as a number or a text; None for anything else."""
+    """Return an amount that a response gives as a number or a text; None for anything else."""
     if isinstance(found, bool) or not isinstance(found, str | int | Decimal):
         return None
     try:

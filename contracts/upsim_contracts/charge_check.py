@@ -16,7 +16,7 @@ MAX_PLACES = 30
 def price_finding(
     provider: str, operation: str, status: int, charge: Charge, source: str
 ) -> Finding | None:
-    """A finding where a call cost something else than documented; a refusal must cost nothing."""
+    """Return a finding if a charge differs from the document. A refused request must be free."""
     if charge.actual is None or (charge.documented is None and status in _SUCCESS):
         return None
     if status in _SUCCESS and charge.documented is not None:
@@ -30,12 +30,12 @@ def price_finding(
 
 
 def amount_text(amount: Decimal, unit: str) -> str:
-    """An amount with its unit, such as `48 credits`."""
+    """Return an amount with its unit, such as `48 credits`."""
     return counted(plain(amount), unit)
 
 
 def plain(amount: Decimal) -> str:
-    """An amount without zeros at its end; one out of all proportion as it is."""
+    """Return an amount without zeros at its end; a very large or small one stays unchanged."""
     if not amount.is_finite() or abs(amount.adjusted()) > MAX_PLACES:
         return str(amount)
     return f"{amount.normalize():f}"

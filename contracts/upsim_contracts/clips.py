@@ -1,4 +1,4 @@
-"""Clips by their properties: `854x480 30fps 4.5s`, and where a simulator serves such a file."""
+"""Clips by their properties (`854x480 30fps 4.5s`), and the path of such a file on a simulator."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ClipProperties:
     size: int | None = None
 
     def __str__(self) -> str:
-        """The text that describes it, which `clip` reads."""
+        """Return the text that `clip` reads."""
         rate = f"{self.fps}"
         silent = "" if self.audio else " silent"
         size = f" {self.size}bytes" if self.size is not None else ""
@@ -51,7 +51,7 @@ class ClipProperties:
 
     @property
     def path(self) -> str:
-        """The path at which a simulator serves exactly this file; an AVI is made from its MP4."""
+        """The simulator's path for a file with these properties; an AVI is made from its MP4."""
         rate = f"{self.fps}".replace("/", "-")
         container = "mp4" if self.container == AVI else self.container
         silent = "" if self.audio else "_silent"
@@ -61,9 +61,9 @@ class ClipProperties:
 
 
 def clip(text: str) -> ClipProperties:
-    """The clip that a text describes: size, rate and length, then `silent`, container, bytes.
+    """Return the clip that a text describes.
 
-    Raises ClipError.
+    The text has size, rate and length, then `silent`, container, bytes. Raises ClipError.
     """
     found = _TEXT.fullmatch(text)
     if found is None:

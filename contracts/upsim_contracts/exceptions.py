@@ -2,15 +2,15 @@
 
 ContractError
 ├── NoContractError      there is no contract, or no operation, of this name
-├── ContractFileError    a file of the contracts cannot be read
-│   └── StaleMutantError     a mutant's text is not exactly once in its module
+├── ContractFileError    a contract file cannot be read
+│   └── StaleMutantError     a mutant's text does not occur exactly once in its module
 ├── ClipError            a text does not describe a clip
-├── UnreadableVideoError a file is no video, or one that PyAV cannot read
+├── UnreadableVideoError a file is no video, or PyAV cannot read it
 ├── TargetError          a target cannot be reached, or does not behave like a simulator
 ├── UsageError           the command cannot be run as given; nothing was sent
 │   └── PlanRefusedError     a plan could cost more than its cap
-└── SpendingError        a request was not sent, because of what it could cost
-    ├── BudgetReachedError     it could cost more than is left below the cap
+└── SpendingError        a request was not sent, because of its possible cost
+    ├── BudgetReachedError     its cost could exceed the remaining budget
     └── UnpricedRequestError   its cost is unknown
 """
 
@@ -46,11 +46,11 @@ class ClipError(ContractError, ValueError):
 
 
 class UnreadableVideoError(ContractError):
-    """A file that is no video, or one that PyAV cannot read."""
+    """A file that is no video, or that PyAV cannot read."""
 
 
 class TargetError(ContractError):
-    """A target that cannot be reached, or that does not do what a simulator does."""
+    """A target that cannot be reached, or that does not behave like a simulator."""
 
 
 class UsageError(ContractError):
@@ -62,11 +62,11 @@ class PlanRefusedError(UsageError):
 
 
 class SpendingError(ContractError):
-    """A request that was not sent, because of what it could cost."""
+    """A request that was not sent, because of its possible cost."""
 
 
 class BudgetReachedError(SpendingError):
-    """A request that could cost more than is left below the cap; it was not sent."""
+    """A request that could cost more than the remaining budget; it was not sent."""
 
 
 class UnpricedRequestError(SpendingError):

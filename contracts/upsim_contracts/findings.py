@@ -1,4 +1,4 @@
-"""A difference between what a contract says and what was seen."""
+"""A difference between a contract and the observed behaviour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Finding:
     evidence: str
 
     def __str__(self) -> str:
-        """One line that a person understands."""
+        """Return the difference as one line for people."""
         return (
             f"{self.provider}: {self.operation}: {self.where}: "
             f"expected {self.expected}, seen {self.seen} [{self.evidence}]"

@@ -1,7 +1,7 @@
 """Compare a response with the expected one, written as data, and list the differences.
 
-A plain value must be equal, a list must match entry by entry, an object must match in the fields
-that are named. The words of `WORDS`, such as `{type: string}`, match more loosely.
+A plain value must be equal, and a list must match entry by entry. An object must match in the
+fields that are named. The words of `WORDS`, such as `{type: string}`, match more loosely.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """One difference: `where` in the answer, what was expected and what was seen, as text."""
+    """One difference: `where` in the response, the expected value and the seen value, as text."""
 
     where: str
     expected: str
@@ -45,7 +45,7 @@ class Mismatch:
 
 
 def mismatches(expected: object, seen: object, where: str = "answer") -> Iterator[Mismatch]:
-    """Every place at which an answer differs from what is expected of it."""
+    """Yield every difference between a response and its expectation."""
     if isinstance(expected, Mapping):
         words = [key for key in expected if key in WORDS]
         if words:
@@ -67,7 +67,7 @@ def mismatches(expected: object, seen: object, where: str = "answer") -> Iterato
 
 
 def at(document: object, path: str) -> object:
-    """The value at a dotted path, `ABSENT` where there is none; a number is a place in a list."""
+    """Return the value at a dotted path, `ABSENT` if there is none; a number is a list index."""
     for name in path.split("."):
         if isinstance(document, Mapping):
             document = document.get(name, ABSENT)
@@ -79,7 +79,7 @@ def at(document: object, path: str) -> object:
 
 
 def shown(value: object) -> str:
-    """A value as a person reads it, cut when it is long."""
+    """Return a value as text for people, shortened if it is long."""
     if value is ABSENT:
         return "nothing"
     text = json.dumps(value, ensure_ascii=False, default=_written)
@@ -87,7 +87,7 @@ def shown(value: object) -> str:
 
 
 def _written(value: object) -> float | str:
-    """A value that JSON does not know: an exact number as a number, others as text."""
+    """Return a value that JSON lacks as JSON: a Decimal as a number, other types as text."""
     return float(value) if isinstance(value, Decimal) else str(value)
 
 
@@ -96,7 +96,7 @@ def _below(where: str, key: str) -> str:
 
 
 def _same(expected: object, seen: object) -> bool:
-    """Equal as JSON is: a number is no text, and true is no number."""
+    """Return whether two values are equal in JSON: 1 differs from both "1" and true."""
     if isinstance(expected, bool) or isinstance(seen, bool):
         return expected is seen
     if isinstance(expected, int | Decimal) and isinstance(seen, int | Decimal):

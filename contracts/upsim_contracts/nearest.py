@@ -1,4 +1,4 @@
-"""The known name that somebody most likely meant, as a hint behind a semicolon."""
+"""Suggest the known name that the user most likely meant, as a hint after a semicolon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_COMPARED_LENGTH = 200
 
 
 def hint(name: object, known: Iterable[str]) -> str:
-    """Return the nearest of the known names as a question, or all of them.
+    """Return the nearest of the known names as a question, or list all of them.
 
     >>> hint("vicse", ["venice", "vicsee"])
     'did you mean vicsee?'
@@ -25,6 +25,6 @@ def hint(name: object, known: Iterable[str]) -> str:
 
 
 def near(name: object, known: Iterable[str]) -> str:
-    """Return the nearest of the known names; empty if none is near."""
+    """Return the most similar known name; empty if none is similar."""
     cut = str(name)[:MAX_COMPARED_LENGTH]
     return next(iter(get_close_matches(cut, list(known), n=1, cutoff=CLOSE)), "")

@@ -1,6 +1,6 @@
 """Split a provider's base URL into the provider and the dialect, and list the dialects.
 
-A misspelt dialect is rejected beforehand, since it would make every fact of a run fail on a 404.
+A misspelt dialect is rejected before a run; otherwise every fact would fail with a 404.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from upsim_contracts.verify.run import book_of
 
 @dataclass(frozen=True, slots=True)
 class ProviderUrl:
-    """The root of a simulator, with the provider and the dialect that its URL names, or none."""
+    """The root URL of a simulator, and the provider and the dialect in its URL, if any."""
 
     root: str
     provider: str = ""
@@ -25,13 +25,16 @@ class ProviderUrl:
 
 
 def dialects_of(provider: str) -> tuple[str, ...]:
-    """Return every dialect that the documents or the facts of a provider know."""
+    """Return every dialect in the documents or the facts of a provider."""
     known = (default_dialect(provider), *dialects(provider), *book_of(provider).dialects)
     return tuple(dict.fromkeys(known))
 
 
 def check_dialect(provider: str, dialect: str, named_by: str) -> None:
-    """Raise UsageError where a provider does not have the dialect that `named_by` names."""
+    """Check that a provider has this dialect; `named_by` is the option or the URL for the message.
+
+    Raises UsageError for an unknown dialect.
+    """
     known = dialects_of(provider)
     if dialect and dialect not in known:
         meant = hint(dialect, known)
@@ -40,19 +43,19 @@ def check_dialect(provider: str, dialect: str, named_by: str) -> None:
 
 
 def dialect_in(url: str, provider: str) -> str:
-    """Return the dialect that the path of any URL names, or nothing."""
+    """Return the dialect in the path of a URL; an empty text if there is none."""
     known = dialects_of(provider)
     return next((step for step in reversed(urlsplit(url).path.split("/")) if step in known), "")
 
 
 def provider_in(url: str, providers: Iterable[str]) -> str:
-    """Return the provider with which the path of a URL begins, or nothing."""
+    """Return the provider at the start of a URL's path; an empty text if there is none."""
     first = urlsplit(url).path.strip("/").partition("/")[0] if "://" in url else ""
     return first if first in providers else ""
 
 
 def provider_url(url: str, providers: Iterable[str]) -> ProviderUrl:
-    """Return what the URL of a simulator names. Raises UsageError for any other path."""
+    """Return the parts of a simulator's URL. Raises UsageError for any other path."""
     parts = urlsplit(url)
     root = f"{parts.scheme}://{parts.netloc}"
     steps: Sequence[str] = [step for step in parts.path.split("/") if step]

@@ -1,4 +1,4 @@
-"""The error that a response names, in the words of its provider."""
+"""The error in a response, as the provider words it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from upsim_contracts.matching import MAX_LENGTH
 
 @dataclass(frozen=True, slots=True)
 class ProviderWords:
-    """The error that a response names: its code and its text, empty where it has none."""
+    """The error in a response: its code and its text, empty if there is none."""
 
     code: str = ""
     message: str = ""
@@ -25,7 +25,7 @@ class ProviderWords:
 
 
 def said(document: object, text: str) -> ProviderWords:
-    """Return the error that a response body names, in the provider's words."""
+    """Return the error in a response body, as the provider words it."""
     if not isinstance(document, Mapping):
         return ProviderWords("", re.sub(r"<[^>]*>|\s+", " ", text).strip()[:120])
     error: Any = document.get("error")
@@ -37,7 +37,7 @@ def said(document: object, text: str) -> ProviderWords:
 
 
 def words_of(exchange: RecordedExchange) -> str:
-    """Return the error that an answer names, in the provider's words."""
+    """Return the error in a recorded response, as the provider words it."""
     body = exchange.answer.body
     found = said(body.get("json"), str(body.get("text", "")))
     code = "" if found.code.isdecimal() else found.code  # most often the status once more

@@ -1,4 +1,4 @@
-"""Report files of a command: checked before it begins, written at its end."""
+"""Report files of a command: checked before the run, written after it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from upsim_contracts.exceptions import UsageError
 
 
 def check_folders(files: Iterable[Path | None]) -> None:
-    """Check that files can be made where they are to be. Raises UsageError."""
+    """Check that these files can be created. Raises UsageError."""
     for file in files:
         try:
             wrong = file is not None and (not file.parent.is_dir() or file.is_dir())
@@ -21,7 +21,7 @@ def check_folders(files: Iterable[Path | None]) -> None:
 
 
 def write_file(file: Path, text: str) -> None:
-    """Write a text whole or not at all; a pipe or another device is written to as it is.
+    """Write a text completely or not at all; a pipe or a device is written to directly.
 
     Raises UsageError.
     """

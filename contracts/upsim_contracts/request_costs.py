@@ -1,4 +1,4 @@
-"""Find which requests are paid, and the highest price that each can cost."""
+"""Find the requests that cost money, and the highest possible price of each."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _NAME = re.compile(r"\\\$[a-z_]+")
 
 @dataclass(frozen=True, slots=True)
 class RequestCost:
-    """A request that costs money, or could. `call` is empty for a request the book does not know.
+    """A request that costs money, or could. `call` is empty if the request is not in the book.
 
-    `worst` is the highest possible price, None if it is unknown. `why` says what is not documented
-    then, or why `worst` is the price of the most expensive job.
+    `worst` is the highest possible price, None if it is unknown. `why` says why the price is
+    unknown, or why `worst` is the price of the most expensive job.
     """
 
     call: str
@@ -40,23 +40,23 @@ class RequestCost:
 
 @dataclass(frozen=True, slots=True)
 class _Priced:
-    """A call of a fact that states its price, and the options with which it is made."""
+    """A request in a fact that states a price, and the options of that request."""
 
     evidence: str
     options: Mapping[str, str]
     in_prices: bool
 
     def likeness(self, asked: Mapping[str, str]) -> tuple[bool, int]:
-        """Whether its place is a list of prices, and how many options a request has as well."""
+        """Return whether the source is a price list, and the number of options equal to `asked`."""
         same = sum(asked.get(name) == value for name, value in self.options.items())
         return self.in_prices, same
 
 
 class CostTable:
-    """The price list of one provider, for requests of which only method and path are known."""
+    """The price list of one provider, for requests known by method, path and body."""
 
     def __init__(self, book: Book, price: Pricer) -> None:
-        """Read the calls of the book."""
+        """Read the requests and facts of the book."""
         self.book = book
         self._price = price
         self._calls = [(one, _pattern(one.path)) for one in book.calls.values()]
@@ -71,7 +71,7 @@ class CostTable:
         """The wordings of errors that a document prints."""
 
     def call(self, method: str, path: str) -> CallForm | None:
-        """The call of the book that a request is."""
+        """Return the operation of the book for this method and path; None if there is none."""
         bare = path.partition("?")[0]
         found = (c for c, form in self._calls if c.method == method and form.fullmatch(bare))
         return next(found, None)
@@ -85,13 +85,13 @@ class CostTable:
         *,
         certain: bool,
     ) -> RequestCost | None:
-        """Return what a request could cost; None for one that never costs anything.
+        """Return the possible cost of a request; None if it never costs anything.
 
-        `certain` says that the body reads in one way, and that `clips` are all of its videos.
-        Otherwise the longest video is assumed; of several videos, the most expensive one. A
-        malformed request counts as the most expensive job: it is free once the provider has refused
-        it. The price is unknown for a path or a model that is not in the book, and for an option
-        beyond every documented value.
+        `certain` means that the body has one possible reading, and that `clips` are all of its
+        videos. Otherwise the longest video is assumed. Of several videos, the most expensive one
+        is assumed. A malformed request counts as the most expensive job; if the provider refuses
+        it, it is free. The price is unknown for a path or a model that is not in the book, and
+        for an option above every documented value.
         """
         form, bare = self.call(method, path), path.partition("?")[0]
         known_free = any(m == method and form.fullmatch(bare) for m, form in self._free)
@@ -112,7 +112,7 @@ class CostTable:
         return RequestCost(form.name, worst if len(prices) == 1 else None, worst)
 
     def evidence(self, call: str, body: object = None) -> str:
-        """Return the source of a call's price: the fact that mentions most of such a request.
+        """Return the source of a request's price: the fact with most of the request's options.
 
         An option that a request leaves out, or sends as null, has the value of the book's own body,
         which is the documented default.
@@ -141,7 +141,7 @@ class CostTable:
         return f"{source.title}, {fact.place}, {source.read}"
 
     def _priced_steps(self, fact: Fact) -> Iterator[tuple[str, _Priced]]:
-        """Yield the steps of a fact that states a price, by the names of their calls."""
+        """Yield the requests in a fact that states a price, by the names of their operations."""
         if all(str(one.get("charged", "0")) == "0" for one in fact.steps):
             return
         evidence = self._cited(fact)
@@ -153,7 +153,7 @@ class CostTable:
                 yield form.name, _Priced(evidence, own, in_prices)
 
     def _undocumented(self, path: str) -> str:
-        """Say that the book does not know a path, by its model where models are called by path."""
+        """Return that a path is not in the book; name its model if the path ends with a model."""
         for base, others in self._bases.items():
             model = path.removeprefix(base).strip("/")
             vendor, slash, _ = model.partition("/")
@@ -162,9 +162,9 @@ class CostTable:
         return UNDOCUMENTED_PATH
 
     def _other_model(self, form: CallForm, fields: Mapping[str, Any]) -> str:
-        """Name the first model or task of a request whose price is not known; empty for none.
+        """Return that a model or task in a request is not documented; empty if all are documented.
 
-        What is no text, such as null, names none.
+        Only texts count as names; null, for example, does not.
         """
         usual = form.body if isinstance(form.body, Mapping) else {}
         for name in _NAMES:
@@ -178,7 +178,7 @@ class CostTable:
 
 
 def _bases(book: Book) -> dict[str, set[str]]:
-    """Return the path before the model in each job's path, with its first steps that are no vendor.
+    """Return the path prefixes before model names, each with first segments that are no vendor.
 
     >>> from upsim_contracts.verify.run import book_of
     >>> sorted(_bases(book_of("wavespeed"))["/api/v3/"])[-2:]
@@ -198,13 +198,13 @@ def _bases(book: Book) -> dict[str, set[str]]:
 
 
 def _not_documented(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that no document has a name, with the nearest one, or all."""
+    """Return that a name is not documented, with the nearest known name, or all known names."""
     short = name if len(name) <= MAX_COMPARED_LENGTH else f"{name[:MAX_COMPARED_LENGTH]}…"
     return f"the {kind} {short!r} is not documented; {hint(name, known)}"
 
 
 def _readings(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The options of a request, in each way in which a provider could take them."""
+    """Return the options of a request in each way that a provider could read them."""
     inner = fields.get("input")
     if not isinstance(inner, Mapping) or fields.keys().isdisjoint(inner):
         return [fields]
@@ -212,7 +212,7 @@ def _readings(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _options(value: object, name: str = "") -> Iterator[tuple[str, object]]:
-    """The single values of a body by their name."""
+    """Yield the plain values of a body, each with its name."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _options(inner, str(key))
@@ -221,7 +221,7 @@ def _options(value: object, name: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _texts(value: object, name: str = "") -> Iterator[str]:
-    """The texts for people that facts expect, by the names of the fields that hold them."""
+    """Yield the expected human-readable texts in facts, such as error messages."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _texts(inner, str(key).rpartition(".")[2])

@@ -1,6 +1,6 @@
 """Spending guard: a request that could cost money is sent only after its price was reserved.
 
-It is in the HTTP transport, below everything that a test, a retry or a redirect may do.
+It is part of the HTTP transport, so that tests, retries and redirects cannot bypass it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FREE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True)
 class PriceDifference:
-    """A request that cost something else than documented."""
+    """A request with a charge that differs from the documented price."""
 
     what: str
     documented: Decimal
@@ -32,7 +32,7 @@ class PriceDifference:
 class SpendingBudget:
     """The spending limit, in the provider's unit. With `cap` None everything is allowed.
 
-    `spent` is the amount known to be gone, `reserved` the highest cost of requests under way.
+    `spent` is the amount known to be spent, `reserved` the highest cost of open requests.
     """
 
     def __init__(self, cap: Decimal | None, unit: str = "") -> None:
@@ -53,10 +53,11 @@ class SpendingBudget:
 
     @contextmanager
     def reservation(self, amount: Decimal | None, what: str, why: str = "") -> Iterator[None]:
-        """Reserve an amount while a request may cost it. Raises SpendingError, sending nothing.
+        """Reserve an amount while a request may cost it.
 
-        `why` says why this is the amount, or why it is unknown. If the target once charged more
-        than documented, that much more is reserved from then on.
+        Raises SpendingError before anything is sent. `why` explains the amount, or why it is
+        unknown. If the target once charged more than documented, the reserved amounts grow by
+        that difference from then on.
         """
         if self.cap is not None and amount is None:
             end = f": {why}" if why else ", so it was not sent"
@@ -73,9 +74,9 @@ class SpendingBudget:
             self.reserved -= held
 
     def settle(self, what: str, documented: Decimal, actual: Decimal) -> None:
-        """Book what a request really cost, beside what it should have.
+        """Record the actual cost of a request beside its documented cost.
 
-        Against the cap it counts as no less than documented: a balance may fall late, or rise.
+        At least the documented cost counts against the cap, because a balance may change late.
         """
         self.spent += actual
         self._counted += max(documented, actual, Decimal(0))
@@ -86,22 +87,22 @@ class SpendingBudget:
             self.most_expensive = max(self.most_expensive, actual / documented)
 
     def refund(self, amount: Decimal) -> None:
-        """Book what the provider gave back of an earlier charge: it may be spent again."""
+        """Record a refund of an earlier charge; the amount may be spent again."""
         self.spent -= amount
         self.predicted -= amount
         self._counted -= amount
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """Sends what cannot cost anything, and what somebody has set money aside for."""
+    """Sends requests that are free, and requests whose price was reserved."""
 
     def __init__(self, inner: httpx.BaseTransport, purse: SpendingBudget) -> None:
-        """Guard another transport."""
+        """Guard the transport `inner`."""
         self._inner = inner
         self._purse = purse
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, or raise UnpricedError."""
+        """Send the request, or raise UnpricedRequestError."""
         guarded = self._purse.cap is not None and request.method not in FREE_METHODS
         if guarded and RESERVED not in request.extensions:
             raise UnpricedRequestError(

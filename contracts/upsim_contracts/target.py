@@ -34,9 +34,9 @@ START = "2026-01-15T12:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class TargetSettings:
-    """The sandbox that a fact needs; anything but the defaults needs a simulator.
+    """The sandbox that a fact needs; any non-default value needs a simulator.
 
-    `key` is the key of its account, in place of one that the simulator draws.
+    `key` is the API key of its account; by default the simulator chooses a random one.
     """
 
     scenario: str | None = None
@@ -49,7 +49,7 @@ class TargetSettings:
 
     @property
     def special(self) -> bool:
-        """Whether no server but a simulator can be brought into it."""
+        """Whether these settings need a simulator."""
         return any((self.scenario, self.key, self.balance, self.plan, self.knobs))
 
 
@@ -64,12 +64,12 @@ class Controls:
     sandbox: str
 
     def advance(self, **how: object) -> datetime:
-        """Advance the clock by `seconds=61` or `to="next"`, and return its new state."""
+        """Advance the clock by `seconds=61` or `to="next"` (event), and return the new time."""
         return _part(self._call("POST", "/clock/advance", how), "now", datetime)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Let the clock jump to what a request waits for, as long as the block lasts."""
+        """Advance the clock automatically during this block, whenever a request waits for it."""
         self._call("PATCH", "/clock", {"mode": "auto"})
         try:
             yield
@@ -82,16 +82,16 @@ class Controls:
         self._call("PUT", f"/jobs/{path_segment(job)}/state", body)
 
     def fault(self, fault: Mapping[str, object]) -> None:
-        """Arm a fault, as the admin API takes it."""
+        """Add a fault in the form of the admin API."""
         self._call("POST", "/faults", {"provider": self.provider, **fault})
 
     def jobs(self) -> list[dict[str, Any]]:
-        """The jobs of the sandbox, oldest first."""
+        """Return the jobs of the sandbox, oldest first."""
         found = self._call("GET", f"/jobs?provider={self.provider}")
         return _part(found, "jobs", list[dict[str, Any]])
 
     def baseline(self) -> dict[str, Any]:
-        """The provider's baseline, each value with its path."""
+        """Return the provider's baseline, each value with its path."""
         url = f"{self.url}{ADMIN}/scenarios/{self.provider}/baseline"
         return dict(_answer(self.http, "GET", url, self.headers).document)
 
@@ -100,23 +100,23 @@ class Controls:
         self._call("PUT", f"/accounts/{self.provider}", change)
 
     def balance(self) -> str | None:
-        """The balance of the account in the simulator's own unit, once it was used."""
+        """Return the account's balance in the simulator's own unit; None before its first use."""
         found = _part(self._call("GET", "/accounts"), "accounts", list[dict[str, Any]])
         own = (one for one in found if one.get("provider") == self.provider)
         return next((str(one.get("balance")) for one in own), None)
 
     def further_key(self, owner: str) -> str:
-        """Return the key of another account; for `main`, of this sandbox's own account."""
+        """Return the key of another account; `main` is this sandbox's own account."""
         path = f"/accounts/{self.provider}/keys"
         return _part(self._call("POST", path, {"account": owner}), "key", str)
 
     @property
     def inbox(self) -> str:
-        """The address of a receiver for webhooks; `?status=500` makes it refuse."""
+        """Return the URL of a webhook receiver; `?status=500` makes it refuse deliveries."""
         return f"{self.url}{ADMIN}/sandboxes/{path_segment(self.sandbox)}/inbox/facts"
 
     def messages(self) -> list[dict[str, Any]]:
-        """Return the posts to the inbox, oldest first."""
+        """Return the webhooks in the inbox, oldest first."""
         found = self._call("GET", "/inbox/facts/messages")
         return _part(found, "messages", list[dict[str, Any]])
 
@@ -130,7 +130,7 @@ class Controls:
 
 
 class TargetAccount:
-    """One account of one provider, and on a simulator the clock and the jobs behind it."""
+    """One account of one provider; on a simulator also its clock and its jobs."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class TargetAccount:
         media: str | None,
         controls: Controls | None = None,
     ) -> None:
-        """Speak to the provider at `base_url`; clips are served at `media`."""
+        """Use the provider at `base_url`; clips are served at `media`."""
         self.http = http
         self.base_url = base_url
         self.key = key
@@ -151,12 +151,12 @@ class TargetAccount:
 
 @dataclass(slots=True)
 class Patience:
-    """How a run waits for jobs of a target without controls.
+    """How long a run waits for jobs of a target without controls.
 
-    `seconds` is the longest that one job may take; `outlasted` names the fact whose job took longer
-    and after which no other job is waited for. A provider is polled as often as it advises; a
-    stand-in (`local`) may be faster than the provider, and is polled sooner. `refund` is the
-    longest wait for one refund.
+    `seconds` is the longest time for one job. `outlasted` is the fact whose job took longer; after
+    it, the run waits for no further job. A provider is polled at its advised interval. A local
+    stand-in (`local`) may be faster, and is polled sooner. `refund` is the longest wait for one
+    refund.
     """
 
     seconds: float = PATIENCE
@@ -165,7 +165,7 @@ class Patience:
     outlasted: str = ""
 
     def refund_pauses(self, advised: float, within: float) -> Iterator[float]:
-        """The pauses between looks at a balance, growing, as long as this waits for a refund."""
+        """Yield growing pauses between reads of a balance, until the wait for a refund is over."""
         left, pause = min(self.refund, within), next(self.pauses(advised))
         while left > 0:
             pause = min(pause, left)
@@ -173,7 +173,7 @@ class Patience:
             left, pause = left - pause, pause * GROWTH
 
     def pauses(self, advised: float) -> Iterator[float]:
-        """The pauses between polls of one job, without end."""
+        """Yield the pauses between polls of one job, without end."""
         pause = SOON if self.local else advised
         while True:
             yield pause
@@ -182,7 +182,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server under judgement. For a simulator `url` is its root, else where the provider is."""
+    """A server to check. For a simulator `url` is its root, else the provider's base URL."""
 
     name: str
     provider: str
@@ -230,9 +230,9 @@ class Target:
             controls.delete()
 
     def as_stranger(self) -> Target:
-        """One account of this simulator as any other server: strict, and with a clock of its own.
+        """Return one account of this simulator as a target without controls, with strict keys.
 
-        The clock jumps to what polls wait for, and pauses move it. Raises TargetError.
+        Its own clock advances with polls and pauses. Raises TargetError.
         """
         headers = self._headers
         order: dict[str, object] = {"clock": {"mode": "auto"}, "strict_keys": True}
@@ -252,7 +252,7 @@ class Target:
         )
 
     def _made(self, answer: AdminAnswer) -> tuple[str, str]:
-        """The sandbox that was made, and the key of its account. Raises TargetError."""
+        """Return the new sandbox and the key of its account. Raises TargetError."""
         keys = _part(answer, "keys", dict[str, str])
         if self.provider not in keys:
             raise TargetError(f"{self.url} gave no key for {self.provider}")
@@ -282,7 +282,7 @@ class Target:
 
 
 def is_simulator(http: httpx.Client, root: str, token: str = "") -> bool:
-    """Return whether the admin API of a simulator answers at an address. Raises TargetError."""
+    """Return whether a simulator's admin API responds at this URL. Raises TargetError."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         answer = ask_admin(http, "GET", f"{root}{ADMIN}/health", headers=headers)
@@ -307,7 +307,7 @@ def _answer(
 
 
 def _part(answer: AdminAnswer, name: str, kind: type[T]) -> T:
-    """Return a part of an answer. Raises TargetError where it is no simulator's."""
+    """Return one part of an admin API response. Raises TargetError if it is missing or wrong."""
     try:
         return msgspec.convert(answer.document.get(name), kind)
     except msgspec.ValidationError as error:

@@ -1,7 +1,8 @@
 """Options above every documented value, whose price is unlimited.
 
-A request that its provider should refuse costs nothing if it is refused. If it is taken after all,
-it costs no more than the most expensive job, unless it asks for more than any document names.
+A request that its provider should refuse costs nothing if it is refused. If the provider
+accepts it after all, it costs at most as much as the most expensive job. The exception is an
+option above every documented value.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Sizes = Mapping[str, Decimal]
 
 
 def size_options(options: Iterable[Mapping[str, str]]) -> dict[str, Sizes]:
-    """Return the sizes of each option of which every documented value, of several, is one."""
+    """Return the largest sizes of each option with at least two documented values, all sizes."""
     values: dict[str, set[str]] = {}
     for one in options:
         for name, value in one.items():
@@ -31,7 +32,7 @@ def size_options(options: Iterable[Mapping[str, str]]) -> dict[str, Sizes]:
 
 
 def asks_for_more(fields: object, documented: Mapping[str, Sizes]) -> bool:
-    """Return whether an option of any type holds more than the largest documented value."""
+    """Return whether an option in a body exceeds its largest documented value."""
     return any(
         _exceeds(str(value).strip().lower(), documented[name])
         for names, value in option_leaves(fields)
@@ -42,7 +43,7 @@ def asks_for_more(fields: object, documented: Mapping[str, Sizes]) -> bool:
 def option_leaves(
     value: object, names: frozenset[str] = frozenset()
 ) -> Iterator[tuple[set[str], object]]:
-    """The single values of a body, each with all names above it."""
+    """Yield the plain values in a body, each with the names of all fields around it."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from option_leaves(inner, names | {str(name)})
@@ -63,7 +64,11 @@ def _largest(values: Iterable[str]) -> Sizes:
 
 
 def _exceeds(text: str, known: Sizes) -> bool:
-    """A bare number may be any unit's; a number with an unknown unit is held to the least."""
+    """Return whether a text exceeds the largest documented size.
+
+    A number without a unit is compared with the largest limit of any unit. A number with an unknown
+    unit is compared with the smallest limit.
+    """
     numbers = [Decimal(one) for one in _NUMBER.findall(text)]
     size = _SIZE.fullmatch(text)
     if size is not None and size[2] in known:

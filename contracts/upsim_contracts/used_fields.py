@@ -1,6 +1,6 @@
-"""Read the operations and fields of a provider on which a team relies; they rank the findings.
+"""Read the operations and fields that a team uses; they decide which findings matter most.
 
-A YAML file names the operations by provider, and the fields of their answers:
+A YAML file names the operations by provider, and the fields of their responses:
 
     vicsee:
       POST /api/v1/tools/upscale-video: [data.id, error.code]
@@ -43,7 +43,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class UsedFields:
-    """The fields that are read, by provider and operation; None means all of them."""
+    """The fields that a team reads, by provider and operation; None means all fields."""
 
     fields: Mapping[str, Mapping[str, frozenset[str] | None]]
 
@@ -64,7 +64,7 @@ class UsedFields:
 def _named(
     provider: str, operation: str, used: Mapping[str, frozenset[str] | None]
 ) -> Iterable[str]:
-    """The used operations that a finding is about: all of them where it names none."""
+    """Return the used operations of a finding; all used operations if the finding names none."""
     if not operation:
         return used
     method, _, path = operation.partition(" ")
@@ -80,9 +80,9 @@ def _operations(provider: str, method: str, path: str) -> Iterator[Any]:
 
 
 def _reads(wanted: frozenset[str] | None, where: str, documented: frozenset[str]) -> bool:
-    """Return whether a change there concerns a client that reads these fields.
+    """Return whether a change at this place concerns a client that reads these fields.
 
-    The status, the charge and the file are no fields: they concern every client of the call.
+    The status, the charge and the file are no fields: a change of them concerns every client.
     """
     if wanted is None or not any(_overlap(one, where) for one in documented):
         return True
@@ -90,12 +90,12 @@ def _reads(wanted: frozenset[str] | None, where: str, documented: frozenset[str]
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Return whether two places are the same, or one holds the other."""
+    """Return whether two places are equal, or one contains the other."""
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 def read_uses(file: Path) -> UsedFields:
-    """Return what a file of uses holds. Raises UsageError with the place."""
+    """Return the used fields from a file. Raises UsageError with the place of a mistake."""
     try:
         document = read_given(file)
     except ContractFileError as error:
@@ -145,7 +145,7 @@ def _unknown(kind: str, name: object, known: Sequence[str]) -> str:
 
 @cache
 def _known(provider: str) -> dict[str, frozenset[str]]:
-    """The operations of a provider in any dialect, and the fields and headers of their answers."""
+    """Return a provider's operations in all dialects, each with its response fields and headers."""
     found: dict[str, frozenset[str]] = {}
     for dialect in dialects(provider):
         for part in parts(provider):
@@ -165,7 +165,7 @@ def _answered(one: Contract, responses: Mapping[str, Any]) -> Iterator[str]:
 
 
 def uses_in(cassette: Cassette) -> UsedFields:
-    """Return what a recorded client called, with the documented fields of all answers it got."""
+    """Return the operations of a recorded client, with the documented fields in their responses."""
     header = cassette.header
     known, used = _known(header.provider), dict[str, frozenset[str] | None]()
     for exchange in cassette.exchanges:
@@ -181,7 +181,7 @@ def uses_in(cassette: Cassette) -> UsedFields:
 
 
 def _paths(value: object, path: str) -> Iterator[str]:
-    """The fields of a JSON value that hold no further ones, without positions in lists."""
+    """Yield the fields of a JSON value that contain no further fields, without list positions."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _paths(inner, f"{path}.{name}" if path else str(name))
@@ -193,7 +193,7 @@ def _paths(value: object, path: str) -> Iterator[str]:
 
 
 def write_uses(file: Path, found: UsedFields) -> None:
-    """Write a file of uses; what it holds already stays in it. Raises UsageError."""
+    """Write a file of used fields, and keep its present entries. Raises UsageError."""
     before = read_uses(file).fields if file.exists() and file.stat().st_size else {}
     lines = [HEAD.format(name=file.name).rstrip("\n")]
     for provider in sorted({*before, *found.fields}):
@@ -213,7 +213,7 @@ def _set(found: frozenset[str] | None) -> frozenset[str]:
 
 
 def place(operation: str, where: str) -> Place:
-    """Return the place of a finding, without the status of the answer and positions in lists."""
+    """Return the place of a finding, without the response status and without list positions."""
     operation = operation.removeprefix(WEBHOOK_OF)  # it concerns clients that name a webhook there
     name, _, status = operation.rpartition(" ")
     return (name if status.isdigit() else operation), plain_field(where)

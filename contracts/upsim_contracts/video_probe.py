@@ -16,7 +16,7 @@ _CONTAINERS = {"mp4": "mp4", "matroska": "mkv", "webm": "webm"}
 
 
 def as_avi(content: bytes) -> bytes:
-    """The pictures of a video as they are, in an AVI."""
+    """Return a video in an AVI container, with unchanged pictures."""
     out = io.BytesIO()
     with (
         av.open(io.BytesIO(content), mode="r") as file,
@@ -34,7 +34,7 @@ def as_avi(content: bytes) -> bytes:
 def probe_video(content: bytes) -> dict[str, object]:
     """Return width, height, frame rate, seconds, frames, container and audio of a file.
 
-    Raises UnreadableVideoError for a file that is no video, or one that PyAV cannot read.
+    Raises UnreadableVideoError for a file that is no video, or that PyAV cannot read.
     """
     try:
         with av.open(io.BytesIO(content), mode="r") as file:

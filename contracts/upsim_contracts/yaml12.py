@@ -1,4 +1,4 @@
-"""Read YAML by version 1.2: `on`, `no` and dates are texts, and a key occurs once."""
+"""Read YAML 1.2: `on`, `no` and dates are texts, and a repeated key is an error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SCALARS = {
 
 
 class _Loader(yaml.CSafeLoader):
-    """PyYAML's own rules are those of YAML 1.1; these replace them."""
+    """A YAML loader with the rules of YAML 1.2 instead of PyYAML's rules of YAML 1.1."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
@@ -64,7 +64,7 @@ _ExactLoader.add_constructor("tag:yaml.org,2002:float", _decimal)
 
 
 def read(file: Path) -> Any:  # noqa: ANN401 - any value of the file
-    """Return what a YAML file holds. Raises ContractFileError."""
+    """Return the content of a YAML file. Raises ContractFileError."""
     return _read(file, _Loader)
 
 
@@ -74,7 +74,7 @@ def read_exact(file: Path) -> Any:  # noqa: ANN401 - any value of the file
 
 
 def read_given(file: Path) -> Any:  # noqa: ANN401 - any value of the file
-    """Read a file like `read` that any user may have written: bounded, with plain values alone.
+    """Read a user's file like `read`, with limits on its size, and with plain values only.
 
     Raises ContractFileError.
     """
@@ -86,7 +86,7 @@ def read_given(file: Path) -> Any:  # noqa: ANN401 - any value of the file
 
 @contextmanager
 def _placed(file: Path) -> Iterator[None]:
-    """Raise what is wrong with a file as ContractFileError, with its name and place."""
+    """Raise every error about a file as ContractFileError, with the file name and the position."""
     try:
         yield
     except OSError as error:
@@ -105,7 +105,10 @@ def _placed(file: Path) -> Iterator[None]:
 
 
 def _bounded(file: Path) -> bytes:
-    """The bytes of a file. Raises ContractFileError for one that is too long, OSError."""
+    """Return the bytes of a file.
+
+    Raises ContractFileError for a file that is too long, OSError.
+    """
     with file.open("rb") as opened:
         content = opened.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:

@@ -1,4 +1,4 @@
-"""Writes scenario files: a mapping as YAML that names, texts and amounts survive."""
+"""Write scenario files: a mapping as YAML that keeps names, texts and amounts unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ESCAPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufe
 
 
 def address(url: str) -> str:
-    """Return the URL that replaces a recorded video's in a replay."""
+    """Return the URL that replaces the URL of a recorded video in a replay."""
     if url.startswith("data:"):
         return f"{REPLAYED}/{url.rpartition('sha256-')[2]}.mp4"
     if "/media/uploads/" in url or "/media/outputs/" in url:
@@ -32,7 +32,8 @@ def address(url: str) -> str:
 def media_rules(clips: Mapping[str, ClipProperties]) -> list[dict[str, Any]]:
     """Return the `media` rules for the URLs of a recording.
 
-    A synthetic clip is the same at any URL except loopback: a file there may be gone by now.
+    A synthetic clip is the same on any host, so it needs no rule. A loopback URL always gets a
+    rule, because its file may no longer exist.
     """
     return [
         {"url": _glob(address(url)), **properties(one)}
@@ -49,7 +50,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def properties(one: ClipProperties) -> dict[str, Any]:
-    """A video in the words of a scenario."""
+    """Return a video in the form of a scenario."""
     return {
         "duration": plain(round(one.seconds, _MICRO)),
         "size": f"{one.width}x{one.height}",
@@ -61,7 +62,7 @@ def properties(one: ClipProperties) -> dict[str, Any]:
 
 
 def scenario_text(parts: Mapping[str, Any], heading: str = "") -> str:
-    """A scenario file. Flow style keeps the meaning of every text; an entry has its line."""
+    """Return a scenario file in flow style, which keeps every text; each entry has its own line."""
     lines = [f"# {_printable(line)}" for line in heading.split("\n") if line]
     for name, value in parts.items():
         if isinstance(value, list) and value:
@@ -72,7 +73,7 @@ def scenario_text(parts: Mapping[str, Any], heading: str = "") -> str:
 
 
 def _flow(value: object) -> str:
-    """A value as JSON that is YAML, too."""
+    """Return a value as JSON that is valid YAML too."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(str(k))}: {_flow(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -84,18 +85,18 @@ def _flow(value: object) -> str:
 
 
 def _key(name: str) -> str:
-    """A key; YAML looks for the colon of a long one only if it is announced."""
+    """Return a mapping key; a long key needs the `?` indicator of YAML."""
     text = quoted(name)
     return text if len(text) <= _MAX_KEY_LENGTH else f"? {text} "
 
 
 def quoted(value: object) -> str:
-    """A text or another plain value as JSON that is YAML, too."""
+    """Return a text or another plain value as JSON that is valid YAML too."""
     return _printable(json.dumps(value, ensure_ascii=False))
 
 
 def _printable(text: str) -> str:
-    """A text in which what YAML takes for no character, or for the end of a line, is escaped."""
+    """Return a text in which YAML's non-printable characters and line ends are escaped."""
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -1,4 +1,4 @@
-"""The composition root: providers, scenarios and the engine become one Starlette application."""
+"""The composition root: join providers, scenarios and the engine in one Starlette application."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class App(Starlette):
         return Door(self, self._own, self._url_parser.provider_at, base, self.fast_path, observers)
 
     def close(self) -> None:
-        """End workers and remove files."""
+        """Stop workers and remove files."""
         for desk in {self._media_service, self.dispatch.media_service}:  # a replay has its own
             desk.close()
         self.registry.close()
@@ -313,7 +313,7 @@ class Simulator:
         await timeline.advance(self.sandbox, lambda box: until(box, box.run_due() + micros))
 
     def close(self) -> None:
-        """End workers and remove files."""
+        """Stop workers and remove files."""
         if self._runner is not None:
             self._runner.close()
             self._runner = None
@@ -350,7 +350,7 @@ class Simulator:
 def _micros(seconds: float | str) -> int:
     """Return the seconds of an advance in microseconds.
 
-    Raises ArgumentError if they are no duration, ClockError if they are negative.
+    Raises ArgumentError if `seconds` is no duration, ClockError if it is negative.
     """
     if isinstance(seconds, str):
         try:

@@ -1,4 +1,4 @@
-"""Bodies as a cassette keeps them: documents whole, videos as size, hash and what PyAV sees."""
+"""Bodies in a cassette: JSON is kept whole; a video as size, hash and its PyAV properties."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FILE = re.compile(rb"^content-disposition:.*\bfilename\*?=", re.IGNORECASE | re
 
 
 class _Share:
-    """Bytes that all files that pass hold at once. Threads may share it."""
+    """A limit on the bytes that all open bodies may hold in memory together. Thread-safe."""
 
     def __init__(self) -> None:
         self._held, self._lock = 0, Lock()
@@ -58,7 +58,7 @@ _SHARE = _Share()
 
 @dataclass(slots=True)
 class Tee:
-    """A body that passes: counted, hashed, and held while all held files have room."""
+    """A body in transit: it is counted and hashed, and held while the shared memory has room."""
 
     size: int = 0
     _held: bytearray = field(default_factory=bytearray)
@@ -66,7 +66,7 @@ class Tee:
     is_whole: bool = True
 
     def feed(self, chunk: bytes) -> None:
-        """Count, hash and perhaps hold a piece of the body."""
+        """Count and hash a piece of the body, and hold it if there is room."""
         self.size += len(chunk)
         self._hash.update(chunk)
         if self.is_whole and self.size <= MAX_VIDEO_LENGTH and _SHARE.take(len(chunk)):
@@ -80,12 +80,12 @@ class Tee:
         self._held.clear()
 
     def __del__(self) -> None:
-        """Release the held bytes."""
+        """Release the memory of this body."""
         self._let_go()
 
     @property
     def content(self) -> bytes:
-        """All bytes; empty if they were too many."""
+        """All bytes of the body; empty if they did not fit into the shared memory."""
         return bytes(self._held)
 
     def kept(self, content_type: str) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Tee:
 
 
 def probe_shape(content: bytes) -> dict[str, Any] | None:
-    """Return what PyAV finds in a video; None for a file that is not held or not a valid video."""
+    """Return the properties that PyAV finds; None if the file was not held or is no valid video."""
     if not content:
         return None
     try:
@@ -109,7 +109,7 @@ def probe_shape(content: bytes) -> dict[str, Any] | None:
 
 
 def recorded_body(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any]:
-    """A body as the cassette holds it, without secrets."""
+    """Return a body in the form of the cassette, without secrets."""
     if not content:
         return {}
     found = parsed(content)
@@ -124,7 +124,7 @@ def recorded_body(content: bytes, content_type: str, redactor: Redactor) -> dict
 
 
 def as_file(content: bytes, content_type: str) -> dict[str, Any]:
-    """A body of which only size, hash and properties are kept."""
+    """Return the record of a body of which only size, hash and properties are kept."""
     digest = hashlib.sha256(content).hexdigest()
     kind = content_type.partition(";")[0]
     found = {"bytes": len(content), "sha256": digest, "type": kind}
@@ -133,7 +133,7 @@ def as_file(content: bytes, content_type: str) -> dict[str, Any]:
 
 
 def reason_not_kept(content: bytes, body: Mapping[str, Any]) -> str | None:
-    """Return why a JSON document is kept as a file only; None if it is kept, or is no JSON."""
+    """Return why a JSON document is stored only as a file; None if it is stored, or is not JSON."""
     if "json" not in body.get("file", {}).get("type", ""):
         return None
     if not content:
@@ -148,7 +148,7 @@ def reason_not_kept(content: bytes, body: Mapping[str, Any]) -> str | None:
 
 
 def videos_in(content: bytes, content_type: str) -> Iterator[bytes]:
-    """The files that a request carries: of a form, as data URLs, or as bare base64."""
+    """Yield the files in a request: in a form, as data URLs, or as bare base64."""
     boundary = _BOUNDARY.search(content_type) if content_type.startswith("multipart/") else None
     if boundary is not None:
         sign = f"--{boundary[1] or boundary[2]}".encode("latin-1", "replace")
@@ -194,7 +194,7 @@ def links(value: object, name: str = "") -> Iterator[str]:
 
 
 def without_videos(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """A document in which the bytes of files are replaced by their hash."""
+    """Return a document in which the bytes of files are replaced by their hash."""
     if isinstance(value, Mapping):
         return {key: without_videos(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""JSON documents within bounds, so that one can be kept, compared and read again."""
+"""JSON documents of limited size, so that each can be stored, compared and read again."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Bounds:
 
     @property
     def escapes(self) -> int:
-        """Backslashes of a document: each takes as long as twenty letters."""
+        """The most backslashes in a document: each costs as much time as twenty letters."""
         return 5 * self.values
 
     @property
     def letters(self) -> int:
-        """Characters of all texts but long ones, each of which spells a file."""
+        """The most characters of all short texts. A long text must be the base64 of a file."""
         return 80 * self.values
 
 
@@ -59,11 +59,11 @@ LINE = Bounds(HEAD.values + 2 * KEPT.values, KEPT.levels + 4, KEPT.digits)
 
 
 class UnusualError(ValueError):
-    """JSON that is beyond the bounds, or that no JSON document should hold: the message says so."""
+    """JSON that exceeds the bounds or is not allowed in any document; the message says which."""
 
 
 def parsed(content: bytes, bounds: Bounds = BODY) -> tuple[Any] | None:
-    """Return a JSON document in a tuple, as it can be null; None if `read_document` raises."""
+    """Return a JSON document in a tuple, because it can be null; None if `read_document` raises."""
     try:
         return (read_document(content, bounds),)
     except ValueError:
@@ -73,9 +73,13 @@ def parsed(content: bytes, bounds: Bounds = BODY) -> tuple[Any] | None:
 def read_document(content: bytes, bounds: Bounds = BODY) -> Any:  # noqa: ANN401 - JSON
     """Return a JSON document, in which numbers with a point are Decimals.
 
-    Raises UnusualError for NaN, half of a surrogate pair, a document or a number beyond the bounds,
-    and a text of more than a million characters that spells no file; ValueError for what is no
-    JSON.
+    Raises UnusualError for:
+
+    - NaN, or half of a surrogate pair
+    - a document or a number beyond the bounds
+    - a text of more than a million characters that is not base64
+
+    Raises ValueError if the content is not JSON.
     """
     signs = (b",", b"[", b"{", *_ESCAPED) if b"\\" in content else (b",", b"[", b"{")
     if is_more(content, signs, bounds.values):
@@ -97,19 +101,19 @@ def read_document(content: bytes, bounds: Bounds = BODY) -> Any:  # noqa: ANN401
 
 
 def _text(content: bytes) -> str | bytes:
-    """A document as `json.loads` takes it; it reads a short one as it is."""
+    """Return a document in the form that `json.loads` takes; a short document stays unchanged."""
     return text_of(content) if len(content) > WINDOW else content
 
 
 def encoded(value: object) -> bytes:
-    """JSON in which a Decimal is a number with all its digits."""
+    """Return JSON in which a Decimal is a number with all its digits."""
     return _ENCODER.encode(value)
 
 
 def has_repeats(content: bytes) -> bool:
     """Return whether an object of a JSON document, as `parsed` reads it, has a key twice.
 
-    Servers differ in which of the values counts.
+    Servers disagree about which of the two values they use.
     """
     found = False
 
@@ -122,7 +126,7 @@ def has_repeats(content: bytes) -> bool:
 
 
 def spelled_bytes(text: str) -> bytes | None:
-    """The bytes that a long text spells; None for a text that is only a text."""
+    """Return the bytes that a long text encodes; None if the text encodes no file."""
     head = _DATA.match(text, 0, _MAX_HEAD_LENGTH)
     if head is None and (len(text) <= MAX_TEXT_LENGTH or not _is_base64(text)):
         return None
@@ -133,7 +137,7 @@ def spelled_bytes(text: str) -> bytes | None:
 
 
 def _number(digits: str, longest: int) -> int | Decimal:
-    """A number as it is written. Raises UnusualError for one that is beyond all others."""
+    """Return a number with all its digits. Raises UnusualError if it is too long or too large."""
     found = Decimal(digits) if len(digits) <= longest else Decimal("NaN")
     if not found.is_finite() or abs(found.adjusted()) > _MAX_PLACES:
         raise UnusualError(f"it holds a number of more than {_MAX_PLACES} digits or places")
@@ -149,7 +153,7 @@ def _too_deep(bounds: Bounds) -> str:
 
 
 def _check(found: object, bounds: Bounds) -> None:
-    """Check the depth of a document, and that its texts can be encoded and kept."""
+    """Check the depth of a document, and that its texts can be encoded and stored."""
     level: list[object] = [found]
     letters = 0
     for _ in range(bounds.levels):
@@ -183,7 +187,7 @@ def _check_text(text: str) -> None:
 def _is_base64(text: str) -> bool:
     """Return whether a text has only base64 letters and at most two `=` at its end.
 
-    The steps run in C code and take milliseconds for a text of any length.
+    The check runs in C code and takes milliseconds for a text of any length.
     """
     bare = text.rstrip()
     letters = bare.rstrip("=")

@@ -1,9 +1,9 @@
-"""Cassettes: what passed between a caller and a provider, without secrets and without videos.
+"""Cassettes: recorded requests and responses, without secrets and without videos.
 
-A cassette is JSON lines. The first line says what it is: `format`, `version`, `provider`,
-`dialect`, `upstream` (a host) and `recorded` (an instant). Every further line is one exchange, in
-the order of the answers; the delivery of a webhook is one, too. Each line is written whole, so that
-a recording can end at any moment.
+A cassette is JSON lines. The first line is the header: `format`, `version`, `provider`,
+`dialect`, `upstream` (a host) and `recorded` (an instant). Every further line is one exchange,
+in the order of the responses. The delivery of a webhook is an exchange too. Each line is
+written whole, so that a recording can end at any moment.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ T = TypeVar("T", HeaderLine, CassetteLine)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line: whose answers these are, and when they were given."""
+    """The first line: the provider and host that responded, and the date and time."""
 
     provider: str
     dialect: str
@@ -62,8 +62,8 @@ class Header:
 class RecordedMessage:
     """One direction of an exchange.
 
-    `body` has one entry: `json` (the document), `text`, or `file` (`bytes`, `sha256`, `type`, and
-    what PyAV `sees` in a video). An empty body has none.
+    `body` has one entry: `json` (the document), `text`, or `file`. A `file` has `bytes`, `sha256`,
+    `type`, and the properties that PyAV `sees` in a video. For an empty body `body` has no entry.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class RecordedMessage:
 
     @property
     def content(self) -> bytes:
-        """The body as bytes again; a file is gone."""
+        """Return the body as bytes; the bytes of a file were not recorded."""
         if "json" in self.body:
             return encoded(self.body["json"])
         return str(self.body.get("text", "")).encode()
@@ -79,9 +79,9 @@ class RecordedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """The documented price of a paid request, None if unknown, and what the balance lost.
+    """The documented price of a paid request, and the amount that the balance lost.
 
-    `left` is the balance after the request, None if it was not read.
+    The price is None if unknown. `left` is the balance after the request, None if it was not read.
     """
 
     unit: str
@@ -92,12 +92,14 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class RecordedExchange:
-    """A request and its answer. `at` and `took` are seconds; `status` 0 is a lost connection.
+    """A request and its response.
 
-    `part` is `api` for the provider's own calls, `file` for links of its answers and `webhook` for
-    a delivery, whose path is that of the request that named the webhook. Both have the same `hook`,
-    and `signature` says what that of a delivery is worth. `media` says what the videos are that the
-    request names, by their address without query.
+    `at` and `took` are seconds; `status` 0 is a lost connection.
+
+    `part` is `api` for the provider's own calls and `file` for links in its responses. It is
+    `webhook` for a delivery, whose path is that of the request that named the webhook. The request
+    and the delivery have the same `hook`. `signature` is the result of the signature check of a
+    delivery. `media` has the properties of the videos in the request, by their URL without query.
     """
 
     number: int
@@ -125,7 +127,7 @@ class RecordedExchange:
 
 @dataclass(frozen=True, slots=True)
 class Cassette:
-    """A recording, read whole: what the client began, and `deliveries` of webhooks.
+    """A complete recording: `exchanges` that the client started, and `deliveries` of webhooks.
 
     `cut` is the number of a last line that is incomplete, or 0.
     """
@@ -138,13 +140,13 @@ class Cassette:
 
     @property
     def clips(self) -> Mapping[str, ClipProperties]:
-        """The videos whose properties are known, by their address without query."""
+        """The videos whose properties are known, by their URL without query."""
         found = {url: seen for one in self.exchanges for url, seen in one.media.items()}
         return {url: clip_of(seen) for url, seen in found.items()}
 
 
 class Writer:
-    """Writes a cassette line by line. A line that cannot be written whole is taken back."""
+    """Writes a cassette line by line. An incomplete line is removed if writing it fails."""
 
     def __init__(self, file: BinaryIO, header: Header) -> None:
         """Write the first line. Raises OSError."""
@@ -155,7 +157,7 @@ class Writer:
         self.count = 0
 
     async def add_beside(self, exchange: RecordedExchange) -> None:
-        """Add an exchange in a thread: one line at a time, in the order of the calls."""
+        """Add an exchange in a thread: one line at a time, in the order of these calls."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self.add, exchange)
 
     def add_last(self, exchange: RecordedExchange) -> None:
@@ -165,8 +167,8 @@ class Writer:
     def add(self, exchange: RecordedExchange) -> None:
         """Write one exchange with the next number; it is in the file when this returns.
 
-        The bodies are those that `bodies.kept` returned: the reader reads them.
-        Raises ContractFileError, and writes nothing, if the reader would refuse this line. Raises
+        The bodies must come from `bodies.kept`, because only those can be read again.
+        Raises ContractFileError, and writes nothing, if the reader would reject this line. Raises
         OSError if the file cannot be written.
         """
         fields = shortened(_fields(exchange)) | {"number": self.count + 1}
@@ -177,7 +179,7 @@ class Writer:
         self.count += 1
 
     def close(self) -> None:
-        """Wait until the lines that were added are in the file."""
+        """Wait until all added lines are in the file."""
         self._thread.shutdown()
 
     def _write(self, line: bytes) -> None:
@@ -195,9 +197,9 @@ class Writer:
 
 
 def read_cassette(path: Path) -> Cassette:
-    """Read a cassette. Raises ContractFileError, naming line, column and path of a mistake.
+    """Read a cassette. Raises ContractFileError with line, column and path of a mistake.
 
-    A last line that a recorder could not write whole, because it was killed, is left out.
+    An incomplete last line, left by a recorder that was killed, is ignored.
     """
     try:
         content = path.read_bytes()
@@ -218,7 +220,7 @@ def read_cassette(path: Path) -> Cassette:
 
 
 def clip_of(seen: Mapping[str, Any]) -> ClipProperties:
-    """A video as PyAV saw it."""
+    """Return the properties of a video from what PyAV found."""
     return ClipProperties(
         width=int(seen["width"]),
         height=int(seen["height"]),
@@ -230,7 +232,7 @@ def clip_of(seen: Mapping[str, Any]) -> ClipProperties:
 
 
 def _is_json(line: bytes) -> bool:
-    """Return whether a line is empty or a whole document, also one that no cassette should hold."""
+    """Return whether a line is empty or complete JSON, even JSON that a cassette may not hold."""
     try:
         json.loads(line or b"0")
     except (json.JSONDecodeError, UnicodeDecodeError):
@@ -294,7 +296,10 @@ def _line(path: Path, number: int, line: str, bounds: Bounds = LINE) -> dict[str
 
 
 def _converted(path: Path, number: int, line: str, one: dict[str, Any], kind: type[T]) -> T:
-    """A line as its parts. Raises ContractFileError with the place of the first mistake."""
+    """Return a line as a typed record.
+
+    Raises ContractFileError with the place of the first mistake.
+    """
     try:
         return msgspec.convert(one, kind)
     except msgspec.ValidationError as error:
@@ -304,7 +309,7 @@ def _converted(path: Path, number: int, line: str, one: dict[str, Any], kind: ty
 
 
 def _fields(value: object) -> dict[str, Any]:
-    """A record as JSON: amounts as text."""
+    """Return a record as JSON, with amounts as text."""
     found: dict[str, Any] = {}
     for name in value.__dataclass_fields__:  # type: ignore[attr-defined]  # records of this module
         inner = getattr(value, name)

@@ -72,7 +72,7 @@ class VideoShape(Struct):
 
 
 class FileBody(Struct):
-    """A file that passed."""
+    """The record of a file that was sent or received."""
 
     size: Size = msgspec.field(name="bytes")
     sha256: Sha256
@@ -81,7 +81,7 @@ class FileBody(Struct):
 
 
 class BodyShape(Struct, forbid_unknown_fields=True):
-    """The body of a message: one of three, or none."""
+    """The body of a message: one of `json`, `text` and `file`, or no entry."""
 
     json: Any = msgspec.UNSET
     text: str | msgspec.UnsetType = msgspec.UNSET
@@ -139,7 +139,7 @@ _CLOSED = (CassetteLine, MessageLine, BodyShape, ChargeLine)
 
 
 def shortened(exchange: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an exchange as it can be read again: its long texts are cut, each with a mark."""
+    """Return an exchange that the reader accepts: long texts are cut and marked."""
     found = dict(exchange)
     for side in ("request", "answer"):
         message = dict(found.get(side, {}))
@@ -174,13 +174,13 @@ def _cut(text: str) -> str:
 
 
 def bounded(amount: Decimal) -> None:
-    """Check that a number is one that can be. Raises ValueError."""
+    """Check that an amount is within the allowed range. Raises ValueError."""
     if not amount.is_finite() or amount.adjusted() < -30 or amount.copy_abs() > LARGEST:  # noqa: PLR2004
         raise ValueError(f"{str(amount)[:40]} is no amount or time that can be")
 
 
 def mistake_in(line: str, message: str) -> tuple[int, str, str]:
-    """The column of a mistake that msgspec found in a line, its path with a colon, what it is."""
+    """Return the column of a mistake found by msgspec, its path with a colon, and a description."""
     found = _PLACE.search(message)
     path = found["path"] if found else ""
     steps = [name or index for name, index in _STEP.findall(path)]
@@ -190,7 +190,7 @@ def mistake_in(line: str, message: str) -> tuple[int, str, str]:
 
 
 def hint_of(message: str) -> str:
-    """Return the nearest field for a message about an unknown one; else nothing."""
+    """Return the most similar field name if a message is about an unknown field, else ""."""
     found = _UNKNOWN.search(message)
     names = {field.encode_name for one in _CLOSED for field in msgspec.structs.fields(one)}
     return "" if found is None else f"; {hint(found[1], sorted(names))}"
@@ -208,7 +208,7 @@ def _column(line: str, steps: list[str]) -> int:
 
 
 def _members(line: str, start: int) -> Iterator[tuple[str, int]]:
-    """The members of an object or a list, each with where its value begins."""
+    """Yield the members of an object or a list, each with the position where its value begins."""
     opened, at, number = line[start], _skip(line, start + 1), 0
     while opened in "[{" and line[at] not in "]}":
         name = str(number)

@@ -1,7 +1,7 @@
-"""Secrets that a recording has seen, and their positions in a text.
+"""Secrets that a recording has found, and their positions in a text.
 
-The number of secrets is bounded. The time for one character of a text is bounded too, also for
-secrets that share a beginning: one search in a sorted list finds the longest that begins there.
+The number of secrets is limited. The time per character of a text is limited too, even for
+secrets with the same beginning. One binary search finds the longest secret at a position.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _END = b"\xff"
 
 
 class KnownSecrets:
-    """The newest secrets, as they were met and percent-encoded. Threads may share it."""
+    """The newest secrets, each as it was found and percent-encoded. Thread-safe."""
 
     def __init__(self) -> None:
         """Start without known secrets."""
@@ -33,7 +33,7 @@ class KnownSecrets:
         self._lock = Lock()
 
     def add(self, secret: str, *, own: bool) -> None:
-        """Remember a secret; `own` ones, of the caller, are not displaced by those of responses."""
+        """Remember a secret. Secrets of responses never displace the caller's `own` secrets."""
         if not SHORTEST <= len(secret) <= MAX_LENGTH:
             return
         order = self._orders[own]
@@ -86,10 +86,11 @@ class KnownSecrets:
 
 
 class _Prefixes:
-    """The longest of many forms with which something begins.
+    """Find the longest of many stored forms with which a text begins.
 
-    What begins with a form sorts between the form and its end. `_owners` has for both of them the
-    form that holds from there on: at the end of a form, the one that it begins with itself.
+    Every text that begins with a form sorts between the form and the end of its range. `_owners`
+    maps both edges to the longest form that matches from there on. At the end of a range this is
+    the shorter form that encloses the range.
     """
 
     def __init__(self) -> None:
@@ -97,7 +98,7 @@ class _Prefixes:
         self._owners: dict[bytes, bytes] = {}
 
     def longest(self, text: bytes) -> bytes:
-        """Return the longest form with which the text begins; nothing if there is none."""
+        """Return the longest form with which the text begins; empty bytes if no form matches."""
         at = bisect_right(self._edges, text)
         return self._owners[self._edges[at - 1]] if at else b""
 
@@ -119,14 +120,14 @@ class _Prefixes:
         self._hand_over(first, last - 1, form, outer)
 
     def _hand_over(self, first: int, last: int, old: bytes, new: bytes) -> None:
-        """Let a form hold where another one held."""
+        """Replace one form by another as the longest match in a range of edges."""
         for edge in self._edges[first:last]:
             if self._owners[edge] == old:
                 self._owners[edge] = new
 
 
 def _forms(secret: str) -> set[bytes]:
-    """The secret as it is, and as a part of a URL, where these are not too long."""
+    """Return the secret itself and its percent-encoded form, each if it is not too long."""
     encoded = quote(secret, safe="", errors="replace").encode()
     return {
         one for one in (secret.encode("utf-8", "surrogatepass"), encoded) if len(one) <= MAX_LENGTH

@@ -1,7 +1,7 @@
-"""Take secrets out of what is kept: keys, webhook secrets, signatures, whole queries of links.
+"""Remove secrets from recordings: keys, webhook secrets, signatures, query values of links.
 
-The name of a field decides whether its value is secret. A value that was once found to be secret is
-taken out wherever else it appears.
+The name of a field decides whether its value is secret. A value that was once found to be
+secret is removed wherever else it appears.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Redactor:
     """Redacts secrets, and remembers them to find them elsewhere."""
 
     def __init__(self, known: KnownSecrets | None = None, *, own: bool = False) -> None:
-        """Look for the secrets that are `known`; with `own`, remember new ones as the caller's."""
+        """Redact the `known` secrets; with `own`, remember new secrets as the caller's."""
         self._known = known or KnownSecrets()
         self._own = own
 
     def of_caller(self) -> Redactor:
-        """Return a redactor for requests: what responses hold does not displace its secrets."""
+        """Return a redactor for requests: secrets of responses never displace its secrets."""
         return Redactor(self._known, own=True)
 
     def learn(self, value: str) -> None:
@@ -63,7 +63,7 @@ class Redactor:
                 self._known.add(one.strip(), own=self._own)
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """The headers, with their names in lower case."""
+        """Return the redacted headers, with their names in lower case."""
         for name, value in headers.items():
             if is_secret(name):
                 self.learn(value)
@@ -73,19 +73,19 @@ class Redactor:
         }
 
     def document(self, value: Any, name: str = "") -> Any:  # noqa: ANN401 - JSON
-        """A document; secrets become a placeholder and stay texts."""
+        """Return a document in which a placeholder text replaces each secret."""
         self._search(value, name)
         return self._clean(value, name)
 
     def text(self, text: str) -> str:
-        """A text: links lose the values of their query, known secrets and their forms go."""
+        """Return a text without known secrets, their encoded forms and query values of links."""
         text = self._known.replaced(text, PLACEHOLDER)
         text = _LINK.sub(lambda found: self.link(found[0]), text)
         text = _FORMS.sub(PLACEHOLDER, text)
         return _SPELT.sub(lambda found: found[1] + PLACEHOLDER, text)
 
     def link(self, link: str, *, hook: bool = False) -> str:
-        """A link without user and without what its query says; of a webhook the host is left."""
+        """Return a link without user name and query values; keep only the host of a webhook URL."""
         try:
             parts = urlsplit(link)
             port = f":{parts.port}" if parts.port else ""
@@ -101,7 +101,7 @@ class Redactor:
         return f"{host}{parts.path}{_query(query)}"
 
     def path(self, path: str) -> str:
-        """A path with its query, whose secrets and links are redacted."""
+        """Return a path with its query, in which secrets and links are redacted."""
         bare, mark, query = path.partition("?")
         if not mark:
             return self.text(bare)
@@ -146,14 +146,17 @@ class Redactor:
 
 
 def _hides(name: str, value: object) -> bool:
-    """Return whether a value of a document is secret; a short `key` is the name of something."""
+    """Return whether a document's value is secret.
+
+    A short `key` counts as a name, not as a secret.
+    """
     if isinstance(value, bool) or value == "" or not isinstance(value, str | int | Decimal):
         return False
     return is_secret(name) and (name.lower() != "key" or len(str(value)) >= MIN_KEY_LENGTH)
 
 
 def _query(query: str) -> str:
-    """A query whose names are left; the size of a synthetic clip is no secret."""
+    """Return a query with names but redacted values; the `bytes` of a synthetic clip remain."""
     names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
     kept = dict(parse_qsl(query))
     pairs = [

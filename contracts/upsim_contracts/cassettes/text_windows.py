@@ -1,7 +1,7 @@
-"""Search and read long bodies a window at a time.
+"""Search and decode long bodies in pieces.
 
-One call of C code holds the interpreter's lock from its beginning to its end. No other thread runs
-during that call, so no other request gets a response.
+One call of C code holds the interpreter's lock until it ends. Without pieces, no other thread
+could respond to a request during that call.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ REACH = 64 * 2**10
 def substituted(
     pattern: re.Pattern[bytes], replacement: Callable[[re.Match[bytes]], bytes], content: bytes
 ) -> bytes:
-    """Do what `pattern.sub` does. Of a match that is longer than `REACH` the rest may stay."""
+    """Replace matches as `pattern.sub` does.
+
+    The part of a match beyond `REACH` bytes may remain.
+    """
     whole: list[bytes] = []
     at = 0
     is_changed = False
@@ -41,7 +44,7 @@ def substituted(
 
 
 def positions(content: bytes, sign: bytes) -> Iterator[int]:
-    """Yield the offsets of a short sign; no two of these matches overlap."""
+    """Yield the offsets of a short text in the content, without overlaps."""
     at = 0
     for end in range(WINDOW, len(content) + WINDOW, WINDOW):
         while at < end:
@@ -52,7 +55,7 @@ def positions(content: bytes, sign: bytes) -> Iterator[int]:
 
 
 def is_more(content: bytes, signs: tuple[bytes, ...], most: int) -> bool:
-    """Return whether these signs occur in the content more than `most` times in all."""
+    """Return whether these signs together occur more than `most` times in the content."""
     count = 0
     for start in range(0, len(content), WINDOW):
         count += sum(content.count(sign, start, start + WINDOW + len(sign) - 1) for sign in signs)
@@ -62,7 +65,7 @@ def is_more(content: bytes, signs: tuple[bytes, ...], most: int) -> bool:
 
 
 def text_of(content: bytes) -> str:
-    """The text of a JSON document. Raises ValueError for what is not in UTF-8, -16 or -32."""
+    """Return the text of a JSON document. Raises ValueError if it is not in UTF-8, -16 or -32."""
     read = codecs.getincrementaldecoder(json.detect_encoding(content))()
     starts = range(0, len(content), WINDOW)
     pieces = [read.decode(content[at : at + WINDOW]) for at in starts]
@@ -70,7 +73,7 @@ def text_of(content: bytes) -> str:
 
 
 def decoded_base64(text: str) -> bytes:
-    """The bytes that base64 spells; other letters of ASCII are left out. Raises ValueError."""
+    """Return the bytes that base64 encodes; ignore other ASCII characters. Raises ValueError."""
     if not text.isascii():
         raise ValueError("no base64 has letters beyond ASCII")
     pieces: list[bytes] = []

@@ -1,1 +1,1 @@
-"""Group the findings of a run by what the provider changed, each with one sentence."""
+"""Group the findings of a run by the provider's changes, each described by one sentence."""

@@ -1,8 +1,9 @@
-"""Group the findings of a run by cause: one thing that the provider changed is one sentence.
+"""Group the findings of a run by cause: one change by the provider gives one sentence.
 
-Findings are failed facts with their last exchange, differences of responses from the OpenAPI
-document, and charges. A fact that several causes could explain goes to one of them. Causes that
-responses show come before causes that only facts show; causes of many facts come first.
+A finding is a failed fact with its last exchange, a difference between a response and the
+OpenAPI document, or a charge. A fact that several causes could explain is assigned to one
+cause. Causes that responses show come before causes that only facts show. Causes of many facts
+come first.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _WORD = re.compile(r'"([^"]+)"')
 class Cause:
     """One change. `broken` and `unjudged` are the ids of the facts that follow from it.
 
-    `weight` says whether it concerns those whose uses are known.
+    `weight` says whether the change concerns a team whose used fields are known.
     """
 
     key: Key
@@ -54,7 +55,7 @@ class Cause:
     weight: Weight = ""
 
     def __str__(self) -> str:
-        """Return the sentence, and how many facts follow."""
+        """Return the sentence, and the number of facts that follow from the change."""
         facts_of = [
             f"{counted(len(facts), 'fact')}{what}"
             for facts, what in (
@@ -84,9 +85,10 @@ class Signs:
 
 
 def causes(book: Book, verdicts: Sequence[Verdict], stopped_by: str = "") -> list[Cause]:
-    """Return the causes of all that a run saw, those of most facts first.
+    """Return the causes of all findings of a run; causes of most facts come first.
 
-    Facts that were not run because of `stopped_by`, a refusal or a lost connection, follow from it.
+    `stopped_by` is a refusal or a lost connection that ended the run. Facts that were not run
+    because of it follow from its cause.
     """
     reading = _Reading(book, verdicts)
     found = [_cause(book, reading, one) for one in reading.cover()]
@@ -99,7 +101,7 @@ def causes(book: Book, verdicts: Sequence[Verdict], stopped_by: str = "") -> lis
 
 
 class _Reading:
-    """The signs of a run by what they point to."""
+    """The signs of a run, grouped by the change that they point to."""
 
     def __init__(self, book: Book, verdicts: Sequence[Verdict]) -> None:
         self.book = book
@@ -127,7 +129,7 @@ class _Reading:
         self._follow_default()
 
     def cover(self) -> Iterator[Signs]:
-        """Yield the changes that explain everything, each fact with one of them."""
+        """Yield changes that together explain all findings; each fact belongs to one change."""
         left = set(self._facts)
         groups = dict(self.groups)
         while groups:
@@ -140,24 +142,27 @@ class _Reading:
                 yield group
 
     def good(self) -> Iterator[Exchanged]:
-        """Yield the paid calls of facts that hold."""
+        """Yield the paid requests of the facts that passed."""
         for verdict in self.verdicts:
             if verdict.outcome == "held" and not verdict.differences:
                 yield from (one for one in verdict.exchanges if one.form.paid)
 
     def is_of_all(self, status: int, *, paid: bool) -> bool:
-        """Return whether all submits, or all calls, were answered with this status."""
+        """Return whether all submits, or all requests, got a response with this status."""
         calls = [one for verdict in self.verdicts for one in verdict.exchanges]
         return all(one.status == status for one in calls if one.form.paid or not paid)
 
     def _is_claimed(self, verdict: Verdict, exchange: Exchanged) -> bool:
-        """Return whether a fact is about the whole response, so that its parts follow from that."""
+        """Return whether a fact is about the whole response, which explains its differences."""
         if verdict.outcome != "broken" or exchange is not verdict.exchanges[-1]:
             return False
         return any(key[0] in _CLAIMS for key, _ in self._keys(verdict, exchange))
 
     def _note(self, exchange: Exchanged, findings: Sequence[Finding]) -> None:
-        """Note what an answer points to; what an error under 200 lacks follows from that."""
+        """Note the changes that a response points to.
+
+        An error with a success status is one change; the fields that it lacks follow from that.
+        """
         if findings and _is_error(exchange):
             seen = str(exchange.status)
             place, name = exchange.operation, self.book.provider
@@ -177,7 +182,7 @@ class _Reading:
         return sum(fact in left and key in keys for fact, keys in self._facts.items())
 
     def _group(self, key: Key) -> Signs:
-        """Return the group of a key; parts of a rename are one."""
+        """Return the signs with this key; both names of a renamed field share one key."""
         kind, *names = key
         if kind == "gone" and names[0] in self._renamed:
             key = ("renamed", names[0], self._renamed[names[0]])
@@ -187,7 +192,7 @@ class _Reading:
         return self.groups.setdefault(key, Signs(key))
 
     def _read(self, verdict: Verdict) -> None:
-        """Note what a broken fact points to."""
+        """Note the changes that a broken fact points to."""
         last = verdict.exchanges[-1] if verdict.exchanges else None
         keys = self._facts.setdefault(verdict.fact.id, [])
         for key, mismatch in self._keys(verdict, last):
@@ -207,14 +212,14 @@ class _Reading:
                 self._follow(verdict, group)
 
     def _follow(self, verdict: Verdict, group: Signs) -> None:
-        """Note that a change may be why a fact is broken elsewhere."""
+        """Note that this change may also explain another broken fact."""
         first, name = verdict.mismatches[0], self.book.provider
         self._facts[verdict.fact.id].append(group.key)
         seen = Finding(name, "", first.where, first.expected, first.seen, "")
         group.mismatches.setdefault(verdict.fact.id, seen)
 
     def _follow_default(self) -> None:
-        """Let other charges follow from a default that changed, where all left its option out."""
+        """Explain undocumented charges by a changed default if all requests left out the option."""
         price = self.groups.get((PRICE,))
         if price is None:
             return
@@ -236,7 +241,7 @@ class _Reading:
                 return
 
     def _leave_out(self, option: str, facts: set[str]) -> bool:
-        """Return whether each of these facts makes a paid call without an option."""
+        """Return whether each of these facts makes a paid request without this option."""
         calls = {
             verdict.fact.id: [one.body for one in verdict.exchanges if one.form.paid]
             for verdict in self.verdicts
@@ -245,7 +250,7 @@ class _Reading:
         return all(any(option not in dict(options(b)) for b in bodies) for bodies in calls.values())
 
     def _behind(self, verdict: Verdict) -> list[Signs]:
-        """Yield changes of responses that prevent a fact from reading what it needs."""
+        """Return the changes of responses that prevent a fact from reading the fields it needs."""
         found = []
         for exchange in verdict.exchanges:
             needed = self._needed(exchange)
@@ -258,7 +263,7 @@ class _Reading:
         return found
 
     def _needed(self, exchange: Exchanged) -> set[str]:
-        """Return the fields of this response that a client needs to go on."""
+        """Return the fields of this response that a client needs in order to continue."""
         life, balance = self.book.lifecycle, self.book.balance
         needed = {exchange.form.job} if exchange.form.job else set()
         if exchange.form.name == life.call:
@@ -285,7 +290,7 @@ class _Reading:
             yield seen or self._key(verdict, mismatch), mismatch
 
     def _shown(self, last: Exchanged, field: str) -> Key | None:
-        """Return what a response itself shows about a field, or about a part of it."""
+        """Return the change that a response itself shows in a field, or in a part of the field."""
         if field == "json" and last.findings:
             return self._group(key_of(last.findings[0])).key
         exact = self._fields.get((last.operation, field))
@@ -297,7 +302,7 @@ class _Reading:
         return exact or next((key for key in below if key is not None), None)
 
     def _another_status(self, status: Mismatch, last: Exchanged) -> Key:
-        """An answer came with another status than its fact expects."""
+        """Return the cause if a response has a different status than its fact expects."""
         if not _is_refusal(status.expected):
             return ("status", status.seen)
         if _is_error(last):
@@ -388,13 +393,13 @@ def _detail(one: Finding) -> str:
 
 
 def _refusal(exchange: Exchanged) -> Key:
-    """The key of a refusal; numbers in its text vary."""
+    """Return the key of a refusal; numbers in its text are ignored, because they vary."""
     about = said(exchange.document, exchange.text)
     return ("refusal", str(exchange.status), about.code, re.sub(r"\d+", "#", about.message))
 
 
 def _is_unexpected(verdict: Verdict) -> bool:
-    """Return whether a fact ended at a refusal of what should succeed."""
+    """Return whether a fact ended because a request that should succeed was refused."""
     if not verdict.exchanges or verdict.exchanges[-1].status < _REFUSALS:
         return False
     status = next((one for one in verdict.mismatches if one.where == "status"), None)
@@ -404,7 +409,7 @@ def _is_unexpected(verdict: Verdict) -> bool:
 
 
 def _refusals(verdict: Verdict) -> Iterator[Key]:
-    """The refusals of one fact that speak of the account or the moment, not of the request."""
+    """Yield the refusals of one fact that concern the account or the time, not the request."""
     last = verdict.exchanges[-1] if verdict.exchanges else None
     if last is not None and last.status >= _REFUSALS:
         passing = last.status in (_TOO_MANY, *range(_BROKEN, 600))
@@ -413,7 +418,7 @@ def _refusals(verdict: Verdict) -> Iterator[Key]:
 
 
 def _is_error(exchange: Exchanged) -> bool:
-    """Return whether an answer has a successful status and the body of an error."""
+    """Return whether a response has a success status and the body of an error."""
     body = exchange.document
     if exchange.status not in _SUCCESS or not isinstance(body, Mapping):
         return False
@@ -427,7 +432,7 @@ def _is_refusal(expected: str) -> bool:
 
 
 def _renamed(verdict: Verdict) -> dict[str, str]:
-    """Return fields with a new name in the responses to one fact, by their path."""
+    """Return the fields that have a new name in the responses of one fact, by their path."""
     found: dict[str, str] = {}
     for exchange in verdict.exchanges:
         if _is_error(exchange):
@@ -449,7 +454,7 @@ def _renamed(verdict: Verdict) -> dict[str, str]:
 
 
 def _firsts(book: Book, findings: Sequence[Finding]) -> Sequence[Finding]:
-    """The differences of an answer without those that follow from another of them."""
+    """Return the differences of a response without the differences that another one explains."""
     whole = [one for one in findings if key_of(one)[0] in _WHOLE]
     words = [
         one
@@ -463,7 +468,7 @@ def _firsts(book: Book, findings: Sequence[Finding]) -> Sequence[Finding]:
 
 
 def judged(verdicts: Iterable[Verdict], found: Iterable[Cause]) -> Iterator[Verdict]:
-    """Yield the verdicts; facts that another cause prevented from being checked are marked so."""
+    """Yield the verdicts; facts that could not be checked because of another cause are marked."""
     reasons = {fact: cause.sentence for cause in found for fact in cause.unjudged}
     for verdict in verdicts:
         reason = reasons.get(verdict.fact.id)

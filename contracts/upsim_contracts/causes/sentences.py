@@ -1,4 +1,4 @@
-"""A sentence for each kind of change, in the words of the provider's API."""
+"""A sentence for each kind of change, with the terms of the provider's API."""
 
 from __future__ import annotations
 
@@ -39,34 +39,34 @@ class SentenceContext:
 
     @property
     def provider(self) -> str:
-        """The provider's name as people write it."""
+        """The provider's name as its document spells it."""
         title = str(document(self.book.provider)["info"]["title"])
         return title.partition(",")[0]
 
     @property
     def first(self) -> Finding:
-        """The finding that is cited."""
+        """The finding that the sentence cites."""
         return self.findings[0]
 
     @property
     def verb(self) -> str:
-        """The verb after the operations."""
+        """The verb after the list of operations, in singular or plural."""
         return "answer" if ", " in self.places else "answers"
 
     @property
     def places(self) -> str:
-        """The operations of the findings."""
+        """The operations of the findings as a list."""
         names = (re.sub(r" \d{3}$", "", one.operation) for one in self.findings)
         return listed(dict.fromkeys(name for name in names if name))
 
 
 def sentence(scene: SentenceContext) -> str:
-    """Return what changed, as a person would say it."""
+    """Return a plain English sentence about the change."""
     return _SENTENCES.get(scene.key[0], _differs)(scene)
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return a few names, and how many more there are."""
+    """Return the first names of a list, and the number of further names."""
     known = list(names)
     more = len(known) - MAX_NAMED
     text = ", ".join(known[:MAX_NAMED])
@@ -74,7 +74,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _price(scene: SentenceContext) -> str:
-    """Say how much more or less is charged, and for which requests."""
+    """Return by how much the charges differ from the document, and for which requests."""
     ratios = [found for found in map(ratio, scene.findings) if found is not None]
     priced = [one for one in scene.findings if ratio(one) is not None]
     first = next((one for one in priced if one.where in ("charge", "charged")), None)
@@ -106,7 +106,7 @@ def _price(scene: SentenceContext) -> str:
 
 
 def _ratio(findings: Iterable[Finding]) -> Decimal | None:
-    """The ratio that explains all amounts but for their rounding; None where there is none."""
+    """Return the ratio that explains all amounts apart from rounding; None if there is none."""
     pairs = [(number(one.expected), number(one.seen)) for one in findings if ratio(one) is not None]
     amounts = [(a, b) for a, b in pairs if a is not None and b is not None]
     largest = max(amounts, key=lambda pair: pair[0])
@@ -131,7 +131,7 @@ def _number(amount: Decimal) -> str:
 
 
 def _apart(bad: Sequence[Exchanged], good: Sequence[Exchanged]) -> str:
-    """The option by which requests of another price differ from all others."""
+    """Return the option that all wrongly priced requests share and all other requests lack."""
     sent = [dict(options(one.body)) for one in bad if one.form.paid]
     others = [dict(options(one.body)) for one in good]
     for name in dict.fromkeys(name for one in (*sent, *others) for name in one):
@@ -143,7 +143,7 @@ def _apart(bad: Sequence[Exchanged], good: Sequence[Exchanged]) -> str:
 
 
 def options(value: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the names and values of a request body that are no files."""
+    """Yield the name and value of each option in a request body, without files."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from options(inner, str(key))

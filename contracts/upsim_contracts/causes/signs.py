@@ -1,4 +1,4 @@
-"""Signs of a change: single differences, each with the altered thing that it points to.
+"""Signs of a change: single differences, each with the field or header that it points to.
 
 Two signs with the same key show the same change. `upsim verify` and `upsim drift` group by it.
 """
@@ -35,7 +35,7 @@ _ALIKE = re.compile(r"[^a-z0-9]")
 
 
 def key_of(finding: Finding) -> Key:
-    """Return what a finding points to: the kind of change, and the field or header."""
+    """Return the change that a finding points to: the kind of change, and the field or header."""
     field, expected, seen = plain_field(finding.where), finding.expected, finding.seen
     if field.startswith("header "):
         return _header(field.removeprefix("header "), expected, seen)
@@ -49,7 +49,7 @@ def key_of(finding: Finding) -> Key:
 
 
 def _presence(name: str, expected: str, seen: str) -> Key | None:
-    """The key of a field that is new, gone or renamed; None for one of another value."""
+    """Return the key of a new, missing or renamed field; None if only the value differs."""
     if expected == "no such field":
         return ("new", name)
     if seen.endswith(INSTEAD):
@@ -58,7 +58,7 @@ def _presence(name: str, expected: str, seen: str) -> Key | None:
 
 
 def _content(field: str, expected: str, seen: str) -> Key:
-    """The key of a field whose value is another one."""
+    """Return the key of a field whose value changed."""
     is_amount = (is_price(field) or field == CHARGE) and number(seen) is not None
     if is_amount or _is_price_list(field, expected, seen):
         return (PRICE,)
@@ -69,7 +69,7 @@ def _content(field: str, expected: str, seen: str) -> Key:
 
 
 def ratio(finding: Finding) -> Decimal | None:
-    """Return the seen amount divided by the expected one; None if it is no price."""
+    """Return the seen amount divided by the expected amount; None if the finding is no price."""
     expected, seen = number(finding.expected), number(finding.seen)
     about_price = is_price(finding.where) or finding.where == CHARGE
     if not about_price or not expected or seen is None:
@@ -78,7 +78,7 @@ def ratio(finding: Finding) -> Decimal | None:
 
 
 def plain_field(where: str) -> str:
-    """Return a place in a body without the positions in lists."""
+    """Return the path of a field without the positions in lists."""
     found = _INDEX.sub("", where.removeprefix("json.")).strip("()")
     return f"header {found.removeprefix('headers.')}" if found.startswith("headers.") else found
 
@@ -89,7 +89,7 @@ def leaf(path: str) -> str:
 
 
 def is_whole(finding: Finding) -> bool:
-    """Whether a finding is about the status of the answer, not about a field of that name."""
+    """Return whether a finding is about the HTTP status, not about a field named `status`."""
     return finding.where == "status" and _OF_A_BODY.search(finding.operation) is None
 
 
@@ -103,10 +103,11 @@ def number(text: str) -> Decimal | None:
 
 
 def renames(missing: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
-    """Pair fields that are gone with new ones beside them: old path to new name.
+    """Pair missing fields with new fields beside them: old path to new name.
 
-    Both map a path to its value as text, empty where the value is unknown. Names that differ only
-    in case and punctuation go first, then equal values, then what is left one to one.
+    Both arguments map a path to its value as text, empty if the value is unknown. Names that differ
+    only in case and punctuation are paired first. Then fields with equal values are paired. A last
+    missing field is paired with a last new field.
     """
     found: dict[str, str] = {}
     left = dict(new)
@@ -123,7 +124,7 @@ def renames(missing: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str
 
 
 def _is_price_list(field: str, expected: str, seen: str) -> bool:
-    """Return whether both are the amounts of the same options, such as `{"1": 16, "4": 28}`."""
+    """Return whether both texts are amounts by option, such as `{"1": 16, "4": 28}`."""
     expected = expected.removeprefix("is ")
     if _AMOUNTS.search(f"{field} {expected}") is None:
         return False

@@ -1,4 +1,4 @@
-"""Find the source of a part of a document: the nearest `x-source` on the way down to it."""
+"""Find the source of a part of a document: the nearest `x-source` on the path to that part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNKNOWN = "no source given"
 
 
 def source_at(document: Document, steps: Iterable[str | int]) -> str:
-    """The source of the part that these steps lead to; references on the way are followed."""
+    """Return the source of the part at this path; references on the path are followed."""
     passed: list[Any] = [document]
     for step in steps:
         if not _enter(document, passed, step):
@@ -23,7 +23,7 @@ def source_at(document: Document, steps: Iterable[str | int]) -> str:
 
 
 def source_title(document: Document, source: str) -> str:
-    """Return the title of a source, with what follows its key: `errors: row 3`."""
+    """Return the title of a source and the text after its key, such as `errors: row 3`."""
     key, colon, more = source.partition(":")
     title = document.get("x-sources", {}).get(key.strip())
     if title is None:
@@ -46,7 +46,10 @@ def pointer(steps: Iterable[str]) -> str:
 
 
 def _enter(document: Document, passed: list[Any], step: str | int | None) -> bool:
-    """Go one step on from the last of `passed`, through references if need be; None: only those."""
+    """Append the part at `step` to `passed`, following references; return False if there is none.
+
+    With None, only references are followed.
+    """
     while True:
         node = passed[-1]
         if isinstance(node, list) and str(step).isdecimal() and int(str(step)) < len(node):

@@ -1,10 +1,14 @@
-"""The OpenAPI documents: one a provider and host, hand-kept, with a patch for each other dialect.
+"""The OpenAPI documents: one for each provider and host, with a patch for each other dialect.
 
-A contract folder holds `openapi.yaml`, further documents as `openapi.<part>.yaml` (another host),
-and for a dialect that differs `openapi.<dialect>.yaml` or `openapi.<part>.<dialect>.yaml`: JSON
-merge patches, which hold no `openapi` key of their own. `x-default-dialect` of `openapi.yaml` names
-the dialect of a request that names none; without it that is `guide`. The folders are those of this
-package and those that other packages name in the entry-point group `upsim.contract_folders`.
+A contract folder holds these hand-written files:
+
+- `openapi.yaml`, and `openapi.<part>.yaml` for each further host
+- `openapi.<dialect>.yaml` or `openapi.<part>.<dialect>.yaml` for a dialect that differs. These
+  are JSON merge patches without an `openapi` key.
+
+`x-default-dialect` in `openapi.yaml` is the dialect of requests that name no dialect; the
+default is `guide`. The folders are those in this package, and those that other packages name
+in the entry-point group `upsim.contract_folders`.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ Document = dict[str, Any]
 
 @cache
 def folders() -> Mapping[str, Path]:
-    """The contract folder of each provider: those beside this module, then those of others."""
+    """Return the contract folder of each provider: first this package's, then other packages'."""
     own = {file.parent.name: file.parent for file in _here().glob("*/openapi.yaml")}
     return dict(sorted(own.items())) | dict(_brought())
 
@@ -39,14 +43,17 @@ def providers() -> tuple[str, ...]:
 
 @cache
 def parts(provider: str) -> tuple[str, ...]:
-    """The documents of a provider: the empty name is its API, the others are further hosts."""
+    """Return the documents of a provider.
+
+    The empty name is the document of its API; other names are documents of further hosts.
+    """
     files = _files(provider, "openapi")
     names = sorted(file.name.removeprefix("openapi").removesuffix(".yaml") for file in files)
     return tuple(name.removeprefix(".") for name in names if "openapi" in _read(provider, name))
 
 
 def dialects(provider: str, part: str = "") -> tuple[str, ...]:
-    """The guide, and the dialects for which there is a patch of this document."""
+    """Return `guide` and all dialects that have a patch for this document."""
     start = f"openapi.{part}." if part else "openapi."
     names = [f.name.removeprefix(start).removesuffix(".yaml") for f in _files(provider, start)]
     known = parts(provider)
@@ -55,12 +62,12 @@ def dialects(provider: str, part: str = "") -> tuple[str, ...]:
 
 
 def default_dialect(provider: str) -> str:
-    """The dialect in which a simulator answers a request that names none."""
+    """Return the dialect in which a simulator responds to a request that names no dialect."""
     return str(document(provider).get("x-default-dialect", GUIDE))
 
 
 def document(provider: str, dialect: str = GUIDE, part: str = "") -> Document:
-    """The document as it holds under a dialect; references inside it stay references.
+    """Return the document for a dialect; references inside it are not resolved.
 
     Numbers with a point are decimals. The caller must not change it. Raises NoContractError.
     """
@@ -72,7 +79,7 @@ def document(provider: str, dialect: str = GUIDE, part: str = "") -> Document:
 
 
 def document_of_host(provider: str, host: str) -> str:
-    """The document whose `servers` name this host; the API's own where none does."""
+    """Return the document whose `servers` name this host; the API's document if there is none."""
     for part in parts(provider):
         servers = document(provider, part=part).get("servers", ())
         if any(urlsplit(server["url"]).hostname == host for server in servers):
@@ -81,7 +88,7 @@ def document_of_host(provider: str, host: str) -> str:
 
 
 def further_hosts(provider: str) -> dict[str, str]:
-    """The paths that the provider serves at another host than its API, each with that server."""
+    """Return the paths that a provider serves on a host other than its API's, with that server."""
     found: dict[str, str] = {}
     for part in filter(None, parts(provider)):
         told = document(provider, part=part)
@@ -103,7 +110,7 @@ def served(provider: str, dialect: str, part: str | None, host: str) -> Document
 
 
 def without_retired(found: Document) -> Document:
-    """The document without operations marked `x-retired`, which no request can use."""
+    """Return the document without the operations marked `x-retired`, which no request can use."""
     paths = {
         path: {name: part for name, part in item.items() if not _is_retired(part)}
         for path, item in found["paths"].items()
@@ -112,7 +119,7 @@ def without_retired(found: Document) -> Document:
 
 
 def merged(base: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
-    """A JSON merge patch (RFC 7396) applied: null removes, objects merge, all else replaces."""
+    """Apply a JSON merge patch (RFC 7396): null removes, objects merge, other values replace."""
     if not isinstance(patch, dict):
         return patch
     found = dict(base) if isinstance(base, dict) else {}

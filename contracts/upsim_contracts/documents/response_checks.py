@@ -34,7 +34,7 @@ _MAX_REMEMBERED_LENGTH = 4096
 
 @dataclass(frozen=True, slots=True)
 class DocumentedOperation:
-    """A method and a path of a document; `name` is how a person calls it."""
+    """A method and a path of a document; `name` is the text for people."""
 
     id: str
     method: str
@@ -63,7 +63,7 @@ class Contract:
         self._remembered = lru_cache(_REMEMBERED)(self._compared)
 
     def find(self, method: str, path: str) -> DocumentedOperation | None:
-        """The operation that a request meant, by its method and its path without the query."""
+        """Return the operation for a method and a path without its query."""
         bare = path.partition("?")[0]
         for one in self._by_path:
             if one.method == method.upper() and one.pattern.fullmatch(bare):
@@ -73,7 +73,7 @@ class Contract:
     def check_request(
         self, operation: DocumentedOperation, document: object
     ) -> Iterator[SchemaViolation]:
-        """Return every rule of the document that a request's JSON body violates."""
+        """Yield every rule of the document that a request's JSON body violates."""
         steps: tuple[str, ...] = ("requestBody", "content", "application/json", "schema")
         body = operation.definition.get("requestBody", {})
         if "schema" in body.get("content", {}).get("application/json", {}):
@@ -83,7 +83,7 @@ class Contract:
     def check(
         self, operation: DocumentedOperation, status: int, headers: Mapping[str, str], body: bytes
     ) -> list[Finding]:
-        """Return the differences of a response to the operation from the document."""
+        """Return the differences between a response to this operation and the document."""
         compared = self._remembered if len(body) <= _MAX_REMEMBERED_LENGTH else self._compared
         return list(compared(operation.id, status, tuple(headers.items()), body))
 
@@ -189,14 +189,14 @@ class Contract:
 
 @cache
 def contract(provider: str, dialect: str = GUIDE, part: str = "") -> Contract:
-    """The contract of a provider under a dialect, made once. Raises NoContractError."""
+    """Return the contract of a provider under a dialect, cached. Raises NoContractError."""
     return Contract(provider, document(provider, dialect, part))
 
 
 def operation_of(
     provider: str, dialect: str, method: str, path: str
 ) -> tuple[Contract, DocumentedOperation] | None:
-    """Return the document and the operation that a request meant; None for an unknown one."""
+    """Return the document and the operation of a request; None if the operation is unknown."""
     for part in parts(provider):
         one = contract(provider, dialect, part)
         operation = one.find(method, path)
@@ -217,8 +217,8 @@ def check_response(
 ) -> list[Finding]:
     """Return a response's differences from the provider's document; an empty list if none.
 
-    `path` is the provider's own, without prefix or sandbox. A path or a method that no document
-    of the provider has is a finding only where the provider serves it: a refused one is a mistake
+    `path` is the provider's own, without prefix or sandbox. An undocumented path or method is a
+    finding only if the provider accepts the request. A refused request to such a path is a mistake
     of the caller.
     """
     place = operation_of(provider, dialect, method, path)
@@ -233,7 +233,7 @@ def check_response(
 
 
 def _without_links(found: Sequence[Finding]) -> Iterator[Finding]:
-    """Leave out findings that follow from an id which has its own finding."""
+    """Yield findings, except those that follow from an id with a finding of its own."""
     ids = [
         one.seen.strip('"')[:_BEGINNING]
         for one in found
@@ -255,7 +255,7 @@ def _operations(found: Document) -> Iterator[DocumentedOperation]:
 
 
 def _typed(value: str, wanted: str | None) -> object:
-    """A header's text as the whole number that it spells, where one is wanted."""
+    """Return a header's value as an integer if the schema expects an integer, else as text."""
     spelt = wanted == "integer" and re.fullmatch(r"-?\d{1,18}", value)
     return int(value) if spelt else value
 

@@ -1,4 +1,4 @@
-"""JSON Schema 2020-12 over exact numbers, and each broken rule as a short text."""
+"""JSON Schema 2020-12 with exact numbers; each violated rule is described by a short text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHOWN = 80
 
 
 class SchemaViolation(NamedTuple):
-    """A value that breaks a rule: its path, the rule, the value, the way to the rule."""
+    """A value that violates a rule: its path, the rule, the value, and the path of the rule."""
 
     path: tuple[str | int, ...]
     expected: str
@@ -36,7 +36,7 @@ class Schemas:
     """The validators of one document, each compiled when it is first needed."""
 
     def __init__(self, document: Document) -> None:
-        """Keep the document, which references point into."""
+        """Keep the document, because references point into it."""
         resource = DRAFT202012.create_resource(document)
         self._registry: Registry[Any] = Registry().with_resource(ADDRESS, resource)
         self._validators: dict[str, Validator] = {}
@@ -62,7 +62,7 @@ class Schemas:
 
 
 def shown(value: object) -> str:
-    """A value as JSON, cut short."""
+    """Return a value as JSON, shortened."""
     text = json.dumps(value, default=float, ensure_ascii=False)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
@@ -112,7 +112,7 @@ def _differences(error: ValidationError) -> Iterator[SchemaViolation]:
 
 
 def _strangers(error: ValidationError) -> Iterator[tuple[str, object]]:
-    """The fields that a closed object does not name."""
+    """Yield the fields that a closed object does not define."""
     schema = error.schema if isinstance(error.schema, dict) else {}
     fields = error.instance if isinstance(error.instance, dict) else {}
     patterns = schema.get("patternProperties", {})
@@ -125,7 +125,11 @@ def _strangers(error: ValidationError) -> Iterator[tuple[str, object]]:
 def _alternatives(
     error: ValidationError, path: tuple[str | int, ...], rule: tuple[str | int, ...]
 ) -> Iterator[SchemaViolation]:
-    """Yield one violation for alternatives of a plain value; of objects, those of the nearest."""
+    """Yield the violations of a schema with alternatives (`anyOf`, `oneOf`).
+
+    A plain value has one violation for all alternatives together. For an object, the violations
+    of the nearest alternative are used.
+    """
     context = error.context or []
     if all(not child.relative_path and child.validator != "required" for child in context):
         texts = dict.fromkeys(_expected(child) for child in context)
@@ -140,12 +144,12 @@ def _alternatives(
 
 
 def _shallow(errors: Iterable[ValidationError]) -> bool:
-    """Return whether a branch was left at its first glance: a wrong type, or a wrong constant."""
+    """Return whether an alternative failed because the value itself has the wrong type."""
     return any(e.validator == "type" and not e.relative_path for e in errors)
 
 
 def _expected(error: ValidationError) -> str:
-    """The rule in a few words."""
+    """Return a short text for the rule."""
     rule, value = str(error.validator), error.validator_value
     if error.schema is False:
         return "no such field"

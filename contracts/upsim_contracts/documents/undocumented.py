@@ -1,7 +1,7 @@
-"""Fields and headers of an answer that the provider's document does not name.
+"""Fields and headers of a response that the provider's document does not name.
 
-An OpenAPI document leaves objects open unless it says otherwise, so that validation alone never
-reports a new field. Here an object whose schema names fields is taken to name all of them.
+An OpenAPI document allows unknown fields by default, so validation alone never reports a new
+field. Here a schema that names fields is assumed to name all fields of its object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TRANSPORT = re.compile(
 
 
 def fields(document: Document, schema: object, value: object) -> Iterator[tuple[Path, object]]:
-    """Yield each field that no part of the schema names, with its value."""
+    """Yield each field that the schema does not name, with its value."""
     yield from _fields(document, [schema], value, ())
 
 
@@ -45,7 +45,7 @@ def paths(document: Document, schema: object) -> frozenset[str]:
 
 
 def resolved(document: Document, node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a part of the document is, where it is a reference to another one."""
+    """Return a part of the document; if it is a reference, return the part that it refers to."""
     found = node
     while "$ref" in found:
         found = evidence.resolve(document, found["$ref"])
@@ -53,7 +53,7 @@ def resolved(document: Document, node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def is_transport(header: str) -> bool:
-    """Return whether servers, proxies and content networks add this header by themselves."""
+    """Return whether servers, proxies or CDNs add this header by themselves."""
     return _TRANSPORT.fullmatch(header) is not None
 
 
@@ -98,7 +98,7 @@ def _properties(part: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _parts(document: Document, schema: object) -> Iterator[Mapping[str, Any]]:
-    """Yield a schema and all that it refers to, combines or makes depend on a condition."""
+    """Yield a schema and all schemas that it refers to, combines or applies under a condition."""
     if not isinstance(schema, Mapping):
         return
     yield schema

@@ -1,4 +1,4 @@
-"""Check webhooks against a provider's document: the URL in a request, and what is posted there.
+"""Check webhooks against a provider's document: the URL in a request, and the delivery.
 
 OpenAPI describes both in `callbacks`: the key is an expression for a place in the request. The
 operation under that key has the headers and the body of a delivery.
@@ -42,7 +42,7 @@ class Callback:
         return f"{WEBHOOK_OF}{self.operation.name}"
 
     def urls(self, path: str, document: object) -> list[str]:
-        """The URLs that a request names: all values of the parameter, or the field of the body."""
+        """Return the URLs in a request, from the query parameter or the field of the body."""
         if self.query:
             pairs = [pair.partition("=") for pair in path.partition("?")[2].split("&")]
             return [unquote_plus(v) for k, _, v in pairs if unquote_plus(k) == self.query]
@@ -50,7 +50,7 @@ class Callback:
         return [found] if isinstance(found, str) else []
 
     def renamed(self, path: str, document: Any, new: Mapping[str, str]) -> tuple[str, Any]:  # noqa: ANN401 - JSON
-        """The request with other URLs in these places; nothing else of it changes."""
+        """Return the request with replaced webhook URLs; everything else is unchanged."""
         if self.query:
             bare, mark, query = path.partition("?")
             pairs = [self._pair(pair, new) for pair in query.split("&")]
@@ -58,7 +58,7 @@ class Callback:
         return path, _set(document, self.body, new)
 
     def check(self, headers: Mapping[str, str], body: bytes) -> Iterator[Finding]:
-        """Return a delivery's differences from the document; undocumented headers are allowed."""
+        """Yield a delivery's differences from the document; undocumented headers are allowed."""
         definition = evidence.resolve(self.contract.document, f"#{evidence.pointer(self.steps)}")
         seen = {name.lower(): value for name, value in headers.items()}
         for number, one in enumerate(definition.get("parameters", ())):
@@ -68,7 +68,7 @@ class Callback:
         yield from self.contract.content(self.name, definition["requestBody"], steps, kind, body)
 
     def wrong_signature(self, header: str, signature: Signature) -> Iterator[Finding]:
-        """The finding about a signature that was checked against the secret."""
+        """Yield a finding if the signature does not match the secret."""
         expected = {"invalid": "made with the secret", "missing": "this header"}.get(signature)
         if expected is not None:
             source = evidence.source_at(self.contract.document, (*self.steps, "parameters"))
@@ -96,7 +96,7 @@ class Callback:
 
 
 def callbacks_of(provider: str, dialect: str, method: str, path: str) -> tuple[Callback, ...]:
-    """The callbacks that the document gives to a request; most requests have none."""
+    """Return the callbacks that the document defines for a request; most requests have none."""
     place = operation_of(provider, dialect, method, path)
     return () if place is None else _callbacks(place[0], place[1].id)
 
@@ -108,9 +108,9 @@ def check_delivery(
     signed_by: str,
     signature: Signature,
 ) -> list[Finding]:
-    """All that is wrong with a delivery.
+    """Return all differences between a delivery and the document.
 
-    A signature that does not fit is a finding of its own where the headers are as documented.
+    An invalid signature is a finding of its own if the headers are as documented.
     """
     found = [*callback.check(headers, body)]
     if not any(one.where.startswith("header ") for one in found):
@@ -140,7 +140,7 @@ def _read(contract: Contract, operation: DocumentedOperation) -> Iterator[Callba
 
 
 def _set(document: Any, path: tuple[str, ...], new: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    """Return a document with one of these texts at a path replaced by another."""
+    """Return a document in which a text at this path is replaced according to `new`."""
     if not path:
         return new.get(document, document) if isinstance(document, str) else document
     if not isinstance(document, Mapping) or path[0] not in document:

@@ -1,4 +1,4 @@
-"""Options of a request that its provider does not document: found, expected, and the nearest."""
+"""Undocumented options of a request: the sent and the documented values, the nearest name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIST = "one of "
 def wrong_options(
     provider: str, dialect: str, *, method: str, path: str, body: bytes
 ) -> Iterator[str]:
-    """Yield a text for each of the first options whose type or value no document has."""
+    """Yield a text for each of the first options whose type or value is in no document."""
     place, found = operation_of(provider, dialect, method, path), parsed(body)
     if place is None or found is None or not isinstance(found[0], Mapping):
         return
@@ -36,7 +36,7 @@ def wrong_options(
 
 
 def _short(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The first fields of a body, without its lists and the ends of its texts."""
+    """Return the first fields of a body, without lists and with shortened texts."""
     found: dict[str, Any] = {}
     for name, value in islice(fields.items(), MAX_FIELDS):
         if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""Requests to paths that no document of a provider has, and which the provider refused.
+"""Requests to undocumented paths that the provider refused.
 
-Such a request is a mistake of the caller and says nothing about the provider. Only a success at
-such a path is a finding.
+Such a request is a mistake of the caller and shows nothing about the provider. Only a success
+at such a path is a finding.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PARAMETER = re.compile(r"\{[^}]+\}")
 def unknown_path_note(
     costs: CostTable, dialect: str, method: str, path: str, status: int
 ) -> str | None:
-    """Return the sentence about a refused request to an unknown path; None for any other."""
+    """Return a note about a refused request to an unknown path; None for any other request."""
     provider = costs.book.provider
     if status < REFUSED or operation_of(provider, dialect, method, path) is not None:
         return None
@@ -42,9 +42,9 @@ def unknown_path_note(
 
 
 def near_path(costs: CostTable, dialect: str, method: str, path: str) -> str:
-    """Return the operation of the same method most alike, a free one if there are several.
+    """Return a suggestion: the most similar operation with this method, if possible a free one.
 
-    It is a question behind a semicolon; empty where none is near.
+    The text is a question after a semicolon; it is empty if no operation is similar.
     """
     bare = path.partition("?")[0][:MAX_LENGTH]
     rated = [
@@ -67,7 +67,7 @@ def _is_paid(costs: CostTable, operation: DocumentedOperation) -> bool:
 
 
 def _alike(path: str, documented: str) -> float:
-    """Return how much of two paths is the same; a segment that is only similar counts less."""
+    """Return how similar two paths are; similar segments count less than equal ones."""
     ours = [one for one in path.split("/") if one][-SEGMENTS:]
     theirs = [one for one in documented.split("/") if one]
     best = [0.0] * (len(theirs) + 1)

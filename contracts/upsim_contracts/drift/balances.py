@@ -1,8 +1,8 @@
-"""Balances of a recording: losses between two readings, and refunds of failed jobs.
+"""Balances in a recording: losses between two readings, and refunds of failed jobs.
 
-A reading is a balance that the caller asked for, or one that the recording took around a paid call.
-Between two readings of an account its balance falls by what was charged, and rises by the price of
-jobs that did not complete; a refund may come at any time.
+A reading is a balance that the caller asked for, or that the recorder read around a paid
+request. Between two readings the balance falls by the charges, and rises by the price of jobs
+that did not complete. A refund may arrive at any time.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _IS_AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
 class Balances:
     """The charges and refunds that the balances of a cassette show.
 
-    `refunded` are the numbers of exchanges whose charge looks too small because of a refund at the
-    same time.
+    `refunded` has the numbers of exchanges whose charge seems too small, because a refund arrived
+    at the same time.
     """
 
     findings: list[tuple[CheckedExchange, list[int]]] = field(default_factory=list)
@@ -62,7 +62,7 @@ def balances(cassette: Cassette, costs: CostTable) -> Balances:
 
 
 class _Account:
-    """The money of one account, from reading to reading."""
+    """The balance changes of one account, between readings."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class _Account:
         return _amount(at(seen, place))
 
     def _pay(self, one: RecordedExchange) -> None:
-        """Count what a call cost, and look at the balances around it."""
+        """Add the cost of a paid request, and compare the balances around it."""
         charge = one.charge
         if charge is None:
             return
@@ -135,7 +135,7 @@ class _Account:
                 self._late += less
 
     def _compare(self, amount: Decimal, one: RecordedExchange) -> None:
-        """Compare a reading with the last one and what was charged since."""
+        """Compare a balance with the previous balance and the charges since then."""
         before, charged = self._last, self._charged
         self._last, self._charged = amount, _NOTHING
         if before is None or charged is None:
@@ -153,7 +153,7 @@ class _Account:
             self._note(f"the balance rose by {text} before exchange {one.number}, {what}")
 
     def _pays_back(self, amount: Decimal, one: RecordedExchange) -> bool:
-        """Whether an amount is the price of jobs that did not complete, which are then settled."""
+        """Return whether an amount refunds jobs that did not complete; mark them as refunded."""
         candidates = [job for job in self._open if job.made.number < one.number]
         some = sorted(candidates, key=lambda job: job.failed is None)[:MAX_MATCHED]
         for count in range(1, len(some) + 1):
@@ -165,7 +165,7 @@ class _Account:
         return False
 
     def _is_other(self, amount: Decimal, one: RecordedExchange) -> bool:
-        """Whether a rise is another amount than that of the failed jobs, which are then settled."""
+        """Return whether a rise is a refund with a wrong amount; report it and close these jobs."""
         failed = [job for job in self._due() if job.failed and job.failed.number <= one.number]
         price = _sum(job.price for job in failed)
         times = amount / price if price else _NOTHING
@@ -176,13 +176,13 @@ class _Account:
         return True
 
     def _due(self) -> list[RecordedJob]:
-        """The failed jobs that were not paid back, where a document promises that they are."""
+        """Return the failed jobs without a refund, if a document promises refunds."""
         if self._costs.book.refunds is None:
             return []
         return [job for job in self._open if job.failed is not None]
 
     def _missing(self, last: RecordedExchange) -> None:
-        """Report refunds that were overdue, and refunds that may still come."""
+        """Report overdue refunds as findings, and refunds that may still arrive as notes."""
         refunds = self._costs.book.refunds
         gone = []
         for job in self._due():
@@ -202,7 +202,7 @@ class _Account:
             self._refund(gone, "none", gone[0].price or _NOTHING)
 
     def _refund(self, jobs: Sequence[RecordedJob], seen: str, price: Decimal) -> None:
-        """Report a gain that arrived in place of a refund."""
+        """Report a missing refund, or a refund with a wrong amount."""
         expected = amount_text(price, self._costs.book.unit)
         judged = no_refund(self._cassette, self._costs, jobs[0], expected, seen)
         self._found.findings.append((judged, [job.failed.number for job in jobs if job.failed]))
@@ -234,7 +234,7 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
 
 
 class _UnderWay:
-    """Paid requests that were open: by their ends, each with the earliest start after it."""
+    """Time spans of paid requests, sorted by end, each with the earliest start of later spans."""
 
     def __init__(self, paid: Sequence[RecordedExchange]) -> None:
         spans = sorted((one.at + one.took, one.at) for one in paid)
@@ -243,14 +243,14 @@ class _UnderWay:
         self._begins = [*accumulate(reversed(begins), min)][::-1]
 
     def during(self, one: RecordedExchange) -> bool:
-        """Return whether a paid call was under way at the same time as a request."""
+        """Return whether a paid request was open at the same time as this request."""
         after = bisect_right(self._ends, one.at + AT_ONCE)
         end = one.at + one.took
         return after < len(self._begins) and self._begins[after] + AT_ONCE < end
 
 
 def _amount(found: object) -> Decimal | None:
-    """Return a balance of a response as an amount."""
+    """Return a balance from a response as an amount; None if it is not a number."""
     if isinstance(found, bool) or not isinstance(found, str | int | Decimal):
         return None
     text = str(found)

@@ -1,4 +1,4 @@
-"""Find options whose default changed, by charges or responses to requests without the option."""
+"""Find options whose default changed, from charges or responses of requests without the option."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _SUCCESS = range(200, 300)
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """An option whose default is another one. `is_told` says that the answer names it."""
+    """An option whose default changed. `is_told` is true if a response names the new default."""
 
     finding: Finding
     is_told: bool
 
 
 def changed_default(exchange: RecordedExchange, name: str, costs: CostTable) -> Default | None:
-    """Return the option that a request left out, and that had another value than documented.
+    """Return the first option whose default was not as documented in a request without it.
 
-    The answer names the value, or the charge is the price of exactly one other value.
+    The response names the value, or the charge is the price of exactly one other value.
     """
     form, fields = costs.call(exchange.method, exchange.path), exchange.request.body.get("json")
     if form is None or not isinstance(fields, Mapping) or exchange.status not in _SUCCESS:
@@ -48,7 +48,7 @@ def changed_default(exchange: RecordedExchange, name: str, costs: CostTable) -> 
 def _left_out(
     form: CallForm, fields: Mapping[str, Any], costs: CostTable
 ) -> Iterator[tuple[str, object, Sequence[object]]]:
-    """The options that a request leaves out, each with its default and its other values."""
+    """Yield the options that a request leaves out, each with its default and its other values."""
     contract = costs.book.tables.get("contract", {})
     varied = contract.get("generate", {}).get("submits", {}).get(form.name, {})
     for option, values in varied.get("options", {}).items():
@@ -58,7 +58,7 @@ def _left_out(
 
 
 def _told(document: object, name: str, others: Sequence[object]) -> object:
-    """The value of an option in an answer, if it is one of the others."""
+    """Return the value of an option in a response, if it is not the default; else ABSENT."""
     if isinstance(document, Mapping):
         own = document.get(name, ABSENT)
         if isinstance(own, str | int) and own in others:
@@ -71,7 +71,7 @@ def _told(document: object, name: str, others: Sequence[object]) -> object:
 def _charged(
     exchange: RecordedExchange, costs: CostTable, option: str, others: Sequence[object]
 ) -> object:
-    """The value of an option whose price was charged in place of the documented one."""
+    """Return the option's value whose price equals the charge; ABSENT if not exactly one fits."""
     charge = exchange.charge
     if charge is None or charge.actual in (None, charge.documented) or charge.documented is None:
         return ABSENT
@@ -86,7 +86,7 @@ def _charged(
 
 
 def _with(fields: Mapping[str, Any], steps: Sequence[str], value: object) -> dict[str, Any]:
-    """A body with a value at a path."""
+    """Return a body with this value set at a path."""
     first, *rest = steps
     inner = fields.get(first, {})
     nested = inner if isinstance(inner, Mapping) else {}

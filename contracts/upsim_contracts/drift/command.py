@@ -1,6 +1,6 @@
-"""`upsim drift` without its options: read cassettes, lend a simulator, report, write a scenario.
+"""`upsim drift` after option parsing: read cassettes, compare, report, write a scenario.
 
-The command line finds `run` by an entry point and lends a simulator to compare with.
+The command line finds `run` by an entry point and passes a simulator to compare with.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
 
 
 def _read(path: Path) -> Cassette:
-    """A cassette of a known provider and dialect. Raises ContractFileError, UsageError."""
+    """Return a cassette of a known provider and dialect. Raises ContractFileError, UsageError."""
     found = read_cassette(path)
     if found.header.provider in providers():
         check_dialect(found.header.provider, found.header.dialect, f"{path}:1: dialect")
@@ -118,7 +118,7 @@ def _scenario(
     target: Callable[[str], Target],
     say: Callable[[str], None],
 ) -> int:
-    """Write a scenario in which the cassette's requests have the same answers."""
+    """Write a scenario under which the cassette's requests get the same responses."""
     provider = cassette.header.provider
     told = to_scenario(cassette, costs[provider], target(provider))
     write_file(file, told.text)
@@ -142,7 +142,10 @@ def _lent(stack: ExitStack, local: Local) -> Callable[[str], Target]:
 
 
 def _costs(path: Path, cassette: Cassette) -> CostTable:
-    """The price list of a cassette's provider. Raises ContractFileError where there is none."""
+    """Return the price list of a cassette's provider.
+
+    Raises ContractFileError if there is none.
+    """
     provider = cassette.header.provider
     try:
         return CostTable(book_of(provider), pricer(provider))

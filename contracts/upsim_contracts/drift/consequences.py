@@ -1,4 +1,4 @@
-"""Differences that follow from a default that changed: the charge, and the size of the output."""
+"""Differences that follow from a changed default: the charge, and the size of the output."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Found = tuple[CheckedExchange, list[int]]
 
 
 def without_following(found: Sequence[Found], cassette: Cassette, costs: CostTable) -> list[Found]:
-    """Leave out what follows from defaults that changed.
+    """Return the findings without those that follow from changed defaults.
 
-    Where requests that name the option are charged otherwise, too, the price changed and not the
-    default, unless an answer names the new default.
+    If requests that name the option have undocumented charges too, the price changed and not the
+    default. The exception is a response that names the new default.
     """
     changed = {number for one, numbers in found if _is_default(one) for number in numbers}
     if not changed:
@@ -44,7 +44,7 @@ def _follows(one: CheckedExchange) -> bool:
 
 
 def _outputs(made: set[int], cassette: Cassette, costs: CostTable) -> set[int]:
-    """The exchanges that fetched the outputs of some jobs."""
+    """Return the exchanges that downloaded the outputs of the jobs made by these exchanges."""
     links = {
         link.partition("?")[0]
         for job in jobs_of(cassette, costs).values()

@@ -1,8 +1,8 @@
 """Compare how long a recording's jobs were processed with the longest documented time.
 
-The time is the one in a response, or the time between the first and the last poll that found the
-job in progress. The wait before that depends on the queue, and no document limits it. Faster jobs
-are no difference: a stand-in may be faster.
+The time is the one in a response, or the time between the first and the last poll that found
+the job in progress. The wait before processing depends on the queue, and no document limits it.
+A faster job is not reported, because another implementation of the API may be faster.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _slow(
 
 
 def _most(time: Time, job: RecordedJob) -> Decimal | None:
-    """The longest that a document states for a job; None where its video is unknown."""
+    """Return the longest documented time for a job; None if its video is unknown."""
     if time.at_most:
         return Decimal(str(seconds(time.at_most)))
     length = _length(job)
@@ -81,7 +81,10 @@ def _told(time: Time, job: RecordedJob) -> Decimal | None:
 
 
 def _proved(time: Time, job: RecordedJob) -> Decimal | None:
-    """The seconds for which polls found a job at work; None if fewer than two did."""
+    """Return the seconds from the first to the last poll that found the job in progress.
+
+    Returns None for fewer than two polls.
+    """
     polls: list[RecordedExchange] = [one for word, one in job.at_work if word.lower() == time.word]
     return polls[-1].at - polls[0].at - polls[0].took if len(polls) > 1 else None
 

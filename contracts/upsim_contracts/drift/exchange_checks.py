@@ -1,7 +1,7 @@
 """Check one exchange against the contract, the price list, and a simulator's response.
 
-Each difference is reported once. A contract violation goes first, since it cites a document. A
-changed price is reported as the charge, not by each field that holds it.
+Each difference is reported once. A contract violation is reported first, since it cites a
+document. A changed price is reported as a charge, and not again for each field with the price.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _MISSING = "none"
 
 @dataclass(frozen=True, slots=True)
 class CheckedExchange:
-    """One difference. `field` is its place, apart from the status of the response.
+    """One difference. `field` is its place, separate from the status of the response.
 
-    `key` says what it points to, if the finding itself does not. `said` are the provider's own
-    words in a refusal, and `says` replaces the text of the finding. A `vague` difference is
-    reported only if no other difference reports the same thing.
+    `key` names the change that it points to, if the finding itself does not. `said` is the
+    provider's own error in a refusal, and `says` replaces the text of the finding. A `vague`
+    difference is reported only if no other difference reports the same change.
     """
 
     kind: Kind
@@ -60,7 +60,7 @@ class CheckedExchange:
 def check_exchange(
     exchange: RecordedExchange, dialect: str, costs: CostTable, replayed: Replayed | None
 ) -> list[CheckedExchange]:
-    """The differences that one exchange shows."""
+    """Return the differences that one exchange shows."""
     provider = costs.book.provider
     if exchange.part != "api":
         return [*_beside(exchange, dialect, costs, replayed)]
@@ -102,7 +102,7 @@ def check_exchange(
 def _limit(
     exchange: RecordedExchange, replayed: Replayed | None, name: str, costs: CostTable
 ) -> CheckedExchange | None:
-    """The limit that moved, which is all that there is to say of a status and its words."""
+    """Return the video limit that moved; it explains both the status and the error text."""
     limit = moved_limit(exchange, replayed, name, costs)
     if limit is None:
         return None
@@ -113,7 +113,7 @@ def _limit(
 
 
 def _defaults(exchange: RecordedExchange, name: str, costs: CostTable) -> Iterator[CheckedExchange]:
-    """The option whose default changed, if there is one."""
+    """Yield the difference for an option whose default changed, if there is one."""
     default = changed_default(exchange, name, costs)
     if default is not None:
         option, vague = default.finding.where, not default.is_told
@@ -136,7 +136,7 @@ def _outputs(
 def _beside(
     exchange: RecordedExchange, dialect: str, costs: CostTable, replayed: Replayed | None
 ) -> Iterator[CheckedExchange]:
-    """The differences of a file or of a webhook."""
+    """Yield the differences of a file or of a webhook delivery."""
     if exchange.part == "file":
         yield from _outputs(costs, dialect, exchange, replayed)
     else:
@@ -146,7 +146,7 @@ def _beside(
 def _delivery(
     exchange: RecordedExchange, dialect: str, costs: CostTable
 ) -> Iterator[CheckedExchange]:
-    """The differences of a webhook from what the document says of it."""
+    """Yield the differences between a webhook delivery and its document."""
     message, header = exchange.request, costs.book.telling.proof
     provider, path = costs.book.provider, exchange.path
     for callback in callbacks_of(provider, dialect, exchange.method, path):
@@ -158,7 +158,7 @@ def _delivery(
 
 
 def place_of(provider: str, dialect: str, exchange: RecordedExchange) -> Place | None:
-    """The document and the operation of a request."""
+    """Return the document and the operation of a request."""
     return operation_of(provider, dialect, exchange.method, exchange.path)
 
 
@@ -198,7 +198,7 @@ def _field(finding: Finding, status: int) -> str:
 def _without_consequences(
     told: Sequence[CheckedExchange], unlike: Sequence[ResponseDiff], replayed: Replayed | None
 ) -> list[CheckedExchange]:
-    """Report another status or another field name once, and drop what follows from it."""
+    """Report a different status or field name once, and drop differences that follow from it."""
     by_field = {one.where: one for one in unlike}
     if STATUS in by_field:
         return [one for one in told if one.field == STATUS]
@@ -227,7 +227,7 @@ def _lacks(document: object, field: str) -> bool:
 def _unlike(
     one: ResponseDiff, provider: str, name: str, status: int, cited: str, priced: str
 ) -> CheckedExchange:
-    """A difference from the simulator."""
+    """Return a difference between the recorded and the simulator's response as a finding."""
     label = name if one.where in (STATUS, CHARGE) else f"{name} {status}"
     kind: Kind = "price" if one.where == CHARGE else "simulator"
     source = priced if kind == "price" else cited
@@ -238,7 +238,7 @@ def _unlike(
 
 
 def _is_about(where: str, known: Iterable[str]) -> bool:
-    """Return whether a place is, or lies in or around, one of which something was said."""
+    """Return whether a place equals, contains or lies within a place already reported."""
     return any(
         one in (*_WHOLE, STATUS)
         or one == where

@@ -21,8 +21,8 @@ def infer_prices(
 ) -> dict[str, Any]:
     """Return the rates of each model whose charges differ, in the form of its baseline.
 
-    A row of a table is scaled by what was charged for it. Rows without a charge are scaled
-    with it if all charges differ by the same factor, and left unchanged otherwise.
+    A row of a table is scaled by the charges for that row. If all charges differ by the same
+    factor, rows without a charge are scaled by it too; otherwise they are left unchanged.
     """
     found: dict[str, Any] = {}
     ratios: dict[str, dict[str, Decimal]] = {}
@@ -41,7 +41,7 @@ def infer_prices(
 
 
 def _differing(replayed: Sequence[Replayed]) -> Iterator[tuple[Replayed, Decimal]]:
-    """The charged calls, each with how many times the simulator's charge was taken."""
+    """Yield the charged requests, each with the ratio of its charge to the simulator's charge."""
     for one in replayed:
         charge = one.exchange.charge
         if charge is None or charge.actual is None or not one.charge or not one.clip_known:
@@ -51,7 +51,7 @@ def _differing(replayed: Sequence[Replayed]) -> Iterator[tuple[Replayed, Decimal
 
 
 def _model(one: Replayed, costs: CostTable, baseline: Values) -> str:
-    """The model that a call speaks to, by the name that the baseline has for it."""
+    """Return the model that a request uses, by its name in the baseline."""
     names = {p.split(".billing.")[0].removeprefix("models.") for p in baseline if ".billing." in p}
     form = costs.call(one.exchange.method, one.exchange.path)
     told = at(one.exchange.request.body.get("json"), "model")
@@ -60,7 +60,7 @@ def _model(one: Replayed, costs: CostTable, baseline: Values) -> str:
 
 
 def _scaled(prefix: str, rows: Mapping[str, Decimal], baseline: Values) -> dict[str, Any]:
-    """The rate with other amounts."""
+    """Return the rate with the amounts of `rows`, in the form of the baseline."""
     common = next(iter(rows.values())) if len(set(rows.values())) == 1 else Decimal(1)
     tiers: dict[str, dict[str, str]] = {}
     found: dict[str, Any] = {}

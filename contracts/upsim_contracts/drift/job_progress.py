@@ -1,7 +1,7 @@
-"""Find how far the jobs of a replay are: whether the simulator's job has to go on.
+"""Compare the progress of a recorded job and of the same job in a simulator.
 
-A job is known by the simulator's id. A recorded status that no document has is replaced by the
-simulator's status at the same place, so later exchanges are compared as if it had been that one.
+A job is identified by the simulator's id. A recorded status that no document has is replaced by
+the simulator's status in the same response. Later exchanges are compared with that replacement.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from upsim_contracts.facts.fact import Book
 
 
 class Progress:
-    """The status words that both sides said of each job, in the exchanges so far."""
+    """The status words of each job so far, from the recording and from the simulator."""
 
     def __init__(self, book: Book) -> None:
-        """Keep the status words of a provider, and the allowed moves between them."""
+        """Keep the status words of a provider, and the allowed transitions between them."""
         table = book.tables.get("contract", {}).get("generate", {})
         self._edges = table.get("edges", {})
         self._ends = {word for words in book.lifecycle.words.values() for word in words}
@@ -25,14 +25,14 @@ class Progress:
         return isinstance(word, str) and (word in self._ends or word in self._edges)
 
     def job(self, *texts: str) -> str:
-        """Return the job that a request names in one of these texts; empty for none."""
+        """Return the id of the job that a request names in one of these texts; empty for none."""
         return next((one for one in texts if one in self._said), "")
 
     def is_behind(self, job: str, own: object, recorded: object, *, ended: bool) -> bool:
-        """Return whether the simulator's job must go on to say what was recorded.
+        """Return whether the simulator's job must advance to reach the recorded status.
 
-        A word that no document has lets a job end only if the recorded answer is that of an `ended`
-        job: a simulator cannot go back, and the recorded job may still be at work.
+        An undocumented word lets a job end only if the recorded response is that of an `ended` job.
+        Otherwise the recorded job may still be in progress, and a simulator's job cannot go back.
         """
         word, now = _word(recorded), _word(own)
         wanted = self._meant.get(word, word)
@@ -45,16 +45,16 @@ class Progress:
         return self.is_known(recorded) or any(one in self._edges for one in self._after(now))
 
     def note(self, job: str, recorded: object, own: object) -> None:
-        """Remember what both sides said at the same place."""
+        """Remember the recorded status and the simulator's status of the same response."""
         self._said.setdefault(job, set()).update((_word(recorded), _word(own)))
         if not self.is_known(recorded):
             self._meant.setdefault(_word(recorded), _word(own))
 
     def _after(self, word: str) -> list[str]:
-        """Return the words that may follow, but for ends."""
+        """Return the words that may follow, except the words for the end of a job."""
         return [one for one in self._edges.get(word, ()) if one not in self._ends]
 
 
 def _word(status: object) -> str:
-    """Return a status as a word; a recording may hold any other JSON value in its place."""
+    """Return a status as a word; a recording may contain any other JSON value as the status."""
     return status if isinstance(status, str) else repr(status)

@@ -1,7 +1,7 @@
-"""Refusals of the moment in a recording: rate limits and errors of the server.
+"""Temporary refusals in a recording: rate limits and server errors.
 
-One of them says nothing, since documents allow it. A provider that refuses every poll, or every
-submit, has changed.
+A single temporary refusal is no change, since documents allow it. If every poll or every submit
+is refused, the provider has changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Found = tuple[CheckedExchange, list[int]]
 def refusals(
     cassette: Cassette, costs: CostTable, replayed: Mapping[int, Replayed]
 ) -> tuple[list[Found], list[str]]:
-    """Return a finding for each kind of request that is always refused, and a note for others."""
+    """Return findings for kinds of requests that are always refused, notes for other refusals."""
     found: dict[tuple[str, ...], list[tuple[str, Sequence[RecordedExchange]]]] = {}
     notes = []
     for kind, exchanges in _kinds(cassette, costs, replayed).items():
@@ -42,7 +42,7 @@ def refusals(
 def _kinds(
     cassette: Cassette, costs: CostTable, replayed: Mapping[int, Replayed]
 ) -> dict[str, list[RecordedExchange]]:
-    """The submits and the polls, but for those that a simulator refuses, too."""
+    """Return the submits and the polls, except those that a simulator refuses too."""
     kinds: dict[str, list[RecordedExchange]] = {}
     for one in cassette.exchanges:
         form = costs.call(one.method, one.path)
@@ -58,7 +58,7 @@ def _kinds(
 
 
 def _is_documented(one: RecordedExchange, cassette: Cassette, costs: CostTable) -> bool:
-    """Return whether the document of a request names the status of its answer."""
+    """Return whether the document of a request names the status of its response."""
     place = place_of(costs.book.provider, cassette.header.dialect, one)
     return place is not None and str(one.status) in place[1].definition["responses"]
 

@@ -1,4 +1,4 @@
-"""The jobs that a cassette shows: what each cost, and the exchanges that made and ended it."""
+"""The jobs in a cassette: the price of each, and the exchanges that started and ended it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SUCCESS = range(200, 300)
 
 @dataclass(slots=True, eq=False)
 class RecordedJob:
-    """A job: the request that made it, the first response with its end, and polls before that."""
+    """A job: the request that created it, the first response with its end, and earlier polls."""
 
     made: RecordedExchange
     failed: RecordedExchange | None = None
@@ -28,7 +28,10 @@ class RecordedJob:
 
     @property
     def price(self) -> Decimal | None:
-        """Return what the balance lost for the job, else the documented price; None if unknown."""
+        """Return the amount that the balance lost for the job, else its documented price.
+
+        Returns None if both are unknown.
+        """
         charge = self.made.charge
         actual = charge.actual if charge is not None else None
         return self.documented if actual is None else actual
@@ -40,7 +43,7 @@ class RecordedJob:
 
 
 def jobs_of(cassette: Cassette, costs: CostTable) -> Mapping[str, RecordedJob]:
-    """Return the jobs that a cassette shows being made, by their id, in the order of submits."""
+    """Return the jobs created in a cassette, by their id, in the order of submits."""
     jobs: dict[str, RecordedJob] = {}
     polled = _polled(cassette, costs)
     for one in cassette.exchanges:
@@ -66,7 +69,7 @@ def jobs_of(cassette: Cassette, costs: CostTable) -> Mapping[str, RecordedJob]:
 
 
 def _polled(cassette: Cassette, costs: CostTable) -> set[str]:
-    """The texts of all polls, among them the ids of the jobs that were polled."""
+    """Return all texts in polls; the ids of polled jobs are among these texts."""
     found: set[str] = set()
     for one in cassette.exchanges:
         form = costs.call(one.method, one.path)
@@ -77,7 +80,7 @@ def _polled(cassette: Cassette, costs: CostTable) -> set[str]:
 
 
 def _named(one: RecordedExchange, jobs: Mapping[str, RecordedJob]) -> Iterator[str]:
-    """The jobs that a request is about."""
+    """Yield the ids of the jobs that a request names."""
     told = {*one.path.partition("?")[0].split("/"), *strings(one.request.body.get("json"))}
     yield from (name for name in told if name in jobs)
 

@@ -1,4 +1,4 @@
-"""Find refunds in responses: a field of a failed job's poll, and the rows of a bill list."""
+"""Find refunds in responses: a field in a failed job's poll, and the rows of a bill list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Found = tuple[CheckedExchange, list[int]]
 
 
 def refund_signs(cassette: Cassette, costs: CostTable) -> list[Found]:
-    """Return a finding for each refund that an answer shows to be missing or another amount."""
+    """Return a finding for each refund that a response shows to be missing or wrong."""
     refunds = costs.book.refunds
     if refunds is None:
         return []
@@ -41,7 +41,7 @@ def refund_signs(cassette: Cassette, costs: CostTable) -> list[Found]:
 def no_refund(
     cassette: Cassette, costs: CostTable, job: RecordedJob, expected: str, seen: str
 ) -> CheckedExchange:
-    """Return what came instead of a refund; without an amount the price of the job is expected."""
+    """Return a finding for a missing or wrong refund; `expected` may be the job's price."""
     refunds, book = costs.book.refunds, costs.book
     wanted = expected or amount_text(job.price or Decimal(0), book.unit)
     source = "no source given"
@@ -57,7 +57,7 @@ def no_refund(
 def _in_rows(
     cassette: Cassette, costs: CostTable, refunds: Refunds, name: str, job: RecordedJob
 ) -> Iterator[tuple[int, str]]:
-    """The first list of bills that shows no refund of a job when it was due, or another amount."""
+    """Yield the first bill list in which a due refund of the job is missing or wrong."""
     rows = refunds.rows
     if rows is None or job.failed is None:
         return
@@ -78,14 +78,14 @@ def _in_rows(
 
 
 def _is_whole(one: RecordedExchange) -> bool:
-    """Return whether a request asks for the first page of all bills, and not for some of them."""
+    """Return whether a request asks for the first page of all bills, without a filter."""
     asked = one.request.body.get("json")
     fields = asked if isinstance(asked, Mapping) else {}
     return not fields.keys() - _PAGING and fields.get("page", 1) == 1
 
 
 def _rows(one: RecordedExchange, rows: Rows, name: str) -> Iterator[Mapping[str, Any]]:
-    """The rows of a job, the newest last: it is the one that counts."""
+    """Yield the rows of a job; the newest row comes last and is the valid one."""
     listed = at(one.answer.body.get("json", ABSENT), rows.at)
     for row in reversed(listed) if isinstance(listed, list) else ():
         if isinstance(row, Mapping) and at(row, rows.job) == name:

@@ -1,8 +1,8 @@
-"""Sends a cassette's requests to a simulator once more, so that both answers can be compared.
+"""Send a cassette's requests to a simulator again, so that both responses can be compared.
 
-The simulator is given what is known of the videos. Ids of the recording become those of the
-simulator on the way. A poll is repeated, with time passing, until the job says what it said in the
-recording; a job that failed there is made to fail here.
+The simulator gets the known properties of the videos. Recorded ids are replaced by the
+simulator's ids. A poll is repeated, with the clock advancing, until the job has its recorded
+status. If a recorded job failed, the simulator's job is made to fail too.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _KEPT_HEADERS = ("content-type", "accept")
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The simulator's response to the same request; `skipped` says why it does not count.
+    """The simulator's response to the same request; `skipped` is the reason if it does not count.
 
     For a poll, `state` is the job's state in the simulator at the recorded status, and
     `polls_before` the number of polls sent before this one.
@@ -101,7 +101,7 @@ def replay(
 
 
 def _without_path(error: TargetError, scenario: str, cassette: Cassette) -> TargetError:
-    """The same error, which names the cassette in place of the scenario that was made of it."""
+    """Return the same error with the name of the cassette instead of the generated scenario."""
     place = re.compile(re.escape(scenario) + r":[0-9]+:[0-9]+: ")
     _, found, mistakes = str(error).partition(scenario)
     if not found:
@@ -131,7 +131,7 @@ class _Run:
         """Recorded ids of jobs that the simulator did not accept."""
 
     def answer(self, exchange: RecordedExchange) -> Replayed:
-        """The simulator's answer to one exchange."""
+        """Return the simulator's response to one exchange."""
         if exchange.part == "file":
             return self._file(exchange)
         reason = self._unsent(exchange)
@@ -154,7 +154,7 @@ class _Run:
         return "" if self._refused.isdisjoint(asked) else "the simulator refused its job"
 
     def _file(self, exchange: RecordedExchange) -> Replayed:
-        """A file of a link; of an output, what the simulator made in its place."""
+        """Replay a download; for an output, fetch the file that the simulator made instead."""
         link = self._outputs.get(exchange.path.partition("?")[0])
         if link is None or exchange.answer.body.get("file", {}).get("sees") is None:
             return Replayed(exchange, skipped="a file")
@@ -207,7 +207,7 @@ class _Run:
             self._progress.note(job, *words)
 
     def _polled(self, exchange: RecordedExchange) -> Replayed:
-        """A poll: time passes while the simulator's job is behind the recorded one."""
+        """Replay a poll; advance the clock while the simulator's job is behind the recorded one."""
         life, controls = self._book.lifecycle, self._world.controls
         recorded = _word(exchange.status, exchange.answer.body.get("json", ABSENT), life.read)
         is_strange = exchange.status < _REFUSED and not self._progress.is_known(recorded)
@@ -234,7 +234,7 @@ class _Run:
         return replace(found, state=state, polls_before=before)
 
     def _with_output(self, exchange: RecordedExchange, found: Replayed, content: bytes) -> Replayed:
-        """Note where the outputs of both sides are, or look into the one that is the answer."""
+        """Note the links of both outputs; if the response itself is the output, probe the video."""
         if self._book.lifecycle.inline:
             is_file = "file" in exchange.answer.body and found.document is ABSENT
             return replace(found, sees=_sees(content)) if is_file else found
@@ -246,27 +246,27 @@ class _Run:
         return found
 
     def _asked(self, exchange: RecordedExchange) -> Iterator[str]:
-        """The texts of a request, as the simulator gets it, one of which is the id of a job."""
+        """Yield the texts of a request with the simulator's ids; one text is the id of a job."""
         path = self._text(exchange.path.partition("?")[0])
         yield from filter(None, path.split("/"))
         yield from (self._text(text) for text in strings(exchange.request.body))
 
     def _has_output(self, exchange: RecordedExchange) -> bool:
-        """Return whether a recorded answer is the file of a finished job, or has its link."""
+        """Return whether a recorded response is the output of a finished job, or links to it."""
         recorded = exchange.answer.body.get("json", ABSENT)
         return "file" in exchange.answer.body or any(
             isinstance(at(recorded, one), str) for one in self._book.lifecycle.output
         )
 
     def _tells_failure(self, exchange: RecordedExchange) -> bool:
-        """Return whether a recorded answer contains a status that means failure in the baseline."""
+        """Return whether a recorded response contains the message of a failure in the baseline."""
         told = set(strings(exchange.answer.body.get("json")))
         return self._failure(told) is not None
 
     def _catch_up(self, exchange: RecordedExchange) -> None:
         """Advance the clock until all jobs have ended that a recorded response shows as ended.
 
-        Polls did not show it where they were refused, or where the caller asked for a list.
+        Polls did not show such an end if they were refused, or if the client asked for a job list.
         """
         controls, life = self._world.controls, self._book.lifecycle
         ends = {word for words in life.words.values() for word in words}
@@ -290,7 +290,7 @@ class _Run:
         return answer, _word(answer.status_code, found, self._book.lifecycle.read)
 
     def _jobs(self, exchange: RecordedExchange) -> Iterator[Mapping[str, Any]]:
-        """The simulator's job that a poll asks for."""
+        """Yield the simulator's job that a poll asks for."""
         controls = self._world.controls
         texts = [self._text(text) for text in strings(exchange.request.body)]
         path = self._text(exchange.path)
@@ -307,7 +307,7 @@ class _Run:
                 controls.force(job["id"], "failed", self._failure(told))
 
     def _failure(self, told: set[str]) -> str | None:
-        """The failure of the baseline whose words the recording has."""
+        """Return the name of the baseline's failure whose message is in the recorded response."""
         found = self._baseline()
         for path, value in found:
             name, _, last = path.removeprefix("failures.").partition(".")
@@ -412,7 +412,7 @@ class _Run:
         return text
 
     def _learn(self, recorded: object, own: object, name: str = "") -> None:
-        """Pair the ids at the same place of the recorded and the simulator's response."""
+        """Pair the ids at the same place in the recorded and the simulator's response."""
         if isinstance(recorded, Mapping) and isinstance(own, Mapping):
             for key in recorded.keys() & own.keys():
                 self._learn(recorded[key], own[key], str(key))
@@ -443,9 +443,9 @@ class _Run:
 
 
 def _is_same_refusal(poor: httpx.Response, exchange: RecordedExchange) -> bool:
-    """Return whether a recorded refusal speaks of too little money, as this one does.
+    """Return whether a recorded refusal means insufficient funds, like the simulator's refusal.
 
-    A status for that alone says so; of another one the text has to speak of money.
+    A status used only for that is sufficient; for any other status, the text must be about money.
     """
     about = str(said(exchange.answer.body.get("json"), ""))
     is_money = exchange.status == _NO_MONEY or _MONEY.search(about) is not None
@@ -453,7 +453,7 @@ def _is_same_refusal(poor: httpx.Response, exchange: RecordedExchange) -> bool:
 
 
 def _ids(document: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, str]:
-    """The fields that may be ids, and that another document does not have."""
+    """Return the fields that may be ids and that are missing in the other document."""
     return {
         name: value
         for name, value in document.items()
@@ -462,7 +462,7 @@ def _ids(document: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, str
 
 
 def _ended(document: object, ends: Collection[str]) -> Iterator[str]:
-    """Yield the texts beside a status that ends a job: its id is one of them."""
+    """Yield the texts beside a status that ends a job; one of them is the job's id."""
     if isinstance(document, Mapping):
         own = [value for value in document.values() if isinstance(value, str)]
         if any(value in ends for value in own):
@@ -473,7 +473,7 @@ def _ended(document: object, ends: Collection[str]) -> Iterator[str]:
 
 
 def is_momentary(status: int) -> bool:
-    """Return whether a status speaks of the moment: a rate limit, or an error of the server."""
+    """Return whether a status is temporary: a rate limit, or a server error."""
     return status == _TOO_MANY or status >= _BROKEN
 
 

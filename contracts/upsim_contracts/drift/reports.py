@@ -19,7 +19,7 @@ th, td { border-bottom: 1px solid #8884; padding: .35rem .6rem; text-align: left
 
 
 def as_text(report: DriftReport) -> str:
-    """A line for each difference, and one for the whole."""
+    """Return one line for each difference, and one summary line."""
     known = [f"known: {one} ({why})" for one, why in report.accepted]
     return "\n".join([*map(str, report.drifts), *known, *report.notes, report.headline])
 

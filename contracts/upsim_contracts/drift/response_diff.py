@@ -41,7 +41,7 @@ _STANDARD = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ResponseDiff:
-    """One difference: `expected` is what the simulator says, `seen` what was recorded."""
+    """One difference: `expected` is from the simulator, `seen` is from the recording."""
 
     where: str
     expected: str
@@ -54,7 +54,10 @@ def is_price(where: str) -> bool:
 
 
 def compare(found: Replayed, texts: Collection[str] = ()) -> Iterator[ResponseDiff]:
-    """Yield the recorded response's differences from the simulator's and from these texts."""
+    """Yield the differences between the recorded response and the simulator's response.
+
+    `texts` are documented texts, which are compared as words of the API.
+    """
     exchange = found.exchange
     yield from _outputs(found)
     if exchange.part == "file":
@@ -78,7 +81,7 @@ def compare(found: Replayed, texts: Collection[str] = ()) -> Iterator[ResponseDi
 
 
 def _outputs(found: Replayed) -> Iterator[ResponseDiff]:
-    """Yield the recorded output's differences from the simulator's, in documented properties."""
+    """Yield differences between recorded and simulated output in documented properties."""
     seen = found.exchange.answer.body.get("file", {}).get("sees")
     if found.sees is None or seen is None:
         return
@@ -141,7 +144,7 @@ def _without_prices(counts: Counts) -> Counts:
 
 
 def _counts(where: str, wanted: object, *, exact: bool, texts: Collection[str]) -> bool:
-    """Return whether a value is a word of the API, a documented text, or a price."""
+    """Return whether a value must be equal: a word of the API, a documented text, or a price."""
     name = where.rpartition(".")[2]
     if _WORDS.fullmatch(name):
         return isinstance(wanted, str | int)
@@ -166,7 +169,7 @@ def _kind(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a person reads it."""
+    """Return a value as text for people."""
     return plain(value) if isinstance(value, Decimal) else json_of(value)
 
 

@@ -1,7 +1,7 @@
-"""Report what a cassette shows to have changed, and how old the evidence for it is.
+"""Report the changes that a cassette shows, and the age of their evidence.
 
-Each difference is one line, however many responses show it. A line has the day on which the
-was read, and the date of the recording.
+Each difference is one line, even if many responses show it. A line has the day on which the
+document was read, and the date of the recording.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One thing that differs. `read` and `recorded` are days, `ages` are days ago, None unknown.
+    """One difference. `read` and `recorded` are dates, `ages` are days ago, None if unknown.
 
-    `also` names fields of other answers that say the same. `said` are the provider's words in a
-    refusal, and `says` is what the line says in place of the difference.
+    `also` names fields of other responses that show the same change. `said` is the provider's error
+    in a refusal. `says` replaces the difference in the line.
     """
 
     kind: Kind
@@ -62,7 +62,7 @@ class Drift:
 
     @property
     def difference(self) -> str:
-        """Return the difference without days and places that change between recordings."""
+        """Return the difference without dates and places that vary between recordings."""
         found = self.finding
         return f"{found.operation}: {found.where}: expected {found.expected}, seen {found.seen}"
 
@@ -82,9 +82,11 @@ class Drift:
 
 @dataclass(slots=True)
 class DriftReport:
-    """The findings of one cassette. `skipped` are exchanges that were not sent to a simulator.
+    """The findings for one cassette.
 
-    `notes` are about paths that the client got wrong.
+    `skipped` are exchanges that were not sent to a simulator.
+
+    `notes` are about wrong paths in the client's requests.
     """
 
     cassette: Cassette
@@ -97,11 +99,11 @@ class DriftReport:
 
     @property
     def broken(self) -> bool:
-        """Whether there is a difference that is not accepted and that concerns the team."""
+        """Whether any difference is relevant to the team and not accepted."""
         return any(one.weight != ASIDE for one in self.drifts)
 
     def weigh(self, uses: UsedFields | None) -> None:
-        """Mark each difference that concerns a team with these uses."""
+        """Mark each difference that concerns a team with these used fields."""
         if uses is not None:
             self.drifts = [
                 replace(one, weight=uses.weigh(one.finding.provider, one.key, one.places))
@@ -109,14 +111,14 @@ class DriftReport:
             ]
 
     def accept(self, find: Callable[[str, str], KnownDifference | None]) -> None:
-        """Take out the differences that are accepted."""
+        """Remove the differences that are accepted."""
         found = [(one, find(one.finding.provider, one.difference)) for one in self.drifts]
         self.drifts = [one for one, known in found if known is None]
         self.accepted = [(one, known) for one, known in found if known is not None]
 
     @property
     def headline(self) -> str:
-        """The whole in one line."""
+        """Return a one-line summary of the report."""
         found = len(self.drifts)
         head = self.cassette.header
         known = f", and {len(self.accepted)} accepted" if self.accepted else ""
@@ -139,7 +141,7 @@ def drift(
     today: date,
     stale_after: int | None = None,
 ) -> DriftReport:
-    """Check a cassette against contract, prices, and a simulator's responses to its requests."""
+    """Check a cassette against the contract, the prices, and a simulator's responses."""
     header = cassette.header
     answers = {one.exchange.number: one for one in replayed}
     found: dict[tuple[str, str], tuple[CheckedExchange, list[int]]] = {}
@@ -203,7 +205,7 @@ def _is_charge(one: CheckedExchange) -> bool:
 
 
 def _stale(cassette: Cassette, today: date, limit: int) -> Iterator[Drift]:
-    """Yield evidence that is too old: of the documents in use, and the recording itself."""
+    """Yield outdated evidence: documents that were read too long ago, and an old recording."""
     header = cassette.header
     sources: dict[str, int] = {}
     for exchange in cassette.exchanges:

@@ -1,7 +1,7 @@
 """Convert a cassette to a scenario with the recorded videos, prices, job times and refusals.
 
-A first replay under the baseline shows what a simulator does differently; only these differences
-are written down. A second replay, under the scenario, shows what it does not repeat.
+A first replay under the baseline shows the differences of a simulator; only these are written
+to the scenario. A second replay, under the scenario, shows the differences that remain.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _KEPT = ("retry-after",)
 
 @dataclass(frozen=True, slots=True)
 class GeneratedScenario:
-    """A scenario, and what it does not repeat."""
+    """A generated scenario, and the differences that it does not reproduce."""
 
     text: str
     differences: tuple[str, ...]
@@ -42,7 +42,7 @@ class GeneratedScenario:
 
 
 def to_scenario(cassette: Cassette, costs: CostTable, target: Target) -> GeneratedScenario:
-    """A scenario in which the cassette's requests have the same statuses and amounts."""
+    """Return a scenario under which the cassette's requests get the same statuses and amounts."""
     plain_replay = replay(cassette, costs.book, costs, target)
     baseline = _baseline(target)
     teller = _Teller(cassette, costs, plain_replay, baseline)
@@ -71,7 +71,7 @@ def to_scenario(cassette: Cassette, costs: CostTable, target: Target) -> Generat
 
 
 class _Teller:
-    """Jobs and refusals of a cassette in the words of a scenario."""
+    """Translates the jobs and refusals of a cassette to rules of a scenario."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class _Teller:
         }
 
     def jobs(self) -> Iterator[dict[str, Any]]:
-        """Return how long each job took until its end, as far as polls show it."""
+        """Yield a rule for each job with the time until its end, as far as polls show it."""
         told: list[Mapping[str, object]] = []
         for exchange in self._cassette.exchanges:
             form = self._costs.call(exchange.method, exchange.path)
@@ -112,7 +112,7 @@ class _Teller:
             yield {"when": when, "lifecycle": steps} if when else {"lifecycle": steps}
 
     def faults(self) -> Iterator[dict[str, Any]]:
-        """The refusals that the simulator would not have given, each at its place in the order."""
+        """Yield the refusals that the simulator lacks, each with its place in the request order."""
         submits: list[Mapping[str, object]] = []
         polls_refused = 0
         for one in self._replayed:
@@ -140,7 +140,7 @@ class _Teller:
             yield {**fault, "first": 1, "do": {"respond": _answer(exchange)}}
 
     def _steps(self, submit: RecordedExchange, job: str) -> list[dict[str, Any]]:
-        """The lifecycle of one job; empty where its end was not seen."""
+        """Return the lifecycle of one job; empty if the recording does not show its end."""
         seen = [
             one
             for one in self._replayed
@@ -164,7 +164,7 @@ class _Teller:
         return next(told, next(iter(self._failures.values()), None))
 
     def _when(self, exchange: RecordedExchange, *, dotted: bool) -> dict[str, object]:
-        """The fields by which a rule knows a request."""
+        """Return the fields by which a rule recognizes a request."""
         document = exchange.request.body.get("json")
         found: dict[str, object] = {}
         for name in self._inputs:
@@ -182,7 +182,7 @@ def _texts(exchange: RecordedExchange) -> list[str]:
 
 
 def _answer(exchange: RecordedExchange) -> dict[str, Any]:
-    """An answer as a fault gives it."""
+    """Return a recorded response in the form that a fault sends."""
     body = exchange.answer.body
     found: dict[str, Any] = {"status": exchange.status}
     if "json" in body:
@@ -201,7 +201,7 @@ def _is_plain(value: str) -> bool:
 
 
 def _unlike(again: Sequence[Replayed]) -> Iterator[str]:
-    """Yield statuses and amounts that the scenario does not repeat."""
+    """Yield the statuses and amounts that the scenario does not reproduce."""
     for one in again:
         exchange = one.exchange
         if one.skipped or exchange.part == "file":
@@ -216,7 +216,7 @@ def _unlike(again: Sequence[Replayed]) -> Iterator[str]:
 
 
 def _baseline(target: Target) -> dict[str, Any]:
-    """The values of a baseline by their path."""
+    """Return the values of a baseline by their path."""
     with target.world(TargetSettings()) as world:
         controls = world.controls
         found = controls.baseline()["values"] if controls is not None else ()

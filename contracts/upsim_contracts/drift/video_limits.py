@@ -1,7 +1,8 @@
-"""Limits of videos that moved: what a recording shows to be accepted, or refused, and why.
+"""Video limits that moved: a recording shows videos to be accepted or refused, and the reason.
 
-A refusal whose sentence names a limit says where it is now. One without a number, and an accepted
-video beyond the documented limit, say on which side of that video it is.
+A refusal whose text names a limit gives the new limit. Other evidence is a refusal without a
+number, or an accepted video beyond the documented limit. It shows only whether the new limit
+is above or below that video.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _KIBI = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How sentences speak of one kind of limit, and what of a video it limits."""
+    """The words of one kind of limit in error texts, and the video property that it limits."""
 
     about: re.Pattern[str]
     number: re.Pattern[str]
@@ -87,7 +88,7 @@ KINDS: Mapping[str, _Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class MovedLimit:
-    """A limit that moved. `exact` says that the provider's response states the new one."""
+    """A limit that moved. `exact` means that the provider's response states the new limit."""
 
     of: str
     finding: Finding
@@ -98,7 +99,7 @@ class MovedLimit:
 def moved_limit(
     exchange: RecordedExchange, replayed: Replayed | None, name: str, costs: CostTable
 ) -> MovedLimit | None:
-    """Return the limit that an exchange shows to have moved, against the simulator's answer."""
+    """Return the limit that moved according to this exchange and the simulator's response."""
     if replayed is None or replayed.skipped:
         return None
     for limit in costs.book.limits:
@@ -139,27 +140,27 @@ def _now(
 
 
 def _is_accepted(exchange: RecordedExchange, costs: CostTable) -> bool:
-    """Return whether a request made a job: an error can have the status of a success."""
+    """Return whether a request created a job. A success status alone may carry an error."""
     form = costs.call(exchange.method, exchange.path)
     job = at(exchange.answer.body.get("json"), form.job) if form and form.job else None
     return exchange.status in _SUCCESS and isinstance(job, str)
 
 
 def _speaks(of: str, document: object) -> bool:
-    """Return whether the error of an answer speaks of a kind of limit."""
+    """Return whether the error in a response is about this kind of limit."""
     text = said(document, "").message[:MAX_LENGTH]
     return KINDS[of].about.search(text) is not None and _LIMITING.search(text) is not None
 
 
 def _number(of: str, document: object) -> Decimal | None:
-    """The last number of a kind in the error of an answer."""
+    """Return the last number for this kind of limit in the error of a response."""
     kind = KINDS[of]
     found = [*kind.number.finditer(said(document, "").message[:MAX_LENGTH])]
     return kind.worth(found[-1]) if found else None
 
 
 def _value(of: str, exchange: RecordedExchange) -> Decimal | None:
-    """Return this property of a request's only video; None if it is unknown."""
+    """Return this property of a request's single video; None if it is unknown."""
     clips = [clip_of(seen) for seen in exchange.media.values()]
     return KINDS[of].of(clips[0]) if len(clips) == 1 else None
 

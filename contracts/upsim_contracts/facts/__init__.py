@@ -1,1 +1,1 @@
-"""Each provider's documented facts as data, and how one is checked against a target."""
+"""Each provider's documented facts as data, and how a fact is checked against a target."""

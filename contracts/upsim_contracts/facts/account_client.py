@@ -54,14 +54,14 @@ class NotRunError(Exception):
 
 
 class UnjudgedError(Exception):
-    """A fact that this run could not wait for; the message says what it saw so far."""
+    """A fact whose result would take longer than this run waits; the message says what was seen."""
 
 
 class BrokenError(Exception):
-    """A step whose result is not what the fact says."""
+    """A step whose result differs from the fact."""
 
     def __init__(self, found: list[Mismatch]) -> None:
-        """Keep the differences."""
+        """Store the differences."""
         super().__init__("; ".join(map(str, found)))
         self.found = tuple(found)
 
@@ -87,7 +87,7 @@ class FactResponse:
 
     @property
     def as_seen(self) -> dict[str, object]:
-        """The parts that a fact may speak of."""
+        """The parts of a response that a fact can check."""
         return {
             "status": self.response.status_code,
             "headers": {name.lower(): value for name, value in self.response.headers.items()},
@@ -98,10 +98,12 @@ class FactResponse:
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """An API call and its response. `findings` are its differences from the OpenAPI document.
+    """An API request and its response.
 
-    `form` is the call as the book describes it, `operation` as the document names it, `body` what
-    was sent, and `text` how the answer begins.
+    `findings` are its differences from the OpenAPI document.
+
+    `form` is the request in the book, and `operation` its name in the document. `body` is what was
+    sent, and `text` is the beginning of the response.
     """
 
     form: CallForm
@@ -116,13 +118,13 @@ class Exchanged:
 class AccountClient:
     """One account of a provider. `names` holds the values of `$job`, `$video` and other names.
 
-    `exchanges` are the API requests so far. Files and uploads to other hosts do not count.
+    `exchanges` are the API requests so far. Downloads, and uploads to other hosts, are not counted.
     """
 
     def __init__(
         self, book: Book, target: Target, *, world: TargetAccount, price: Pricer, dialect: str = ""
     ) -> None:
-        """Nothing was sent yet."""
+        """Prepare the account without sending a request."""
         self.book = book
         self.target = target
         self.dialect = dialect or target.dialect or default_dialect(book.provider)
@@ -138,7 +140,7 @@ class AccountClient:
         self.answer: FactResponse | None = None
 
     def call(self, step: Mapping[str, Any]) -> FactResponse:
-        """Make the call that a step describes, and keep the new job's id."""
+        """Send the request that a step describes, and remember the new job's id."""
         form = self.book.calls[step["call"]]
         measured = self._take_video(step.get("video"))
         body = filled(body_of(form, step), self.names)
@@ -248,8 +250,7 @@ class AccountClient:
     def _findings(self, request: httpx.Request, response: httpx.Response) -> tuple[Finding, ...]:
         """Check a response against the OpenAPI document.
 
-        Some facts send requests that the document does not know, on purpose. Their responses
-        have no finding for that.
+        Some facts send undocumented requests on purpose; their responses have no finding for that.
         """
         found = check_response(
             self.book.provider,
@@ -274,7 +275,7 @@ class AccountClient:
         return path.removeprefix(urlsplit(self.world.base_url).path)
 
     def _length(self, step: Mapping[str, Any]) -> dict[str, str]:
-        """The header of a body that is `announced` to be longer than it is."""
+        """Return the header of a body whose `announced` length is more than its real length."""
         if "announced" not in step:
             return {}
         if self.target.name != IN_PROCESS:
@@ -282,7 +283,7 @@ class AccountClient:
         return {"Content-Length": str(step["announced"])}
 
     def _key(self, owner: str | None) -> str:
-        """Return the key of this sandbox's account, or of another one, made when first named."""
+        """Return the key of this sandbox's account, or of another account, created on first use."""
         if owner is None:
             return self.world.key
         if self.world.controls is None:
@@ -292,9 +293,9 @@ class AccountClient:
         return self._keys[owner]
 
     def _request(self, method: str, address: str, **parts: Any) -> httpx.Request:  # noqa: ANN401 - of httpx
-        """Build a request, parts of which earlier answers named.
+        """Build a request, some parts of which may come from earlier responses.
 
-        Raises BrokenError where no request can hold them.
+        Raises BrokenError if such a part is not valid in a request.
         """
         try:
             request = self.world.http.build_request(method, address, **parts)
@@ -306,7 +307,7 @@ class AccountClient:
         return request
 
     def _file_at(self, address: str) -> httpx.Response:
-        """Fetch a file, without the key."""
+        """Download a file without sending the API key."""
         return self._plain(self._request("GET", address, extensions={FILE: True}))
 
     def _plain(self, request: httpx.Request) -> httpx.Response:
@@ -315,10 +316,10 @@ class AccountClient:
     def _paid(
         self, form: CallForm, request: httpx.Request, body: object, measured: ClipProperties | None
     ) -> httpx.Response:
-        """Send what may cost, with its price set aside, and book what it really cost.
+        """Reserve the price of a paid request, send the request, then settle its actual cost.
 
-        Where no document prices the request, the most that the call can cost is set aside, and
-        what an accepted one costs is no difference.
+        If no document gives the price of the request, the highest possible cost is reserved. Then
+        the cost of an accepted request is never reported as a difference.
         """
         purse = self.target.purse
         if purse.cap is None:
@@ -343,7 +344,7 @@ class AccountClient:
 
 
 def body_of(form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    """The body that a step sends: the usual one of the call, changed as the step says."""
+    """Return the request body of a step: the usual body, with the changes of the step."""
     if step.get("file") or not step.keys().isdisjoint(("raw", "size")):
         return None
     body = copy.deepcopy(step.get("body", form.body))
@@ -355,7 +356,7 @@ def body_of(form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - J
 
 
 def _path(form: str, names: Mapping[str, Any]) -> str:
-    """Return the path of a call with each id inside its own segment, or the URL of a link."""
+    """Return the path of a request with each id inside its own segment, or the URL of a link."""
     if not form.startswith("/"):
         return str(filled(form, names))
     steps = ((step, str(filled(step, names))) for step in form.split("/"))
@@ -363,14 +364,17 @@ def _path(form: str, names: Mapping[str, Any]) -> str:
 
 
 def _check_origin(request: httpx.Request, base: str) -> None:
-    """Raise BrokenError instead of sending the key to another server, which a link may name."""
+    """Check the host of a request, since a link in a response may name any host.
+
+    Raises BrokenError instead of sending the API key to another server.
+    """
     own, url = httpx.URL(base), request.url
     if (url.scheme, url.host, url.port) != (own.scheme, own.host, own.port):
         raise BrokenError([Mismatch("link", f"an address at {own.host}", shown(str(url)))])
 
 
 def _raw(step: Mapping[str, Any]) -> str | None:
-    """Return the body that a step writes out; for a step with only a `size`, that many blanks."""
+    """Return the literal body of a step; for a step with only a `size`, that many spaces."""
     text: str | None = " " * step["size"] if "size" in step else step.get("raw")
     return text
 

@@ -1,8 +1,8 @@
 """Read the documented facts of a provider: each statement, its source, and steps to check it.
 
-`<provider>/facts.yaml` contains tables of published figures, the requests of the API (`contract`)
-the facts. A fact is a list of steps; `each` repeats a fact for every row of a table. `untestable`
-says why no test can decide a fact.
+`<provider>/facts.yaml` contains tables of published figures, the requests of the API
+(`contract`), and the facts. A fact is a list of steps; `each` repeats a fact for every row of a
+table. `untestable` says why no test can decide a fact.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ _COMMANDS = {
 class Source:
     """A document, and the day on which it was read.
 
-    `beside` marks one that is not the model's own page but another of the provider's or of its
-    clients; `assumed` marks what no document states and the simulator had to choose.
+    `beside` marks a document that is not the model's own page, but another page of the provider or
+    of its clients. `assumed` marks a value that no document gives and that the simulator had to
+    choose.
     """
 
     title: str
@@ -57,9 +58,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class CallForm:
-    """How one operation is called: `GET /path`, the usual body, the place of a new job's id.
+    """One operation: `GET /path`, the usual body, and the place of a new job's id.
 
-    `paid` calls can make a job; `free` ones are POSTs that never cost anything.
+    `paid` operations can create a job; `free` ones are POSTs that never cost anything.
     """
 
     name: str
@@ -74,10 +75,10 @@ class CallForm:
 
 @dataclass(frozen=True, slots=True)
 class LifecycleCalls:
-    """How a job is polled: the call, the place of its status, the meaning of each status.
+    """How a job is polled: the request, the place of its status, the meaning of each status.
 
     A response without a status counts as the word `http <status>`.
-    `output` names the places of a finished job's link; with `inline` the response to a poll of a
+    `output` names the places of a finished job's link. With `inline` the response to a poll of a
     finished job is the file itself. `every` is the polling interval that the provider advises,
     in seconds.
     """
@@ -92,9 +93,9 @@ class LifecycleCalls:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A dialect's departures from the documents: forms of calls, the lifecycle, whole facts.
+    """A dialect's differences from the documents: request forms, the lifecycle, and facts.
 
-    `departs` holds globs of the ids of facts that do not hold, by the reason.
+    `departs` maps a reason to patterns of fact ids that are not true in this dialect.
     """
 
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -102,7 +103,7 @@ class Dialect:
     departs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def reason(self, fact: str) -> str | None:
-        """Why a fact does not hold under this dialect; None where it does."""
+        """Return why a fact is not true in this dialect; None if it is true."""
         found = (
             reason
             for reason, names in self.departs.items()
@@ -115,8 +116,8 @@ class Dialect:
 class Fact:
     """One statement that can be true or false, with its source and its steps.
 
-    `only_simulator` says why no other server can be brought to show it. `departs` says why it is
-    not true in the dialect that is checked.
+    `only_simulator` says why no other server can show it. `departs` says why it is not true in the
+    dialect that is checked.
     """
 
     id: str
@@ -132,17 +133,17 @@ class Fact:
 
     @property
     def bends_answers(self) -> bool:
-        """Return whether its sandbox departs from documents on purpose, by a knob or a fault."""
+        """Return whether the fact's sandbox changes responses by a setting or a fault."""
         return self.given.knobs is not None or any("fault" in step for step in self.steps)
 
     @property
     def refunded(self) -> bool:
-        """Whether it makes a job fail and sees what the job cost come back."""
+        """Whether the fact makes a job fail and then checks the refund."""
         return any("within" in step for step in self.steps)
 
     @property
     def needs_control(self) -> str | None:
-        """Why only a simulator can show it; None when any server can."""
+        """Why only a simulator can show this fact; None if any server can."""
         if self.only_simulator is not None:
             return self.only_simulator
         if self.given.special:
@@ -157,10 +158,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """All that the contracts know of one provider.
+    """All contract data for one provider.
 
-    `free` are writes that cost nothing and that no fact calls, as `POST /path/$id`.
-    `failures` says why no job can be made to fail at a live API; it is empty where one can.
+    `free` are write requests that cost nothing and that no fact sends, as `POST /path/$id`.
+    `failures` says why no job can be made to fail at a live API; it is empty if one can.
     """
 
     provider: str
@@ -183,7 +184,7 @@ class Book:
     dialects: Mapping[str, Dialect] = field(default_factory=dict)
 
     def under(self, dialect: str) -> Book:
-        """The same as it holds under a dialect."""
+        """Return the same book for a dialect."""
         own = self.dialects.get(dialect)
         if own is None:
             return self
@@ -197,7 +198,7 @@ class Book:
 
 
 def read_book(path: Path) -> Book:
-    """The book in a file. Raises ContractFileError, naming every mistake at once."""
+    """Return the book in a file. Raises ContractFileError, naming every mistake at once."""
     data = read_exact(path)
     contract = data.get("contract") or {}
     calls = {name: _call(name, form) for name, form in contract.get("calls", {}).items()}
@@ -232,7 +233,7 @@ def read_book(path: Path) -> Book:
 
 
 def seconds(text: str) -> float:
-    """A span such as `61s`, `59.5s`, `24h` or `1d` in seconds."""
+    """Return the seconds of a time span such as `61s`, `59.5s`, `24h` or `1d`."""
     units = {"s": 1, "m": 60, "h": 3600, "d": _ONE_DAY}
     return float(text[:-1]) * units[text[-1]]
 
@@ -240,7 +241,7 @@ def seconds(text: str) -> float:
 def filled(value: Any, names: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any part of a document
     """Return a value with each `$name` or `${name.part}` replaced; a lone `$name` keeps its type.
 
-    A name that is not known yet stays as it is.
+    An unknown name stays unchanged.
     """
     if isinstance(value, str):
         whole = _PLACEHOLDER.fullmatch(value)

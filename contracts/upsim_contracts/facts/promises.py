@@ -1,4 +1,4 @@
-"""Documented promises beyond the response to one request: refunds, times of jobs, limits."""
+"""Documented promises beyond the response to one request: refunds, job times, limits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A bill list: the call, the place of its rows, and the fields of a row.
+    """A bill list: its request, the place of its rows, and the fields of a row.
 
     `charge` and `refund` are the values of `kind` that mark a charge and a refund.
     """
@@ -24,12 +24,12 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Refunds:
-    """The promise that a failed job is refunded, as the fact named here says.
+    """The promise that a failed job is refunded, documented by the named fact.
 
     `read_within` is the documented time, such as `3h`, and `patience` the time allowed if no time
-    is documented. `texts` are in polls of a failed job, for a provider whose status for these is
-    500 and above, which can also be an outage. `field` is a boolean of such a poll: whether the job
-    was refunded. `rows` is a bill list with a row for each refund.
+    is documented. `texts` identify polls of a failed job if the provider answers them with a status
+    of 500 and above, which can also mean an outage. `field` is a boolean in such a poll: whether
+    the job was refunded. `rows` is a bill list with a row for each refund.
     """
 
     fact: str
@@ -42,11 +42,11 @@ class Refunds:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """The longest time for the processing of a job, as the fact named here says.
+    """The longest time for the processing of a job, documented by the named fact.
 
-    It is `at_most`, such as `120s`, or `per_second` times the duration of the video. `call` makes
+    It is `at_most`, such as `120s`, or `per_second` times the duration of the video. `call` creates
     the job. Polls return `word` while the job is processed, and another status while it waits.
-    `read` is the place of a response that states the time itself, in milliseconds.
+    `read` is the place of the time in a response, in milliseconds.
     """
 
     fact: str
@@ -59,9 +59,9 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The most that a video may have `of` something, as the fact named here says.
+    """The largest allowed value of one video property, documented by the named fact.
 
-    It is one of the kinds of `limits.KINDS`: seconds, frames, bytes, or the pixels of a `width`.
+    `of` is one of the kinds in `limits.KINDS`: seconds, frames, bytes, or the pixels of a `width`.
     """
 
     fact: str

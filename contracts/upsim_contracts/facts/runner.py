@@ -1,4 +1,4 @@
-"""Running one fact against a target: its steps one after the other, up to the first difference."""
+"""Run one fact against a target: its steps in order, up to the first difference."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ CONNECTION = "connection"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome of a fact. `spent` is its cost at the target, less refunds."""
+    """The outcome of a fact. `spent` is its cost at the target, minus refunds."""
 
     fact: Fact
     outcome: Outcome
@@ -66,7 +66,7 @@ class Verdict:
 
 
 def check_fact(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -> Verdict:
-    """Return whether a fact holds at a target."""
+    """Run a fact at a target and return the outcome."""
     if fact.untestable is not None:
         return Verdict(fact, "untestable", reason=fact.untestable)
     if fact.departs is not None:
@@ -103,7 +103,7 @@ def check_fact(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sle
 
 
 def _is_final(status: int) -> bool:
-    """Return whether a poll was refused for good: no later one will be answered."""
+    """Return whether a refused poll is final, so that later polls would be refused too."""
     return 400 <= status < 500 and status not in (408, 425, 429)  # noqa: PLR2004 - client errors
 
 
@@ -112,12 +112,12 @@ def _failed(error: Exception) -> tuple[Mismatch, ...]:
 
 
 def _start(content: bytes) -> str:
-    """How a file that is no video begins."""
+    """Return the beginning of a file that is no video."""
     return f"{len(content)} bytes that begin with {content[:STARTS]!r}"
 
 
 class FactRun(AccountClient):
-    """One fact under way. `names` also holds what steps have kept for later ones."""
+    """One run of a fact. `names` also holds values that steps save for later steps."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class FactRun(AccountClient):
         price: Pricer,
         sleep: Sleep,
     ) -> None:
-        """Nothing was sent yet."""
+        """Prepare the run without sending a request."""
         super().__init__(book, target, world=world, price=price, dialect=fact.given.dialect)
         self.fact = fact
         self.sleep = sleep
@@ -139,7 +139,7 @@ class FactRun(AccountClient):
         self._repeats = False
 
     def run(self) -> None:
-        """Take all steps. Raises BrokenError at the first that fails."""
+        """Run all steps. Raises BrokenError at the first step that fails."""
         steps: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "call": self._call,
             "see": self._see,
@@ -163,7 +163,7 @@ class FactRun(AccountClient):
             steps[kind](step)
 
     def _findings(self, request: httpx.Request, response: httpx.Response) -> tuple[Finding, ...]:
-        """Check a response against the OpenAPI document; of repeated calls, check only the last."""
+        """Check a response against the OpenAPI document; for repeated requests, only the last."""
         ours = self.fact.bends_answers or self._repeats
         return () if ours else super()._findings(request, response)
 
@@ -187,15 +187,15 @@ class FactRun(AccountClient):
         self._expect(wanted, answer)
 
     def _see(self, step: Mapping[str, Any]) -> None:
-        """Look once more at the last answer."""
+        """Check the last response again."""
         if self.answer is None:
             raise NotRunError("there is no answer to look at yet")
         self._expect(step["see"], self.answer)
 
     def _until(self, step: Mapping[str, Any]) -> None:
-        """Poll until the job has ended with the status that is named.
+        """Poll until the job has ended with the given status.
 
-        `through` are the words that polls show on the way, each once.
+        `through` are the status words that polls must show before the end, each once.
         """
         wanted, life = step["until"], self.book.lifecycle
         seen: list[object] = []
@@ -229,15 +229,15 @@ class FactRun(AccountClient):
         self._expect(step.get("expect", {}), answer)
 
     def _wait(self, step: Mapping[str, Any]) -> None:
-        """Let time pass."""
+        """Wait: advance the clock, or sleep."""
         if self.world.controls is None:
             raise NotRunError(f"needs {step['wait']} to pass")
         self.world.controls.advance(seconds=seconds(step["wait"]))
 
     def _charged(self, step: Mapping[str, Any]) -> None:
-        """Compare what the account lost since the fact began, by the provider's own balance.
+        """Compare the loss of the balance since the fact began with the expected amount.
 
-        A refund may come `read_within` a span.
+        With `read_within`, a refund may arrive within that time span.
         """
         seen = self._lost()
         wanted = Decimal(str(filled(step["charged"], self.names)))
@@ -248,7 +248,7 @@ class FactRun(AccountClient):
             raise BrokenError([Mismatch("charged", told, found)])
 
     def _output(self, step: Mapping[str, Any]) -> None:
-        """Download what the job made and look into it."""
+        """Download the output of the job and check its properties."""
         content = self._output_file()
         try:
             seen = probe_video(content)
@@ -257,7 +257,7 @@ class FactRun(AccountClient):
         self._compare(filled(step["output"], self.names), seen, "output")
 
     def _output_file(self) -> bytes:
-        """The file of the last job: what its answer was, or what its link leads to."""
+        """Return the output of the last job: the body of a response, or the file behind a link."""
         if self._file is not None:
             return self._file
         address = self.names.get("output")
@@ -269,7 +269,7 @@ class FactRun(AccountClient):
         return response.content
 
     def _force(self, step: Mapping[str, Any]) -> None:
-        """Bring the job into another state by command."""
+        """Force the job into another state."""
         if self.world.controls is None:
             raise NotRunError("needs a job that fails on command")
         if "job" not in self.names:
@@ -278,7 +278,7 @@ class FactRun(AccountClient):
         self.world.controls.force(str(self.names["job"]), wanted["state"], wanted.get("error"))
 
     def _fault(self, step: Mapping[str, Any]) -> None:
-        """Let something go wrong with the requests that follow."""
+        """Add a fault that applies to the following requests."""
         if self.world.controls is None:
             raise NotRunError("needs a fault on command")
         self.world.controls.fault(filled(step["fault"], self.names))
@@ -290,7 +290,10 @@ class FactRun(AccountClient):
         self.world.controls.account(step["account"])
 
     def _told(self, step: Mapping[str, Any]) -> None:
-        """Compare the messages in the inbox, oldest first; `same` and `differ` compare posts."""
+        """Compare the messages in the inbox, oldest first.
+
+        `same` and `differ` compare the messages with each other.
+        """
         messages = self.messages()
         found = mismatches_of(messages, step, filled(step["told"], self.names))
         if found:
@@ -299,13 +302,16 @@ class FactRun(AccountClient):
     # -- parts of steps
 
     def _lost(self) -> Decimal:
-        """Return what the account lost since the beginning of the fact."""
+        """Return the amount that the account lost since the fact began."""
         if self._opening is None:
             raise NotRunError("the balance cannot be read here")
         return self._opening - self.balance()
 
     def _refunded(self, wanted: Decimal, seen: Decimal, within: str) -> Decimal:
-        """Return the loss after a refund came or was due. Raises UnjudgedError before that."""
+        """Return the loss once a refund arrived or its time is over.
+
+        Raises UnjudgedError before that.
+        """
         if self.world.controls is not None:
             self.world.controls.advance(seconds=seconds(within))
             return self._lost()
@@ -328,7 +334,7 @@ class FactRun(AccountClient):
         return seen
 
     def _clock(self, step: Mapping[str, Any]) -> AbstractContextManager[None]:
-        """Jump the clock to what a `held` request waits for, while it is open."""
+        """Advance the clock while a `held` request is open, so that the request can complete."""
         if not step.get("held"):
             return nullcontext()
         if self.world.controls is None:

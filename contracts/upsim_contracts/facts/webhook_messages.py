@@ -1,4 +1,4 @@
-"""Read the webhook messages in an inbox as facts describe them.
+"""Read the webhook messages in an inbox in the form that facts use.
 
 A signature is computed again from the provider's document, without code of the simulator.
 """
@@ -21,13 +21,15 @@ Checked = Literal["", "valid", "invalid", "missing", "unchecked"]
 
 @dataclass(frozen=True, slots=True)
 class WebhookFormat:
-    """The form of a provider's notifications: the place of the Unix second when each was made.
+    """The format of a provider's webhooks: `stamp` is the place of the time in Unix seconds.
 
-    If they are signed, `signature` names the header, and `id` the header that is signed before the
-    second and the body. `version` is the text before the comma, and `prefix` what the secret loses.
-    `secret` is the call that returns the signature's key, and its place in the response.
-    If the secret itself is a header, `verbatim` names it, and `chosen` the field of the request
-    in which the client chose it.
+    - `signature`: the header with the signature, if the webhooks are signed
+    - `id`: the header that is signed together with the second and the body
+    - `version`: the text before the comma in a signature
+    - `prefix`: the beginning of the secret that is removed before signing
+    - `secret`: the request that returns the key of the signature, and its place in the response
+    - `verbatim`: the header that contains the secret itself, if the webhooks are not signed
+    - `chosen`: the request field in which the client chose that secret
     """
 
     stamp: str = ""
@@ -41,11 +43,11 @@ class WebhookFormat:
 
     @property
     def proof(self) -> str:
-        """The header that proves who sent a notification."""
+        """The header that proves the sender of a webhook."""
         return self.signature or self.verbatim
 
     def checked(self, headers: Mapping[str, str], body: bytes, secrets: Iterable[str]) -> Checked:
-        """Return `valid`, `invalid`, `missing` or `unchecked`; an empty text if none is due.
+        """Return `valid`, `invalid`, `missing` or `unchecked`; "" if no signature is expected.
 
         `secrets` are those that may have been used; the names of `headers` are in lower case.
         """
@@ -62,9 +64,9 @@ class WebhookFormat:
 
 
 def message_parts(message: Mapping[str, Any], how: WebhookFormat, secret: str) -> dict[str, object]:
-    """The parts of a post that a fact may speak of.
+    """Return the parts of a webhook message that a fact can check.
 
-    `genuine` is whether it is signed as documented, `age` how many seconds it was under way.
+    `genuine` is whether it is signed as documented, `age` its delivery time in seconds.
     """
     headers = {name.lower(): value for name, value in message["headers"].items()}
     body = str(message["body"])
@@ -85,7 +87,10 @@ def message_parts(message: Mapping[str, Any], how: WebhookFormat, secret: str) -
 def disagreements(
     messages: Sequence[object], *, same: Iterable[str] = (), differ: Iterable[str] = ()
 ) -> list[Mismatch]:
-    """The places at which posts should agree and do not, or should not and do."""
+    """Return the places where messages should be equal (`same`) or different (`differ`).
+
+    Only places that break this rule are returned.
+    """
     found = []
     for path in (*same, *differ):
         values = [shown(at(message, path)) for message in messages]
@@ -99,14 +104,17 @@ def disagreements(
 def mismatches_of(
     messages: list[dict[str, object]], step: Mapping[str, Any], wanted: object
 ) -> list[Mismatch]:
-    """Return how the messages differ from a step `told`, with its names filled in as `wanted`."""
+    """Return how the messages differ from a step `told`.
+
+    `wanted` is the step with its names filled in.
+    """
     found = list(mismatches(wanted, messages, "told"))
     same, differ = step.get("same", ()), step.get("differ", ())
     return found + disagreements(messages, same=same, differ=differ)
 
 
 def signed(headers: Mapping[str, str], body: bytes, how: WebhookFormat, secret: str) -> str:
-    """Return the signature that the document gives to a notification."""
+    """Return the documented signature of a webhook message."""
     stamp = headers.get(how.stamp.removeprefix("headers."), "")
     content = f"{headers.get(how.id, '')}.{stamp}.".encode() + body
     key = _raw(secret.removeprefix(how.prefix))

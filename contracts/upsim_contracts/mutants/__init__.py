@@ -1,4 +1,4 @@
-"""Simulators that are wrong on purpose: each must be killed by the fact or test that it names.
+"""Simulators with a planted mistake; the named fact or test must fail for each.
 
 `python -m upsim_contracts.mutants` runs them all. A survivor is a missing test.
 """

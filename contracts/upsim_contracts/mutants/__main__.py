@@ -1,6 +1,6 @@
-"""`python -m upsim_contracts.mutants [NAME…]`: how many of the wrong simulators are noticed.
+"""`python -m upsim_contracts.mutants [NAME…]`: count the wrong simulators that are detected.
 
-With `--lies`, the names are providers, of which one value at a time is a little wrong.
+With `--lies`, the names are providers; one value at a time is slightly changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WELL, FINDING, USAGE = 0, 1, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what the command line asks for; 1 when a mutant is not killed or a killer is unjust."""
+    """Run the command line; return 1 if a mutant survives or a killer fails without a mutant."""
     parser = argparse.ArgumentParser(prog="python -m upsim_contracts.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of the names of mutants; all by default")
     parser.add_argument("--lies", action="store_true", help="small lies about these providers")

@@ -1,4 +1,4 @@
-"""Every small way in which a document of mappings, lists and values can be different."""
+"""Every small change of a document of mappings, lists and values."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ BEFORE = "the row before"
 class Alteration:
     """One change: the value at `path` becomes `whole`, or its key becomes `renamed`.
 
-    `below` leads on to the place that differs, where `said` replaces `true`.
+    `below` is the further path to the changed value, where `said` replaces `true`.
     """
 
     path: tuple[str, ...]
@@ -93,7 +93,7 @@ class Alteration:
 
 
 def alterations(document: Mapping[str, Any]) -> Iterator[Alteration]:
-    """Every small change of a baseline, each by itself."""
+    """Yield every small change of a baseline, one at a time."""
     yield from _of_mapping((), document)
 
 

@@ -1,8 +1,8 @@
-"""Read the mutants: what is wrong, how it is made wrong, and which fact or test must notice.
+"""Read the mutants: the mistake, how it is planted, and the fact or test that must fail.
 
 A mutant is an `overlay` or a `patch`. An overlay is a piece of a scenario that changes the
-provider's facts. A patch replaces a text that occurs once in a module's source; a list of patches
-is for a check that a second place repeats.
+provider's values. A patch replaces a text that occurs once in a module's source. A list of
+patches is needed if the same check exists in two places.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "catalogue"
 
 @dataclass(frozen=True, slots=True)
 class SourcePatch:
-    """A change of source: `old` occurs once in the module, and `new` replaces it."""
+    """A change of source code: `new` replaces `old`, which occurs once in the module."""
 
     module: str
     old: str
@@ -30,7 +30,10 @@ class SourcePatch:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One wrong simulator. `fact` or `test` is the killer; a test is `file::name` of the suite."""
+    """One wrong simulator.
+
+    `fact` or `test` must detect it; a test is `file::name` of the suite.
+    """
 
     id: str
     wrong: str
@@ -54,7 +57,10 @@ class Mutant:
 
 
 def mutants(folder: Path = FOLDER) -> Iterator[Mutant]:
-    """All mutants, by file and place. Raises ContractFileError for one that is not well formed."""
+    """Yield all mutants, by file and position.
+
+    Raises ContractFileError if a mutant is malformed.
+    """
     seen: set[str] = set()
     wrongs: dict[str, str] = {}
     for path in sorted(folder.glob("*.yaml")):

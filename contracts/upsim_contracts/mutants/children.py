@@ -44,7 +44,10 @@ def simulator(book: Book, provider: str, scenario: str | None) -> Iterator[Targe
 
 
 def in_child(work: Callable[[], Any], *, seconds: float = SECONDS) -> Any:  # noqa: ANN401 - what it finds
-    """Return what the work finds in a forked process; a fate if the process reports nothing."""
+    """Return the result of work in a forked process.
+
+    Without a result, return an outcome and its reason.
+    """
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_child, args=(work, theirs))
@@ -61,14 +64,14 @@ def in_child(work: Callable[[], Any], *, seconds: float = SECONDS) -> Any:  # no
 
 
 def _child(work: Callable[[], object], out: Connection) -> None:
-    """Do the work; an exception goes to standard error, and the parent gets no result."""
+    """Do the work; an exception is printed to standard error, and the parent gets no result."""
     out.send(work())
     out.close()
 
 
 @contextmanager
 def forked(work: Callable[..., Any], workers: int) -> Iterator[Callable[..., Future[Any]]]:
-    """A way to have work done by forked processes, which know all that this one knows."""
+    """Yield a function that runs work in forked processes, which share this process's data."""
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_WORK.append, initargs=(work,)
@@ -78,7 +81,7 @@ def forked(work: Callable[..., Any], workers: int) -> Iterator[Callable[..., Fut
 
 @contextmanager
 def cpu_limit(seconds: float) -> Iterator[None]:
-    """A block that may take so much CPU time. Raises TimeoutError in its midst."""
+    """Limit the CPU time of a block. Raises TimeoutError inside the block."""
     before = signal.signal(signal.SIGPROF, _stop)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:

@@ -1,8 +1,8 @@
 """Small lies about a provider: one value of its baseline, slightly changed.
 
-They are made from the baseline itself: every value is changed in each way that fits its type.
-`<provider>/lies.yaml` adds lies (`also`). It lists lies that no response can show (`equivalent`)
-and lies that no fact notices yet (`unnoticed`), each with its reason.
+They are generated from the baseline: every value is changed in each way that fits its type.
+`<provider>/lies.yaml` adds lies (`also`). It lists lies that no response can show
+(`equivalent`) and lies that no fact detects yet (`unnoticed`), each with its reason.
 `equivalent.yaml` beside this module lists lies that no response of any provider can show.
 """
 
@@ -31,9 +31,9 @@ FIXED = ("provider", "dialects")
 
 @dataclass(frozen=True, slots=True)
 class Lie:
-    """A value, and what a lie says instead; `place` is the dotted path of the value.
+    """A true value and the false value that replaces it; `place` is the dotted path of the value.
 
-    The lie replaces all that is at `path` by `value`; with `renamed`, the key there by that one.
+    The lie replaces everything at `path` by `value`. With `renamed`, it renames the key there.
     """
 
     provider: str
@@ -54,7 +54,7 @@ class Lie:
 class Equivalent:
     """Lies that no response can show: a pattern of their places, and the reason.
 
-    `said` narrows it down to what one lie says, `kind` to one kind of lie.
+    `said` limits the entry to lies with this value, `kind` to one kind of lie.
     """
 
     place: str
@@ -63,14 +63,14 @@ class Equivalent:
     kind: str | None = None
 
     def covers(self, lie: Lie) -> bool:
-        """Return whether this entry speaks of a lie."""
+        """Return whether this entry applies to a lie."""
         same = self.said is None or self.said == lie.said
         return same and self.kind in (None, lie.kind) and fnmatchcase(lie.place, self.place)
 
 
 @dataclass(frozen=True, slots=True)
 class Lies:
-    """The lies about a provider, with the equivalent ones of its file and of all providers."""
+    """The lies about a provider, with the equivalent lies in its own and in the common file."""
 
     planted: tuple[Lie, ...]
     equivalent: tuple[Equivalent, ...]
@@ -79,7 +79,7 @@ class Lies:
     anywhere: tuple[Equivalent, ...] = ()
 
     def listed(self, lie: Lie) -> Literal["equivalent", "unnoticed"] | None:
-        """Return whether a lie is known to be equivalent, or to be noticed by no fact yet."""
+        """Return `equivalent` or `unnoticed` for a listed lie; None for any other lie."""
         if any(entry.covers(lie) for entry in (*self.equivalent, *self.anywhere)):
             return "equivalent"
         return "unnoticed" if any(entry.covers(lie) for entry in self.unnoticed) else None
@@ -87,8 +87,8 @@ class Lies:
     def scenario(self, lies: Sequence[Lie]) -> str:
         """Return a scenario of the baseline with these lies, of which no two share a path.
 
-        The scenario extends the baseline by the changed values. It cannot take a key away: if a
-        lie renames one, the scenario is a whole changed baseline.
+        The scenario extends the baseline by the changed values. It cannot remove a key.
+        Therefore, if a lie renames a key, the scenario is a complete changed baseline.
         """
         summary = "; ".join(map(str, lies))[:500]
         if any(lie.renamed for lie in lies):
@@ -108,7 +108,7 @@ class Lies:
 
 
 def lies_about(provider: str, *, baseline: Path | None = None, listed: Path | None = None) -> Lies:
-    """All lies about a provider. Raises ContractFileError, NoContractError."""
+    """Return all lies about a provider. Raises ContractFileError, NoContractError."""
     if provider not in folders():
         raise NoContractError("contract", provider, folders())
     document = read(baseline or baseline_of(provider))
@@ -127,7 +127,7 @@ def lies_about(provider: str, *, baseline: Path | None = None, listed: Path | No
 
 
 def baseline_of(provider: str) -> Path:
-    """The file of a provider's baseline: installed, in a checkout, or brought by the provider.
+    """Return the file of a provider's baseline: installed, in a checkout, or from another package.
 
     Raises ContractFileError.
     """
@@ -165,7 +165,7 @@ def _lie(provider: str, one: Alteration) -> Lie:
 def _further(
     provider: str, baseline: Mapping[str, Any], also: Iterable[Mapping[str, Any]], file: Path
 ) -> list[Lie]:
-    """The lies that a file adds to those that are made."""
+    """Return the lies that a file adds to the generated lies."""
     found = []
     for entry in also:
         path, said = tuple(entry["path"]), entry["said"]

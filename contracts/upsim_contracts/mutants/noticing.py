@@ -1,8 +1,8 @@
-"""Plant lies, and find whether any fact of the provider fails when one value is different.
+"""Plant lies, and find whether any fact of the provider fails for a changed value.
 
-Only responses of provider routes count. Facts whose words are nearest to the lie come first, and
-the first that fails is enough. The parent checks the true baseline before it forks the children
-that plant lies, so that files and modules are loaded already.
+Only responses of provider routes count. The facts most similar to the lie are checked first,
+and one failing fact is enough. The parent process checks the true baseline before it forks
+children that plant lies, so that files and modules are already loaded.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class LieResult:
-    """The outcome of a lie: which fact noticed it, and what that fact saw.
+    """The outcome of a lie: the fact that detected it, and what that fact saw.
 
     A lie is `invalid` if no simulator accepts it, and an `error` if the simulator with the lie
     does not run.
@@ -51,7 +51,7 @@ class LieResult:
 
     @property
     def is_open(self) -> bool:
-        """Whether further facts could notice it."""
+        """Whether further facts could still detect the lie."""
         return self.fate in ("missed", "error")
 
 
@@ -59,8 +59,8 @@ class LieResult:
 class NoticedCount:
     """The outcomes of a provider's lies: `kinds` counts them for each kind of lie.
 
-    A lie that no fact notices counts as it is listed: `equivalent` or `unnoticed`. `problems` make
-    the run a finding.
+    A lie that no fact detects is counted under its listing: `equivalent` or `unnoticed`. With
+    `problems`, the run fails.
     """
 
     kinds: Mapping[str, Counter[str]]
@@ -68,7 +68,7 @@ class NoticedCount:
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One line for people, and one for each kind."""
+        """Return a summary line, and a line for each kind of lie."""
         whole = sum(self.kinds.values(), Counter())
         first = f"{_counted(whole)}, {self.invalid} that no simulator accepts"
         return "\n".join(
@@ -86,7 +86,7 @@ class LieChecker:
     """Checks the lies about one provider by its facts."""
 
     def __init__(self, book: Book, lies: Lies) -> None:
-        """Prepare the facts, without those whose own scenario would replace the lie."""
+        """Prepare the facts, without facts whose own scenario would replace the lie."""
         self.book = book
         self.lies = lies
         self.price: Pricer = pricer(book.provider)
@@ -96,7 +96,7 @@ class LieChecker:
         self.spread = Counter(word for words in self.words.values() for word in words)
 
     def failing_without_lies(self) -> list[Verdict]:
-        """Return the facts that fail without a lie: they must pass before lies are planted."""
+        """Return the facts that fail without a lie; there must be none before lies are planted."""
         with simulator(self.book, self.book.provider, None) as target:
             verdicts = [self.verdict(one, target) for one in self.facts]
         return [one for one in verdicts if one.outcome == "broken"]
@@ -104,8 +104,9 @@ class LieChecker:
     def check_all(self, *, workers: int = 2) -> list[LieResult]:
         """Return the outcome of each lie, in order.
 
-        The nearest facts notice nearly all lies. The other lies are planted together, because a lie
-        that no fact notices needs a run of all facts. If no fact fails, none of them is noticed.
+        The nearest facts detect nearly all lies. The other lies are planted together, because an
+        undetected lie needs a run of all facts. If no fact fails then, all these lies are
+        undetected.
         """
         every_number = range(len(self.lies.planted))
         with forked(self._at_a_simulator, workers) as ask:
@@ -117,7 +118,7 @@ class LieChecker:
         return [fates[number] for number in every_number]
 
     def order(self, lies: Sequence[Lie]) -> list[Fact]:
-        """The facts, first those that have the rarest words in common with some lies."""
+        """Return all facts, starting with those that share the rarest words with these lies."""
         words = frozenset().union(*(_words(f"{lie.place} {lie.true}") for lie in lies))
 
         def nearness(fact: Fact) -> float:
@@ -126,13 +127,13 @@ class LieChecker:
         return sorted(self.facts, key=nearness, reverse=True)
 
     def verdict(self, fact: Fact, target: Target) -> Verdict:
-        """Return whether a fact holds at a simulator."""
+        """Return the outcome of a fact at a simulator."""
         return check_fact(self.book, fact, target, self.price, lambda _seconds: None)
 
     # -- in a child
 
     def _at_a_simulator(self, name: str, numbers: Sequence[int]) -> dict[int, LieResult]:
-        """Return the outcomes of some lies, all planted at one simulator."""
+        """Return the outcomes of some lies, all planted in one simulator."""
         with (
             tempfile.TemporaryDirectory() as folder,
             simulator(self.book, self.book.provider, None) as target,
@@ -143,10 +144,10 @@ class LieChecker:
 
 
 class LiePlanter:
-    """One simulator that gets lies, each in sandboxes of its own."""
+    """One simulator in which lies are planted, each in its own sandboxes."""
 
     def __init__(self, checker: LieChecker, target: Target, folder: Path) -> None:
-        """Write scenarios to a folder, as long as their lies are planted."""
+        """Keep the folder for the scenario files of planted lies."""
         self.checker = checker
         self.target = target
         self.folder = folder
@@ -155,7 +156,7 @@ class LiePlanter:
     def apiece(self, numbers: Sequence[int]) -> dict[int, LieResult]:
         """Return the outcome of each lie alone, by the facts that are nearest to it.
 
-        A listed lie is not checked by facts: it only has to be accepted by the simulator.
+        A listed lie is not checked by facts: the simulator only has to accept it.
         """
         return {number: self._near(self.checker.lies.planted[number]) for number in numbers}
 
@@ -166,7 +167,7 @@ class LiePlanter:
     def together(self, numbers: Sequence[int]) -> dict[int, LieResult]:
         """Return the outcome of each of many lies that are planted together.
 
-        Whenever a fact fails, bisection finds the lie that it notices, and that lie is taken out.
+        Whenever a fact fails, bisection finds the lie that caused it, and that lie is removed.
         """
         planted, fates = self.checker.lies.planted, dict[int, LieResult]()
         left, facts = list(numbers), self.checker.order([planted[number] for number in numbers])
@@ -184,7 +185,7 @@ class LiePlanter:
         return fates | {n: LieResult(planted[n], "missed") for n in left}
 
     def _culprit(self, numbers: Sequence[int], fact: Fact) -> int | None:
-        """One of these lies at which a fact ends by itself; None when it takes several."""
+        """Return the lie that alone makes a fact fail; None if only several lies together do."""
         while len(numbers) > 1:
             half, rest = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
             numbers = half if self._ends(fact, half) else rest
@@ -195,7 +196,7 @@ class LiePlanter:
         return self.plant(lies, [fact]).fact == fact.id
 
     def _by_halves(self, numbers: Sequence[int], found: LieResult) -> dict[int, LieResult]:
-        """Bisect lies that the simulator rejects, or that fail, when they are planted together."""
+        """Bisect lies that are rejected or end in an error when they are planted together."""
         if len(numbers) == 1:
             return {numbers[0]: replace(found, lie=self.checker.lies.planted[numbers[0]])}
         half = len(numbers) // 2
@@ -244,13 +245,13 @@ def _refused(target: Target, given: TargetSettings) -> str | None:
 
 
 def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Yield some lies at a time, since a simulator keeps the scenario of each lie."""
+    """Yield lies in batches, since a simulator stores the scenario of each lie."""
     for start in range(0, len(numbers), AT_A_TIME):
         yield numbers[start : start + AT_A_TIME]
 
 
 def _apart(lies: Sequence[Lie], numbers: Iterable[int]) -> Iterator[list[int]]:
-    """Yield groups of lies that fit together: no path of one leads to or through another's."""
+    """Yield groups of lies that can be planted together: their paths do not overlap."""
     left = list(numbers)
     while left:
         ends: set[tuple[str, ...]] = set()
@@ -270,7 +271,7 @@ def _apart(lies: Sequence[Lie], numbers: Iterable[int]) -> Iterator[list[int]]:
 
 
 def count(results: Sequence[LieResult], lies: Lies) -> NoticedCount:
-    """Count the noticed lies; report each unlisted lie that no fact noticed, and the reverse."""
+    """Count the outcomes, and report each undetected lie that is not listed, and the reverse."""
     valid = [one for one in results if one.fate != "invalid"]
     problems = [problem for one in valid for problem in _problem(one, lies)]
     problems += [

@@ -1,4 +1,4 @@
-"""Making a simulator wrong: a module that is imported with another text, or a scenario file."""
+"""Plant a mistake in a simulator: import a module with changed source, or use a scenario file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from upsim_contracts.mutants.catalogue import Mutant, SourcePatch
 
 
 class _WrongLoader(SourceFileLoader):
-    """Compiles the patched source, and leaves the bytecode cache alone."""
+    """Compiles the patched source, and does not use the bytecode cache."""
 
     def __init__(self, fullname: str, path: str, patches: Sequence[SourcePatch]) -> None:
         super().__init__(fullname, path)
@@ -27,7 +27,7 @@ class _WrongLoader(SourceFileLoader):
 
 
 class Planter:
-    """Finds some modules in their wrong form, before anybody else finds them."""
+    """An import hook that loads patched modules in place of the original modules."""
 
     def __init__(self, patches: Sequence[SourcePatch]) -> None:
         """Look for the modules of these patches."""
@@ -36,13 +36,13 @@ class Planter:
 
     @property
     def untouched(self) -> list[str]:
-        """The patched modules that were not imported yet: their patches did nothing."""
+        """The patched modules that were not imported, so that their patches had no effect."""
         return sorted({patch.module for patch in self._patches} - self._found)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Load the patched form of a module; none that has no patch."""
+        """Return the spec of a patched module; None for a module without a patch."""
         own = [patch for patch in self._patches if patch.module == fullname]
         found = PathFinder.find_spec(fullname, path) if own else None
         if found is None or found.origin is None:
@@ -68,9 +68,9 @@ def patched(source: str, patches: Sequence[SourcePatch]) -> str:
 
 
 def plant(patches: Sequence[SourcePatch]) -> Planter:
-    """Make the next import of these modules give their wrong form, in this process.
+    """Make the next import of these modules in this process load the patched source.
 
-    Raises StaleMutantError when one was imported before.
+    Raises StaleMutantError if a module was imported before.
     """
     for patch in patches:
         if patch.module in sys.modules:
@@ -81,7 +81,7 @@ def plant(patches: Sequence[SourcePatch]) -> Planter:
 
 
 def scenario_file(mutant: Mutant, folder: Path) -> Path:
-    """A scenario that lays the mutant's overlay over the provider's baseline."""
+    """Write a scenario that adds the mutant's overlay to the provider's baseline."""
     text = {
         "extends": f"{mutant.provider}/baseline",
         "summary": mutant.wrong,

@@ -1,7 +1,7 @@
-"""Run each mutant in a child process of its own, and check it by nothing but its killer.
+"""Run each mutant in its own child process, and check it only by its killer.
 
-The parent has imported all that the simulator needs, but nothing of the simulator: a child is
-forked in a millisecond and imports the wrong simulator in a fraction of a second.
+The parent imports all libraries that the simulator needs, but no module of the simulator. A
+child is forked in a millisecond and imports the wrong simulator in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SUITE = Path(__file__).parents[1] / "suite"
 
 @dataclass(frozen=True, slots=True)
 class MutantResult:
-    """The outcome of a mutant, the time that its killer took, and what the killer saw."""
+    """The outcome of a mutant, the time that its killer took, and the failure that it found."""
 
     mutant: Mutant
     fate: Fate
@@ -59,14 +59,14 @@ class MutantResult:
 
 @dataclass(frozen=True, slots=True)
 class FalseKiller:
-    """A killer that finds fault with the right simulator."""
+    """A killer that fails for the correct simulator."""
 
     killer: str
     saw: str
 
 
 class Runner:
-    """Runs mutants, and checks the simulator without a mutant, with the facts read once."""
+    """Runs mutants, and checks the correct simulator too; the facts are read only once."""
 
     def __init__(self, books: Mapping[str, Book] | None = None, *, suite: Path = SUITE) -> None:
         """Read the facts of all providers, unless they are given."""
@@ -76,7 +76,7 @@ class Runner:
             importlib.import_module(name)
 
     def run_all(self, mutants: Iterable[Mutant], *, workers: int = 2) -> Iterator[MutantResult]:
-        """The fate of each mutant, in order."""
+        """Yield the outcome of each mutant, in order."""
         chosen = list(mutants)
         if any(mutant.test is not None for mutant in chosen):
             for name in PRELOADED_FOR_TESTS:
@@ -91,7 +91,7 @@ class Runner:
         return MutantResult(mutant, fate, time.perf_counter() - started, saw)
 
     def unjust(self, mutants: Iterable[Mutant]) -> Iterator[FalseKiller]:
-        """The killers of these mutants that find fault with the right simulator."""
+        """Yield the killers of these mutants that fail for the correct simulator."""
         facts: dict[str, dict[str, Fact]] = {}
         tests: dict[str, None] = {}
         for mutant in mutants:
@@ -110,7 +110,7 @@ class Runner:
     def broken(
         self, provider: str, facts: Sequence[Fact], *, seed: int = 0
     ) -> Iterator[FalseKiller]:
-        """The facts that the right simulator breaks under a seed."""
+        """Yield the facts that fail for the correct simulator with this seed."""
 
         def judged() -> list[tuple[str, str]]:
             with simulator(self.books[provider], provider, None) as target:
@@ -155,7 +155,7 @@ class Runner:
         return fates.get(verdict.outcome, "error"), _seen(verdict)
 
     def _by_tests(self, tests: Sequence[str]) -> tuple[Fate, str]:
-        """By pytest in this process; its output goes nowhere."""
+        """Run these tests with pytest in this process; the output is discarded."""
         pytest: Any = importlib.import_module("pytest")
         options = [
             "-q",
@@ -192,12 +192,12 @@ class Runner:
 
 
 class _Noticed:
-    """A plug-in that keeps what the first failing test said."""
+    """A pytest plug-in that keeps the message of the first failing test."""
 
     text = ""
 
     def pytest_runtest_logreport(self, report: Any) -> None:  # noqa: ANN401 - pytest is not imported here
-        """Keep the message of a failure."""
+        """Store the message of a failure."""
         if report.failed and not self.text:
             self.text = " ".join(report.longreprtext.partition("\nE ")[2].split())
 

@@ -15,6 +15,6 @@ MAX_FRAMES = 240
 def price(_call: str, clip: ClipProperties | None, _body: Mapping[str, Any]) -> Decimal | None:
     """Return the price in USD: 0.0003 for each frame of the input, of any size and rate.
 
-    Without a clip, return the price of the longest one.
+    Without a clip, return the price of the longest clip.
     """
     return (MAX_FRAMES if clip is None else clip.frames) * USD_A_FRAME

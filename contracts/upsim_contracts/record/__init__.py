@@ -1,1 +1,1 @@
-"""`upsim record`: a reverse proxy that writes what passes into a cassette."""
+"""`upsim record`: a reverse proxy that writes requests and responses to a cassette."""

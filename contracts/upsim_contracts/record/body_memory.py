@@ -1,4 +1,4 @@
-"""Limit the bytes of bodies that a recording holds in memory, one by one and in all."""
+"""Limit the bytes of bodies that a recording holds in memory, for one request and in total."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ SPARE = 64 * 2**20
 
 
 class TooLargeError(Exception):
-    """A request that is not held in memory, or is too long for a cassette."""
+    """A request that is too large to hold in memory, or too long for a cassette."""
 
     status, code = 413, "too_large"
 
 
 class BusyError(TooLargeError):
-    """Exchanges that are under way hold as many bytes as may be."""
+    """A request that does not fit into memory, because open exchanges use all allowed bytes."""
 
     status, code = 503, "busy"
 
 
 @dataclass(slots=True)
 class BodyMemory:
-    """The bytes that all exchanges hold at once."""
+    """The number of bytes that all open exchanges hold together."""
 
     held: int = 0
 
     @contextmanager
     def share(self) -> Iterator[BodyShare]:
-        """Give an exchange its share, which is free again at the end."""
+        """Give an exchange its share of the memory; release the share at the end of the block."""
         share = BodyShare(self)
         try:
             yield share
@@ -54,14 +54,14 @@ class BodyMemory:
 
 @dataclass(slots=True)
 class BodyShare:
-    """The bytes that one exchange holds."""
+    """The bytes that one exchange holds in memory."""
 
     room: BodyMemory
     _used: int = 0
     _counted: int = 0
 
     def take(self, size: int) -> bool:
-        """Count more bytes; return False if they are too many and the holder must drop them."""
+        """Count more bytes; return False if they exceed the limit, so the holder must drop them."""
         self._used += size
         wanted = max(FIRST, self._used)
         more = wanted - self._counted
@@ -71,16 +71,16 @@ class BodyShare:
         return more <= 0 or self.room.held <= most
 
     def claim(self, size: int = 0) -> None:
-        """Count more bytes. Raises BusyError where they are too many."""
+        """Count more bytes. Raises BusyError if they exceed the limit."""
         if not self.take(size):
             raise BusyError(f"exchanges under way hold {self.room.held} bytes; send it again later")
 
     def give(self, size: int) -> None:
-        """Count bytes no longer."""
+        """Release some bytes."""
         self.take(-size)
 
     def leave(self) -> None:
-        """Count nothing any longer."""
+        """Release all bytes."""
         self.room.held -= self._counted
         self._used = self._counted = 0
 
@@ -88,7 +88,7 @@ class BodyShare:
 async def read_beginning(
     pieces: AsyncIterator[bytes], share: BodyShare, most: int
 ) -> tuple[list[bytes], bool]:
-    """The body of a request in pieces, or the beginning of a longer one, and whether it is all.
+    """Return the body of a request in pieces, up to `most` bytes, and whether it is complete.
 
     Raises BusyError, ClientDisconnect.
     """
@@ -108,7 +108,7 @@ async def read_beginning(
 
 
 async def read_whole(request: Request, share: BodyShare, most: int) -> bytes:
-    """The body of a request. Raises TooLargeError, BusyError, ClientDisconnect."""
+    """Return the body of a request. Raises TooLargeError, BusyError, ClientDisconnect."""
     found, is_whole = await read_beginning(request.stream(), share, most)
     if not is_whole:
         raise TooLargeError(f"a request of more than {most} bytes is not recorded")
@@ -116,7 +116,7 @@ async def read_whole(request: Request, share: BodyShare, most: int) -> bytes:
 
 
 def weight(document: object) -> int:
-    """Bytes of memory that a parsed document takes."""
+    """Return the bytes of memory that a parsed document uses."""
     size = sys.getsizeof(document)
     if isinstance(document, Mapping):
         return size + sum(sys.getsizeof(key) + weight(one) for key, one in document.items())

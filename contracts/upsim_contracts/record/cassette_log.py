@@ -1,4 +1,4 @@
-"""Writes down what passed through a recording: a line of the cassette for each exchange."""
+"""Write the exchanges of a recording to a cassette, one line for each exchange."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Head = tuple[str, dict[str, str], dict[str, Seen]]
 class CassetteLog:
     """Checks exchanges, records them and reports the findings.
 
-    `redactor` is that of requests, `auth` are the headers in which keys come.
+    `redactor` redacts requests; `auth` are the names of headers with API keys.
     """
 
     writer: Writer
@@ -44,7 +44,7 @@ class CassetteLog:
     _open: dict[int, tuple[PassingRequest, PaidCall | None]] = field(default_factory=dict)
 
     def begin(self, passing: PassingRequest, paid: PaidCall | None) -> None:
-        """Remember a request that is about to be sent, until `record` or `end` writes it down."""
+        """Remember a request that is about to be sent, until `record` or `end` writes it."""
         self._open[id(passing)] = (passing, paid)
 
     def forget(self, passing: PassingRequest) -> None:
@@ -52,7 +52,7 @@ class CassetteLog:
         self._open.pop(id(passing), None)
 
     def end(self) -> None:
-        """Write down every request that is still without its whole response, with status 0.
+        """Write every request that still has no complete response, with status 0.
 
         The upstream got these requests and may have charged for them.
         """
@@ -86,7 +86,7 @@ class CassetteLog:
         body: bytes,
         headers: Mapping[str, str],
     ) -> None:
-        """Write one exchange down, and say what was found. Long texts do not hold up others."""
+        """Write one exchange, and report its findings. Long texts do not delay other exchanges."""
         charge = paid.charge if paid is not None else None
         toll = paid.toll if paid is not None else None
         took = self._since(passing.began)
@@ -102,7 +102,7 @@ class CassetteLog:
             await self.write(exchange, count, [*lines, *notes])
 
     async def write(self, exchange: RecordedExchange, count: int, lines: list[str]) -> None:
-        """Write a line of the cassette, and say what was found."""
+        """Write a line of the cassette, and report the findings."""
         try:
             await self.writer.add_beside(exchange)
         except (ContractFileError, OSError) as error:
@@ -147,7 +147,7 @@ class CassetteLog:
         return Decimal(str(round(self.seconds() - began, 3)))
 
     def _account(self, headers: Mapping[str, str]) -> int:
-        """Return the number of the key of a request; 0 where it has none."""
+        """Return the number of the API key of a request; 0 if it has no key."""
         sent = [headers[name] for name in sorted(self.auth) if name in headers]
         key = sha256("\n".join(sent).encode("utf-8", "surrogateescape")).digest()
         if not sent or (len(self._accounts) >= MAX_ACCOUNTS and key not in self._accounts):
@@ -155,7 +155,7 @@ class CassetteLog:
         return self._accounts.setdefault(key, len(self._accounts) + 1)
 
     def _head(self, passing: PassingRequest) -> Head:
-        """The path, the headers and the videos of a request without what is secret."""
+        """Return the path, the headers and the videos of a request, without secrets."""
         redactor = self.redactor
         media = {redactor.text(url): seen for url, seen in passing.sighted.media.items()}
         return redactor.path(passing.path), redactor.headers(passing.headers), media

@@ -1,6 +1,6 @@
-"""`upsim record` without its options: the upstream, the guard, the file, the application.
+"""`upsim record` after option parsing: the upstream, the guard, the file, the application.
 
-The command line finds `recording` by an entry point and serves what it gives.
+The command line finds `recording` by an entry point and serves the returned application.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ HELD = 300
 class RecordOptions:
     """The options of the record command; the cap is in the provider's unit.
 
-    `webhooks` is the URL where the provider reaches the recording, `address` where clients here do.
+    `webhooks` is the recorder's URL for the provider, `address` its URL for local clients.
     """
 
     upstream: str
@@ -68,7 +68,7 @@ class RecordOptions:
 
 @dataclass(frozen=True, slots=True)
 class RecordingSession:
-    """A recording under way: the application, whose it is, what to say at the end."""
+    """A running recording: the application, the provider, and the final report."""
 
     application: Recording
     upstream: Upstream
@@ -76,13 +76,13 @@ class RecordingSession:
     writer: Writer
 
     def end(self) -> str:
-        """Write down the requests that are still under way; return the line about the recording."""
+        """Write the requests that are still open, and return the summary line."""
         self.application.logbook.end()
         return self.summary
 
     @property
     def summary(self) -> str:
-        """Return what was recorded, in one line."""
+        """Return a one-line summary of the recording."""
         app, purse = self.application, self.purse
         found = f"{counted(app.logbook.findings, 'finding')}"
         refused = f", {app.refused} not sent" if app.refused else ""
@@ -103,10 +103,10 @@ def recording(
     *,
     seconds: Callable[[], float] = stopwatch,
 ) -> Iterator[RecordingSession]:
-    """A recording as asked for, which ends with the block. Raises UsageError before it begins.
+    """Start a recording with these options; it ends with the block. Raises UsageError before.
 
-    `names` are the hosts by which callers may address it; None lets everybody.
-    `transport` leads to an upstream that has no socket; `seconds` is a clock that never goes back.
+    `names` are the host names that clients may use for the recorder; None allows all.
+    `transport` replaces the network connection to the upstream. `seconds` is a monotonic clock.
     """
     order = RecordOptions(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     trusted = os.environ.get(TRUSTED, "")
@@ -180,7 +180,7 @@ def _hooks(
     names: frozenset[str] | None,
     say: Callable[[str], None],
 ) -> WebhookUrls:
-    """Return the URLs for webhooks, and who may receive them. Raises UsageError."""
+    """Return the URLs for webhooks, and the allowed receivers. Raises UsageError."""
     host = urlsplit(target.base).hostname or ""
     base = order.webhooks or (order.address if is_loopback(host) else None)
     if base is not None:
@@ -198,7 +198,7 @@ def _hooks(
 
 
 def _reachable(url: str) -> str:
-    """A base URL for webhooks, without a slash at its end. Raises UsageError."""
+    """Return a base URL for webhooks, without a slash at its end. Raises UsageError."""
     found = http_url(url)
     if found is None or found.query or found.fragment:
         flaw = scheme_flaw(url) or "is no URL such as https://tunnel.example"
@@ -207,9 +207,9 @@ def _reachable(url: str) -> str:
 
 
 def _opened(path: Path) -> FileIO:
-    """A new file that only its owner reads. Raises UsageError, also for one that holds something.
+    """Open a new file that only its owner can read.
 
-    What is in it may have cost money.
+    Raises UsageError if the file is not empty, because its recording may have cost money.
     """
     try:
         if path.exists() and path.stat().st_size > 0:
@@ -221,7 +221,7 @@ def _opened(path: Path) -> FileIO:
 
 
 def _told(text: str) -> tuple[str, ClipProperties]:
-    """`GLOB=854x480 30fps 4.5s`: the videos at some addresses. Raises UsageError."""
+    """Parse `GLOB=854x480 30fps 4.5s`: the videos at matching URLs. Raises UsageError."""
     glob, equals, described = text.rpartition("=")
     if not equals or not glob:
         raise UsageError(f"--clip {text!r}: expected GLOB=CLIP, such as '*/a.mp4=854x480 30fps 4s'")

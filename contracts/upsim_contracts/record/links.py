@@ -1,4 +1,4 @@
-"""Rewrite links of responses so that the client's next requests pass the recording too.
+"""Rewrite links in responses so that the client's next requests use the recorder too.
 
 Links that lead back to the upstream are rewritten; links to other hosts are left unchanged.
 """
@@ -22,10 +22,10 @@ _REMEMBERING = Lock()
 
 
 class Links:
-    """The links of responses, as the client gets them and as they were."""
+    """The links of responses, in their original form and in the form that the client gets."""
 
     def __init__(self, target: Upstream) -> None:
-        """Start without any link."""
+        """Start without links."""
         self._target = target
         self._own = re.compile(
             re.escape(target.origin.encode()) + rb"(?![0-9])(?:\\?/[^\"'\s<>]*)?"
@@ -36,7 +36,7 @@ class Links:
         """Links that the client sent last; responses repeat them unchanged."""
 
     def told(self, text: bytes, proxy: str) -> bytes:
-        """A text of the upstream in which its own links lead to the recording at `proxy`."""
+        """Rewrite the upstream's own links in a text, so that they lead to the recorder."""
 
         def told(found: re.Match[bytes]) -> bytes:
             link = _read(found).replace("\\/", "/")
@@ -45,7 +45,7 @@ class Links:
         return substituted(self._own, told, text)
 
     def _led(self, link: str, proxy: str) -> str:
-        """Return a link of the upstream as the client gets it."""
+        """Return the rewritten link for the client, and remember its path."""
         base = self._target.base
         if link == base or link.startswith((f"{base}/", f"{base}?")):
             return proxy + link.removeprefix(base)
@@ -54,7 +54,7 @@ class Links:
         return _origin(proxy) + rest
 
     def meant(self, text: bytes, proxy: str) -> bytes:
-        """A text of the caller in which links to the recording are those of the upstream again."""
+        """Rewrite links to the recorder in a client's text back to links of the upstream."""
         origin = _origin(proxy)
         mine = re.compile(re.escape(_written(origin)) + rb"[^\"'\s<>\\]*")
 
@@ -71,10 +71,9 @@ class Links:
 
 
 def remember(kept: dict[str, T], key: str, value: T, most: int = MAX_KEPT) -> None:
-    """Keep a value as the newest; the oldest goes where there are more than `most`.
+    """Store a value as the newest; drop the oldest value if there are more than `most`.
 
-    Nothing is kept for a key of more than MAX_KEPT_LENGTH characters. Threads may share what is
-    kept.
+    A key of more than MAX_KEPT_LENGTH characters is ignored. Thread-safe.
     """
     if len(key) > MAX_KEPT_LENGTH:
         return
@@ -86,7 +85,7 @@ def remember(kept: dict[str, T], key: str, value: T, most: int = MAX_KEPT) -> No
 
 
 def _read(found: re.Match[bytes]) -> str:
-    """Return a found link as text, for any bytes in it."""
+    """Return a matched link as text, even if it has invalid bytes."""
     return found[0].decode("utf-8", "surrogateescape")
 
 

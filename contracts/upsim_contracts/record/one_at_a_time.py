@@ -1,4 +1,4 @@
-"""Turns of long work, so that it never fills the threads that short exchanges need."""
+"""Run long work one at a time, so that free threads remain for short exchanges."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ SHORT = 16 * 2**10
 
 
 class OneAtATime:
-    """Work on long bodies is done for one exchange at a time, in the order in which they ask."""
+    """A lock for long bodies: one exchange at a time, in the order of their requests."""
 
     def __init__(self) -> None:
-        """Nothing long is under way."""
+        """Start without running work."""
         self._turn = asyncio.Lock()
 
     def of(self, size: int) -> AbstractAsyncContextManager[None]:
-        """The turn for work on a body of `size` bytes; no work in it waits for network or turns."""
+        """Return the lock for work on a body of `size` bytes; a short body needs no lock.
+
+        Work under the lock must not wait for the network, or for the lock again.
+        """
         return self._turn if size > SHORT else nullcontext()

@@ -1,9 +1,12 @@
 """A reverse proxy that forwards one provider's requests, checks responses, writes a cassette.
 
-Requests below the provider's own paths go to the one upstream. So do links at the same host that
-its responses contain (uploads, outputs). Nothing else is forwarded. A request that could cost money
-is sent only after its price was reserved below the cap. Secrets are taken out in memory: the
-cassette is the only thing that is written.
+Two kinds of requests go to the upstream; all other requests are refused:
+
+- requests below the provider's own paths
+- links at the same host in its responses (uploads, outputs)
+
+A request that could cost money is sent only after its price was reserved below the cap. Secrets
+are removed in memory: the cassette is the only file that is written.
 """
 
 from __future__ import annotations
@@ -79,7 +82,7 @@ BUFFERED = ("application/json", "text/", "application/problem+json")
 
 
 class Recording:
-    """The ASGI application. `seconds` is a clock that never goes back."""
+    """The ASGI application of a recording. `seconds` is a monotonic clock."""
 
     def __init__(  # noqa: PLR0913 - the parts of a recording
         self,
@@ -97,9 +100,9 @@ class Recording:
         key: Mapping[str, str] | None = None,
         held: float,
     ) -> None:
-        """Record into `writer`; `names` are the hosts by which callers may address it.
+        """Record into `writer`; `names` are the host names that clients may use for the recorder.
 
-        The upstream has `held` seconds for the head of a response, and for a whole document.
+        The upstream has `held` seconds for the head of a response, and for a complete document.
         """
         self.target = target
         self.links = Links(target)
@@ -140,7 +143,7 @@ class Recording:
         self._roots = {path.split("/")[1] for path in measuring.paths}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
@@ -188,8 +191,8 @@ class Recording:
     def _stranger(self, request: Request) -> str:
         """Return why a client may not send requests; an empty text for a client on this machine.
 
-        No web page may spend money here, under any name of this host. Nor may a client that comes
-        by the URL that is open for webhooks.
+        A web page may not spend money through any name of this host. A client that uses the webhook
+        URL may not either.
         """
         host = request.headers.get("host", "")
         if "host" in request.headers and not is_named(host, self._names):
@@ -206,7 +209,7 @@ class Recording:
         return ""
 
     def _split(self, path: str) -> tuple[str, str]:
-        """The prefix that a caller may write as for the simulator, and the provider's own path."""
+        """Return the optional prefix, as in a simulator's URL, and the provider's own path."""
         provider, dialect = self.target.provider, self.target.dialect
         for prefix in (f"/{provider}/{dialect}", f"/{provider}"):
             if path.startswith(f"{prefix}/"):
@@ -216,7 +219,7 @@ class Recording:
     async def _read(
         self, request: Request, path: str, proxy: str, share: BodyShare
     ) -> PassingRequest:
-        """Take in a request of the provider's own paths. Raises TooLargeError, BusyError."""
+        """Read a request to the provider's own paths. Raises TooLargeError, BusyError."""
         kind = request.headers.get("content-type", "")
         most = MAX_VIDEO_LENGTH if kind.startswith("multipart/") else MAX_READ
         pieces = request.stream()
@@ -257,7 +260,7 @@ class Recording:
         found: list[bytes],
         pieces: AsyncIterator[bytes],
     ) -> PassingRequest:
-        """A request that is longer than any document allows: it passes piece by piece."""
+        """Prepare a request that is longer than any document allows; its body is streamed."""
         headers = self._of_stream(request) | self._key
         await asyncio.to_thread(self._check_length, headers, path)
         path, began, tee = self._meant(path, proxy), self._seconds(), Tee(is_whole=False)
@@ -278,17 +281,17 @@ class Recording:
         return passing
 
     def _meant(self, path: str, proxy: str) -> str:
-        """A path in which links to this recording are those of the upstream again."""
+        """Return a path in which links to the recorder are links of the upstream again."""
         return self.links.meant(path.encode(), proxy).decode()
 
     def _of_stream(self, request: Request) -> dict[str, str]:
-        """The headers of a request whose body passes piece by piece."""
+        """Return the headers of a request whose body is streamed."""
         kept_too = {"content-length"} if "content-length" in request.headers else set()
         dropped = HOP - kept_too
         return {k: v for k, v in request.headers.items() if k not in dropped}
 
     async def _file(self, request: Request, path: str, proxy: str, share: BodyShare) -> ASGIApp:
-        """A link of an answer: what is sent there passes piece by piece."""
+        """Forward a request to a link from a response; its body is streamed."""
         headers = self._of_stream(request)
         await asyncio.to_thread(self._check_length, headers, path)
         passing = PassingRequest(
@@ -309,7 +312,7 @@ class Recording:
         return await self._forward(passing, None)
 
     def _check_length(self, headers: Mapping[str, str], path: str) -> None:
-        """Learn what a head holds of secrets. Raises TooLargeError where no cassette takes it."""
+        """Learn the secrets in headers and path. Raises TooLargeError if the path is too long."""
         self._of_caller.headers(headers)
         if len(self._of_caller.path(path)) > MAX_PATH_LENGTH:
             raise TooLargeError(f"a path of more than {MAX_PATH_LENGTH} bytes is not recorded")
@@ -341,13 +344,13 @@ class Recording:
                 return self._refused(text)
 
     def _refused(self, text: str) -> ASGIApp:
-        """Refuse a request whose price is not below the cap."""
+        """Refuse a request that could exceed the cap."""
         self.refused += 1
         self._say(f"not sent: {text}")
         return own_response(402, "cap", text)
 
     def _refusal(self, passing: PassingRequest, toll: RequestCost, error: SpendingError) -> str:
-        """Why a request is not sent, and what in it may be mistyped."""
+        """Return why a request is not sent, and which parts of it may be mistyped."""
         target, method, path = self.target, passing.method, passing.path
         if toll.why == UNDOCUMENTED_PATH:
             near = near_path(self._charging.costs, target.dialect, method, path)
@@ -415,7 +418,7 @@ class Recording:
         )
 
     def _unsent(self, passing: PassingRequest, paid: PaidCall | None, why: str) -> ASGIApp:
-        """Refuse a request that could not leave this machine; it cost nothing."""
+        """Refuse a request that could not be sent from this machine; it cost nothing."""
         if paid is not None:
             paid.cancel()
         self.logbook.forget(passing)
@@ -500,7 +503,7 @@ class Recording:
     def _read_answer(
         self, passing: PassingRequest, headers: Mapping[str, str], body: bytes, kind: str
     ) -> RecordedMessage:
-        """Note the links of a document, and return it as the cassette holds it."""
+        """Note the links of a document, and return it in the form of the cassette."""
         self._measuring.answered(passing.sighted.media, body)
         return RecordedMessage(
             self._redactor.headers(headers), recorded_body(body, kind, self._redactor)
@@ -514,7 +517,7 @@ class Recording:
         kind: str,
         sent: AsyncIterator[bytes],
     ) -> ASGIApp:
-        """A file: passed on piece by piece; of it size, hash and properties are written down."""
+        """Stream a file to the client, and record its size, hash and properties."""
 
         async def ended(tee: Tee, why: str) -> None:
             headers = texts_of(answer)
@@ -540,7 +543,7 @@ class Recording:
     async def _failed(
         self, passing: PassingRequest, paid: PaidCall | None, error: httpx.HTTPError
     ) -> str:
-        """Record a call that got no whole answer, and return why."""
+        """Record a request without a complete response, and return the reason."""
         await self._settle(paid, 0)
         told = f"{type(error).__name__}: {error}"
         reason = await asyncio.to_thread(self._redactor.text, told)

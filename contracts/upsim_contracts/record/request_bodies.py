@@ -1,4 +1,4 @@
-"""Bodies that arrive in pieces, read without holding up other requests."""
+"""Read bodies that arrive in pieces, without delaying other requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ TURN = 64
 
 
 async def in_turns(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same pieces; thousands of one byte may lie ready, for which the loop would not wait."""
+    """Yield the same pieces, and let other requests run after every `TURN` pieces.
+
+    Thousands of one-byte pieces may already be available. The event loop would not switch to other
+    requests between them.
+    """
     count = 0
     async for piece in pieces:
         yield piece
@@ -34,7 +38,7 @@ async def in_turns(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 @asynccontextmanager
 async def read_within(seconds: float) -> AsyncIterator[None]:
-    """Raise ReadTimeout when a part of a response takes longer in all, however it drips."""
+    """Raise ReadTimeout if the block takes longer in total, even if bytes keep arriving."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -43,7 +47,7 @@ async def read_within(seconds: float) -> AsyncIterator[None]:
 
 
 async def with_copy(request: Request, tee: Tee) -> AsyncIterator[bytes]:
-    """The pieces of a request, of which note is taken."""
+    """Yield the pieces of a request, and feed each of them to `tee`."""
     async for chunk in request.stream():
         tee.feed(chunk)
         yield chunk
@@ -52,9 +56,9 @@ async def with_copy(request: Request, tee: Tee) -> AsyncIterator[bytes]:
 async def beginning(
     pieces: AsyncIterator[bytes], share: BodyShare, most: int = MAX_TEXT
 ) -> tuple[bytearray, bool]:
-    """All of a document, or the beginning of one that is too long, and whether it is all.
+    """Return a document and whether it is complete; a document that is too long is cut.
 
-    It is too long, too, where the others under way leave no room for it.
+    A document is also too long if other open exchanges leave no memory for it.
     """
     found = bytearray()
     async for chunk in pieces:
@@ -67,7 +71,7 @@ async def beginning(
 async def joined(
     sent: bytearray, pieces: AsyncIterator[bytes], share: BodyShare
 ) -> AsyncIterator[bytes]:
-    """The beginning of a document, which gives its room back as it passes, and the rest of it."""
+    """Yield a held beginning, whose memory is released as it is sent, then the other pieces."""
     while sent:
         piece = bytes(sent[:PIECE])
         del sent[:PIECE]
@@ -80,7 +84,7 @@ async def joined(
 async def unread(
     beginning: list[bytes], pieces: AsyncIterator[bytes], tee: Tee, share: BodyShare
 ) -> AsyncIterator[bytes]:
-    """A request of which the beginning was held, which gives its room back as it passes."""
+    """Yield a request whose beginning was held; its memory is released as it is sent."""
     beginning.reverse()
     while beginning:
         piece = beginning.pop()
@@ -93,14 +97,14 @@ async def unread(
 
 
 def is_plain(encoding: str) -> bool:
-    """Return whether a content encoding leaves a document as it is."""
+    """Return whether a content encoding leaves a document unchanged."""
     return encoding.lower() in ("", "identity")
 
 
 def decoded(sent: bytes | bytearray, encoding: str) -> bytes | None:
-    """A document without its content encoding; None where it has another, or is broken.
+    """Return a document without its content encoding; None if it cannot be decoded.
 
-    None, too, of a long one that is compressed. It can take a tenth of a second.
+    Also returns None for a long compressed document, because decoding it can take 0.1 seconds.
     """
     if is_plain(encoding):
         return bytes(sent)

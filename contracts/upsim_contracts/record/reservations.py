@@ -52,7 +52,7 @@ class Reservations:
         self._balances = balances and costs.book.balance is not None
 
     def toll(self, method: str, path: str, sighted: KnownVideos, body: bytes) -> RequestCost | None:
-        """Return what a request could cost; None for a free one. Long bodies take long."""
+        """Return the possible cost of a request; None if it is free. Slow for long bodies."""
         document = parsed(body)
         clips = [clip_of(seen) for seen in sighted.each]
         fields = document[0] if document else None
@@ -60,9 +60,9 @@ class Reservations:
         return self.costs.toll(method, path, clips, fields, certain=certain)
 
     def unread(self, method: str, path: str) -> str:
-        """Return why a request with a body too long to read is not sent; empty if it may be.
+        """Return why a request with a body too long to read is not sent; empty if it is sent.
 
-        Its price is unknown. Without a cap, it is sent anyway.
+        Its price is unknown, so it is sent only without a cap.
         """
         toll = self.costs.toll(method, path, (), None, certain=False)
         if toll is None:
@@ -78,7 +78,10 @@ class Reservations:
     async def charged(
         self, toll: RequestCost, method: str, path: str, auth: Mapping[str, str]
     ) -> AsyncIterator[PaidCall]:
-        """Set the price aside while a call is under way. Raises SpendingError, sending nothing."""
+        """Reserve the price while a request is open.
+
+        Raises SpendingError before anything is sent.
+        """
         what = f"{method} {path.partition('?')[0]}"
         with self.purse.reservation(toll.worst, what, toll.why):
             paid = PaidCall(self, toll, what, auth)
@@ -89,7 +92,7 @@ class Reservations:
                 paid.close()
 
     async def balance(self, auth: Mapping[str, str]) -> Decimal | None:
-        """The balance of the caller's account; None where it cannot be read."""
+        """Return the balance of the client's account; None if it cannot be read."""
         if not self._balances or self.costs.book.balance is None:
             return None
         name, place = self.costs.book.balance
@@ -113,7 +116,7 @@ class Reservations:
 
 
 async def _content(answer: httpx.Response) -> bytes:
-    """A plain body; nothing of one that is compressed, which was not asked for, or too long."""
+    """Return an uncompressed body; empty bytes if the body is compressed or too long."""
     if not is_plain(answer.headers.get("content-encoding", "")):
         return b""
     content = bytearray()
@@ -135,7 +138,7 @@ def _amount(text: str) -> Decimal | None:
 
 
 def _writable(amount: Decimal | None) -> Decimal | None:
-    """An amount that a cassette takes; None for one that is beyond all others."""
+    """Return an amount that a cassette can hold; None if it is too large or too small."""
     try:
         bounded(amount or Decimal(0))
     except ValueError:
@@ -144,12 +147,12 @@ def _writable(amount: Decimal | None) -> Decimal | None:
 
 
 class PaidCall:
-    """One paid call. Until it is settled, all that was set aside counts as gone."""
+    """One paid request. Until it is settled, the whole reserved amount counts as spent."""
 
     def __init__(
         self, charging: Reservations, toll: RequestCost, what: str, auth: Mapping[str, str]
     ) -> None:
-        """Nothing was sent yet."""
+        """Prepare the paid request; nothing is sent yet."""
         self.toll = toll
         self._charging = charging
         self._what = what
@@ -167,14 +170,14 @@ class PaidCall:
         return Charge(unit, *map(_writable, amounts))
 
     async def open(self) -> None:
-        """Look at the balance before."""
+        """Read the balance before the request."""
         self._before = await self._charging.balance(self._auth)
 
     async def settle(self, status: int) -> None:
-        """Book the cost of a request: by the balance, else by its price; a refusal costs nothing.
+        """Settle the cost by the balance, else by the price; a refused request costs nothing.
 
-        A lost response and a server error count as the most expensive job, unless the balance
-        says otherwise.
+        A lost response and a server error count as the most expensive job, unless the balance shows
+        another amount.
         """
         if self._before is not None:
             self._after = await self._charging.balance(self._auth)
@@ -184,9 +187,9 @@ class PaidCall:
         self._book(documented, documented if self._actual is None else self._actual)
 
     def _due(self, status: int) -> Decimal:
-        """Return the documented cost; if it is unknown, what the balance lost for a success.
+        """Return the documented cost; if it is unknown, the loss of the balance for a success.
 
-        A balance that lost nothing may be late: then the most expensive job counts.
+        An unchanged balance may be updated later: then the most expensive job is counted.
         """
         lost = self._actual or Decimal(0)
         if self.toll.documented is None and status in _SUCCESS and lost > 0:
@@ -194,11 +197,11 @@ class PaidCall:
         return self.toll.documented or self.toll.worst or Decimal(0)
 
     def cancel(self) -> None:
-        """Book a call that was never sent: it cost nothing."""
+        """Settle a request that was never sent, with a cost of zero."""
         self._book(Decimal(0), Decimal(0))
 
     def close(self) -> None:
-        """Book a request without a result at the price of the most expensive job."""
+        """Settle a request without a result at the price of the most expensive job."""
         worst = self.toll.worst or Decimal(0)
         self._book(worst, worst)
 

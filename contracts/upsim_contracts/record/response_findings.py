@@ -23,7 +23,7 @@ MAX_FINDINGS = 20
 
 @dataclass(slots=True)
 class PassingRequest:
-    """A request under way."""
+    """A request that is being forwarded."""
 
     method: str
     path: str
@@ -42,7 +42,7 @@ class PassingRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFindings:
-    """Checks responses by the provider's document, and charges by its prices."""
+    """Checks responses against the provider's document, and charges against its prices."""
 
     target: Upstream
     costs: CostTable
@@ -57,7 +57,7 @@ class ResponseFindings:
         toll: RequestCost | None,
         charge: Charge | None,
     ) -> tuple[int, list[str]]:
-        """The number of findings, and a line for each of the first ones and for all the others."""
+        """Return the number of findings, and lines for the first findings and a summary."""
         judged = [] if passing.part == "file" else self._judged(passing, status, body, headers)
         priced = self._priced(passing, toll, charge, status)
         lines = [str(one) for one in judged[:MAX_FINDINGS]]
@@ -70,7 +70,7 @@ class ResponseFindings:
     def notes(
         self, passing: PassingRequest, status: int, body: bytes, kept: Mapping[str, Any]
     ) -> list[str]:
-        """Return notes about a path that the client got wrong, and about bodies not kept."""
+        """Return notes about an unknown path, and about bodies that are not kept."""
         if passing.part == "file":
             return []
         method, path = passing.method, passing.path

@@ -1,4 +1,4 @@
-"""Pass an upstream's response on to the client of a recording, for any bytes in it."""
+"""Pass an upstream's response to the client of a recording, even if it has invalid bytes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 
 def texts_of(answer: httpx.Response) -> dict[str, str]:
-    """Return the headers as texts that can be recorded, for any bytes in them."""
+    """Return the headers as texts that can be recorded, even if they have invalid bytes."""
     found: dict[str, str] = {}
     for raw_name, raw in answer.headers.raw:
         name, value = raw_name.lower().decode("latin-1"), raw.decode("latin-1")
@@ -44,9 +44,9 @@ def texts_of(answer: httpx.Response) -> dict[str, str]:
 
 
 def passable(answer: httpx.Response, *, but: Collection[str]) -> RawHeaders:
-    """The headers of a response that a server can send, without those of these names.
+    """Return the headers of a response that a server can send, without those named in `but`.
 
-    Control characters become spaces, as RFC 9110 (5.5) has it.
+    Control characters become spaces, as RFC 9110 (5.5) requires.
     """
     return [
         (name.lower(), _CONTROL.sub(b" ", value))
@@ -56,10 +56,10 @@ def passable(answer: httpx.Response, *, but: Collection[str]) -> RawHeaders:
 
 
 class DocumentResponse(Response):
-    """A document; of a long one no more is sent than the caller takes."""
+    """A document; a long one is sent in pieces, as fast as the client reads."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, and return once it has been taken but for its end."""
+        """Send the document; return when all pieces were passed to the server."""
         if len(self.body) <= PIECE:
             await super().__call__(scope, receive, send)
             return
@@ -77,9 +77,9 @@ class DocumentResponse(Response):
 
 
 class FileResponse:
-    """A file, passed on in pieces; if the upstream cuts it, the client's connection is cut too.
+    """A file, sent in pieces; if the upstream cuts it, the client's connection is cut too.
 
-    `on_end` is called exactly once, with the bytes that passed and why they are not all.
+    `on_end` is called exactly once, with the bytes that were sent and the reason for a cut.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class FileResponse:
         answer: httpx.Response,
         on_end: Callable[[Tee, str], Awaitable[None]],
     ) -> None:
-        """Nothing is sent yet; the response of the upstream is closed at the end."""
+        """Prepare the response without sending it. Its end closes the upstream's response."""
         self._start = {"type": "http.response.start", "status": status, "headers": headers}
         self._pieces = pieces
         self._answer = answer
@@ -125,13 +125,13 @@ class FileResponse:
 
 
 def status_of(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]]]:
-    """Return a status that a server can send, and a header with the original status."""
+    """Return a valid HTTP status, and a header with the original status if it was invalid."""
     if answer.status_code in STATUSES:
         return answer.status_code, []
     return 502, [(MARK.encode(), b"status_%d" % answer.status_code)]
 
 
 def own_response(status: int, code: str, message: str) -> Response:
-    """An answer of the recording's own, which no provider gave."""
+    """Return a response of the recorder itself, which does not come from the provider."""
     body = {"error": {"code": f"upsim_record_{code}", "message": message}}
     return JSONResponse(body, status, {MARK: code})

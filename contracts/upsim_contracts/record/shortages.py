@@ -1,4 +1,4 @@
-"""Limits of this machine that a request meets before it leaves: no fault of the provider."""
+"""Limits of this machine that stop a request before it is sent; the provider is not the cause."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BEFORE_SENDING = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL))
 
 
 def shortage(error: BaseException) -> str | None:
-    """Return why a request could not be sent from here; None for any other trouble."""
+    """Return why a request could not be sent from this machine; None for any other error."""
     if isinstance(error, httpx.PoolTimeout):
         return "all connections to it are in use"
     for found in _system_errors(error):
@@ -24,7 +24,7 @@ def shortage(error: BaseException) -> str | None:
 
 
 def trouble(error: BaseException) -> str:
-    """Return why a request got no response, in the words of the system: `connection refused`."""
+    """Return why a request got no response, as the operating system says: `connection refused`."""
     why = shortage(error)
     for found in _system_errors(error):
         if why is None and found.errno is not None:
@@ -34,7 +34,7 @@ def trouble(error: BaseException) -> str:
 
 
 def _system_errors(error: BaseException) -> Iterator[OSError]:
-    """Yield the errors of the system that led to an error."""
+    """Yield the operating system's errors in the causes of an exception."""
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, BaseExceptionGroup):  # one for each address of a host

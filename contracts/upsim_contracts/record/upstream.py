@@ -1,6 +1,6 @@
 """Choose the upstream of a recording, named at the start.
 
-It is a loopback host, a host of `UPSIM_TRUSTED_HOSTS`, or the provider itself when a cap is given.
+It is a loopback host, a host of `UPSIM_TRUSTED_HOSTS`, or, with a cap, the provider itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LIVE = "live"
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A provider at an address. `base` is where its own paths begin; `hosts` are further ones."""
+    """A provider at a URL. `base` is the start of its own paths; `hosts` are further hosts."""
 
     provider: str
     dialect: str
@@ -89,13 +89,16 @@ def upstream(
 
 
 def is_named(host: str, names: frozenset[str] | None) -> bool:
-    """Whether a Host header is an address, and one of `names` or of loopback if there are any."""
+    """Return whether a Host header is a valid address and an allowed name, if names are limited.
+
+    Loopback addresses are always allowed.
+    """
     found = split_authority(host)
     return found is not None and (names is None or host in names or is_loopback(found[0]))
 
 
 def live_hosts(known: Iterable[str]) -> dict[str, str]:
-    """The hosts of the providers themselves, by their documents."""
+    """Return the live hosts of all providers, from their documents."""
     found: dict[str, str] = {}
     for provider in known:
         for part in parts(provider):

@@ -1,7 +1,8 @@
 """Find the videos of requests: in their bytes, in their description, or by fetching a link.
 
 A link is fetched only if the upstream itself or this machine serves it. The video behind a link
-can be replaced: before it prices a later request, a HEAD must show the same version of it.
+can be replaced. Before its price is used for a later request, a HEAD request must show the same
+version.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ Seen = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class KnownVideos:
-    """The videos of a request that are known, and whether these are all.
+    """The known videos of a request, and whether all of its videos are known.
 
-    `media` has one for each name, which is a link without its query; `each` has all of them.
+    `media` has one video for each name, which is a link without its query; `each` has all videos.
     """
 
     media: Mapping[str, Seen]
@@ -69,7 +70,7 @@ class _Looks:
 
 
 class VideoMeasuring:
-    """Remembers what is known of each link. `told` are globs and clips from the command line."""
+    """Remembers the video behind each link. `told` are globs and clips from the command line."""
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class VideoMeasuring:
         say: Callable[[str], None],
         told: Sequence[tuple[str, ClipProperties]] = (),
     ) -> None:
-        """Start with the videos that are described. `paths` are those of the provider."""
+        """Start with the described videos. `paths` are the paths of the provider."""
         self.paths = tuple(paths)
         self.turns = OneAtATime()
         """Of all long work of the recording."""
@@ -93,10 +94,10 @@ class VideoMeasuring:
         self._tickets: dict[str, tuple[str, ...]] = {}
 
     async def measure(self, body: bytes, content_type: str, sent: dict[str, None]) -> KnownVideos:
-        """The videos that a request names or carries, as far as they are known.
+        """Return the known videos that a request contains or links to.
 
-        The links are remembered in `sent`. No more than `MAX_LINKS` are known: those beyond,
-        and ones that are too long to be remembered, could be any video.
+        The links are remembered in `sent`. Links beyond `MAX_LINKS`, and links too long to
+        remember, count as unknown videos.
         """
         async with self.turns.of(len(body)):
             found, named, beyond = await asyncio.to_thread(_carried, body, content_type, sent)
@@ -117,12 +118,15 @@ class VideoMeasuring:
         return KnownVideos(media, each, all_known)
 
     def uploaded(self, path: str, seen: Seen | None) -> None:
-        """A file was sent to a link of the upstream; a later one replaces it."""
+        """Note the file that was uploaded to a link of the upstream; a later upload replaces it."""
         for link in self._tickets.get(path.partition("?")[0], ()):
             remember(self._known, link, seen)
 
     def answered(self, media: Mapping[str, Seen], body: bytes) -> None:
-        """Note the links in an upload's response: they mean the file that was or will be sent."""
+        """Note the links in an upload's response; they belong to the uploaded file.
+
+        The file may be uploaded before or after this response.
+        """
         document = parsed(body)
         told = _short(islice(links(document[0]), MAX_LINKS)) if document else []
         bares = tuple(link.partition("?")[0] for link in told)
@@ -136,7 +140,7 @@ class VideoMeasuring:
                     remember(self._tickets, parts.path, bares)
 
     async def _of(self, link: str, left: _Looks) -> Seen | None:
-        """Return the video of a link. A link that was fetched is known with its query alone."""
+        """Return the video of a link. For a fetched link, the query is part of its identity."""
         bare = link.partition("?")[0]
         known = self._known.get(bare) or self._known.get(link)
         if known is not None and link in self._versions:
@@ -148,7 +152,7 @@ class VideoMeasuring:
         return known
 
     async def _is_unchanged(self, link: str, left: _Looks) -> bool:
-        """Whether a link that was looked at leads to the same file; a length alone is no proof."""
+        """Return whether a fetched link still leads to the same file; equal length is no proof."""
         try:
             async with asyncio.timeout_at(left.until):
                 answer = await self._http.head(link, headers=PLAIN)
@@ -183,8 +187,8 @@ class VideoMeasuring:
     async def _fetched(self, link: str, left: _Looks) -> Tee | None:
         """Fetch a link; return an empty result for a refusal, None for a body too long to hold.
 
-        A compressed body is an empty result too: the request did not ask for it, and it may unpack
-        to any number of bytes.
+        A compressed body is an empty result too, since it may unpack to any number of bytes. The
+        request asks for an uncompressed body.
         """
         tee = Tee()
         async with self._http.stream("GET", link, headers=PLAIN) as answer:
@@ -206,9 +210,9 @@ def _version(answer: httpx.Response) -> tuple[str | None, ...]:
 def _carried(
     body: bytes, content_type: str, sent: dict[str, None]
 ) -> tuple[dict[str, Seen | None], list[str], int]:
-    """Return the videos in a request, some links that it names, and the number of other links.
+    """Return the videos in a request, the first links in it, and the number of further links.
 
-    Long requests take long. None means a video that cannot be read.
+    Slow for long requests. None means a video that cannot be read.
     """
     found: dict[str, Seen | None] = {
         name_of(content): probe_shape(content) for content in videos_in(body, content_type)
@@ -222,7 +226,7 @@ def _carried(
 
 
 def _short(found: Iterable[str]) -> list[str]:
-    """The links that are not too long to be remembered."""
+    """Return the links that are short enough to be remembered."""
     return [link for link in found if len(link) <= MAX_KEPT_LENGTH]
 
 

@@ -1,7 +1,7 @@
-"""Take webhooks for the clients of a recording: record, check, and pass them on.
+"""Receive webhooks for the clients of a recording: record, check, and forward them.
 
-A delivery goes to the URL that a recorded request named, and to no other. The provider gets the
-response of the client's receiver, so that its further attempts are recorded, too.
+A delivery is forwarded only to the URL in a recorded request. The provider gets the response of
+the client's receiver, so its further attempts are recorded too.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ _HEX = re.compile(r"[0-9a-f]+")
 
 @dataclass(slots=True)
 class RelayedDelivery:
-    """One attempt of a provider. `body` is as the client's receiver gets it.
+    """One attempt of a provider. `body` is the body for the client's receiver.
 
-    Of a signature the headers have the form alone.
+    The headers contain only the format of a signature, not its value.
     """
 
     hook: WebhookUrl
@@ -70,7 +70,7 @@ class RelayedDelivery:
 
 @dataclass(slots=True)
 class WebhookRelay:
-    """Passes deliveries on. `write` takes an exchange, the number of findings, and their lines."""
+    """Forwards deliveries. `write` gets an exchange, the number of findings, and their lines."""
 
     hooks: WebhookUrls
     http: httpx.AsyncClient
@@ -84,7 +84,7 @@ class WebhookRelay:
     _under_way: int = field(default=0)
 
     async def answer(self, request: Request, share: BodyShare) -> Response:
-        """Take one delivery; one that no recorded request asked for is refused and forgotten."""
+        """Receive one delivery; an unknown delivery is refused and not recorded."""
         hook = self.hooks.find(request.scope["path"])
         if hook is None:
             return own_response(404, "no_such_webhook", "no recorded request named this webhook")
@@ -108,7 +108,7 @@ class WebhookRelay:
     def _not_delivered(
         self, hook: WebhookUrl, status: int, code: str, reason: str, text: str = ""
     ) -> Response:
-        """Say once that a delivery did not reach its receiver; `text` is for the provider."""
+        """Report once that a delivery did not reach its receiver; `text` is for the provider."""
         self.undelivered += 1
         url, why = self.redactor.text(hook.url), self.redactor.text(reason)
         self.hooks.note(f"webhook not delivered to {url}: {why}")
@@ -170,7 +170,7 @@ class WebhookRelay:
     def _read(
         self, headers: Mapping[str, str], body: bytes, encoding: str, kind: str
     ) -> RecordedMessage:
-        """A receiver's response as the cassette holds it; what is not unpacked, by its hash."""
+        """Return a receiver's response in the form of the cassette; packed data as its hash."""
         plain = decoded(body, encoding) if body else b""
         if plain is None:
             return RecordedMessage(self.redactor.headers(headers), as_file(body, kind))
@@ -184,7 +184,7 @@ class WebhookRelay:
     async def _record(
         self, delivery: RelayedDelivery, status: int, answer: RecordedMessage
     ) -> None:
-        """Write a delivery down with what the documents say against it."""
+        """Record a delivery with its differences from the document."""
         count, lines = await asyncio.to_thread(self._judged, delivery)
         kind = delivery.headers.get("content-type", "")
         sent = await asyncio.to_thread(self._message, delivery.headers, delivery.body, kind)
@@ -219,7 +219,7 @@ class WebhookRelay:
 
 
 def signature_shape(signature: str) -> str:
-    """A signature without what it proves: long hexadecimal parts are zeros, other long ones x."""
+    """Return a signature without its value: long hexadecimal parts become 0, other long parts x."""
     return _LONG.sub(
         lambda found: ("0" if _HEX.fullmatch(found[0]) else "x") * len(found[0]), signature
     )

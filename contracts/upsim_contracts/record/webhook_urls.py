@@ -1,7 +1,7 @@
-"""Replace webhook URLs of requests by URLs of the recording, so that deliveries pass it too.
+"""Replace webhook URLs in requests by URLs of the recorder, so that deliveries pass it too.
 
-Each URL that a client names gets a URL with a token that only the provider learns. What is posted
-there is passed on to the URL that the client named, and to no other.
+Each webhook URL is replaced by a URL with a token that only the provider gets. A delivery to it
+is forwarded only to the client's URL.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ _USUAL = {"http": 80, "https": 443}
 
 @dataclass(slots=True)
 class WebhookUrl:
-    """A URL that a client named. `number` is the same in the lines of a request and deliveries."""
+    """A client's webhook URL.
+
+    `number` is the same in the lines of a request and its deliveries.
+    """
 
     number: int
     url: str
@@ -60,7 +63,7 @@ class OutgoingRequest:
 
 
 class WebhookUrls:
-    """The webhooks of a recording, by the tokens in their URLs. Threads may share it."""
+    """The webhooks of a recording, by the tokens in their URLs. Thread-safe."""
 
     def __init__(
         self,
@@ -73,10 +76,10 @@ class WebhookUrls:
         own: frozenset[str] = frozenset(),
         secret: str = "",
     ) -> None:
-        """Take webhooks at `base`, where the provider reaches the recording; None takes none.
+        """Receive webhooks at `base`, the recorder's URL for the provider; None receives none.
 
-        `receivers` are the hosts besides loopback that deliveries may be for; None allows all.
-        `own` are the recording's own `host:port` forms: a URL at them is no receiver.
+        `receivers` are the allowed hosts of receivers besides loopback; None allows all.
+        `own` are the recorder's own `host:port` forms, which are not allowed as receivers.
         """
         self.telling = book.telling
         self.public = base is not None and urlsplit(base).netloc not in own
@@ -98,7 +101,7 @@ class WebhookUrls:
         self._form = re.compile(rf"{form}([\w-]{{{TOKEN_LENGTH}}})".encode())
 
     def outgoing(self, method: str, path: str, body: bytes) -> OutgoingRequest:
-        """A request with URLs of the recording in place of the webhooks that it names."""
+        """Return a request in which the recorder's URLs replace the webhook URLs."""
         found = OutgoingRequest(path, body)
         for callback in callbacks_of(self._target.provider, self._target.dialect, method, path):
             found = self._replaced(callback, found)
@@ -109,23 +112,23 @@ class WebhookUrls:
         return self._kept.get(path.rpartition(STEP)[2])
 
     def answered(self, method: str, path: str, body: bytes) -> bytes:
-        """A response in which the client reads its own webhooks; a secret in it is remembered."""
+        """Return a response with the client's webhook URLs; remember a webhook secret in it."""
         self._learn(method, path, body)
         return self.restored(body)
 
     def restored(self, body: bytes) -> bytes:
-        """A body of the provider in which the URLs of the recording are those of the client."""
+        """Return a provider's body in which the client's URLs replace the recorder's URLs."""
         if not self._kept or STEP.strip("/").encode() not in body:
             return body
         return substituted(self._form, self._original, body)
 
     def checked(self, hook: WebhookUrl, headers: Mapping[str, str], body: bytes) -> Checked:
-        """Return whether the signature of a delivery is valid, or cannot be checked."""
+        """Return the result of the signature check, such as `valid` or `unchecked`."""
         known = [hook.secret] if self.telling.chosen else [self._secret] if self._secret else None
         return self.telling.checked(headers, body, [*self._told] if known is None else known)
 
     def note(self, line: str) -> None:
-        """Say a line once."""
+        """Print a line, unless it was printed before."""
         if line not in self._noted and len(self._noted) < MAX_NOTED:
             self._noted.add(line)
             self._say(line)
@@ -142,7 +145,7 @@ class WebhookUrls:
         return OutgoingRequest(path, given.body if callback.query else encoded(changed), number)
 
     def _is_taken(self, url: str) -> bool:
-        """Whether deliveries for this URL are recorded; what is no URL is left to the provider."""
+        """Return whether deliveries for this URL are recorded; invalid URLs stay unchanged."""
         parts = http_url(url)
         if parts is None:
             return False
@@ -164,7 +167,7 @@ class WebhookUrls:
         return not why
 
     def _no_receiver(self, door: tuple[str, int]) -> str:
-        """Say why an address is no receiver, and what to do; empty for one that may be."""
+        """Return why an address cannot be a receiver, and a remedy; empty if it can be one."""
         if door in self._own:
             return "that is the recorder itself; name a receiver at another port"
         if door not in self._upstream:
@@ -178,7 +181,7 @@ class WebhookUrls:
         )
 
     def _add(self, number: int, url: str, callback: Callback, path: str, document: object) -> str:
-        """Give a URL of the recording to one that a client named."""
+        """Return a URL of the recorder that replaces the client's webhook URL."""
         chosen = at(document, self.telling.chosen) if self.telling.chosen else ""
         secret = chosen if isinstance(chosen, str) else ""
         token = token_urlsafe(TOKEN_BYTES)
@@ -207,25 +210,25 @@ class WebhookUrls:
 
 
 def is_delivery(path: str) -> bool:
-    """Return whether a path is one of webhooks, known or not."""
+    """Return whether a path is for webhook deliveries, with a known or an unknown token."""
     return path.rpartition("/")[0].endswith(STEP.rstrip("/"))
 
 
 def _doors(netloc: str) -> Iterator[tuple[str, int]]:
-    """Host, in one spelling of all, and port of an address; both usual ports where it has none."""
+    """Yield the normalized host and the port of an address; without a port, both usual ports."""
     parts = urlsplit(f"//{netloc}")
     for port in [parts.port] if parts.port else _USUAL.values():
         yield canonical(parts.hostname or ""), port
 
 
 def _document(body: bytes) -> Any:  # noqa: ANN401 - JSON
-    """A JSON body that reads in one way; None for any other."""
+    """Return a JSON body without repeated keys; None for any other body."""
     found = parsed(body)
     return None if found is None or has_repeats(body) else found[0]
 
 
 def http_url(text: str) -> httpx.URL | None:
-    """A URL that can be connected to; None for any other text."""
+    """Return a URL to which a connection is possible; None for any other text."""
     if len(text) > MAX_KEPT_LENGTH:
         return None
     try:

@@ -1,1 +1,1 @@
-"""Runs a contract against a target."""
+"""Run a contract against a target."""

@@ -1,4 +1,4 @@
-"""One account of a property: valid and invalid submits, polls, money. Each response is checked.
+"""A provider account for properties: submits, polls and money. Each response is checked.
 
 A response that differs from the provider's OpenAPI document fails every property.
 """
@@ -36,7 +36,7 @@ class CheckedAccount(AccountClient):
         price: Pricer,
         dialect: str = "",
     ) -> None:
-        """Keep the account, from which nothing was sent yet."""
+        """Prepare the account without sending a request."""
         super().__init__(table.book, target, world=world, price=price, dialect=dialect)
         self.table = table
 
@@ -47,12 +47,12 @@ class CheckedAccount(AccountClient):
 
     @property
     def controls(self) -> Controls:
-        """The admin API behind it; only for properties that run on simulators."""
+        """The admin API of the target; only for properties that run on simulators."""
         assert self.world.controls is not None
         return self.world.controls
 
     def other(self) -> CheckedAccount:
-        """An account of somebody else in the same sandbox."""
+        """Another user's account in the same sandbox."""
         world = TargetAccount(
             self.world.http,
             base_url=self.world.base_url,
@@ -73,12 +73,12 @@ class CheckedAccount(AccountClient):
         options: Mapping[str, Any],
         **more: Mapping[str, Any],
     ) -> FactResponse:
-        """Send a request with exactly these options; `more` sets what else there is."""
+        """Send a request with exactly these options; `more` sets further parts of the request."""
         step = request(submit, self.book, clip, options)
         return self.call(step | more | {"set": {**step["set"], **more.get("set", {})}})
 
     def body(self, submit: Submit, clip: ClipProperties, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        """The body that such a request has."""
+        """Return the body of such a request."""
         self._take_video(str(clip))
         step = request(submit, self.book, clip, options)
         return filled(body_of(self.book.calls[submit.call], step), self.names)
@@ -112,7 +112,7 @@ class CheckedAccount(AccountClient):
         return before - self.balance()
 
     def wrong(self, submit: Submit, clip: ClipProperties, *flaws: Flaw) -> FactResponse:
-        """Send a request that is right but for these mistakes."""
+        """Send a request that is valid except for these mistakes."""
         step: dict[str, Any] = request(submit, self.book, clip, submit.defaults)
         for flaw in flaws:
             step["set"] = {**step["set"], **flaw.set}
@@ -138,7 +138,7 @@ class CheckedAccount(AccountClient):
         return f"http {answer.response.status_code}" if found is ABSENT else found
 
     def end_of(self, word: object) -> str | None:
-        """Return the end that a status means; None if the job has not ended."""
+        """Return the outcome that a status means; None if the job has not ended."""
         return next((end for end, words in self.life.words.items() if word in words), None)
 
     def finish(self, job: str) -> FactResponse:
@@ -151,7 +151,7 @@ class CheckedAccount(AccountClient):
         raise AssertionError(f"{job} never ends: {self.last}")
 
     def link(self, answer: FactResponse) -> str:
-        """The link in the answer to a poll of a finished job."""
+        """Return the link in the response to a poll of a finished job."""
         found = (at(answer.document, place) for place in self.life.output)
         link = next((one for one in found if isinstance(one, str)), None)
         assert link is not None, self.last
@@ -172,7 +172,7 @@ class CheckedAccount(AccountClient):
 def request(
     submit: Submit, book: Book, clip: ClipProperties, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The step of a submit with exactly these options."""
+    """Return the step of a submit with exactly these options."""
     body = book.calls[submit.call].body
     named = [*submit.options, *submit.defaults]
     left_out = [name for name in named if name not in options and at(body, name) is not ABSENT]
@@ -185,5 +185,5 @@ def request(
 
 
 def expect(answer: FactResponse, wanted: Mapping[str, Any], why: str) -> None:
-    """Check an answer against what is written of it."""
+    """Check a response against its expectation."""
     assert [str(found) for found in mismatches(wanted, answer.as_seen)] == [], why

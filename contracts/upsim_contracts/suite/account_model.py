@@ -1,8 +1,8 @@
-"""A small model of jobs and money as a client sees them, and the states that it allows.
+"""A small model of jobs and money from the client's view, and the states that it allows.
 
-For a clock that only commands advance, the model is exact. Otherwise it keeps the set of states in
-which a job may now be, and every observation narrows the set. An observation that no state explains
-is a failure of the target.
+If only commands advance the clock, the model is exact. Otherwise it keeps the set of possible
+states of each job, and every observation narrows the set. An observation that fits no possible
+state is a failure of the target.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ YES, NO = frozenset({True}), frozenset({False})
 
 @dataclass(slots=True)
 class ModelJob:
-    """The knowledge about one job.
+    """The known facts about one job.
 
-    `possible` are the status words that it may show, `refunded` whether its price may be back.
-    `alive_at` is when it was last known to be in progress. `seen` is the last response to a poll
-    since the clock advanced; `final` the response with its end. `wants_post` means that a receiver
-    was named, `posts` are the ends that it may be notified of.
+    - `possible`: the status words that the job may show
+    - `refunded`: whether its price may have been refunded
+    - `alive_at`: the last time when it was known to be in progress
+    - `seen`: the last response to a poll since the clock advanced
+    - `final`: the response with its end
+    - `wants_post`: whether the submit named a receiver
+    - `posts`: the ends that the receiver may be notified of
     """
 
     id: str
@@ -41,7 +44,7 @@ class ModelJob:
 
 
 class AccountModel:
-    """All jobs and accounts of one run. `exact` says that only commands advance the clock."""
+    """All jobs and accounts of one run. `exact` means that only commands advance the clock."""
 
     def __init__(self, table: Generation, now: datetime, *, exact: bool) -> None:
         """Start without jobs and accounts."""
@@ -62,7 +65,7 @@ class AccountModel:
         self.funds[owner] = balance - moved
 
     def accepts(self, job: str, owner: str, price: Decimal, *, wants_post: bool) -> ModelJob:
-        """A job was made: its id is new."""
+        """Add a new job; its id must be new."""
         assert job not in self.jobs, f"the id {job} was given twice"
         first = frozenset({self._table.unfinished[0]})
         made = ModelJob(job, owner, price, first, self.now, self.now, wants_post=wants_post)
@@ -80,11 +83,14 @@ class AccountModel:
                 self._narrow(job, job.possible - set(self._table.unfinished))
 
     def fails(self, job: ModelJob) -> None:
-        """An operator has let a job fail."""
+        """Note that an operator made a job fail."""
         self._becomes(job, self._failed)
 
     def observe(self, job: ModelJob, word: object, content: bytes | None = None) -> None:
-        """A job shows a status, and with a poll the whole answer. Raises AssertionError."""
+        """Check a status that a job shows, and the whole response of a poll.
+
+        Raises AssertionError.
+        """
         if not self._exact:
             self._drift(job)
         assert word in job.possible, f"{job.id} shows {word!r}, possible is {sorted(job.possible)}"
@@ -100,7 +106,7 @@ class AccountModel:
             job.seen = content
 
     def acts(self, job: ModelJob, action: Action, *, done: bool) -> None:
-        """A call on a job was done, or refused because of its state. Raises AssertionError."""
+        """Check whether an action on a job was right to succeed or fail. Raises AssertionError."""
         if not self._exact:
             self._drift(job)
         fitting = job.possible & set(action.from_)
@@ -122,16 +128,19 @@ class AccountModel:
         return found
 
     def listed(self, owner: str) -> set[str]:
-        """The jobs that a list of the account must hold."""
+        """Return the jobs that a job list of the account must contain."""
         return {job.id for job in self._of(owner) if not self.is_gone(job)}
 
     def has_output(self, job: ModelJob) -> bool:
-        """Return whether its link must lead to a file: it is done, and has not been so for long."""
+        """Return whether the job's link must lead to a file.
+
+        The link must work if the job completed and its retention time is not over.
+        """
         fresh = (self.now - job.alive_at).total_seconds() < self._table.keeps
         return fresh and job.possible <= self._table.ended("completed")
 
     def is_gone(self, job: ModelJob) -> bool:
-        """Return whether it was deleted by a call."""
+        """Return whether the job was deleted by a request."""
         named = {action.to for action in self._table.actions.values() if action.to}
         return job.possible <= named - self._failed
 
@@ -143,14 +152,14 @@ class AccountModel:
         return job.price * back - job.price
 
     def _drift(self, job: ModelJob) -> None:
-        """Allow every status that may follow by itself, since the clock has advanced."""
+        """Allow every status that may follow without a request, because the clock has advanced."""
         if job.final is None:
             after = (self._table.reachable(word, never=self._never) for word in job.possible)
             job.seen = None
             self._narrow(job, self._in_time(job, frozenset().union(*after)))
 
     def _in_time(self, job: ModelJob, words: frozenset[str]) -> frozenset[str]:
-        """Return the words that the documented times allow, if the time is known."""
+        """Return the words that the documented times allow; all words if a time is not known."""
         least, most = self._table.time
         unfinished = set(self._table.unfinished)
         age = (self.now - job.made_at).total_seconds()

@@ -1,4 +1,4 @@
-"""Compute what a provider promises for an output, from its table."""
+"""Compute the promised properties of an output from the provider's table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from upsim_contracts.suite.strategies.bodies import Options
 
 
 def size_of_output(submit: Submit, clip: ClipProperties, options: Options) -> tuple[int, int]:
-    """Width and height that the provider promises for a clip."""
+    """Return the width and height that the provider promises for a clip."""
     rule = submit.output
     times = rule.times
     if rule.times_by is not None:
@@ -29,7 +29,7 @@ def size_of_output(submit: Submit, clip: ClipProperties, options: Options) -> tu
 
 
 def _scaled(length: int, side: int, short: int) -> int:
-    """The short side becomes what is promised, the other one the nearest even number."""
+    """Return a scaled length: `side` for the short side, else the nearest even number."""
     if length == short:
         return side
     half = Fraction(length * side, short) / 2

@@ -1,6 +1,7 @@
 """Run a property on a number of examples, from a seed, each example in its own sandbox.
 
-At a target that costs money there is no shrinking, and few examples; the spending cap comes first.
+At a target that costs money only a few examples run, without shrinking, and the spending cap
+always applies.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ BILLED = (Phase.explicit, Phase.generate)
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to search: examples of a property; runs of a machine and their steps.
+    """The amount of searching: examples of a property; runs of a state machine and their steps.
 
-    `random` searches elsewhere each time and remembers what failed; without `shrink` the first
-    failure is the last.
+    With `random` each run uses other examples and stores failures. Without `shrink` the first
+    failing example is reported unchanged.
     """
 
     examples: int
@@ -56,7 +57,7 @@ EFFORTS = {
 
 
 def tables() -> Iterator[Generation]:
-    """The tables of all providers that have one."""
+    """Yield the `generate` tables of all providers that have one."""
     for provider in providers():
         found = generation(book_of(provider))
         if found is not None:
@@ -65,12 +66,12 @@ def tables() -> Iterator[Generation]:
 
 @cache
 def table_of(provider: str) -> Generation:
-    """The table of a provider, which must have one."""
+    """Return the table of a provider, which must have one."""
     return next(table for table in tables() if table.provider == provider)
 
 
 def submits_where(holds: Callable[[Generation, Submit], bool]) -> list[Any]:
-    """The submits of which something holds, each as a parameter of a test."""
+    """Return the submits that satisfy a condition, each as a pytest parameter."""
     return [
         pytest.param(submit, id=submit.id)
         for table in tables()
@@ -86,10 +87,10 @@ Explore = Callable[[Submit | Generation], "Explorer"]
 
 
 class Explorer:
-    """Tries properties of one provider at one target."""
+    """Checks properties of one provider at one target."""
 
     def __init__(self, target: Target, table: Generation, effort: Effort) -> None:
-        """Keep the provider, the target and the effort."""
+        """Store the provider, the target and the effort."""
         self.target = target
         self.table = table
         self.effort = effort
@@ -126,14 +127,14 @@ class Explorer:
         )
 
     def explore(self, prove: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
-        """Run a property on drawn examples; skip examples that cost too much or cannot be made."""
+        """Run a property on generated examples; skip those that cost too much or cannot be made."""
         try:
             self.settings(given(**strategies)(prove))()
         except (SpendingError, NotRunError) as error:
             pytest.skip(str(error))
 
     def one(self, prove: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
-        """Check a property of one row of a table: once, in nightly runs more often."""
+        """Check a property of one table row: once, or more often in nightly runs."""
         few = Settings(self.settings, max_examples=max(1, self.effort.examples // 40))
         few(given(**strategies)(prove))()
 
@@ -144,7 +145,7 @@ class Explorer:
             yield CheckedAccount(self.table, self.target, world=world, price=self._price)
 
     def oracle(self, submit: Submit, clip: Any, body: Any) -> Any:  # noqa: ANN401 - as the oracle
-        """The contracts' own price."""
+        """Return the price that the contracts compute themselves."""
         found = self._price(submit.call, clip, body)
         assert found is not None
         return found

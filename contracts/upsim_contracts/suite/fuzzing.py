@@ -38,9 +38,9 @@ SOURCES: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How long to search: examples of an operation, scenarios and their steps, and the seed.
+    """The amount of searching: examples of an operation, scenarios and their steps, and the seed.
 
-    Without a seed one is drawn, and printed with the failures.
+    Without a seed, a random seed is used and printed with the failures.
     """
 
     examples: int = 10
@@ -64,7 +64,7 @@ class FuzzingResult:
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def report(self) -> str:
-        """The failures with the seed that finds them again; empty without any."""
+        """Return the failures with the seed that reproduces them; empty if there are none."""
         return "\n\n".join([f"seed {self.seed}", *self.failures]) if self.failures else ""
 
     def accepted(self, operation: str) -> int:
@@ -77,7 +77,7 @@ class FuzzingResult:
 
 
 class Fuzzing:
-    """One document, one application, one run after the other."""
+    """Fuzzing runs of one document against one application."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Fuzzing:
         part: str = "",
         profile: Profile | None = None,
     ) -> None:
-        """Fuzz `app`, which answers a provider's calls below `/<provider>/<dialect>`."""
+        """Prepare to fuzz `app`, which serves a provider below `/<provider>/<dialect>`."""
         self._contract = contract(provider, dialect, part)
         self._rules = rules(provider)
         self._places = SandboxPool(app, provider, self._rules.key)
@@ -114,7 +114,7 @@ class Fuzzing:
         return self.result
 
     def sequences(self) -> FuzzingResult:
-        """Run requests that follow each other by the links of the document, if there are any."""
+        """Run sequences of requests along the links of the document, if it has any."""
         import hypothesis
         from schemathesis.core.errors import NoLinksFound
         from schemathesis.core.failures import FailureGroup
@@ -148,7 +148,7 @@ class Fuzzing:
         return self.result
 
     def _judge(self, case: Case, response: Response) -> None:
-        """Count a response, and check it against our own reading of the document too."""
+        """Count a response, and check it against the document with our own checks too."""
         name = operation_of(case)
         self.result.answers[name, response.status_code] += 1
         operation = self._contract.operations[name]
@@ -217,7 +217,7 @@ class Fuzzing:
 
 
 def unmet(result: FuzzingResult, provider: str, part: str = "") -> Iterator[str]:
-    """The operations of a document that were accepted less often than the provider's floor."""
+    """Yield the operations with fewer accepted requests than the provider's rules require."""
     for operation, floor in rules(provider).accepted.items():
         if operation not in contract(provider, part=part).operations:
             continue
@@ -228,10 +228,10 @@ def unmet(result: FuzzingResult, provider: str, part: str = "") -> Iterator[str]
 
 @contextmanager
 def _sandboxes_while_drawing() -> Iterator[None]:
-    """Give a case its key while it is drawn; the application makes a sandbox for the key.
+    """Give a case its key while it is generated; the application makes a sandbox for the key.
 
-    The application may then use the module `random` (a boundary, a file name), of which
-    hypothesis would warn; no drawn value depends on it.
+    The application may use the module `random` at this time, for example for a file name.
+    Hypothesis would warn about that, although no generated value depends on it.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Do not use the `random` module")
@@ -239,7 +239,7 @@ def _sandboxes_while_drawing() -> Iterator[None]:
 
 
 def as_floats(node: Any) -> Any:  # noqa: ANN401 - JSON
-    """A copy with floats for decimals, which schemathesis does not know."""
+    """Return a copy with floats instead of Decimals, which schemathesis does not support."""
     if isinstance(node, dict):
         return {name: as_floats(value) for name, value in node.items()}
     if isinstance(node, list):

@@ -1,8 +1,8 @@
-"""The `generate` table of a provider's contract: what properties and machines vary.
+"""The `generate` table of a provider's contract: the values that properties vary.
 
-`submits` lists each call that makes a job: its options, clips and mistakes, and the rules of its
-price and output. The other keys describe the lifecycle of this provider's jobs. A new provider is
-a table, without code.
+`submits` lists each request that creates a job: its options, clips and mistakes, and the rules
+for its price and output. The other keys describe the lifecycle of this provider's jobs. A new
+provider needs only a table and no code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Dimension = Literal["seconds", "frames", "height", "fps"]
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """The clips that a call accepts: from the smallest to the largest, more often near its edges.
+    """The clips that a request accepts, more often near the limits.
 
     The duration is bounded by `seconds` or by `frames`.
     """
@@ -46,7 +46,7 @@ class PriceRule:
 
 @dataclass(frozen=True, slots=True)
 class TierEdge:
-    """An edge of the price: the last value at the lower rate, and one just above it."""
+    """A limit between two rates: the last value at the lower rate, and a value just above it."""
 
     of: Dimension
     at: Any
@@ -56,7 +56,7 @@ class TierEdge:
 
 @dataclass(frozen=True, slots=True)
 class QuoteCall:
-    """The call that returns a price, its place, and the request; `$body` is the submit's body."""
+    """The request that returns a price, and the price's place; `$body` is the submit's body."""
 
     call: str
     read: str
@@ -77,9 +77,9 @@ class OutputRule:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """A mistake in a request, as changes of a step, and how it is answered.
+    """A mistake in a request, as changes of a step, and the expected response.
 
-    `balance` is a mistake of the account; `limit` marks one of the clip's length or size.
+    `balance` is a mistake of the account; `limit` marks a mistake in the clip's length or size.
     """
 
     name: str
@@ -94,7 +94,10 @@ class Flaw:
 
     @property
     def touches(self) -> frozenset[str]:
-        """The parts of a request that it changes; two mistakes go together when they share none."""
+        """The parts of a request that the mistake changes.
+
+        Two mistakes can be combined if they change no common part.
+        """
         paths = {f"body.{path}" for path in (*self.set, *self.drop)}
         named = {f"header.{name.lower()}" for name in self.headers if self.raw is None}
         whole = {"raw"} if self.raw is not None else set()
@@ -103,7 +106,10 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """One call that makes a job. `flaws` are in the order in which the provider notices them."""
+    """One request that creates a job.
+
+    `flaws` have the order in which the provider checks them.
+    """
 
     provider: str
     call: str
@@ -118,13 +124,13 @@ class Submit:
 
     @property
     def id(self) -> str:
-        """Its name in test ids."""
+        """The name of the submit in test ids."""
         return f"{self.provider}-{self.call}"
 
 
 @dataclass(frozen=True, slots=True)
 class JobListing:
-    """The call that lists jobs: the place of the list, and an item's id and status."""
+    """The request that lists jobs: the place of the list, and an item's id and status."""
 
     call: str
     read: str
@@ -134,10 +140,10 @@ class JobListing:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A call on a job beside the poll, such as a cancel.
+    """A request about a job other than the poll, such as a cancel.
 
-    It is done when the status is in `from_`, and then the job reads `to`, or what it read before.
-    `done` and `otherwise` are the answers.
+    It succeeds if the status is in `from_`. Then the job has the status `to`; without `to`, its
+    status stays the same. `done` and `otherwise` are the expected responses.
     """
 
     name: str
@@ -150,9 +156,9 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class WebhookForm:
-    """How a submit names a receiver (`$inbox`), and what is then posted to it.
+    """How a submit names a webhook receiver (`$inbox`), and the content of the webhook.
 
-    `post` and `poll` are the places of the job in a message and in the response to a poll: both
+    `post` and `poll` are the places of the job in a message and in the response to a poll. Both
     have the same fields, except those in `more`. `shows` is the proof of the sender in a message.
     """
 
@@ -170,10 +176,12 @@ class WebhookForm:
 class Generation:
     """The table of one provider.
 
-    `edges` are the moves between status words, and `keeps` how long an ended job can surely be
-    read. `time` bounds how long a job takes. `purse` is the smallest amount of a ledger, and how
-    many of its units make one of the balance. `foreign` is the response to an account that asks
-    for a job of another account; None means the same as for an unknown id.
+    - `edges`: the transitions between status words
+    - `keeps`: how long an ended job is guaranteed to be readable
+    - `time`: the shortest and the longest time of a job
+    - `purse`: the smallest amount of a ledger, and how many of its units make one of the balance
+    - `foreign`: the response to an account that asks for a job of another account. None means the
+      same response as for an unknown id.
     """
 
     book: Book
@@ -190,28 +198,28 @@ class Generation:
 
     @property
     def provider(self) -> str:
-        """The name of the provider whose table it is."""
+        """The provider's name."""
         return self.book.provider
 
     @property
     def unfinished(self) -> tuple[str, ...]:
-        """The status words of a job under way, the first one first."""
+        """The status words of a job in progress, starting with the first one."""
         ends = {word for words in self.book.lifecycle.words.values() for word in words}
         return tuple(word for word in self.edges if word not in ends)
 
     def funds(self, price: Decimal, *, enough: bool) -> str:
-        """Exactly a price, or the smallest bit less, as the admin API counts it."""
+        """Return a balance of exactly a price, or slightly less, in the unit of the admin API."""
         exact = price * Decimal(str(self.purse.get("in_one", 1)))
         return f"{exact if enough else exact - Decimal(str(self.purse['smallest'])):f}"
 
     def ended(self, end: str) -> frozenset[str]:
-        """The words for an end, `completed` or `failed`."""
+        """Return the status words for an end, `completed` or `failed`."""
         return frozenset(self.book.lifecycle.words[end])
 
     def reachable(self, word: str, *, never: Collection[str] = ()) -> frozenset[str]:
-        """All words that may follow, over any number of moves, and the word itself.
+        """Return the word itself, and all words that can follow through any number of transitions.
 
-        Those in `never` are left out, unless it is one of them.
+        Words in `never` are skipped.
         """
         found, open_ = {word}, [word]
         while open_:
@@ -223,7 +231,7 @@ class Generation:
 
 
 def generation(book: Book) -> Generation | None:
-    """The table of a provider, None where it has none. Raises ContractFileError."""
+    """Return the table of a provider; None if it has none. Raises ContractFileError."""
     table = book.tables.get("contract", {}).get("generate")
     if table is None:
         return None
@@ -282,5 +290,5 @@ def _action(name: str, table: Mapping[str, Any]) -> Action:
 
 
 def finite(number: Fraction) -> bool:
-    """Return whether a number can be written with a point and at most six places."""
+    """Return whether a number is exact with at most six decimal places."""
     return (number * 1_000_000).denominator == 1

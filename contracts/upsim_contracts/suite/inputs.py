@@ -1,4 +1,4 @@
-"""Values that schemathesis could not think of: addresses under which there is a video."""
+"""Values that schemathesis cannot generate: URLs that lead to a video."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ FORMATS = ("iri", "video")
 
 @contextmanager
 def formats(clip: bytes, *, data_urls: bool) -> Iterator[None]:
-    """Let schemathesis know addresses of videos while the block lasts: of clips, or of no host.
+    """Make schemathesis use URLs of videos in this block: of real clips, and of an unknown host.
 
-    With `data_urls` some hold the clip itself. The formats are `iri` and `video`, which is any
-    text; schemathesis keeps them for the whole process, so that other tests would draw them, too.
+    With `data_urls` some URLs contain the clip itself. The formats are `iri` and `video`; `video`
+    marks any text field. schemathesis stores formats for the whole process. Without removal, other
+    tests would use them too.
     """
     import schemathesis
     from hypothesis import strategies

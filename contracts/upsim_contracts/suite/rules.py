@@ -1,7 +1,7 @@
 """Rules for fuzzing in a contract folder: requests to accept, and failures to ignore.
 
-`fuzzing.yaml` is for this suite. `schemathesis.toml` is a configuration of schemathesis that
-anybody may use beside the document; it holds the failures that no schema can prevent.
+`fuzzing.yaml` is for this suite. `schemathesis.toml` is an ordinary schemathesis configuration
+that users can combine with the document; it lists failures that no schema can prevent.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def rules(provider: str) -> FuzzingRules:
 
 
 def exceptions(provider: str) -> dict[str, Any]:
-    """Read a provider's `schemathesis.toml`; empty where the folder has none."""
+    """Read a provider's `schemathesis.toml`; empty if the folder has none."""
     file = folders()[provider] / EXCEPTIONS
     return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
 
 
 def operation_of(case: Case) -> str:
-    """The `operationId` of a case."""
+    """Return the `operationId` of a case."""
     return str(case.operation.definition.raw.get("operationId", case.operation.label))
 
 

@@ -1,6 +1,6 @@
-"""Sandboxes for single cases: a new one for each, and of many the oldest are removed.
+"""Sandboxes for single cases: each case gets a new one, and the oldest ones are removed.
 
-The last ones go with the application, which is made for one run.
+The remaining sandboxes end with the application, which is created for one run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KEPT = 500
 
 
 class PooledSandbox(NamedTuple):
-    """A sandbox, and the header that leads to it."""
+    """A sandbox, and the header that selects it."""
 
     sandbox: str
     header: str
@@ -26,10 +26,10 @@ class PooledSandbox(NamedTuple):
 
 
 class SandboxPool:
-    """Makes sandboxes of the application under test, which has the admin API."""
+    """Creates sandboxes of the application under test through its admin API."""
 
     def __init__(self, app: Any, provider: str, key: str = "") -> None:  # noqa: ANN401 - ASGI
-        """Sandboxes of `app` with a key for the provider; `{number}` in `key` makes it unique."""
+        """Create sandboxes of `app` with a provider key; `{number}` in `key` makes it unique."""
         from schemathesis.python import asgi
 
         self._http: Any = asgi.get_client(app)
@@ -58,13 +58,13 @@ class SandboxPool:
         return self.here
 
     def clip(self) -> bytes:
-        """A short video of the target's."""
+        """Return a short video from the target."""
         found: bytes = self._http.get(f"{HOST}/media/synthetic/{CLIPS[0]}").content
         return found
 
 
 def key_header(provider: str) -> tuple[str, str]:
-    """The header that carries a key, and the word before it, by the document's security scheme."""
+    """Return the name of the key's header and the prefix of its value, from the document."""
     schemes = document(provider)["components"]["securitySchemes"]
     scheme = next(iter(schemes.values()))
     if scheme["type"] == "apiKey":

@@ -1,6 +1,7 @@
-"""One machine for all providers: clients, an operator, the clock and a receiver.
+"""One state machine for all providers: clients, an operator, the clock and a receiver.
 
-What differs between providers is their table. What must always hold is the model's to say.
+The provider's table contains the differences between providers. The model checks the rules that
+hold for all providers.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ MAX_PIXELS = 1_300_000
 
 
 def _of_machine(make: Callable[[Machine], st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
-    """A strategy that depends on the provider of the machine that runs."""
+    """Return a strategy that depends on the provider of the running machine."""
     return st.runner().flatmap(make)
 
 
 class Machine(RuleBasedStateMachine):
-    """The life of some jobs at one target."""
+    """The life of several jobs at one target."""
 
     explorer: ClassVar[Explorer]
     call: ClassVar[Submit]
@@ -55,7 +56,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(target=jobs, clip=_of_machine(lambda self: self.short_clip))
     def begin(self, clip: ClipProperties) -> str:
-        """Enter a sandbox, with a second account if the target allows it, and make a first job."""
+        """Open a sandbox, with a second account if the target allows it, and create a first job."""
         self._stack = ExitStack()
         mine = self._stack.enter_context(self.explorer.account())
         self.exact = mine.world.controls is not None
@@ -73,7 +74,7 @@ class Machine(RuleBasedStateMachine):
         return self._make(MINE, clip, self.call.defaults, hook=True)
 
     def teardown(self) -> None:
-        """Leave the sandbox."""
+        """Close the sandbox."""
         if hasattr(self, "_stack"):
             self._stack.close()
 
@@ -84,7 +85,7 @@ class Machine(RuleBasedStateMachine):
 
     @property
     def obeys(self) -> bool:
-        """Whether the target has controls for clock and jobs."""
+        """Whether the clock and the jobs of the target can be controlled."""
         return getattr(self, "exact", False)
 
     # -- callers
@@ -97,7 +98,7 @@ class Machine(RuleBasedStateMachine):
         hook=st.booleans(),
     )
     def submit(self, owner: str, clip: ClipProperties, chosen: Options, *, hook: bool) -> str:
-        """A right request makes a job and takes its price."""
+        """Check that a valid request creates a job and charges its price."""
         return self._make(owner if self.obeys else MINE, clip, chosen, hook=hook)
 
     @rule(
@@ -107,7 +108,7 @@ class Machine(RuleBasedStateMachine):
         ),
     )
     def submit_wrong(self, clip: ClipProperties, flaw: Flaw) -> None:
-        """A wrong request, or one over a limit, is refused as documented."""
+        """Check that an invalid request, or one above a limit, is refused as documented."""
         try:
             answer = self.accounts[MINE].wrong(self.call, clip, flaw)
         except UnpricedRequestError:
@@ -122,7 +123,7 @@ class Machine(RuleBasedStateMachine):
         chosen=_of_machine(lambda self: self.any_options),
     )
     def submit_without_funds(self, clip: ClipProperties, chosen: Options) -> None:
-        """A balance slightly below the price buys nothing."""
+        """Check that a submit is refused if the balance is slightly below the price."""
         account = self.accounts[MINE]
         price = self.explorer.oracle(self.call, clip, account.body(self.call, clip, chosen))
         self._fund(self.table.funds(price, enough=False))
@@ -134,7 +135,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(job=jobs)
     def poll(self, job: str) -> None:
-        """A poll shows a status that is possible, and a link exactly when the job is done."""
+        """Check that a poll shows a possible status, and a link exactly when the job is done."""
         known = self.model.jobs[job]
         account = self.accounts[known.owner]
         answer = account.poll(job)
@@ -148,7 +149,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.obeys)
     @rule(job=jobs, place=st.integers(0, 7))
     def poll_foreign(self, job: str, place: int) -> None:
-        """A job of somebody else is answered as declared, an id that never was as unknown."""
+        """Check the documented response for another account's job and for an unknown id."""
         stranger = self.accounts[OTHER if self.model.jobs[job].owner == MINE else MINE]
         nowhere = beside(job, place, 1)
         unknown = stranger.poll(nowhere).response
@@ -163,7 +164,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.obeys and self.table.jobs is not None)
     @rule(owner=st.sampled_from([MINE, OTHER]))
     def list_jobs(self, owner: str) -> None:
-        """The list of an account holds its jobs, each in a status that is possible."""
+        """Check that a job list contains the account's jobs, each with a possible status."""
         how = self.table.jobs
         assert how is not None
         items = at(self.accounts[owner].call({"call": how.call}).as_seen, how.read)
@@ -179,7 +180,7 @@ class Machine(RuleBasedStateMachine):
         action=_of_machine(lambda self: st.sampled_from(list(self.table.actions.values()))),
     )
     def act(self, job: str, action: Action) -> None:
-        """A cancel, a delete and the like is done from the states it is declared for, else not."""
+        """Check that an action such as a cancel succeeds only in its documented states."""
         known = self.model.jobs[job]
         account = self.accounts[known.owner]
         account.names["job"] = job
@@ -193,7 +194,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(job=jobs)
     def download(self, job: str) -> None:
-        """The output of a finished job is a file of the promised size."""
+        """Check that the output of a finished job is a file of the promised size."""
         known = self.model.jobs[job]
         clip, chosen = self.clips[job]
         width, height = size_of_output(self.call, clip, chosen)
@@ -221,7 +222,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.obeys)
     @rule(job=jobs)
     def fail(self, job: str) -> None:
-        """An operator lets a job fail that is under way."""
+        """Make a job in progress fail, as an operator."""
         known = self.model.jobs[job]
         self.poll(job)
         if known.possible <= set(self.table.unfinished):
@@ -234,13 +235,13 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def balances_are_explained(self) -> None:
-        """Every balance is what the accepted jobs have cost, less what failed ones gave back."""
+        """Check that every balance fell by the cost of accepted jobs, minus refunds."""
         for owner in self.accounts:
             self._check_balance(owner)
 
     @invariant()
     def receiver_gets_each_end_once(self) -> None:
-        """Each post has an end that polls show, is sent once, and proves its sender."""
+        """Check that each webhook reports a possible end, is sent once, and proves its sender."""
         hook = self.table.webhook
         wanted = {job.id for job in self.model.jobs.values() if job.wants_post}
         if hook is None or not wanted:
@@ -255,7 +256,7 @@ class Machine(RuleBasedStateMachine):
             assert owed <= set(self.told), "not told"
 
     def _told(self, hook: WebhookForm) -> Iterator[str]:
-        """Read the posts of both accounts, and yield the job of each."""
+        """Read the webhooks of both accounts, and yield the job of each."""
         for owner, account in self.accounts.items():
             for message in account.messages():  # each account has a secret of its own
                 job = self.model.jobs[str(at(message["json"], hook.job))]
@@ -264,7 +265,7 @@ class Machine(RuleBasedStateMachine):
                     yield job.id
 
     def _read(self, hook: WebhookForm, job: ModelJob, message: Mapping[str, object]) -> None:
-        """A new post is proven to be the provider's, and has the fields that a poll then shows."""
+        """Check that a new webhook proves its sender, and has the same fields as a poll."""
         if job.id in self.read:
             return
         self.read.add(job.id)
@@ -320,7 +321,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def machine_of(explorer: Explorer, submit: Submit) -> type[Machine]:
-    """The machine of one call at one target."""
+    """Return the state machine of one submit at one target."""
     parts = {
         "explorer": explorer,
         "call": submit,

@@ -1,4 +1,4 @@
-"""Every documented fact that a test can decide holds at the target."""
+"""Check every documented fact that a test can decide at the target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""schemathesis finds no difference between the application and the documents."""
+"""Check with schemathesis that the application matches the documents."""
 
 from __future__ import annotations
 

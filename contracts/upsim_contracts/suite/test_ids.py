@@ -1,4 +1,4 @@
-"""Ids of jobs: unique, opaque, and worth nothing to anybody else."""
+"""Check that job ids are unique and opaque, and useless for other accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs, clock, money and receivers in any order: a target does what a small model allows."""
+"""Run jobs, clock, money and receivers in any order, and compare the target with a small model."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_output_follows_the_input(explore: Explore, submit: Submit) -> None:
 
 
 def _small_enough(submit: Submit, chosen: Options) -> bool:
-    """Return whether the output takes no long time to make."""
+    """Return whether the output is small enough to be made quickly."""
     clip = ClipProperties(320, 240, Fraction(10), Decimal(1))
     width, height = size_of_output(submit, clip, {**submit.defaults, **chosen})
     return width * height <= MAX_PIXELS or not submit.options

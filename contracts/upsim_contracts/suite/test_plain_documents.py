@@ -1,6 +1,6 @@
-"""Schemathesis with its own defaults finds no failure at the documents that a server shows.
+"""Run schemathesis with its default settings on the documents that a server publishes.
 
-Nothing is added to a document but the provider's `schemathesis.toml` and a key.
+Only the provider's `schemathesis.toml` and an API key are added.
 """
 
 from __future__ import annotations

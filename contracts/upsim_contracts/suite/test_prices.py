@@ -1,4 +1,4 @@
-"""Prices of jobs over generated clips and options, by the provider's own balance."""
+"""Check prices of jobs over generated clips and options, by the provider's own balance."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_charged_once_however_often_polled(explore: Explore, submit: Submit) -> 
 
 
 def _rounded(submit: Submit, clip: ClipProperties) -> ClipProperties | None:
-    """The clip whose length is already what is billed; None where none can be made."""
+    """Return the clip with its length rounded as it is billed; None if it is not accepted."""
     up = submit.price.round == "up"
     whole = clip.seconds.to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)
     frames = Fraction(max(whole, submit.price.least)) * clip.fps
@@ -167,7 +167,7 @@ def _rounded(submit: Submit, clip: ClipProperties) -> ClipProperties | None:
 
 
 def _at(clip: ClipProperties, dimension: str, value: Any) -> ClipProperties:  # noqa: ANN401 - of the table
-    """The clip with another value; its length stays."""
+    """Return the clip with another value in one property; a new frame rate sets 2 seconds."""
     if dimension == "fps":
         return replace(clip, fps=Fraction(str(value)), seconds=Decimal(2))
     return replace(clip, **{dimension: value})

@@ -31,7 +31,7 @@ TargetOf = Callable[[str], Target]
 
 @pytest.fixture
 def simulated(target_of: TargetOf) -> TargetOf:
-    """Return a function that gives the target of a provider where it is a simulator."""
+    """Return a function from a provider to its target; the test is skipped without a simulator."""
 
     def target(provider: str) -> Target:
         found = target_of(provider)
@@ -139,7 +139,7 @@ def ids(target: Target, provider: str, *, seed: int, number: int = 3) -> list[ob
 
 
 def submit(world: TargetAccount, book: Book, text: str) -> httpx.Response:
-    """Submit a clip by the first call of the book that makes jobs."""
+    """Submit a clip with the book's first request that creates jobs."""
     form = paid(book)
     names = {"key": world.key, "video": f"{world.media}{clip(text).path}"}
     headers = filled(dict(book.auth), names)
@@ -148,5 +148,5 @@ def submit(world: TargetAccount, book: Book, text: str) -> httpx.Response:
 
 
 def paid(book: Book) -> CallForm:
-    """The first call that makes jobs."""
+    """Return the book's first request that creates jobs."""
     return next(form for form in book.calls.values() if form.paid)

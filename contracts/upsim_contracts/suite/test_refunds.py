@@ -1,4 +1,4 @@
-"""Refunds of failed jobs over generated clips and options, by the provider's own balance."""
+"""Check refunds of failed jobs over generated clips and options, by the provider's balance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests with one mistake or two, and requests with unknown fields."""
+"""Requests with one mistake or two mistakes, and requests with unknown fields."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_unknown_fields_change_nothing(explore: Explore, submit: Submit) -> None
 
 
 def _standing(account: CheckedAccount, job: str) -> dict[str, object]:
-    """All that a refused request may not change."""
+    """Return everything that a refused request must leave unchanged."""
     seen = account.poll(job)
     return {
         "balance": account.balance(),

@@ -1,4 +1,4 @@
-"""How a job goes on: along declared edges, within documented times, to an end that stays."""
+"""Check the progress of a job: documented transitions and times, and an end that stays."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _life(
     pauses: list[int],
     others: tuple[ClipProperties, list[str]],
 ) -> list[object]:
-    """All that an account sees of a job's life while another one is busy; ids are left out."""
+    """Return all responses about a job while another account is busy, without ids."""
     job = account.accepted(submit, clip, submit.defaults)
     theirs: list[str] = []
     seen: list[object] = []

@@ -21,7 +21,7 @@ MAX_LENGTH = Decimal(300)
 def price(_call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
     """Return the price in USD: seconds × the rate for the output's lines, doubled above 48 fps.
 
-    Without a clip, return the price of the most expensive one.
+    Without a clip, return the price of the most expensive clip.
     """
     if clip is None:
         return ABOVE * 2 * MAX_LENGTH

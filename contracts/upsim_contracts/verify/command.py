@@ -1,7 +1,7 @@
-"""`upsim verify` without its options: which target, which facts, the plan, the run, the reports.
+"""`upsim verify` after option parsing: choose target and facts, plan, run, report.
 
-The command line finds `run` by an entry point and lends what only it can make: a simulator in its
-own process, and one in another.
+The command line finds `run` by an entry point. It passes functions that start a simulator, in
+its own process or in another process.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
 def _chosen(order: VerifyOptions) -> Sequence[str]:
     """Return the providers to check, by --provider, by the URL, or by the model.
 
-    Raises UsageError if one of them is unknown, is not that of the URL, or does not have the
-    dialect.
+    Raises UsageError if a provider is unknown, differs from the URL's provider, or does not have
+    the dialect.
     """
     chosen = tuple(order.providers)
     named = provider_in(order.target, providers())
@@ -199,7 +199,7 @@ def _one(
 
 
 def _known(provider: str) -> Book:
-    """The book of a provider. Raises UsageError where nothing is known of it."""
+    """Return the book of a provider. Raises UsageError if the provider is unknown."""
     try:
         return book_of(provider)
     except NoContractError as error:
@@ -207,10 +207,10 @@ def _known(provider: str) -> Book:
 
 
 class ProgressPrinter:
-    """Prints how far a run has come: after each job that was waited for, and every tenth fact."""
+    """Prints the progress of a run: after each job that took time, and after every tenth fact."""
 
     def __init__(self, facts: int, purse: SpendingBudget, say: Say) -> None:
-        """Expect this number of facts; `purse` holds what they spent."""
+        """Expect this number of facts; `purse` has the amount that they spent."""
         self._facts = facts
         self._purse = purse
         self._say = say
@@ -227,7 +227,7 @@ class ProgressPrinter:
 
 
 def _once(say: Say) -> Say:
-    """Return a function that says each sentence once, though every provider has cause to."""
+    """Return a function that prints each sentence once, even if several providers cause it."""
     said: set[str] = set()
 
     def once(text: str) -> None:
@@ -245,7 +245,7 @@ def open_target(
     local: Mapping[str, Local],
     note: Say = print,
 ) -> Target:
-    """Open the target, behind the spending guard. `note` gets the notes of the server."""
+    """Open the target, behind the spending guard. `note` prints the notes of the server."""
     token, dialect = order.admin_token, order.dialect
     key = order.api_key or os.environ.get(f"{book.provider.upper()}_API_KEY", "")
     transport: httpx.BaseTransport
@@ -299,21 +299,21 @@ def open_target(
 
 
 def _dialect(book: Book, url: str, *, is_live: bool) -> str:
-    """The dialect that a URL names; a provider's own API speaks `live` where the book knows it."""
+    """Return the dialect in a URL; for a provider's own API, `live` if the book has it."""
     if is_live:
         return "live" if "live" in dialects_of(book.provider) else ""
     return dialect_in(url, book.provider)
 
 
 def _agreed(asked: str, named: str, url: str) -> str:
-    """The dialect of the option and of the URL. Raises UsageError where they differ."""
+    """Return the dialect from the option or the URL. Raises UsageError if they differ."""
     if asked and named and asked != named:
         raise UsageError(f"--dialect {asked}: the URL {url} names the dialect {named}")
     return asked or named
 
 
 def _check(url: str, asked: str) -> None:
-    """Raise UsageError for an invalid URL, and for a host that is not trusted."""
+    """Check a URL. Raises UsageError if it is invalid, or if its host is not trusted."""
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in ("http", "https") or not host:
@@ -327,9 +327,9 @@ def _check(url: str, asked: str) -> None:
 
 
 def _obeys(root: str, token: str, note: Say) -> bool:
-    """Return whether a simulator is there that accepts this admin token.
+    """Return whether a simulator at this URL accepts the admin token.
 
-    A simulator on loopback answers with a wrong token too, and its note says so.
+    A simulator on loopback accepts a wrong token too, and returns a note about that.
     """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with sync_connections(SECONDS) as http:
@@ -368,7 +368,7 @@ def _one_of() -> str:
 
 
 def _without_facts(order: VerifyOptions, book: Book) -> str:
-    """Say which choice left no fact: the pattern of names, or the tier."""
+    """Return which option matched no fact: the pattern of names, or the tier."""
     which = f"no fact of {book.provider}"
     if order.pattern is not None and not _fitting(order, book):
         names = [fact.id for fact in book.facts]
@@ -380,7 +380,7 @@ def _without_facts(order: VerifyOptions, book: Book) -> str:
 
 
 def _groups(names: Iterable[str]) -> list[str]:
-    """Return a pattern for the names that begin alike, such as `rate-*`, for each beginning."""
+    """Return a pattern such as `rate-*` for each common beginning of the names."""
     found: dict[str, None] = {}
     for name in names:
         words = name.split("-")
@@ -389,7 +389,7 @@ def _groups(names: Iterable[str]) -> list[str]:
 
 
 def _fitting(order: VerifyOptions, book: Book) -> list[Fact]:
-    """The facts of the models and names that were asked for."""
+    """Return the facts for the requested model and name pattern."""
     return [
         fact
         for fact in book.facts
@@ -401,7 +401,7 @@ def _fitting(order: VerifyOptions, book: Book) -> list[Fact]:
 def _shown(
     book: Book, planned: VerifyPlan, cap: Decimal | None, target: Target, *, each: bool
 ) -> str:
-    """The plan as a table of a few lines, `each` fact on one of its own before them."""
+    """Return the plan as a short table; with `each`, one line per fact comes first."""
     lines = [f"{book.provider}: what will be done, and what it costs in {book.unit}"]
     lines += [_planned(one) for one in planned.planned if each]
     for tier in TIERS:
@@ -420,7 +420,7 @@ def _shown(
 
 
 def _planned(one: Planned) -> str:
-    """A fact of the plan with what it costs, what it risks, or why it will not run."""
+    """Return a fact of the plan with its cost and risk, or with the reason why it will not run."""
     if one.tier == "paid":
         cost = f"{one.charge}"
     elif one.tier == "refused":
@@ -432,7 +432,7 @@ def _planned(one: Planned) -> str:
 
 @contextmanager
 def _stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM stop a run as Ctrl-C does, with all reports."""
+    """Make SIGTERM stop a run like Ctrl-C, with all reports."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -451,5 +451,5 @@ def _write(order: VerifyOptions, reports: Sequence[VerifyReport]) -> None:
 
 
 def _sleep(seconds: float) -> None:
-    """Sleep in real time between two polls; Ctrl-C ends it."""
+    """Sleep in real time between two polls; Ctrl-C ends the sleep."""
     threading.Event().wait(seconds)

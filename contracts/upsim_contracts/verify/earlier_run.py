@@ -1,4 +1,4 @@
-"""Report what changed since an earlier run of `upsim verify`, by the JSON of that run."""
+"""Report the changes since an earlier run of `upsim verify`, from the JSON of that run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_PLACES = 30
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """One provider of an earlier run: its causes, the outcome of each fact, and what it spent."""
+    """One provider in an earlier run: its causes, the outcomes of facts, and the amount spent."""
 
     causes: Sequence[str]
     outcomes: Mapping[str, str]
@@ -28,7 +28,7 @@ class EarlierRun:
 
 
 def read_earlier(file: Path) -> Mapping[str, EarlierRun]:
-    """Return an earlier run by provider. Raises UsageError for what `--json` did not write."""
+    """Return an earlier run by provider. Raises UsageError if the file is no `--json` report."""
     try:
         document = json.loads(file.read_text("utf-8"))
         return {one["provider"]: _earlier(one) for one in document["reports"]}
@@ -76,7 +76,7 @@ def _causes(before: EarlierRun, report: VerifyReport) -> Iterator[str]:
 
 
 def _outcomes(before: EarlierRun, report: VerifyReport) -> Iterator[str]:
-    """Facts by what they were and are, those that only one of the runs has included."""
+    """Yield the changed outcomes of facts, including facts that only one of the runs has."""
     now = {one.fact.id: str(one.outcome) for one in report.verdicts}
     moved: dict[tuple[str, str], list[str]] = {}
     for fact in sorted({*before.outcomes, *now}):

@@ -1,4 +1,4 @@
-"""Stop a run at a live API whose responses to fact after fact are refusals or missing."""
+"""Stop a run at a live API that refuses, or does not respond to, several facts in a row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ID = re.compile(r"[0-9a-f-]{8,}")
 
 
 class EarlyStop:
-    """Counts facts in a row that broke on the same refusal, or for want of an answer."""
+    """Counts consecutive facts that broke on the same refusal, or without a response."""
 
     def __init__(self) -> None:
         """Start without refusals."""
@@ -22,7 +22,7 @@ class EarlyStop:
         self._count = 0
 
     def add(self, verdict: Verdict) -> str:
-        """Return why no further fact should be checked; an empty text if there is no reason."""
+        """Return why the run must stop; an empty text if it continues."""
         found = _REFUSED.search(verdict.exchange) if verdict.outcome == "broken" else None
         said = _ID.sub("…", f"{found[1]} {found[2]}") if found is not None else ""
         lost = [one.seen for one in verdict.mismatches if one.where == CONNECTION]

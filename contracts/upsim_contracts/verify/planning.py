@@ -1,4 +1,4 @@
-"""Plan a run before it sends anything: the facts, the cost of each, and of all together."""
+"""Plan a run before any request is sent: the facts, the cost of each, and the total cost."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SHORTEST = "320x240 10fps 1s"
 class Planned:
     """One fact of a plan.
 
-    `charge` is what it costs as documented; `risk` what a request would cost that the provider
-    should refuse, if it does not; `reason` says why the fact will not run.
+    `charge` is its documented cost. `risk` is the cost of a request that the provider should refuse
+    but might accept. `reason` says why the fact will not run.
     """
 
     fact: Fact
@@ -38,30 +38,30 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class VerifyPlan:
-    """The facts in order. Amounts are in the unit of the provider."""
+    """The facts in order. Amounts are in the provider's unit."""
 
     unit: str
     planned: Sequence[Planned]
 
     @property
     def charges(self) -> Decimal:
-        """Return the cost of the run for a provider that keeps to its document."""
+        """Return the cost of the run if the provider charges as documented."""
         return sum((one.charge for one in self.planned), Decimal(0))
 
     @property
     def worst(self) -> Decimal:
-        """Return the most that can be reserved: all charges and the most expensive refusal."""
+        """Return the largest amount that can be reserved: all charges and the costliest refusal."""
         return self.charges + max((one.risk for one in self.planned), default=Decimal(0))
 
     def refunds(self, failures: str) -> str:
-        """Return which facts check the refund of a failed job, or by `failures` why none does."""
+        """Return which facts check refunds of failed jobs, or the reason for none (`failures`)."""
         checking = [one.fact for one in self.planned if one.tier == "paid" and one.fact.refunded]
         if checking:
             return f"checked by {', '.join(fact.id for fact in checking)}"
         return f"not checked: {failures or 'no chosen fact makes a job fail'}"
 
     def check(self, cap: Decimal) -> None:
-        """Raises PlanRefusedError when the plan could cost more than the cap."""
+        """Raise PlanRefusedError if the plan could cost more than the cap."""
         if self.worst > cap:
             worst, most = (counted(one, self.unit) for one in (self.worst, cap))
             raise PlanRefusedError(
@@ -71,7 +71,7 @@ class VerifyPlan:
 
 
 def plan(book: Book, facts: Iterable[Fact], target: Target, price: Pricer) -> VerifyPlan:
-    """The plan of a run of these facts against a target."""
+    """Return the plan for running these facts against a target."""
     return VerifyPlan(book.unit, [_planned(book, fact, target, price) for fact in facts])
 
 
@@ -97,7 +97,7 @@ def _planned(book: Book, fact: Fact, target: Target, price: Pricer) -> Planned:
 
 
 def _cost(book: Book, step: Mapping[str, Any], price: Pricer) -> Decimal:
-    """Return the published price of a step; without one, the highest price of its call."""
+    """Return the published price of a step; without one, the highest price of its operation."""
     form = book.calls.get(step.get("call", ""))
     if form is None or not form.paid:
         return Decimal(0)

@@ -1,7 +1,7 @@
 """Check a live API before a run spends anything: each mistake is one sentence.
 
 All requests are free. The balance is read with the given key and with a key that was never
-issued; facts that a dialect departs from show which dialect the server has.
+issued. Facts that differ between dialects show which dialect the server has.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ CHANGED = 8
 
 
 def check(book: Book, planned: VerifyPlan, target: Target, price: Pricer, sleep: Sleep) -> None:
-    """Raises UsageError, with the first mistake, before anything is spent.
+    """Check the key, the balance, the dialect and the clips before anything is spent.
 
-    `book` holds the facts as the documents state them, under no dialect.
+    Raises UsageError for the first mistake. `book` has the facts as documented, without a dialect.
     """
     if book.balance is not None:
         form, place = book.calls[book.balance[0]], book.balance[1]
@@ -84,7 +84,10 @@ def _balance(book: Book, form: CallForm, place: str, target: Target) -> Decimal:
 
 
 def _check_keys(book: Book, form: CallForm, place: str, target: Target) -> None:
-    """A server that lets everybody in would break the facts about keys."""
+    """Check that the server rejects an invented key, since facts about keys need that.
+
+    Raises UsageError if the server accepts the key.
+    """
     known, end = target.key[:-CHANGED], target.key[-CHANGED:]
     invented = known + (end.translate(ROTATED) if end.translate(ROTATED) != end else end[::-1])
     if _amount(_ask(book, form, target, invented), place) is not None:
@@ -95,7 +98,7 @@ def _check_keys(book: Book, form: CallForm, place: str, target: Target) -> None:
 
 
 def _ask(book: Book, form: CallForm, target: Target, key: str) -> FactResponse:
-    """The answer to a request for the balance with a key."""
+    """Return the response to a balance request with this key."""
     headers = {**book.auth, **form.headers}
     sent = {name: str(filled(value, {"key": key})) for name, value in headers.items()}
     return FactResponse(target.http.request(form.method, f"{target.url}{form.path}", headers=sent))
@@ -107,9 +110,10 @@ def _amount(answer: FactResponse, place: str) -> Decimal | None:
 
 
 def _check_dialect(book: Book, target: Target, price: Pricer, sleep: Sleep) -> None:
-    """Facts that a dialect departs from hold where it is not spoken, and only there.
+    """Check that the dialect option matches the server's dialect.
 
-    A single one may have changed, so that all of them have to agree.
+    The facts that are false in a dialect show which dialect the server has. All of them must agree,
+    because a single fact may have changed. Raises UsageError.
     """
     for name in book.dialects:
         probes = [*_probes(book, name, target, price)]
@@ -123,7 +127,7 @@ def _check_dialect(book: Book, target: Target, price: Pricer, sleep: Sleep) -> N
 
 
 def _probes(book: Book, dialect: str, target: Target, price: Pricer) -> Iterator[Fact]:
-    """Facts that the dialect departs from and that requests without a cost can show."""
+    """Yield facts that are not true in the dialect and that free requests can check."""
     departing = [
         replace(fact, departs=None)
         for fact in book.facts
@@ -135,7 +139,7 @@ def _probes(book: Book, dialect: str, target: Target, price: Pricer) -> Iterator
 
 
 def _check_media(planned: VerifyPlan, target: Target) -> None:
-    """Clips are needed where a job is paid for; the server has to be able to fetch them."""
+    """Check that clips are available for paid jobs, and that the server can download them."""
     needed = [one.fact.id for one in planned.planned if one.tier == "paid" and _needs(one.fact)]
     if not needed:
         return

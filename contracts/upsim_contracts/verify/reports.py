@@ -1,4 +1,4 @@
-"""A report as text, JSON, JUnit XML and one self-contained page of HTML."""
+"""A report as text, JSON, JUnit XML, or one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ border-bottom:1px solid #ccc;vertical-align:top}[class]{color:#666}
 
 
 def as_text(report: VerifyReport) -> str:
-    """Return the failed facts, each in a line or two, and the headline last."""
+    """Return the failed facts, each in one or two lines, and then the headline."""
     lines = [line for cause in report.causes for line in _text_of(cause)]
     for cause, known in report.accepted:
         lines += [f"KNOWN {cause}", f"        {known}"]
@@ -40,7 +40,7 @@ def as_text(report: VerifyReport) -> str:
 
 
 def _text_of(cause: Cause) -> Iterator[str]:
-    """The sentence, the facts that follow from it, and the first difference in full."""
+    """Yield the sentence of a cause, the facts that follow from it, and its first difference."""
     weight = f", {cause.weight}:" if cause.weight else ""
     yield f"CHANGED{weight} {cause}"
     facts = [*cause.broken, *cause.unjudged]
@@ -51,7 +51,7 @@ def _text_of(cause: Cause) -> Iterator[str]:
 
 
 def as_json(reports: Sequence[VerifyReport]) -> str:
-    """Return all verdicts for JSON, with amounts as texts."""
+    """Return all verdicts as JSON, with amounts as texts."""
     return json.dumps({"reports": [_document(report) for report in reports]}, indent=2)
 
 
@@ -118,9 +118,9 @@ def _fact(report: VerifyReport, verdict: Verdict) -> dict[str, object]:
 def as_junit(reports: Sequence[VerifyReport]) -> str:
     """Return a JUnit file for continuous integration, with a suite for each provider.
 
-    Each cause is a case that fails. Each fact is a case too; a failed one names its cause and
-    counts as skipped, so that one change of the provider is one failure. A failed fact without a
-    cause fails by itself.
+    Each cause is a failed case. Each fact is a case too. A failed fact with a cause counts as
+    skipped and names its cause, so one change of the provider is one failure. A failed fact without
+    a cause is a failed case.
     """
     root = ET.Element("testsuites", name="upsim verify")
     for report in reports:
@@ -175,7 +175,7 @@ def _fails(cause: Cause) -> bool:
 
 
 def _printable(text: str) -> str:
-    """The text without what XML 1.0 cannot hold."""
+    """Return the text without characters that XML 1.0 forbids."""
     return "".join(c for c in text if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff"))
 
 

@@ -1,4 +1,4 @@
-"""Check a target by all facts of a provider in turn; Ctrl-C stops the run cleanly."""
+"""Check all facts of a provider at a target, one by one; Ctrl-C stops the run cleanly."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STOPPED = "the run was stopped before it"
 class VerifyReport:
     """The results of a run. `stopped` means that the user ended it early.
 
-    `refused` is the refusal that ended it, after many facts in a row.
+    `refused` is the refusal that ended the run, after many refused facts in a row.
     """
 
     book: Book
@@ -54,14 +54,15 @@ class VerifyReport:
 
     @property
     def broken(self) -> bool:
-        """Whether there is a failure that is not accepted and that concerns the team."""
+        """Whether any failure is relevant to the team and not accepted."""
         return any(one.weight != ASIDE for one in self.causes)
 
     @property
     def headline(self) -> str:
-        """The number of passed facts, in one line.
+        """Return the number of passed facts, in one line.
 
-        It counts the facts of the model's own page, those of other pages, and what is assumed.
+        It counts separately the facts of the model's own page, facts of other pages, and
+        assumptions.
         """
         aside = self.count("untestable") + self.count("departs")
         testable = len(self.plan.planned) - aside
@@ -83,7 +84,7 @@ class VerifyReport:
         return line + "".join(f", {number} {what}" for what, number in extra.items() if number)
 
     def held_of(self, kind: Kind = "page") -> tuple[int, int]:
-        """Return how many facts of one kind of source passed, and how many there are."""
+        """Return how many facts of one kind of source passed, and how many facts it has."""
         planned = [one.fact for one in self.plan.planned]
         counted = [fact for fact in planned if fact.untestable is None and fact.departs is None]
         held = [one.fact for one in self.verdicts if one.outcome == "held"]
@@ -109,7 +110,7 @@ class VerifyReport:
         ]
 
     def weigh(self, uses: UsedFields | None) -> None:
-        """Mark each cause that concerns a team with these uses."""
+        """Mark each cause that concerns a team with these used fields."""
         if uses is not None:
             name = self.book.provider
             self.causes = [
@@ -122,7 +123,7 @@ class VerifyReport:
 
 
 def providers() -> tuple[str, ...]:
-    """The providers whose facts are known, here and in other packages."""
+    """Return the providers with facts, in this package and in other packages."""
     return tuple(name for name, folder in folders().items() if (folder / FILE).exists())
 
 
@@ -137,7 +138,7 @@ def book_of(provider: str) -> Book:
 
 
 def pricer(provider: str) -> Pricer:
-    """The contracts' own reckoning of a provider's prices, `oracle.py` of its folder."""
+    """Return the function that computes a provider's prices, from `oracle.py` in its folder."""
     spec = spec_from_file_location(f"{provider}_oracle", folders()[provider] / "oracle.py")
     if spec is None or spec.loader is None:
         raise NoContractError("oracle", provider, providers())
@@ -148,7 +149,7 @@ def pricer(provider: str) -> Pricer:
 
 
 def not_begun(book: Book, facts: Sequence[Fact], target: str) -> VerifyReport:
-    """The report of a provider that a stopped run did not come to."""
+    """Return the report of a provider that a stopped run did not reach."""
     planned = [Planned(fact, "not run", reason=STOPPED) for fact in facts]
     found = [Verdict(fact, "not run", reason=STOPPED) for fact in facts]
     return VerifyReport(book, target, VerifyPlan(book.unit, planned), found, stopped=True)
@@ -162,7 +163,7 @@ def verify(
     sleep: Sleep,
     on_verdict: Callable[[Verdict], None] = lambda _verdict: None,
 ) -> VerifyReport:
-    """Check a target by these facts. Ctrl-C ends the run with the results so far.
+    """Check these facts at a target. Ctrl-C ends the run with the results so far.
 
     Raises PlanRefusedError before anything is sent if the plan could cost more than the cap.
     """

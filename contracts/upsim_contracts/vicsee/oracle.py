@@ -14,9 +14,9 @@ MAX_LENGTH = Decimal(60)
 
 
 def price(_call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
-    """Credits: the factor's rate × the seconds rounded up; None for a factor without a price.
+    """Return the credits: the factor's rate × the seconds rounded up; None for an unknown factor.
 
-    Without a clip it is what the longest one costs at the highest rate.
+    Without a clip, return the price of the longest clip at the highest rate.
     """
     if clip is None:
         return max(CREDITS_A_SECOND.values()) * MAX_LENGTH

@@ -21,9 +21,9 @@ MAX_LENGTH = Decimal(600)
 
 
 def price(call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
-    """USD: `upscaler` rounds the seconds up, `upscale_v1` down; both bill at least 5.
+    """Return the USD price: `upscaler` rounds seconds up, `upscale_v1` down; both bill at least 5.
 
-    Without a clip it is what the longest one costs at the highest rate.
+    Without a clip, return the price of the longest clip at the highest rate.
     """
     length = MAX_LENGTH if clip is None else clip.seconds
     if call == "upscale_v1":

@@ -38,7 +38,7 @@ class Commands(click.Group):
             return super().main(*args, **kwargs)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """The names of all subcommands, in the order of the help text."""
+        """Return the names of all subcommands, in the order of the help text."""
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:

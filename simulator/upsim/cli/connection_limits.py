@@ -1,9 +1,13 @@
 """uvicorn's protocol with limits on the size and duration of what a connection sends.
 
-Long input is read in slices, and the event loop can do other work after some slices, pipelined
-requests or chunks. A head that is too long is refused before it is stored. A connection is closed
-if a first request, or the rest of one, does not arrive or arrives too slowly, and if its client
-reads nothing of a response for a minute. All limits are our own: no provider documents any.
+Long input is read in slices. The event loop can do other work after some slices, pipelined
+requests or chunks. A head that is too long is refused before it is stored. A connection is
+closed in two cases:
+
+- The first request, or the rest of a request, does not arrive or arrives too slowly.
+- The client reads nothing of a response for a minute.
+
+All limits are our own: no provider documents any.
 """
 
 from __future__ import annotations
@@ -73,7 +77,7 @@ def most_connections() -> int:
 
 
 def report_too_many(loop: asyncio.AbstractEventLoop, state: ServerState) -> None:
-    """Log that connections are closed because there are too many; not for every connection."""
+    """Log that new connections are closed because too many are open; log this only sometimes."""
     now, told = loop.time(), _TOLD_AT.get(state)
     if told is None or now - told > TELL_SECONDS:
         _TOLD_AT[state] = now
@@ -88,7 +92,7 @@ class _Flow(FlowControl):
     """Number of times that the client had taken enough for writing to continue."""
 
     def resume_writing(self) -> None:
-        """Note that the client took what was written."""
+        """Note that the client received the written output."""
         self.resumed += 1
         super().resume_writing()
 
@@ -98,13 +102,13 @@ class _Flow(FlowControl):
         self._transport.pause_reading()
 
     def let_go(self) -> None:
-        """Read on, unless the application wants to wait."""
+        """Continue to read, unless the application asked for a pause."""
         self.held = False
         if not self.read_paused:
             self._transport.resume_reading()
 
     def resume_reading(self) -> None:
-        """Read on, because the application wants more of the body."""
+        """Continue to read, because the application needs more of the body."""
         if self.held:
             self.read_paused = False
         else:
@@ -114,7 +118,7 @@ class _Flow(FlowControl):
 class BoundedProtocol(HttpToolsProtocol):
     """Reads requests within the limits; `read` gets the input of one step.
 
-    The parser's callbacks, below, say what is being read: `_stage`, `_came` and `_steps`.
+    The parser's callbacks below record the progress in `_stage`, `_came` and `_steps`.
     """
 
     _stage = BETWEEN
@@ -173,7 +177,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._read_on()
 
     def on_response_complete(self) -> None:
-        """Continue to read if too many requests had waited for this response."""
+        """Continue to read if reading had stopped because too many requests were waiting."""
         super().on_response_complete()
         if self.flow.held and self._next is None and not self._has_enough():
             self._next = self.loop.call_soon(self._read_on)
@@ -185,9 +189,9 @@ class BoundedProtocol(HttpToolsProtocol):
     # -- inside
 
     def _read_on(self) -> None:
-        """Read slices until the work of one turn is done, no slice is left, or many requests wait.
+        """Read slices until this turn's work is done, no slice is left, or too many requests wait.
 
-        The end of a response continues the reading that waiting requests have stopped.
+        Reading continues when a response ends.
         """
         self._steps, self._next = 0, None
         unread = self._unread
@@ -210,7 +214,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.let_go()
 
     def _has_enough(self) -> bool:
-        """Whether MAX_PIPELINED requests wait, so that no further request is read."""
+        """Whether MAX_PIPELINED requests are waiting, so that no further request is read."""
         return len(self.pipeline) >= MAX_PIPELINED
 
     def _is_over(self) -> bool:
@@ -225,7 +229,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(431, TOO_LONG)
 
     def _refuse(self, status: int, message: str) -> None:
-        """Send a refusal, and close the connection once the client had time to read it."""
+        """Send a refusal, and close the connection after the client had time to read it."""
         if self._is_answering():
             self.transport.close()
             return
@@ -241,7 +245,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _is_answering(self) -> bool:
-        """Whether a refusal sent now would land inside, instead of, or after another response."""
+        """Whether a refusal sent now would mix with, replace, or follow another response."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None:
             return False
@@ -260,9 +264,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._look = self.loop.call_later(LOOK_SECONDS, self._look_at_it)
 
     def _is_stuck(self) -> bool:
-        """Whether the client has read nothing for several checks although output is waiting.
+        """Whether output is waiting, but the client read none of it during several checks.
 
-        Nothing is written while writing is paused, so that less is left as soon as some is taken.
+        While writing is paused, the server adds no output. So any reading by the client reduces the
+        waiting output.
         """
         before = self._untaken
         self._untaken = left, _ = (unsent_bytes(self.transport), self.flow.resumed)
@@ -270,7 +275,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._still >= MAX_STILL
 
     def _look_at_request(self) -> None:
-        """Close the connection if the rest of a request, or a first request, does not arrive."""
+        """Close the connection if its first request, or the rest of a request, does not arrive."""
         scope: object = self.scope
         seen, self._seen = self._seen, (scope, self._stage)
         same = seen is not None and seen[0] is scope and seen[1] == self._stage
@@ -292,7 +297,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._came < SLOWEST_BODY or self._looks > MAX_LOOKS
 
     def _is_awaited(self) -> bool:
-        """Whether the server waits for the client: nothing else keeps the body from being read."""
+        """Whether the server waits only for the client to send more of the body."""
         cycle = self._present()
         waits = cycle is not None and cycle.waiting_for_100_continue
         return not waits and not self.flow.read_paused
@@ -303,7 +308,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return None if cycle is None or cycle.response_complete else cycle
 
     def _give_up(self) -> None:
-        """Refuse a request whose body does not arrive; the application sees a disconnect."""
+        """Refuse a request whose body does not arrive; the application gets a disconnect event."""
         self._refuse(408, TOO_SLOW)
         cycle = self._present()
         if cycle is not None:

@@ -1,4 +1,4 @@
-"""A server protocol whose connections faults can close, reset or cut in the middle."""
+"""A server protocol whose connections can be closed, reset or cut by faults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SocketConnection:
         self._transport.close()
 
     def reset(self) -> None:
-        """Close so that the client sees a reset: with a linger time of zero (RFC 9293)."""
+        """Close the connection with a reset: with a linger time of zero (RFC 9293)."""
         held = self._transport.get_extra_info("socket")
         if held is not None and held.fileno() >= 0:  # the caller may have gone before
             with socket.socket(fileno=os.dup(held.fileno())) as own:

@@ -1,4 +1,4 @@
-"""`upsim demo`: the whole product once, over real HTTP, with a real clip."""
+"""`upsim demo`: show all models once, over real HTTP, with a real clip."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def command(*, file: Path | None, out: Path, pace: int, render: str) -> None:
     """Upscale a real clip with all models and show the results.
 
     FILE is your own video; without it, the demo makes a clip of four seconds. If a provider refuses
-    FILE, or its job fails, the table shows the reason; this is no failure as long as another model
+    FILE, or its job fails, the table shows the reason. This counts as a failure only if no model
     accepts FILE. Exit code 1 if anything else failed, if an output does not have the promised
     size, or if no model accepted the clip.
     """
@@ -101,11 +101,11 @@ def messages_of(errors: BaseExceptionGroup[OutputError]) -> Iterator[str]:
 
 
 class UnreadError(Exception):
-    """The reader of the output is gone, as after `upsim demo | head`."""
+    """The reader of the output has closed it, as after `upsim demo | head`."""
 
 
 class DemoScreen(EscapedConsole):
-    """A console that ends the demo when the reader of its output is gone."""
+    """A console that ends the demo if the reader of its output has closed it."""
 
     def on_broken_pipe(self) -> None:
         """Discard the remaining output and stop."""
@@ -139,7 +139,7 @@ def _demonstrate(
 
 
 def summary(runs: Sequence[DemoRun]) -> str:
-    """Return how many models delivered the promised size, and the results of the others."""
+    """Return how many models delivered the promised size, and the results of all other models."""
     counted = Counter(run.outcome for run in runs if run.verdict != "done")
     done = len(runs) - counted.total()
     others = "".join(f", {number} {outcome}" for outcome, number in sorted(counted.items()))
@@ -147,9 +147,10 @@ def summary(runs: Sequence[DemoRun]) -> str:
 
 
 def exit_code(runs: Sequence[DemoRun], *, own_file: bool) -> int:
-    """Return 0 if all runs succeeded; a refusal of the user's own FILE does not count as a failure.
+    """Return 0 if a run succeeded and no run failed.
 
-    Nor does a job that its provider ends with an error, because some check a video only then.
+    A refusal of the user's own FILE is no failure. The same applies to a job of FILE that its
+    provider ends with an error, because some providers check a video only then.
     """
     verdicts = {run.verdict for run in runs}
     allowed = {"done", "refused", "unsuccessful"} if own_file else {"done"}
@@ -260,7 +261,7 @@ def _server(app: App, log: Path) -> Iterator[str]:
 
 
 def _write_answers(app: App, log: TextIO) -> None:
-    """Write a line for each response, and the server's own complaints, to the log."""
+    """Write a line for each response, and the server's own error messages, to the log."""
     logger = logging.getLogger("uvicorn")
     logger.handlers, logger.propagate = [logging.StreamHandler(log)], False
     day = today()

@@ -129,7 +129,7 @@ def video_text(media: Media | None) -> str:
 
 
 def price_text(price: Money | None, per_dollar: Decimal = Decimal(1)) -> str:
-    """Return an amount with its unit, after its value in dollars if the unit is worth a part."""
+    """Return an amount with its unit; a unit other than the dollar follows its dollar value."""
     if price is None:
         return ""
     amount = f"{plain(price.amount):,f}"

@@ -44,8 +44,7 @@ class DemoRun:
 
     `states` are the provider's own status words in the order seen. `refused`: the clip breaks a
     rule of the provider, which refuses the submit. `unsuccessful`: the provider accepted the job
-    and then ended it with an error. Everything else that is
-    not `done` is a failure.
+    and then ended it with an error. Any other outcome except `done` is a failure.
     """
 
     provider: str
@@ -92,7 +91,7 @@ def read_clip(path: Path) -> DemoClip:
 async def upscale(run: DemoRun, clip: DemoClip, client: AsyncClient, watch: Watch) -> None:
     """Upscale the clip with one model; the results are stored on the run.
 
-    The client must report its progress to `saw`.
+    The client must report its progress to `note_status`.
     """
     started = monotonic()
     run.to.unlink(missing_ok=True)
@@ -130,7 +129,7 @@ def _note(run: DemoRun, activity: str, watch: Watch) -> None:
 
 
 def note_status(run: DemoRun, status: str, watch: Watch) -> None:
-    """Record a status of the run's job, in the provider's word."""
+    """Record a status of the run's job, as the provider words it."""
     if not run.states or run.states[-1] != status:
         run.states.append(status)
         _note(run, status, watch)

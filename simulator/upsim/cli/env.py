@@ -166,7 +166,7 @@ def _check_dialect(providers: Iterable[str], dialect: str) -> None:
 
 
 def client_variables(providers: Iterable[str], dialect: str) -> Iterator[tuple[str, str]]:
-    """Yield the variables that known clients read, each with the base URL for that client."""
+    """Yield the environment variables of known clients, each with the base URL for that client."""
     library = Library(folders=folders)
     for provider in sorted({*providers} & {*library.providers()}):
         baseline = library.baseline(provider).baseline
@@ -208,7 +208,7 @@ def _ask(
 
 
 def _base(http: httpx.Client) -> str:
-    """Return the base URL that was given, without the path of the admin API."""
+    """Return the base URL of the server, without the path of the admin API."""
     return str(http.base_url).removesuffix("/").removesuffix("/__sim")
 
 

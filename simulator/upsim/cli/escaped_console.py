@@ -1,4 +1,4 @@
-"""A rich console for foreign text: only its own styles reach the terminal unescaped."""
+"""A rich console for untrusted text: only the console's own styles are not escaped."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ class EscapedConsole(Console):
             yield one if one.control else Segment(printable(one.text, keep="\n"), one.style)
 
     def on_broken_pipe(self) -> None:
-        """End the command, as click does, if the reader of its output is gone."""
+        """End the command, as click does, if the reader of its output has closed it."""
         self.quiet = True
         sys.exit(1)

@@ -1,9 +1,9 @@
 """uvicorn's protocol with a fast path for requests that need no waiting, which is nearly all.
 
-A request that came whole is decided in the callback that read it, and its answer leaves in one
-write: no task, no ASGI messages. Everything else (a body that is still coming, a video to be
-measured, a fault, a file, the admin API) takes uvicorn's own way, and so does what is unusual in
-HTTP itself. The callbacks below are those of the parser, in the order in which it makes them.
+A request that arrived completely is handled in the callback that read it. Its response is sent
+in one write, without a task and without ASGI messages. All other requests use uvicorn's own
+path: an incomplete body, a video to be measured, a fault, a file, the admin API, or unusual
+HTTP. The callbacks below are those of the parser, in the order in which it calls them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BadRequestLineError(Exception):
 
 
 class FastPathProtocol(BoundedProtocol):
-    """Serves an application that has a method `at_once` (see `upsim.app.App`)."""
+    """Serves an application that has a method `fast_path` (see `upsim.app.App`)."""
 
     _body: bytes | None = None
     """Body parts received on the fast path; None on uvicorn's own path."""
@@ -186,8 +186,8 @@ class FastPathProtocol(BoundedProtocol):
     def _fed(self, data: bytes) -> bytes | None:
         """Feed the parser. Return input that must be parsed again.
 
-        There is no other protocol here, so a caller that offers one is answered as if it had not:
-        its request is read again without the offer, which some clients make with every first one.
+        This server supports no other protocol. A request that offers an upgrade is parsed again
+        without the offer; some clients offer an upgrade in every first request.
         """
         try:
             self.parser.feed_data(data)
@@ -215,7 +215,7 @@ class FastPathProtocol(BoundedProtocol):
         return None
 
     def _put_together(self) -> None:
-        """Join the chunks of a slice: passing them on one by one takes far longer."""
+        """Join the chunks of a slice, because passing them on one by one takes far longer."""
         body = b"".join(self._pieces)
         self._pieces.clear()
         super().on_body(body)
@@ -235,7 +235,7 @@ class FastPathProtocol(BoundedProtocol):
             self.expect_100_continue = True
 
     def _read_absolute(self) -> None:
-        """Read a whole URL as request target: its host wins (RFC 9112, 3.2.2)."""
+        """Read a complete URL as request target; its host replaces Host (RFC 9112, 3.2.2)."""
         match = ABSOLUTE.fullmatch(self.url)
         if match is None or split_authority(match[2].decode("latin-1")) is None:
             raise BadRequestLineError(
@@ -314,7 +314,7 @@ class FastPathProtocol(BoundedProtocol):
 
 
 class _Failing:
-    """An application that raises an exception from outside of any task."""
+    """An application that raises an exception that occurred outside of any task."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

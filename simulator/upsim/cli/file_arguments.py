@@ -1,6 +1,6 @@
 """File options: a command never writes to a file that it also reads.
 
-A recording may have cost money, and an export exists once.
+A recording may have cost money, and an export exists only once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class FileName(click.Path):
     ) -> str | bytes | os.PathLike[str]:
         """Return the path; fail if the command would write to a file that it also uses elsewhere.
 
-        click reads one parameter after the other, so each is compared with those before it.
+        click reads one parameter after the other, so each is compared with the earlier parameters.
         """
         path = super().convert(value, param, ctx)
         for other, file in () if ctx is None else _files_so_far(ctx):

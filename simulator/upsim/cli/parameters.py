@@ -68,7 +68,7 @@ def _providers() -> Iterable[str]:
 
 
 def model_words() -> Iterable[str]:
-    """Return every unambiguous name of a model: its full name, and its provider's name."""
+    """Return every unambiguous name of a model: its full name, and its provider's name for it."""
     from upsim.client.exceptions import UnknownModelError
     from upsim.client.models import find_model, model_names
 

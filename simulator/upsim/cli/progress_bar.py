@@ -58,12 +58,12 @@ class ProgressBar:
         self._bar.stop()
 
     def show(self, text: str, done: str = "") -> None:
-        """Show the present activity, and the last completed step."""
+        """Show the current activity, and the last completed step."""
         steps = STEPS.index(done) + 1 if done in STEPS else None
         self._bar.update(self._task, description=text, completed=steps)
 
     def show_poll(self, progress: values.Progress) -> None:
-        """Show the status from a poll, in the provider's word."""
+        """Show the status from a poll, as the provider words it."""
         self.show(progress.status, progress.state)
 
 

@@ -1,7 +1,7 @@
 """The price of a video for each model by its published rule, or the model's own refusal.
 
-Each model is tried once in a simulator of this process, which says what is refused and in which
-words; the price of what is not refused is the reference client's own.
+Each model is tried once in a simulator of this process, which returns the refusals with their
+texts. If the model accepts the video, the reference client computes the price.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class QuoteRow:
     """The quote of one model.
 
     `impossible`: the reason if the model does not offer this at all. `refused`: the provider's own
-    refusal, with its `status` (None if the client knows it without a request) and the simulator's
-    `cause`. `failing`: the reason with which an accepted job fails; `refunded`: whether its charge
-    is refunded.
+    refusal. `status` is its HTTP status, None if the client knows the refusal without a request.
+    `cause` is the simulator's reason. `failing`: the reason with which an accepted job fails.
+    `refunded`: whether its charge is refunded.
     """
 
     model: str
@@ -103,9 +103,10 @@ def described_video(media: Media) -> QuotedVideo:
 
 @contextmanager
 def video_at(url: str, *, fetch: bool) -> Iterator[QuotedVideo]:
-    """A video at an address, fetched once; raises UnfetchedError for a public one without `fetch`.
+    """Yield the video at a URL, downloaded once.
 
-    URLs on this machine are always downloaded, URLs of private networks never.
+    URLs on this machine are always downloaded, URLs of private networks never. Raises
+    UnfetchedError for a public URL without `fetch`.
     """
     from upsim.media.fetch import Fetcher
     from upsim.media.fetch_addresses import LOOPBACK, PUBLIC

@@ -22,10 +22,10 @@ _MAX_LENGTH = 64 * 1024
 def remove_stale(
     context: click.Context, option: click.Parameter, ready: Path | None
 ) -> Path | None:
-    """Remove an earlier server's ready file; exit with the reason if none can be written.
+    """Remove an earlier server's ready file; exit with the reason if the file cannot be written.
 
-    This happens before other options are checked: if the server does not start, an old ready file
-    must not suggest that it runs.
+    This happens before other options are checked. If the server then does not start, no old ready
+    file suggests that it runs.
     """
     if ready is None:
         return None

@@ -154,7 +154,7 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
 
 
 def _reached(listening: socket) -> str:
-    """Return the base URL for this machine, also if the socket listens on all interfaces."""
+    """Return the base URL for this machine, even if the socket listens on all interfaces."""
     host, port = listening.getsockname()[:2]
     address = ip_address(str(host).partition("%")[0])
     if address.is_unspecified:

@@ -33,7 +33,7 @@ class RequestLog:
     """Collects responses and prints their lines in one write shortly afterwards."""
 
     def __init__(self) -> None:
-        """Start with nothing to print. Lines of a day other than today carry a date."""
+        """Start without lines. Lines of a day other than today have a date."""
         self._waiting: list[tuple[Sandbox, JournalEntry, Job | None] | str] = []
         self._day = today()
 
@@ -64,7 +64,7 @@ class RequestLog:
 def say(text: str) -> None:
     """Print a text immediately. Report a stream that fails once, and write nothing more to it.
 
-    A server goes on: nothing is raised.
+    Nothing is raised, so the server continues.
     """
     try:
         click.echo(text, nl=False)
@@ -85,9 +85,9 @@ def job_of(sandbox: Sandbox, exchange: JournalEntry) -> Job | None:
 
 
 def line_of(sandbox: Sandbox, exchange: JournalEntry, job: Job | None, *, day: str) -> str:
-    """Return the line of a response, with the hint that names the dialect its client needs.
+    """Return the line of a response, with a hint if its client needs another dialect.
 
-    The date is left out where it is no news: on the day `day` by a clock that is the wall clock.
+    The date is left out on the day `day`, if the sandbox uses the real time.
     """
     at = iso(exchange.at, 3)
     usual = sandbox.clock.mode == "real" and at[:10] == day
@@ -128,7 +128,7 @@ def unmatched_line(method: str, path: str, status: int, message: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return foreign text as one line, cut if it is long, with line feeds escaped."""
+    """Return untrusted text as one line, shortened if it is long, with line feeds escaped."""
     return escaped(text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…")
 
 
@@ -150,7 +150,7 @@ def _provider(sandbox: Sandbox, exchange: JournalEntry) -> str:
 
 
 def _refusal(exchange: JournalEntry, rule: ErrorRule) -> str:
-    """Return the rule that refused, the provider's message, its evidence and compared values."""
+    """Return the violated rule, the provider's message, its evidence and compared values."""
     text = printable(hidden_text(message_in(exchange.reply) or rule.message))
     said = f": {text}" if text else ""
     grade = f"({rule.evidence.grade}: {rule.evidence.source})"
@@ -158,7 +158,10 @@ def _refusal(exchange: JournalEntry, rule: ErrorRule) -> str:
 
 
 def _reason(exchange: JournalEntry) -> str:
-    """Return what a check measured, also if an accepted job fails later, and unread parameters."""
+    """Return the values that a check measured, and parameters that the provider ignores.
+
+    The values are returned for an accepted job that will fail too.
+    """
     found = reason(exchange.check, cause_of(exchange), compared(exchange))
     return f" [{printable(found)}]" if found else ""
 
@@ -184,7 +187,7 @@ def _text_at(document: object, place: tuple[str, ...]) -> str:
 def _issues(document: object) -> Iterator[str]:
     """Yield the issues that validators list beside a general message, each with its place.
 
-    An issue of the whole body has no place; one that repeats the general message has no news.
+    An issue of the whole body has no place. An issue equal to the general message is skipped.
     """
     issues = document.get("issues") if isinstance(document, dict) else None
     general = _text_at(document, ("error",))

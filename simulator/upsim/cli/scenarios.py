@@ -142,7 +142,7 @@ def explain_command(name: str, *, as_data: bool) -> None:
     help="Write DIR/PROVIDER/schema.json for the providers, and DIR/schema.json without names.",
 )
 def schema_command(*, provider: str | None, no_names: bool, folder: Path | None) -> None:
-    """Print the JSON Schema with which editors validate and complete scenario files.
+    """Print the JSON Schema that editors use to validate and complete scenario files.
 
     It lists the names that exist for PROVIDER, or by default for all providers.
     """
@@ -159,7 +159,7 @@ def schema_command(*, provider: str | None, no_names: bool, folder: Path | None)
 
 
 def _write(file: Path, text: str) -> None:
-    """Write a file, with the folders that it lies in."""
+    """Write a file, and create its folders."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text.encode())

@@ -81,10 +81,10 @@ class UvicornServer(uvicorn.Server):
 
 
 def _spare_the_collector() -> None:
-    """Make the garbage collector scan new objects only, and never the objects of the start.
+    """Make the garbage collector scan only new objects, and skip the objects that exist now.
 
-    Kept jobs are many small objects without cycles; walking them all again and again took a sixth
-    of the time of a submit. The new ones are walked while they are few and still in the cache.
+    Stored jobs are many small objects without cycles. Scanning all of them repeatedly took a sixth
+    of the time of a submit. New objects are scanned while they are few and still in the CPU cache.
     """
     gc.collect()
     gc.freeze()

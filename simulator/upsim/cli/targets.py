@@ -42,7 +42,7 @@ SIM, LIVE = "sim", "live"
 
 @dataclass(frozen=True, slots=True)
 class CommandTarget:
-    """A target with its key, its cap and the time that a job may take.
+    """A target with its key, its cap and the time allowed for a job.
 
     `scenario` and `render` apply only to a simulator in this process.
     """
@@ -137,7 +137,10 @@ def _simulated(
 
 
 def _must_speak_of(target: CommandTarget, known: ModelInfo, library: Library) -> None:
-    """Raise UsageError for a scenario of another provider, because it would have no effect."""
+    """Check that the scenario applies to the model's provider.
+
+    Raises UsageError if it does not.
+    """
     if target.scenario is None:
         return
     provider = library.load(target.scenario).baseline.provider
@@ -170,7 +173,7 @@ def _base_url(target: CommandTarget, known: ModelInfo) -> str:
 
 
 def _of_provider(url: str, provider: str) -> str:
-    """Return the provider's base URL at a server, or its own URL as given, also with a dialect.
+    """Return a provider's base URL at a server; a URL that names the provider stays unchanged.
 
     Raises UsageError for the base URL of another provider.
     """
@@ -194,7 +197,10 @@ def _of_provider(url: str, provider: str) -> str:
 
 
 def _must_not_be_meant(url: str, steps: Sequence[str], provider: str) -> None:
-    """Raise UsageError for a path with a misspelt provider, or of the admin API."""
+    """Check the path of a base URL.
+
+    Raises UsageError for a misspelt provider or the admin API.
+    """
     root = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
     if "__sim" in steps:
         raise click.UsageError(f"--target {url[:200]!r} is the admin API: give {root}/{provider}")
@@ -207,7 +213,10 @@ def _must_not_be_meant(url: str, steps: Sequence[str], provider: str) -> None:
 
 
 def _check_dialect(url: str, provider: str, dialect: str) -> None:
-    """Raise UsageError for a dialect that the provider lacks: requests would get a 404."""
+    """Check that the provider has this dialect, since other dialects get a 404.
+
+    Raises UsageError.
+    """
     try:
         check_dialect(client_library().baseline(provider).baseline, dialect)
     except BaselineError as error:

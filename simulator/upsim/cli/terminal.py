@@ -1,7 +1,7 @@
-"""The only output of commands: it escapes foreign text, so that a terminal prints it safely.
+"""The only output of commands: it escapes untrusted text, so that a terminal prints it safely.
 
-Everything that a command prints passes here: errors, logs and tracebacks too. Tables and bars use
-`cli.escaped_console`, whose own styles reach the terminal.
+All output of commands uses this module, including errors, logs and tracebacks. Tables and bars
+use `cli.escaped_console`, whose own styles reach the terminal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class TextOutput:
         """Whether some text was not written for a reason other than a closed reader."""
 
     def write(self, text: str) -> int:
-        """Write a text. Raises OutputError, or BrokenPipeError if the reader is gone."""
+        """Write a text. Raises OutputError, or BrokenPipeError if the reader closed the stream."""
         try:
             return self._stream.write(text)
         except OSError as error:
@@ -55,7 +55,7 @@ class TextOutput:
         return getattr(self._stream, name)
 
     def _give_up(self, error: OSError) -> None:
-        """Discard what the stream still holds, so that it cannot fail a second time."""
+        """Discard the text that the stream still holds, so that it cannot fail again."""
         with suppress(UnsupportedOperation), Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), self._stream.fileno())
         if isinstance(error, BrokenPipeError):
@@ -66,7 +66,7 @@ class TextOutput:
 
 
 class SafeStream:
-    """A text stream that prints or escapes every character and rejects none."""
+    """A text stream that accepts every character, and escapes characters that it cannot print."""
 
     buffer = None
     """The missing binary stream: click looks for it here, and no bytes may bypass the escaping."""
@@ -76,7 +76,7 @@ class SafeStream:
         self.unescaped = stream
 
     def write(self, text: str | bytes) -> int:
-        """Write a text, escaped, or bytes of a text; returns their length, as streams do."""
+        """Write an escaped text, or the bytes of a text; return its length, as streams do."""
         whole = text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")
         if whole:  # click tries what a stream takes with nothing, and hears no error of it
             self.unescaped.write(printable(whole, keep=LINES))
@@ -96,7 +96,7 @@ class SafeStream:
 def escaped_output() -> Iterator[None]:
     """Escape standard output and standard error until the block ends.
 
-    The traceback of what the block does not handle is escaped, too.
+    The traceback of an unhandled exception in the block is escaped too.
     """
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _safe(sys.stdout, "standard output"), _safe(sys.stderr, "")

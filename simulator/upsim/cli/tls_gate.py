@@ -1,7 +1,7 @@
 """Connections before the end of their TLS handshake: counted with all others, and timed out.
 
-uvicorn learns of an encrypted connection after its handshake. A caller that never ends one would
-take a file, and nothing would count it.
+uvicorn gets an encrypted connection only after its handshake. Without this module, a client
+that never completes a handshake would use a file descriptor without being counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from upsim.cli.connection_limits import LOOK_SECONDS, most_connections, report_t
 
 
 class TlsGate(asyncio.Protocol):
-    """A connection until its handshake is over; then its own protocol takes over."""
+    """A connection until its TLS handshake is complete; then its own protocol takes over."""
 
     def __init__(
         self, state: ServerState, context: ssl.SSLContext, inner: Callable[[], asyncio.Protocol]
@@ -87,7 +87,7 @@ class TlsGate(asyncio.Protocol):
             return None
 
     def _pass_on(self, raw: asyncio.Transport) -> None:
-        """Give the handshake the input that came before it started; uvloop reads immediately."""
+        """Pass input that arrived before the handshake to it; uvloop starts to read immediately."""
         came, self._came = self._came, bytearray()
         handshake = raw.get_protocol()
         if handshake is self or raw.is_closing():
@@ -102,7 +102,7 @@ class TlsGate(asyncio.Protocol):
 
 
 def gated(config: uvicorn.Config) -> None:
-    """Make a server with TLS count its handshakes."""
+    """Make a server with TLS count connections during their handshake."""
     context, inner = config.ssl, config.http_protocol_class
     if context is None:
         return

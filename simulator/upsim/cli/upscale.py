@@ -130,8 +130,8 @@ def command(  # noqa: PLR0913 - one argument for each option
 ) -> None:
     """Upscale a video with one model, then print the output's properties and the charge.
 
-    The target sim costs nothing and takes no time; its outputs have the promised size and
-    generated frames. The target live charges your account: upsim asks for the price first and
+    The target `sim` costs nothing and takes no time; its outputs have the promised size and
+    generated frames. The target `live` charges your account: upsim asks for the price first and
     submits only within --cap.
     Exit codes: 0 file written, 1 refused or failed, 2 usage error (nothing was sent).
     """
@@ -294,14 +294,14 @@ def _failure(
 
 
 def _cause(reached: ConnectedTarget, error: Exception) -> str | None:
-    """Return why the simulator in this process refused; its journal is not visible elsewhere."""
+    """Return why the simulator in this process refused; other targets have no readable journal."""
     if reached.sandbox is None or not isinstance(error, RefusedError) or error.status is None:
         return None
     return cause_of_refusal(reached.sandbox)
 
 
 def _known_of(order: _Order, client: Client, job: Job | None) -> str:
-    """Return what is known of an interrupted job, and how to resume it."""
+    """Return the known facts about an interrupted job, and how to resume it."""
     if job is None:
         held = client.reserved
         most = f", at most {_price(held, order.known)}" if held.amount else ""
@@ -364,7 +364,10 @@ def _problem(
 
 
 def _must_be_writable(to: Path, source: str | None) -> None:
-    """Raise UsageError, before anything is charged, if the output file cannot be written."""
+    """Check, before anything is charged, that the output file can be written.
+
+    Raises UsageError.
+    """
     if is_source(source, to):
         raise click.UsageError(f"--to {str(to)[:200]!r} is the source itself: choose another file")
     part = to.with_name(f".{to.name}.part")

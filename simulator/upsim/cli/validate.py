@@ -29,7 +29,7 @@ def command(*, files: tuple[str, ...], as_data: bool) -> None:
 
     A FILE is a path, or the name of a scenario such as vicsee/insufficient-funds.
     A template in _common is checked for each provider that uses it.
-    Of a file with more than 100 mistakes the first 100 are printed; --json has them all.
+    If a file has more than 100 mistakes, the first 100 are printed; --json prints all of them.
     Exit codes: 0 no mistakes, 1 mistakes, 2 a file does not exist (other files are checked).
     """
     library = Library(folders=folders)
@@ -67,7 +67,7 @@ def _data(mistake: Mistake) -> dict[str, object]:
 
 
 def _trees(library: Library, name: str) -> list[Tree] | str:
-    """Return the path of a scenario, or the message that it does not exist."""
+    """Return the trees of a scenario file, or a message that the file does not exist."""
     path = Path(name)
     if path.is_file():
         return library.resolve_all(path)

@@ -1,4 +1,4 @@
-"""The environment variables `UPSIM_…` that commands read, and those that no command reads."""
+"""The environment variables `UPSIM_…`: those that commands read, and unknown ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def show_variables(command: click.Command, prefix: str) -> None:
     """Give each option of a command and its subcommands a variable, shown by `--help`.
 
     `--journal-max` of `serve` has `UPSIM_SERVE_JOURNAL_MAX`. An option that declares its
-    own variables gets no other.
+    own variables gets no further variable.
     """
     for option in _options(command):
         if option.envvar is None:
@@ -57,7 +57,7 @@ def with_variables(error: click.UsageError) -> click.UsageError:
 
 
 def _blamed(message: str, ctx: click.Context) -> list[click.Option]:
-    """Return the options that a message quotes by value or name; all options if it quotes none."""
+    """Return the options whose value or name is in a message; all options if there is none."""
     options = list(_options(ctx.command))
     words = set(_OPTION.findall(message))
     return (
@@ -68,7 +68,7 @@ def _blamed(message: str, ctx: click.Context) -> list[click.Option]:
 
 
 def _values(option: click.Option, ctx: click.Context) -> Iterator[str]:
-    """Yield the texts that an option was set to."""
+    """Yield the values of an option as texts."""
     if ctx.get_parameter_source(str(option.name)) in (None, ParameterSource.DEFAULT):
         return
     value = ctx.params.get(str(option.name))
@@ -110,7 +110,7 @@ def unknown_variables(group: click.Group, names: Iterable[str], running: str = "
 
 
 def _near(group: click.Group, name: str, known: Sequence[str]) -> Sequence[str]:
-    """Return the nearest variables; without a command name, those of every command."""
+    """Return the nearest variables; for a name without a command, search all commands."""
     commands = group.list_commands(click.Context(group))
     word, _, rest = name.removeprefix(PREFIX).partition("_")
     if not (rest and closest(word.lower(), commands)):

@@ -138,7 +138,7 @@ def command(
 
 
 def _check_scenario(name: str, providers: Sequence[str], model: object) -> None:
-    """Raise UsageError with all mistakes in a scenario, or if it applies to no chosen fact."""
+    """Check a scenario. Raises UsageError with all mistakes, or if no chosen fact can use it."""
     library = Library(folders=folders)
     try:
         mistakes = library.judged(name, discover())

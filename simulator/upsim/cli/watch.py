@@ -1,7 +1,7 @@
 """`upsim serve --watch`: reload scenario files that change.
 
-Files are looked at a few times a second: that works on every file system, and with editors that
-write in place, rename a new file over the old one, or take the file away for a moment.
+Files are checked several times per second. That works on every file system. It also works with
+editors that write in place, rename a new file over the old one, or briefly remove the file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Watch:
         self._turn: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Check the files, again and again; the version read last wins."""
+        """Start to check the files repeatedly; the version read last is used."""
         self._turn = asyncio.get_running_loop().create_task(self._look_again())
 
     async def _look_again(self) -> None:

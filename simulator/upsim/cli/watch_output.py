@@ -16,7 +16,7 @@ WAITING = {
 
 
 def reload_lines(edits: Iterable[ScenarioDiff]) -> str:
-    """Yield lines about the values that really changed, by provider, and those that still wait."""
+    """Return lines about changed values, by provider, and about values that change only later."""
     found = list(edits)
     if not found:
         return "scenario files reloaded: nothing in use has changed\n"

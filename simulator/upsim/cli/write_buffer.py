@@ -10,7 +10,8 @@ from functools import cache
 def unsent_bytes(transport: asyncio.Transport) -> int:
     """Return the unacknowledged bytes in this process and, on Linux, in the operating system.
 
-    A system holds megabytes for a caller, and lets this process write on after a third was taken.
+    The operating system can hold megabytes for a client. It lets this process write again after the
+    client received a third of them.
     """
     sock = transport.get_extra_info("socket")
     return transport.get_write_buffer_size() + (0 if sock is None else _queued()(sock.fileno()))

@@ -5,9 +5,10 @@
     with connect("venice", api_key=…, base_url=…) as client:
         done = client.upscale("clip.mp4", "large.mp4", factor=2)
 
-The logic is generators that yield effects (`effects`), so that it is written once for sync and
-async; `http` carries them out. An adapter (`providers/<name>/client.py`) says what to ask and how
-to read the answers. Exceptions are drawn in `exceptions`. Names are loaded on first use.
+The logic is generators that yield effects (`effects`), so it is written once for sync and async
+clients. The package `http` executes the effects. An adapter (`providers/<name>/client.py`)
+defines the requests of a provider and reads its responses. A diagram of the exceptions is in
+`exceptions`. Names are loaded on first use.
 """
 
 from __future__ import annotations

@@ -90,8 +90,8 @@ _MAX_DIGITS = 30
 class Request:
     """One HTTP request.
 
-    A target that begins with `/` is the provider's own path and carries the key. Any other is an
-    absolute URL that the provider named (a storage link), and the key is never sent there.
+    A target that begins with `/` is the provider's own path and is sent with the key. Any other
+    target is an absolute URL from the provider (a storage link), and the key is never sent there.
     `cost` says whether sending it may cost money. A GET is always free. Any other request that is
     not marked `free` needs a reservation if there is a cap.
     """
@@ -104,7 +104,7 @@ class Request:
     cost: Literal["free", "paid", "unknown"] = "unknown"
 
     def __repr__(self) -> str:
-        """Show method and target, but no video or secret in it and no query of a signed link."""
+        """Show method and target, but hide videos, secrets and the query of a signed link."""
         return f"<Request {self.method} {shown_url(self.target)}>"
 
     @property
@@ -129,7 +129,7 @@ class ProviderResponse:
 
     @property
     def retry_after(self) -> float | None:
-        """Return the seconds that `Retry-After` asks for, given as a number or a date."""
+        """Return the seconds until a retry from `Retry-After`, given as a number or a date."""
         return seconds_until(self.headers.get("retry-after", ""), self.headers.get("date", ""))
 
     def json(self) -> Any:  # noqa: ANN401 - any JSON; numbers with a point are `Decimal`
@@ -158,7 +158,7 @@ class ProviderResponse:
         return str(found) if isinstance(found, str | int | Decimal) else None
 
     def number_at(self, *path: str) -> Decimal | None:
-        """Return the number at a path of the document, also if it is written as text."""
+        """Return the number at a path of the document, even if it is written as text."""
         return number(self.text_at(*path))
 
     def at(self, *path: str) -> Any:  # noqa: ANN401 - any JSON
@@ -251,9 +251,9 @@ class PollingCadence:
 
 @dataclass(frozen=True, slots=True)
 class UploadMethod:
-    """The way in which a provider takes a local file.
+    """The way in which a provider accepts a local file.
 
-    `limit` names the baseline's limit of the file's bytes. With `encoded`, the limit applies to a
+    `limit` is the name of the baseline's limit in bytes. With `encoded`, the limit applies to a
     body that contains the video in base64.
     """
 
@@ -286,7 +286,7 @@ _NOT_NOW = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 @dataclass(frozen=True, slots=True)
 class ErrorMeaning:
-    """The meaning of a refusal whose status alone is ambiguous, by its code or message words."""
+    """The meaning of a refusal whose status alone is ambiguous, by its code or message text."""
 
     kind: Literal["authentication", "balance", "rate_limit", "invalid", "media", "not_found"]
     words: str
@@ -296,7 +296,7 @@ class ErrorMeaning:
 class ErrorFormat:
     """The rules for reading a provider's errors: the places of text and code, and their meaning.
 
-    `status` is the place of a status in the body, which counts if it is not a 2xx. `success` is
+    `status` is the place of a status in the body, which is used if it is not a 2xx. `success` is
     the place of a boolean that is false for an error. `issues` is the place of a list of
     mistakes, each with a `path` and a `message`.
     """
@@ -318,7 +318,7 @@ class ErrorFormat:
         """Return the error that a response describes.
 
         The message is the first text found at `texts`, or the plain body. A response that claims
-        both success and failure says nothing about the request and counts as a server error.
+        both success and failure counts as a server error.
         """
         text = next(filter(None, (answer.text_at(*place) for place in self.texts)), None)
         message = text or answer.content[:_SECOND_OF_A_TEXT].decode("utf-8", "replace").strip()
@@ -387,7 +387,7 @@ class ReceivedWebhook:
     def header(self, name: str, form: str = ".+", expected: str = "a value") -> str:
         """Return a header's value, which must match the regular expression `form`.
 
-        Raises WebhookError, which says what was expected, if it is missing or another value.
+        Raises WebhookError with the expected form if the header is missing or does not match.
         """
         if name not in self.headers:
             raise WebhookError(f"the header {name} is missing")
@@ -404,11 +404,11 @@ class ReceivedWebhook:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """The protocol of one provider. `authorise` returns the headers that carry a key.
+    """The protocol of one provider. `authorise` returns the headers that contain a key.
 
-    `refusals` are statuses of a submit which, according to the provider's documents, mean that it
-    was not accepted and may be sent again. `lookup` explains how to find out whether a submit
-    without a response was accepted. Functions that a provider does not offer are None.
+    `refusals` are statuses of a submit that was not accepted and may be sent again, according to
+    the provider's documents. `lookup` explains how to find out whether a submit without a response
+    was accepted. Functions that a provider does not offer are None.
     """
 
     provider: str

@@ -1,7 +1,7 @@
-"""Check the arguments of public functions; an invalid one raises ArgumentError, nothing is sent.
+"""Check the arguments of public functions; an invalid one raises ArgumentError before sending.
 
-Each message names the argument, the accepted forms, the given value and, if it can be guessed, the
-intended value.
+Each message names the argument, the accepted forms, and the given value. It also names the
+intended value if that can be guessed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ FACTOR = Numbers("2", minimum=1, maximum=10**6, whole=True)
 
 
 def check_number(name: str, value: object, numbers: Numbers) -> None:
-    """Raise ArgumentError for a value outside of these numbers."""
+    """Check that a value is one of these numbers. Raises ArgumentError."""
     if not numbers.holds(value):
         meant = _number_in(value, is_time=numbers.maximum == MAX_SECONDS)
         hint = f"; did you mean {meant}?" if meant else ""
@@ -65,14 +65,17 @@ def check_number(name: str, value: object, numbers: Numbers) -> None:
 
 
 def check_text(name: str, value: object, example: str) -> str:
-    """Return a text. Raise ArgumentError if it is empty or not a text."""
+    """Return a text. Raises ArgumentError if it is empty or not a text."""
     if not (isinstance(value, str) and value):
         raise ArgumentError(f"{name} is a text such as {example}, not {shown(value)}")
     return value
 
 
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
-    """Raise ArgumentError for a value outside of the allowed texts, with the nearest."""
+    """Check that a value is an allowed text.
+
+    Raises ArgumentError with the nearest allowed text.
+    """
     names = tuple(allowed)
     if not (isinstance(value, str) and value in names):
         near = suggestion(value, names) if isinstance(value, str) else ""
@@ -81,25 +84,25 @@ def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
 
 
 def check_secret(name: str, kind: type) -> None:
-    """Raise ArgumentError for a secret that is neither a text nor None; its value is not shown."""
+    """Check that a secret is a text or None. Raises ArgumentError without the value."""
     if not issubclass(kind, str | None):
         raise ArgumentError(f"{name} is a text, not {kind.__name__}")
 
 
 def check_kind(name: str, value: object, kinds: type | tuple[type, ...], form: str) -> None:
-    """Raise ArgumentError for a value of another kind; `form` describes a valid one."""
+    """Check the type of a value. Raises ArgumentError; `form` describes a valid value."""
     if not isinstance(value, kinds):
         raise ArgumentError(f"{name} is {form}, not {_of_any_kind(value)}")
 
 
 def check_true(name: str, value: object, form: str, *, valid: bool) -> None:
-    """Raise ArgumentError for an invalid value; `form` describes a valid one."""
+    """Check that `valid` is true. Raises ArgumentError; `form` describes a valid value."""
     if not valid:
         raise ArgumentError(f"{name} is {form}, not {_of_any_kind(value)}")
 
 
 def check_options(options: object) -> None:
-    """Raise ArgumentError unless options are a mapping of names to values."""
+    """Check that options are a mapping of names to values. Raises ArgumentError."""
     form = 'a mapping such as {"upscale_factor": "2"}'
     check_kind("options", options, Mapping, form)
     for name, value in options.items() if isinstance(options, Mapping) else ():
@@ -108,7 +111,7 @@ def check_options(options: object) -> None:
 
 
 def check_names(where: str, given: Mapping[str, object], known: Mapping[str, object]) -> None:
-    """Raise ArgumentError for a keyword that a function does not have; values are not shown."""
+    """Check that a function has each given keyword. Raises ArgumentError without the values."""
     unknown = sorted(given.keys() - known.keys())
     if unknown:
         hint = (

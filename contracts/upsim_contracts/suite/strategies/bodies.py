@@ -22,13 +22,13 @@ values = st.recursive(
 
 
 def options(submit: Submit) -> st.SearchStrategy[Options]:
-    """Any choice of options; each may be left out."""
+    """Return a strategy for any choice of options; each option may be left out."""
     return st.fixed_dictionaries(
         {}, optional={name: st.sampled_from(list(given)) for name, given in submit.options.items()}
     )
 
 
 def unknown_fields() -> st.SearchStrategy[Options]:
-    """Return a strategy for fields that no document knows."""
+    """Return a strategy for fields that no document defines."""
     names = st.text(LETTERS, min_size=1, max_size=8).map(lambda name: PREFIX + name)
     return st.dictionaries(names, values, min_size=1, max_size=3)

@@ -1,4 +1,4 @@
-"""Clips that a call takes, more often at and beside its edges."""
+"""Strategies for clips that a request accepts, more often at and near the limits."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ MAX_FRAMES_A_STEP = 10_000
 
 
 def clips(table: Clips) -> st.SearchStrategy[ClipProperties]:
-    """Any clip that is accepted."""
+    """Return a strategy for any accepted clip."""
     at_rate = {rate: _at_rate(table, Fraction(rate)) for rate in table.rates}
     return st.sampled_from(list(at_rate)).flatmap(at_rate.__getitem__)
 
 
 def short(table: Clips) -> Clips:
-    """The same with clips of some seconds only, of the first sizes, away from the edges."""
+    """Return the table with only short clips of the first sizes, away from the limits."""
     few = replace(table, sizes=table.sizes[:2], near={})
     return few if few.frames else replace(few, seconds=["0.5", "6"])
 
 
 def frame_counts(table: Clips, rate: Fraction) -> st.SearchStrategy[int]:
-    """Counts of frames between the least and the most, in steps that give exact seconds."""
+    """Return a strategy for accepted frame counts, in steps whose durations are exact decimals."""
     step = whole_step(rate)
     least, most = bounds(table, rate)
     edges = [round(Fraction(str(edge)) * rate) for edge in table.near.get("seconds", ())]
@@ -48,7 +48,7 @@ def frame_counts(table: Clips, rate: Fraction) -> st.SearchStrategy[int]:
 
 
 def bounds(table: Clips, rate: Fraction) -> tuple[int, int]:
-    """The fewest and the most frames that are accepted at a rate."""
+    """Return the fewest and the most frames that are accepted at a frame rate."""
     if table.frames:
         return table.frames[0], table.frames[1]
     shortest, longest = (Fraction(str(length)) * rate for length in table.seconds)
@@ -57,7 +57,10 @@ def bounds(table: Clips, rate: Fraction) -> tuple[int, int]:
 
 @cache
 def whole_step(rate: Fraction) -> int:
-    """The fewest frames whose length can be written down exactly; so can its multiples."""
+    """Return the smallest frame count whose duration is an exact decimal.
+
+    Every multiple of it has an exact duration too.
+    """
     return next(n for n in range(1, MAX_FRAMES_A_STEP) if finite(n / rate))
 
 

@@ -1,4 +1,4 @@
-"""Mistakes of a request, in pairs."""
+"""Mistakes in a request, in pairs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from upsim_contracts.suite.generation import Flaw, Submit
 
 
 def pairs(submit: Submit, form: CallForm) -> list[tuple[Flaw, Flaw]]:
-    """All pairs of mistakes that one request can hold, the one that is noticed first before."""
+    """Return all pairs of mistakes that one request can contain.
+
+    In each pair, the mistake that the provider checks first comes first.
+    """
     found = submit.flaws
     return [
         (first, second)
@@ -29,7 +32,7 @@ def _parts(flaw: Flaw, form: CallForm) -> frozenset[str]:
 
 
 def place_of_video(body: object, path: str = "") -> str:
-    """Return the place of the video in a call's usual body."""
+    """Return the place of the video in an operation's usual body."""
     if isinstance(body, dict):
         for name, inner in body.items():
             found = place_of_video(inner, f"{path}.{name}" if path else name)

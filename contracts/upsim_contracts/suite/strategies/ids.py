@@ -1,4 +1,4 @@
-"""Ids that look like one that was given, and are not."""
+"""Ids that look like a real id but do not exist."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ HEX = "0123456789abcdef"
 
 
 def beside(job: str, place: int, by: int) -> str:
-    """An id of the same form that differs in one character, counted from the end."""
+    """Return an id of the same form that differs in one character, counted from the end."""
     places = [number for number, sign in enumerate(job) if sign in HEX]
     number = places[-1 - place % len(places)]
     digits = HEX[:10] if job[number].isdecimal() else HEX[10:]

@@ -164,9 +164,8 @@ class Jobs:
         refund_at = now + ending.refund_after if refunded and ending.refund_after else None
         kept = ending.kept_for
         until = None if kept is None else max(accepted.at + kept, now)
-        timeline.commit(
-            JobMoved(now, accepted.job, state, failure, planned, None, refund_at, until)
-        )
+        ends = {"refund_at": refund_at, "kept_until": until}
+        timeline.commit(JobMoved(now, accepted.job, state, failure, planned, **ends))
         job = timeline.state.jobs[accepted.job]
         if refunded and refund_at is None:
             self._money.refund(job)

@@ -1,7 +1,8 @@
 """An event loop that needs no socket.
 
-asyncio wakes its loop by a pair of sockets. Test runs that forbid sockets (pytest-socket) refuse
-that pair too, though nothing leaves the process. This loop is woken by a pipe instead.
+The usual asyncio loop is woken through a pair of sockets. Test runs that forbid sockets
+(pytest-socket) refuse that pair too, though the pair sends nothing outside the process.
+This loop is woken through a pipe instead.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ class PipeEnd:
         return os.read(self._descriptor, size)
 
     def send(self, data: bytes) -> int:
-        """Write. Raises BlockingIOError if the pipe is full."""
+        """Write; return the number of bytes written. Raises BlockingIOError if the pipe is full."""
         return os.write(self._descriptor, data)
 
     def close(self) -> None:
-        """Close the file descriptor; a thread that still sends gets an OSError, not a new file."""
+        """Close the file descriptor; a later `send` raises OSError and never reaches a new file."""
         closed, self._descriptor = self._descriptor, -1
         os.close(closed)
 
@@ -48,5 +49,5 @@ class PipeLoop(asyncio.SelectorEventLoop):
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop without sockets; on Windows, where pipes cannot be selected, the usual one."""
+    """Return a loop without sockets; on Windows, which cannot wait for pipes, the usual loop."""
     return asyncio.new_event_loop() if sys.platform == "win32" else PipeLoop()

@@ -1,7 +1,7 @@
 """The pytest plug-in: fixtures, the marker `upsim`, options, a host blocker and a report.
 
-It imports pytest and the standard library only. The product is imported when a test first asks for
-it, so that a run that does not use it pays nothing, and the product's own coverage is not hidden.
+The plug-in imports only pytest and the standard library. It imports upsim when a test first
+needs it. So test runs without upsim stay fast, and coverage of upsim itself is complete.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _print_cards(terminalreporter: Any, cards: list[tuple[str, list[str]]]) -> N
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test with an invalid marker; block libraries that were imported in the meantime."""
+    """Fail a test whose marker is invalid; block HTTP libraries imported since the last test."""
     run = item.config.stash[RUN]
     if not run.live:
         run.guard.look_around()
@@ -183,7 +183,7 @@ def pytest_runtest_makereport(
 
 
 def _add_sandbox(report: pytest.TestReport, item: pytest.Item, sandbox: SandboxHandle) -> None:
-    """Add a sandbox's journal and report card, or the reason why its server gave none."""
+    """Add a sandbox's journal and report card, or why its server did not return them."""
     import httpx
 
     from upsim.testing.admin_answers import AdminCallError
@@ -198,7 +198,7 @@ def _add_sandbox(report: pytest.TestReport, item: pytest.Item, sandbox: SandboxH
 
 
 def _add(report: pytest.TestReport, name: str, text: str) -> None:
-    """Add a section to a report, with the text of servers and clients escaped."""
+    """Add a section to a report; text that came from servers and clients is escaped."""
     from upsim.core.printable_text import LINES, printable
 
     report.sections.append((name, printable(text, keep=LINES)))
@@ -247,9 +247,9 @@ Sandboxes = Callable[..., "SandboxHandle"]
 
 @pytest.fixture
 def upsim_sandboxes(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
-    """Return a function that creates sandboxes; its arguments are those of the marker.
+    """Return a function that creates sandboxes, with the arguments of the marker.
 
-    All are removed after the test.
+    All these sandboxes are removed after the test.
     """
     run = request.config.stash[RUN]
     if run.live:
@@ -276,7 +276,7 @@ def upsim_sandboxes(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
 
 
 def _ended(run: PytestRun, name: str, made: list[SandboxHandle]) -> str:
-    """Remove the sandboxes of a test, each even if another fails; return why one could not be."""
+    """Remove all sandboxes of a test, even if one removal fails; return the error text or ""."""
     if not made:
         return ""
     import httpx
@@ -307,7 +307,7 @@ def upsim(request: pytest.FixtureRequest, upsim_sandboxes: Sandboxes) -> Sandbox
 
 
 def _real(given: SandboxHandle) -> SandboxHandle:
-    """Return the sandbox; fail if a fixture `upsim` of the user hides the plug-in's."""
+    """Return the sandbox; fail if a user's own fixture `upsim` hides the plug-in's fixture."""
     if not hasattr(given, "intercept"):
         pytest.fail(
             f"Your fixture `upsim` hides the plug-in's and returns a {type(given).__name__}; this "
@@ -337,14 +337,14 @@ def upsim_inbox(upsim: SandboxHandle) -> InboxHandle:
 
 @pytest.fixture
 def upsim_intercept(upsim: SandboxHandle) -> Iterator[SandboxHandle]:
-    """Redirect requests for the providers' own hosts to the sandbox, which is returned."""
+    """Redirect requests for the providers' own hosts to the sandbox; return the sandbox."""
     with _real(upsim).intercept():
         yield upsim
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A real socket, for code that needs a URL; the key selects the sandbox."""
+    """A server on a real socket, for code that needs a URL; the key selects the sandbox."""
 
     url: str
     sandbox: SandboxHandle
@@ -360,7 +360,7 @@ class Server:
 
 @pytest.fixture
 def upsim_server(pytestconfig: pytest.Config, upsim: SandboxHandle) -> Server:
-    """Return a server on a free port of this machine that leads to the sandbox."""
+    """Return a server on a free port of this machine, connected to the sandbox."""
     try:
         url = pytestconfig.stash[RUN].session.serve()
     except RuntimeError as error:  # the plug-in pytest-socket forbids sockets
@@ -373,7 +373,7 @@ def upsim_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., Clien
     """Return a function that makes a reference client of a model, with the options of `connect`.
 
     The client uses the sandbox's key and clock. With the live target it uses the real API and the
-    environment's key, and stops at the cap.
+    key from the environment, and stops at the cap.
     """
     run = request.config.stash[RUN]
     sandbox = None if run.live else _real(request.getfixturevalue("upsim"))

@@ -63,7 +63,10 @@ class AsgiExchange:
         self._over.set()
 
     def response(self) -> httpx.Response:
-        """Return the response. Raises the error of a connection that was cut before its head."""
+        """Return the response.
+
+        Raises the connection error if the connection was cut before the head of the response.
+        """
         if self._error is not None and not self._started:
             raise self._error
         body = b"".join(self._parts)
@@ -75,7 +78,7 @@ class AsgiExchange:
     # -- the connection, as faults see it
 
     def drop(self) -> None:
-        """Close the connection: the rest of the response is missing."""
+        """Close the connection; the remaining part of the response is missing."""
         text = "peer closed connection without sending complete message body"
         if not self._started:
             text = "Server disconnected without sending a response."
@@ -87,7 +90,7 @@ class AsgiExchange:
         self._end(httpx.ReadError(text, request=self._request))
 
     def waited(self, seconds: float) -> None:
-        """Raise a time-out if the client's own read time-out is shorter than this."""
+        """Raise a time-out error if the client's own read time-out is shorter than `seconds`."""
         patience = self._request.extensions.get("timeout", {}).get("read")
         if patience is not None and seconds > patience:
             self._end(httpx.ReadTimeout("timed out", request=self._request))

@@ -1,8 +1,8 @@
 """Connections to untrusted servers: limits on the data that may precede a response.
 
-A server may send any number of informational responses (1xx) before the final one, and a waiting
-client reads them all. This module limits the headers before a body, and reads them in small pieces,
-so that other work of the event loop continues.
+A server may send any number of informational responses (1xx) before the final response, and
+a waiting client reads all of them. This module limits the headers before a body. It reads the
+headers in small pieces, so that other work of the event loop continues.
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ _INFORMATIONAL = re.compile(rb"HTTP/[0-9.]+ 1(?!01)[0-9]{2}\b")
 
 
 class NoCookies(CookieJar):
-    """A cookie jar that stores nothing; each client made here uses one.
+    """A cookie jar that stores nothing; every client of this module uses it.
 
-    Otherwise one server's cookies would be sent with requests of other users and to other servers,
-    and thousands of cookies would be parsed on the event loop.
+    Otherwise the cookies of one server would be sent for other users and to other servers.
+    Thousands of cookies would also be parsed on the event loop.
     """
 
     def extract_cookies(self, response: object, request: Request) -> None:
-        """Ignore the cookies; the headers are not even parsed."""
+        """Ignore the cookies without parsing their headers."""
 
 
 class Heads:
-    """The heads of one response, up to the final one. `expected` is true until that is complete."""
+    """The heads of one response up to the final head; `expected` is true until that is complete."""
 
     def __init__(self) -> None:
-        """Wait for the first head."""
+        """Start with no bytes read."""
         self.expected = True
         self._pending = bytearray()
         self._count = self._bytes = self._lines = 0
@@ -76,7 +76,7 @@ class Heads:
         return min(most, PIECE) if self.expected else most
 
     def feed(self, data: bytes) -> None:
-        """Count what was read. Raises RemoteProtocolError beyond a limit."""
+        """Count bytes that were read. Raises RemoteProtocolError if a limit is exceeded."""
         if not self.expected:
             return
         searched = max(0, len(self._pending) - 2)
@@ -108,7 +108,7 @@ class Heads:
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A connection that limits the heads of the response to each request."""
+    """A connection that limits the size of the response heads for each request."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
@@ -140,7 +140,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 class _Backend(httpcore.AnyIOBackend):
-    """A network backend that makes such connections."""
+    """A network backend whose connections limit the heads of responses."""
 
     async def connect_tcp(
         self,
@@ -157,7 +157,7 @@ class _Backend(httpcore.AnyIOBackend):
 
 @cache
 def checking() -> ssl.SSLContext:
-    """Return an SSL context that checks certificates. Created once, because it is slow."""
+    """Return an SSL context that checks certificates; it is created once, because that is slow."""
     return httpx.create_ssl_context(trust_env=False)
 
 
@@ -171,7 +171,7 @@ def trusting() -> ssl.SSLContext:
 
 @contextmanager
 def host_errors(host: str) -> Iterator[None]:
-    """Raise httpcore.ConnectError for a host that no resolver can be asked for."""
+    """Raise httpcore.ConnectError for a host name that cannot be given to a resolver."""
     try:
         yield
     except ValueError as error:  # a label that IDNA refuses, or a null character
@@ -189,7 +189,7 @@ def httpx_errors() -> Iterator[None]:
 
 
 def core_request(request: httpx.Request) -> httpcore.Request:
-    """Return an httpx request as httpcore takes it."""
+    """Return an httpx request in the form that httpcore needs."""
     url = request.url
     return httpcore.Request(
         request.method,
@@ -201,16 +201,16 @@ def core_request(request: httpx.Request) -> httpcore.Request:
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
-    """Sends requests over pooled connections with limited heads; ignores proxy variables."""
+    """A transport with pooled connections that limit the heads; proxy variables are ignored."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        """Trust what `context` trusts."""
+        """Use `context` to check certificates."""
         self._connections = httpcore.AsyncConnectionPool(
             ssl_context=context, network_backend=_Backend(), **POOL_LIMITS
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and return its response, whose body is still to be read."""
+        """Send a request and return its response; the caller reads the body."""
         with httpx_errors():
             response = await self._connections.handle_async_request(core_request(request))
         return httpx.Response(

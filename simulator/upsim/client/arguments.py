@@ -121,13 +121,13 @@ def check_names(where: str, given: Mapping[str, object], known: Mapping[str, obj
 
 
 def _of_any_kind(value: object) -> str:
-    """Return a plain value as messages quote it, and the kind of any other object."""
+    """Return a plain value as messages quote it; for any other object, return its type."""
     plain = isinstance(value, str | int | float | Mapping | list | tuple | None)
     return shown(value) if plain else type(value).__name__
 
 
 def _number_in(value: object, *, is_time: bool) -> str:
-    """Return the number that a text probably means: `1080p`, `2x`, `3h`; else an empty text."""
+    """Return the number that a text such as `1080p`, `2x` or `3h` probably means, or ""."""
     if not isinstance(value, str):
         return ""
     if is_time:

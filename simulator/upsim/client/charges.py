@@ -1,4 +1,4 @@
-"""Compare the charge of a job with its quote and with the cap."""
+"""Compare the charge of a job with its quote and with the spending cap."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class ClientSettings(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """The settings of a client, with defaults for those that were not given."""
+    """The settings of a client; a setting that was not given has its default."""
 
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
@@ -195,11 +195,14 @@ class Client(_Face):
         self._runner.run(self._logic.cancel(job))
 
     def jobs(self, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
-        """Return the latest jobs, newest first. Raises UnsupportedError if it cannot list jobs."""
+        """Return the latest jobs, newest first.
+
+        Raises UnsupportedError if the provider cannot list jobs.
+        """
         return self._runner.run(self._logic.jobs(limit))
 
     def find(self, lost: OutcomeUnknownError, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
-        """Return the jobs that may be the one without response; empty if none was accepted."""
+        """Return the jobs that a lost submit may have created; empty if no job was accepted."""
         return self._runner.run(self._logic.find(lost, limit))
 
     def close(self) -> None:
@@ -264,7 +267,7 @@ class AsyncClient(_Face):
         return await self._runner.run(self._logic.jobs(limit))
 
     async def find(self, lost: OutcomeUnknownError, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
-        """Return the jobs that may be the one without response; empty if none was accepted."""
+        """Return the jobs that a lost submit may have created; empty if no job was accepted."""
         return await self._runner.run(self._logic.find(lost, limit))
 
     async def close(self) -> None:
@@ -285,16 +288,18 @@ def connect(
 
     * `api_key`: default is the variable `<PROVIDER>_API_KEY`; `base_url`: default is
       `<PROVIDER>_BASE_URL`, then the provider itself.
-    * `live` and `cap`: the client contacts only this machine and `UPSIM_TRUSTED_HOSTS`, unless
-      `live` is True and there is a cap. The cap is the maximum that this client may spend; a
-      plain number is in the unit of the published price (US dollars, or credits).
+    * `live` and `cap`: by default the client contacts only this machine and
+      `UPSIM_TRUSTED_HOSTS`. With `live=True` and a cap it also contacts the provider. The cap
+      is the maximum that this client may spend; a plain number is in the unit of the
+      published price (US dollars, or credits).
     * `polling`, `retries`, `timeouts`: intervals and limits. `sleeper`: the wait function, by
       default in real time; `sandbox_sleeper` advances a simulator's clock. `seed` makes the
       random part of the pauses repeatable.
     * `webhook_url`, `webhook_secret`: where the provider reports the end of each job.
     * `progress`: called with each poll's Progress.
-    * `http`: an httpx client to use (it is not closed); by default one without proxy variables.
-      With your own sync client, `timeouts` cannot limit the total time of a response's headers.
+    * `http`: an httpx client to use (it is not closed); the default client ignores proxy
+      variables. With your own sync client, `timeouts` cannot limit the total time of a
+      response's headers.
 
     Raises ArgumentError, UnknownModelError, UnsafeTargetError, UnsupportedError,
     AuthenticationError.
@@ -328,7 +333,7 @@ def _chosen(settings: ClientSettings) -> _Chosen:
 
 
 def _wanted(wishes: UpscaleOptions) -> RequestedOutput:
-    """Return the checked wishes. Raises ArgumentError."""
+    """Return the checked options of an upscale. Raises ArgumentError."""
     check_names("argument of an upscale", wishes, UpscaleOptions.__annotations__)
     return RequestedOutput(**wishes)
 
@@ -384,7 +389,10 @@ def _parts(model: str, chosen: _Chosen) -> tuple[Upscaling, Wire, str]:
 
 
 def _key(chosen: _Chosen, variable: str) -> str:
-    """Return the key. Raises AuthenticationError; no local variable holds the key while it does."""
+    """Return the API key. Raises AuthenticationError if there is no usable key.
+
+    No local variable contains the key while the error is raised.
+    """
     if not (chosen.api_key or os.environ.get(variable)):
         raise AuthenticationError(None, f"no key: pass api_key, or set {variable}")
     if not _is_key(chosen.api_key or os.environ[variable]):

@@ -20,7 +20,7 @@ class Dice(Protocol):
 
 
 def dice(seed: int | None) -> Dice:
-    """Return a source that a seed makes repeatable; without a seed it differs each time."""
+    """Return a source of random numbers; with a seed, the numbers are the same each time."""
     return random.Random(seed)  # noqa: S311 - it spreads pauses, it keeps no secret
 
 
@@ -45,5 +45,5 @@ async def sleep_async(seconds: float) -> None:
 
 
 def ring(alarm: asyncio.Timeout, seconds: float) -> None:
-    """Set a time-out of the running event loop to end after some seconds."""
+    """Set a running time-out of the event loop to expire after some seconds."""
     alarm.reschedule(asyncio.get_running_loop().time() + seconds)

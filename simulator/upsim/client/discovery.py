@@ -60,7 +60,7 @@ def _files() -> Mapping[str, tuple[str, Path]]:
 
 
 def _module(name: str, path: Path) -> ModuleType:
-    """Return the module of this name; import its package only if it is not part of upsim."""
+    """Import a module by its name; import its package only if the package is not upsim."""
     if name in sys.modules:
         return sys.modules[name]
     if not name.startswith(f"{PROVIDERS}."):
@@ -79,6 +79,6 @@ def _outside() -> Mapping[str, EntryPoint]:
 
 
 def _scenarios() -> Mapping[str, Path]:
-    """Return the fact folders of outside providers."""
+    """Return the folders of facts of the providers that other packages add."""
     brought = {name: getattr(point.load(), "scenarios", None) for name, point in _outside().items()}
     return {name: folder for name, folder in brought.items() if isinstance(folder, Path)}

@@ -51,14 +51,14 @@ class PartialFile:
     problem: str = field(default="")
 
     def headers(self) -> Mapping[str, str]:
-        """Return headers that ask for the rest of the file, if the file is still the same."""
+        """Return headers that ask for the missing part if the file on the server is unchanged."""
         plain = {"accept-encoding": "identity"}
         if not self.have or not self.validator:
             return plain
         return plain | {"range": f"bytes={self.have}-", "if-range": self.validator}
 
     def begin(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Whether the body is wanted: the rest of the file, or the whole file from the start."""
+        """Return whether to read the body: the missing part of the file, or the whole file."""
         self.problem = ""
         if status == HTTPStatus.PARTIAL_CONTENT and self._continues(headers):
             self.resumed += 1
@@ -99,7 +99,7 @@ class PartialFile:
         return True
 
     def _is_the_rest(self, start: int, total: str, headers: Mapping[str, str]) -> bool:
-        """Return whether a partial response continues the file, and record the total length.
+        """Return whether a partial response continues the file.
 
         Without a known total length, a part could end anywhere.
         """
@@ -123,10 +123,11 @@ def download(
     seconds: float,
     admit: Callable[[str], None],
 ) -> Flow[Download]:
-    """Download a finished file without the key. Raises ClientError and leaves no file then.
+    """Download a finished file without sending the key.
 
-    `admit` raises for links that may not be followed. Transient errors are retried while `seconds`
-    are left; an attempt that brought new bytes does not count against `attempts`.
+    Raises ClientError and leaves no file then. `admit` raises for links that may not be
+    followed. Transient errors are retried while `seconds` are left; an attempt that brought
+    new bytes does not count against `attempts`.
     """
     with _beside(to) as partial, partial.open("wb") as file:
         part = PartialFile(partial, file)
@@ -169,7 +170,7 @@ def check(to: Path, source: object) -> None:
 
 @contextmanager
 def _beside(to: Path) -> Iterator[Path]:
-    """Yield a private place for a partial download, and remove it in the end.
+    """Yield a private folder for a partial download, and remove the folder at the end.
 
     Raises DestinationError for any error of the disk.
     """
@@ -247,6 +248,6 @@ def _redirected(url: str, answer: ProviderResponse, redirects: int) -> str:
 
 
 def _strong(headers: Mapping[str, str]) -> str:
-    """Return the strong ETag of this version of a file; without it nothing is resumed."""
+    """Return the strong ETag of a file; a download without a strong ETag is not resumed."""
     tag = headers.get("etag", "")
     return "" if tag.startswith("W/") else tag

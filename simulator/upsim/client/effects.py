@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class LostResponse:
-    """A missing or incomplete response. Unless `sent`, the other side has received nothing."""
+    """A missing or incomplete response. If `sent` is False, the server has received nothing."""
 
     reason: str
     sent: bool = True
@@ -28,7 +28,7 @@ class LostResponse:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request; the result is `Sent` or `Lost`."""
+    """Send a request; the result is `SentResponse` or `LostResponse`."""
 
     request: Request
     reservation: Reservation | None = None
@@ -80,9 +80,10 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """GET a URL without the key into a sink, within some seconds; the result is `Sent` or `Lost`.
+    """GET a URL without the key and write the body to a sink, within some seconds.
 
-    The response contains the body only if the sink does not want it.
+    The result is `SentResponse` or `LostResponse`. The response contains the body only if the
+    sink rejects it.
     """
 
     url: str = field(repr=False)

@@ -58,7 +58,7 @@ class RefusedError(ClientError):
     """A provider's refusal: its HTTP status, its code if any, and its message verbatim.
 
     `issues` are messages about single parameters, each as `<parameter>: <message>`.
-    `status` is None if the client knew without a request that the provider would refuse.
+    `status` is None if the client refused without a request, because the provider would.
     """
 
     def __init__(
@@ -128,8 +128,8 @@ class TransientError(ClientError):
 class OutcomeUnknownError(ClientError):
     """A paid request was sent and its response lost: a job may exist and be charged.
 
-    The client never sends such a request again, because that could pay twice. `how` says how to
-    find out; `Client.find(error)` asks providers that list jobs.
+    The client never repeats such a request, because that could pay twice. `how` explains how
+    to find out whether a job exists. `Client.find(error)` searches the provider's job list.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class OutcomeUnknownError(ClientError):
 
 
 class ProtocolError(ClientError):
-    """A response without something that the provider's documentation promises."""
+    """A response that lacks something that the provider's documentation promises."""
 
 
 class JobFailedError(ClientError):

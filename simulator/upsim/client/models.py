@@ -34,7 +34,7 @@ class ModelInfo:
         return next(name for name, fact in self.baseline.hosts.items() if fact.value == "api")
 
     def is_named(self, name: object) -> bool:
-        """Return whether a name means this model."""
+        """Return whether a name refers to this model."""
         return isinstance(name, str) and _is_named(self.name, name)
 
     def whole(self, limit: str) -> int | None:
@@ -50,9 +50,9 @@ def model_names() -> tuple[str, ...]:
 
 
 def find_model(name: str) -> ModelInfo:
-    """Return the model of this name: its full name, its id, or the last parts of it.
+    """Return the model with this full name, this id, or an id that ends with this name.
 
-    Raises UnknownModelError, which names the nearest models, or all models that the name fits.
+    Raises UnknownModelError, which lists the nearest models, or all models that match.
     """
     names = model_names()
     check_text("model", name, repr(names[0]))
@@ -79,7 +79,7 @@ def _models(provider: str) -> Mapping[str, Model]:
 
 
 def _is_named(full: str, name: str) -> bool:
-    """Return whether a name is the model's id, its last parts, or its provider with these."""
+    """Return whether a name is the model's id or its last parts, with or without the provider."""
     provider, _, model = full.partition("/")
     wanted, first = name.lower(), name.lower().partition("/")
     if wanted in (full.lower(), model.lower(), provider):
@@ -89,5 +89,5 @@ def _is_named(full: str, name: str) -> bool:
 
 
 def height_of(media: Media) -> int:
-    """Return the lines by which a video is called 720p or 1080p: its shorter side."""
+    """Return the shorter side of a video in pixels, as in 720p or 1080p."""
     return min(media.width, media.height)

@@ -64,7 +64,10 @@ def option_flaws(known: ModelInfo, options: Mapping[str, Option]) -> str:
 
 
 def quote(known: ModelInfo, media: Media | None, options: Mapping[str, Option]) -> Quote | None:
-    """Return the price for this video, or the highest for any video; None if it is unknown."""
+    """Return the price for this video, or the highest price if the video is unknown.
+
+    Return None if the price is unknown.
+    """
     values = _values(known, options)
     try:
         size = None if media is None else Size(*output_size(known.model.output, media, values))
@@ -168,7 +171,7 @@ def _measures(media: Media, size: Size | None) -> dict[str, Decimal | Fraction |
 
 
 def _dearest(known: ModelInfo) -> dict[str, Decimal | Fraction | int | str] | None:
-    """Return the measures of the most expensive video of the model; None without a limit."""
+    """Return the properties of the most expensive video of the model; None without a limit."""
     of = known.model.billing.quantity.of
     most = known.whole(f"max_{of}")
     if most is None:

@@ -23,7 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def check_video(file: Path, name: str) -> None:
-    """Raise ProtocolError, which calls the file `name`, unless it begins as a video does."""
+    """Raise ProtocolError unless the file begins like a video; `name` is used in the message."""
     with file.open("rb") as opened:
         head = opened.read(_HEAD)
     if not (_is_known(head) or _is_transport_stream(head)):

@@ -46,7 +46,7 @@ class Polling:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """The retry policy for free requests: how often, and how long the pauses are.
+    """The retry policy for free requests: the number of retries and the length of the pauses.
 
     The client repeats a paid request only if it was certainly not accepted. It respects a
     `Retry-After` of up to `longest` seconds; a longer one ends the retries.

@@ -31,7 +31,7 @@ _WITH_HOST = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 
 
 def is_local(host: str) -> bool:
-    """Return whether a host is this machine, or has a name that cannot be public."""
+    """Return whether a host is this machine, or has a name that public DNS never contains."""
     return is_loopback(host) or bare(host).endswith(_TEST_NAMES)
 
 
@@ -44,11 +44,11 @@ class Reservation:
     open: bool = True
 
     def settle(self, price: Money | None) -> None:
-        """Record that the request was accepted at this price; None counts the highest cost."""
+        """Record that the request was accepted at this price; None means the highest cost."""
         self._close(self.worst if price is None else price)
 
     def release(self) -> None:
-        """Release the reservation: the request was not accepted, or its charge was refunded."""
+        """Release the reserved amount, after a refusal of the request or a refund of its charge."""
         self._close(None)
 
     def _close(self, price: Money | None) -> None:
@@ -61,7 +61,7 @@ class Budget:
     """The spent and the reserved amount in one unit, limited by a cap."""
 
     def __init__(self, cap: Money | None) -> None:
-        """Count everything and refuse nothing if `cap` is None."""
+        """Keep the cap. If `cap` is None, amounts are counted but no request is refused."""
         self.cap = cap
         self.spent = Decimal(0)
         self.reserved = Decimal(0)
@@ -69,7 +69,7 @@ class Budget:
         self._lock = threading.Lock()
 
     def reserve(self, worst: Money | None) -> Reservation:
-        """Reserve the highest cost of one request. Raises UnpricedError or CapReachedError."""
+        """Reserve the highest cost of a request. Raises UnpricedError or CapReachedError."""
         if self.cap is not None:
             if worst is None:
                 raise UnpricedError(
@@ -105,7 +105,7 @@ class Budget:
 
 
 class RequestGuard:
-    """Decides on each request by its target and its possible cost."""
+    """Checks the target and the possible cost of each request."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class RequestGuard:
         live: bool,
         public_hosts: Callable[[], Collection[str]],
     ) -> None:
-        """Keep the settings; `public_hosts` are the providers' own, which no setting makes trusted.
+        """Keep the settings; `public_hosts` are the providers' own hosts, which are never trusted.
 
         Raises UnsafeTargetError if the base URL is not allowed at all.
         """
@@ -136,7 +136,7 @@ class RequestGuard:
         self._host = host
 
     def admit(self, request: Request, reservation: Reservation | None) -> None:
-        """Raise UnpricedError for a request that may cost money without a reservation."""
+        """Check a request. Raises UnpricedError if it may cost money and has no reservation."""
         if self.budget.cap is not None and not request.free and reservation is None:
             raise UnpricedError(
                 f"not sent: {request.method} {shown_url(request.target)} may cost money, "
@@ -167,7 +167,7 @@ class RequestGuard:
 
 
 def _is_inside(host: str) -> bool:
-    """Return whether a host is an IP address outside of public networks."""
+    """Return whether a host is an IP address that is not public."""
     address = address_of(host)
     return address is not None and not address.is_global
 
@@ -178,7 +178,7 @@ def has_host(url: str) -> bool:
 
 
 def check_scheme(url: str) -> None:
-    """Raise UnsafeTargetError unless the text is an http or https URL with a host."""
+    """Raise UnsafeTargetError if the text is not an http or https URL with a host."""
     if not has_host(url):
         shown = shown_url(url).rpartition("@")[2]
         flaw = scheme_flaw(shown) or "is not http(s)://host[:port][/path]"

@@ -8,9 +8,9 @@ from upsim.client.clocks import wall
 
 
 def seconds_until(told: str, date: str) -> float | None:
-    """Return the seconds that a `Retry-After` asks for; None if it cannot be read.
+    """Return the seconds that a `Retry-After` asks for; None if it is invalid.
 
-    A date is compared with the server's own `Date`, because its clock may differ from ours.
+    A date is compared with the server's own `Date`, because the two clocks may differ.
     """
     text = told.strip()
     if text.isascii() and text.isdigit():

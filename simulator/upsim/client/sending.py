@@ -1,7 +1,7 @@
-"""Send an adapter's requests and retry them: free requests often, paid requests hardly ever.
+"""Send an adapter's requests and retry them: free requests often, paid requests rarely.
 
 A paid request is repeated only if it was certainly not accepted: nothing was sent, or the
-provider's documents list the status as a refusal. Any other lost response raises
+provider documents the status as a refusal. Any other lost response raises
 OutcomeUnknownError.
 """
 
@@ -37,7 +37,7 @@ class TimeLeft:
     left: float
 
     def pause(self, seconds: float) -> Flow[None]:
-        """Wait, but not beyond the end."""
+        """Wait, at most for the time that is left."""
         span = max(0.0, min(seconds, self.left))
         self.left -= span
         yield Sleep(span)
@@ -54,7 +54,7 @@ class Sender:
     def free(
         self, task: Callable[[], Steps[_Result]], deadline: TimeLeft | None = None
     ) -> Flow[_Result]:
-        """Run a free task; repeat all of it after a transient error."""
+        """Run a free task; after a transient error, repeat the task from its start."""
         for attempt in range(1, self._retries.attempts + 1):
             try:
                 return (yield from _once(task(), deadline))
@@ -102,7 +102,7 @@ class Sender:
 
 
 def with_jitter(seconds: float, jitter: float, dice: Dice) -> float:
-    """Return a pause, longer or shorter by up to a fraction of it."""
+    """Return a pause that is randomly longer or shorter, by at most the fraction `jitter`."""
     return seconds * (1 + jitter * (2 * dice.random() - 1))
 
 
@@ -127,7 +127,7 @@ def _once(steps: Steps[_Result], deadline: TimeLeft | None) -> Flow[_Result]:
 def _submit(
     adapter: Adapter, order: AdapterRequest, reservation: Reservation
 ) -> Flow[Job | TransientError | RateLimitError]:
-    """Submit once; return the job, or the error of a submit that was certainly not accepted."""
+    """Submit once; return the job, or the error if the submit was certainly not accepted."""
     steps = adapter.submit(order)
     request = next(steps)
     outcome = yield from _under_way(Send(request, reservation), adapter.lookup)
@@ -163,7 +163,7 @@ def _submit(
 
 
 def _under_way(send: Send, how: str) -> Flow[SentResponse | LostResponse]:
-    """Send a paid request; if it is interrupted, add a note that it may be accepted."""
+    """Send a paid request. If this is interrupted, add a note that it may have been accepted."""
     try:
         outcome: SentResponse | LostResponse = yield send
     except BaseException as error:

@@ -23,7 +23,8 @@ _SHOWN_MODE = 40
 class SandboxSleeper:
     """Advances a sandbox's `manual` or `auto` clock instead of waiting.
 
-    With a `real` clock it waits in real time; with a `scaled` clock it waits accordingly less.
+    With a `real` clock it waits in real time. With a `scaled` clock it waits for a shorter
+    time.
     """
 
     def __init__(self, caller: SimulatorClient, sandbox: str) -> None:
@@ -92,7 +93,7 @@ def sandbox_sleeper(
 
 
 def _mode(answer: ProviderResponse) -> str:
-    """Return the mode of a clock. Raises ProtocolError for one that no simulator has."""
+    """Return the mode of a clock. Raises ProtocolError for an unknown mode."""
     mode = _done(answer).word_at("mode")
     name, colon, speed = mode.partition(":")
     known = (plain_count(speed) or 0) > 0 if name == "scaled" else name in _UNSCALED and not colon

@@ -74,7 +74,7 @@ _ROOM_FOR_THE_REST = 8192
 
 @dataclass(frozen=True, slots=True)
 class RequestedOutput:
-    """The wanted size in common terms, and the provider's own options."""
+    """The requested size (`target_height` or `factor`), and the provider's own options."""
 
     target_height: int | None = None
     factor: int | None = None
@@ -130,7 +130,7 @@ class Upscaling:
         return self._local(media, options)
 
     def submit(self, source: Source, wanted: RequestedOutput) -> Flow[Job]:
-        """Hand in a video and start a job. It is paid for from here on.
+        """Send a video and start a job, which is charged from here on.
 
         Raises OverchargedError if the charge exceeds the cap although the quote did not.
         """
@@ -177,7 +177,7 @@ class Upscaling:
         """Poll at the advised intervals until a job has ended.
 
         Raises JobFailedError, WaitTimeoutError, or ProtocolError for a job that completed without
-        a file. For a `fresh` job there is a pause before the first poll.
+        a file. If `fresh` is True, there is a pause before the first poll.
         """
         self._check_job(job)
         if timeout is not None:
@@ -211,7 +211,7 @@ class Upscaling:
             pause = min(most, pause * factor)
 
     def _poll_through(self, job: Job, deadline: TimeLeft, pause: float) -> Flow[Progress]:
-        """Poll, and tolerate an outage: a paid job is not given up for a short one."""
+        """Poll, and tolerate a short outage, because the job is already paid for."""
         since = deadline.left
         while True:
             try:
@@ -271,9 +271,9 @@ class Upscaling:
         return (yield from self._sender.free(partial(self._adapter.jobs, limit)))
 
     def find(self, lost: OutcomeUnknownError, limit: int) -> Flow[tuple[Job, ...]]:
-        """Return those of the latest jobs that may have lost their response, newest first.
+        """Return the latest jobs that a lost submit may have created, newest first.
 
-        An empty result means that the job was not accepted, if the provider's list is up to date.
+        An empty result means that no job was accepted, if the provider's list is up to date.
         """
         check_number("limit", limit, LIMIT)
         check_kind("lost", lost, OutcomeUnknownError, "the OutcomeUnknownError of a submit")
@@ -291,8 +291,8 @@ class Upscaling:
     def _check_job(self, job: object) -> Job:
         """Return the job. Raises ArgumentError for a job id alone, and for another client's job.
 
-        A job that a client returned names its provider, whose paths are the same for all its
-        models; a job made from an id names its model only.
+        A job that a client returned works with any model of its provider, because their paths are
+        the same. A job that was made from an id works only with its own model.
         """
         if not isinstance(job, Job):
             raise ArgumentError(
@@ -350,7 +350,7 @@ class Upscaling:
     def _asked(
         self, address: str, media: Media | None, options: Mapping[str, Option]
     ) -> Flow[Quote]:
-        """Return the provider's quote, with the client's knowledge of the video."""
+        """Return the provider's quote, with the video properties that the client measured."""
         ask = self._adapter.quote
         if ask is None:
             return self._local(media, options)
@@ -380,7 +380,7 @@ class Upscaling:
         return budget.reserve(found.price), found.price if found.by == "provider" else None
 
     def _charged(self, job: Job, order: AdapterRequest, told: Money | None) -> Flow[Money | None]:
-        """Return the charge of a job, by a request of its own or by the provider's quote."""
+        """Return the charge of a job, from an extra request or from the provider's quote."""
         if self._adapter.charged is not None:
             return (yield from self._quietly(partial(self._adapter.charged, job)))
         if told is not None:
@@ -391,7 +391,7 @@ class Upscaling:
         return None
 
     def _quietly(self, task: Callable[[], Steps[_Result]]) -> Flow[_Result | None]:
-        """Run a task whose result is useful but optional; return None if it fails."""
+        """Run a task with an optional result; return None if the task fails."""
         try:
             return (yield from self._sender.free(task))
         except (RefusedError, TransientError, ProtocolError):
@@ -409,7 +409,7 @@ class Upscaling:
 
 
 def _foreign(job: Job, ours: str) -> str:
-    """Return why a client of the model `ours` cannot ask for a job."""
+    """Return why a client of the model `ours` cannot use a job."""
     try:
         name = find_model(f"{job.provider}/{job.model}" if job.provider else job.model).name
     except UnknownModelError as error:
@@ -431,5 +431,5 @@ def _telling(job: Job) -> Iterator[None]:
 
 
 def _plausible(price: Money | None) -> Money | None:
-    """Return a price that is not negative; a negative one would make room under a cap."""
+    """Return a price if it is not negative; a negative price would raise the remaining budget."""
     return None if price is None or price.amount < 0 else price

@@ -103,7 +103,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """The URL to which the provider reports the end of a job, and the secret it sends along."""
+    """The URL to which the provider reports the end of a job, and the secret for it."""
 
     url: str
     secret: str | None = field(default=None, repr=False)
@@ -111,10 +111,10 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class AdapterRequest:
-    """The order for a provider: `source` is the result of `upload`, or the user's own URL.
+    """A request for an upscale: `source` is the result of `upload`, or the user's own URL.
 
-    Options have the names and the spelling of the provider's documentation. `file` is the user's
-    file that was uploaded.
+    Options have the names and the spelling of the provider's documentation. `file` is the
+    user's file that was uploaded.
     """
 
     model: str
@@ -128,9 +128,9 @@ class AdapterRequest:
 class Quote:
     """The price of an upscale.
 
-    `by` says who computed it: the provider's own endpoint, or the client from the measured file
-    and the published price rule. If `exact` is False, the video could not be measured and the
-    price is the highest that the model can charge.
+    `by` is the origin of the price: the provider's own endpoint, or the client, which uses
+    the measured file and the published price rule. If `exact` is False, the video could not
+    be measured and the price is the highest that the model can charge.
     """
 
     model: str
@@ -165,7 +165,7 @@ class Job:
 
     @property
     def overcharge(self) -> Money | None:
-        """Return the charge minus the quote; None without a known excess."""
+        """Return the charge minus the quote; None if the charge is not known to be higher."""
         price, quoted = self.price, self.quoted
         if price is None or quoted is None or price.unit != quoted.unit:
             return None
@@ -207,7 +207,7 @@ class Progress:
 class Download:
     """A finished file on disk, complete and under its final name.
 
-    `resumable`: the server supports ranges. `resumed`: the number of times that was needed.
+    `resumable`: the server supports ranges. `resumed`: how often the download was resumed.
     """
 
     path: Path

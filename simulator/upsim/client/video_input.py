@@ -57,7 +57,7 @@ class LocalVideo:
 
 
 def open_source(source: Source) -> RemoteVideo | LocalVideo:
-    """Read and measure a source; leave URLs to the provider.
+    """Read and measure a local source; a URL is neither downloaded nor measured.
 
     Raises SourceError. This blocks: a file is read, and a worker process may measure it.
     """
@@ -95,7 +95,7 @@ def source_file(source: object) -> Path | None:
 
 
 def is_source(source: object, to: Path) -> bool:
-    """Return whether an output file is the source itself, also under another name."""
+    """Return whether an output file is the source itself, even if the names differ."""
     file = source_file(source)
     try:
         return file is not None and to.samefile(file)
@@ -104,7 +104,7 @@ def is_source(source: object, to: Path) -> bool:
 
 
 def clip_of(name: str, content: bytes | Path) -> LocalVideo:
-    """Measure a video; add the right file ending to its name if it has none."""
+    """Measure a video; add the correct file extension if the name has none."""
     measured = measure_file(content)
     container = measured.container if isinstance(measured, Media) else ""
     suffix = f".{container}" if container in _TYPES and not Path(name).suffix else ""

@@ -81,5 +81,5 @@ def verify_webhook(
 def receive_webhook(
     provider: str, headers: Mapping[str, str], body: bytes | bytearray | memoryview, secret: str
 ) -> WebhookEvent:
-    """Return the event as `verify_webhook` does, for a handler of any web framework."""
+    """Verify a webhook in a request handler, and return its event, like `verify_webhook`."""
     return verify_webhook(provider, headers, body, secret)

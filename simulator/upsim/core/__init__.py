@@ -1,1 +1,1 @@
-"""The pure part: facts, prices, jobs, ledger, checks. No I/O, no clock, no randomness."""
+"""The functional core: facts, prices, jobs, ledger, checks; no I/O, clock or randomness."""

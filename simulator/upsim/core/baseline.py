@@ -1,4 +1,4 @@
-"""A provider's facts as frozen values: what `scenarios/<provider>/baseline.yaml` is loaded into."""
+"""A provider's facts as frozen values, loaded from `scenarios/<provider>/baseline.yaml`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class BaselineFact:
-    """One value and why it is believed."""
+    """One value, and the evidence for it."""
 
     value: Plain
     evidence: Evidence
@@ -31,7 +31,7 @@ class BaselineFact:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRule:
-    """One entry of the error catalogue; `message` may hold `{names}` of a violation's values.
+    """One entry of the error catalogue; `message` may contain `{names}` of compared values.
 
     `extra` holds further fields of the body, `headers` further response headers.
     """
@@ -48,7 +48,7 @@ class ErrorRule:
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A named choice where sources disagree: its values, and the one each dialect takes."""
+    """A named choice for which sources disagree: its values, and the value of each dialect."""
 
     name: str
     values: tuple[str, ...]
@@ -69,7 +69,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One emulated model: parameters, price, plan, output and what failing gives back."""
+    """One emulated model: parameters, price, plan, output, and the refund after a failure."""
 
     id: str
     name: str
@@ -85,8 +85,8 @@ class Model:
 class RateLimit:
     """A limit of `limit` requests in each window `per`.
 
-    `counts` names the counted requests: `all`, a kind of operation, one operation, or a word of the
-    provider's own checks.
+    `counts` names the counted requests: `all`, a kind of operation, one operation, or a name
+    that the provider's own checks use.
     """
 
     name: str
@@ -96,7 +96,7 @@ class RateLimit:
 
     @property
     def length(self) -> Instant:
-        """How long a window lasts."""
+        """The length of a window."""
         return {"half_minute": 30 * SECOND, "minute": 60 * SECOND, "day": DAY}[self.per]
 
 
@@ -114,7 +114,7 @@ class AccountPlan:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """In which states the charge is given back, and how many seconds after entering them."""
+    """The states in which the charge is refunded, and the delay of the refund in seconds."""
 
     states: tuple[str, ...]
     after: Decimal
@@ -133,7 +133,7 @@ class SecondHeader:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """The header that carries the key, its scheme, and the form of the keys that are issued."""
+    """The header that carries the key, its scheme, and the format of issued keys."""
 
     header: str
     scheme: str
@@ -146,9 +146,9 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Everything known of one provider. `digest` is the hash of the resolved file.
+    """All known facts of one provider. `digest` is the hash of the resolved file.
 
-    `divisible` says whether there are parts of the unit, as of a dollar; a credit is whole.
+    `divisible` is True if amounts may have fractions, as US dollars do; credits are whole.
     """
 
     provider: str

@@ -10,10 +10,10 @@ V = TypeVar("V")
 
 
 class BoundedCache(OrderedDict[K, V]):
-    """A dictionary of at most `most` entries: the one that was added first goes first.
+    """A dictionary of at most `most` entries; the oldest entry is dropped first.
 
-    Reading costs as much as of any dictionary. Threads may share it: it takes an entry in, and
-    drops one, by one call each. Add entries by `cache[key] = value` only.
+    Reading is as fast as with any dictionary. Threads may share the cache, because adding and
+    dropping an entry is one call each. Add entries by `cache[key] = value` only.
     """
 
     __slots__ = ("_most",)

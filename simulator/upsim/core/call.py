@@ -1,6 +1,7 @@
-"""One request as an operation sees it, its sandbox, and its possible responses.
+"""A request as an operation receives it, its sandbox, and the possible responses.
 
-A call refers to its sandbox, and the sandbox's methods take a call, so both are defined here.
+A call refers to its sandbox, and the sandbox's methods take a call, so both are defined
+here.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ JSON = b"application/json"
 
 
 class NoRoomError(Exception):
-    """A command of a `SandboxApi` would keep more than is kept; it is refused as a full disk is."""
+    """A storage limit of the sandbox would be exceeded; the command is refused."""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer: `body` is encoded as JSON unless it is `bytes`."""
+    """A response: `body` is encoded as JSON unless it is `bytes`."""
 
     status: int
     body: object
@@ -50,7 +51,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class FileReply:
-    """An answer whose body is the finished file of a job; `mark` is put on the job once sent."""
+    """A response with the finished file of a job; `mark` is added to the job once it is sent."""
 
     job: str
     mark: str | None = None
@@ -60,7 +61,8 @@ class FileReply:
 class Hold:
     """A request that is held open until the job ends, or until a time limit in seconds.
 
-    Then `answer` is called with the call (with a new `now`) and whether the limit was reached.
+    After that, `answer` is called with the call (with a new `now`) and a flag: whether the
+    time limit was reached.
     """
 
     job: str
@@ -70,7 +72,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """This video must be measured first; the call is then decided again from the start."""
+    """A video that must be measured first; then the call is checked again from the start."""
 
     source: str
     limit: int
@@ -81,18 +83,18 @@ class Content(Protocol):
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
+        """The size in bytes."""
 
     def find(self, sought: bytes, start: int, end: int) -> int:
         """Return the position of some bytes between two positions, or -1."""
 
     def read(self, start: int, end: int) -> bytes:
-        """The bytes between two places."""
+        """Return the bytes between two positions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A file that the body of a call carries, in pieces; without a type it is empty."""
+    """A file inside the body of a call, in pieces. The content type is empty if it is missing."""
 
     file_name: str
     content_type: str
@@ -101,7 +103,7 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class SentFile:
-    """A file that came with a call, and under which digest it is kept."""
+    """A file that came with a call, and the digest under which it is stored."""
 
     file_name: str
     content_type: str
@@ -111,14 +113,19 @@ class SentFile:
 
 @dataclass(slots=True)
 class Call:
-    """A request in its sandbox. The fields below the line are filled in by the checks.
+    """A request in its sandbox. The checks fill in the fields below the line.
 
-    Of those, `refused_by` to `faults` say why: the check that refused, the values it compared and
-    the sentence about them (both also of what an accepted job will fail for), the ledger lines that
-    the decision posted, and the faults that acted. `hint` names a dialect that does not refuse. Of
-    a long body that carries a `file`, `body` is the beginning and `size` the size of the whole;
-    else `size` is 0. `who` is the account once more, set only where there is one: operations that
-    list `authenticated` need not ask.
+    These fields explain a decision:
+
+    * `refused_by`: the check that refused the request.
+    * `compared` and `cause`: the compared values and the sentence about them. They are also
+      set for a failure that an accepted job will have.
+    * `posted`: the ledger entries of the decision; `faults`: the faults that fired.
+    * `hint`: a dialect that does not refuse the request.
+
+    If a long body carries a `file`, `body` is its beginning and `size` the size of the whole
+    body; otherwise `size` is 0. `who` is the account, set only if there is one: operations
+    that list `authenticated` can use it without a test for None.
     """
 
     operation: str
@@ -163,24 +170,24 @@ class Call:
     who: Account = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Let `who` be there where there is an account."""
+        """Set `who` if there is an account."""
         if self.account is not None:
             self.who = self.account
 
     def header(self, name: bytes) -> str | None:
-        """The header of this (lower-case) name, or None."""
+        """Return the header with this lower-case name, or None."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
     def query(self) -> dict[str, str]:
-        """The query parameters; the first of a name wins."""
+        """Return the query parameters; if a name is repeated, its first value counts."""
         if not self.query_string:
             return {}
         pairs = parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True)
         return dict(reversed(pairs))
 
     def json(self) -> object:
-        """The decoded body (decoded once), or Malformed."""
+        """Return the decoded body (decoded once), or Malformed."""
         if self.document is None:
             refuse = self.rules.knobs.get("duplicate_keys") == "refuse"
             self.document = decode(self.body, self.headers, refuse_repeats=refuse)
@@ -188,7 +195,7 @@ class Call:
 
     @property
     def target(self) -> Job:
-        """The job; an operation that lists a check which finds one always has it."""
+        """The job of the call. Raises LookupError if no check has found a job."""
         if self.job is None:
             msg = f"{self.operation} runs without the check that finds the job"
             raise LookupError(msg)
@@ -205,33 +212,33 @@ class Window:
 
 
 class SandboxApi(Protocol):
-    """A sandbox, seen from an operation. Commands are synchronous and take effect at once."""
+    """The interface of a sandbox for operations; commands are synchronous and immediate."""
 
     @property
     def now(self) -> Instant:
-        """The present virtual instant."""
+        """The current virtual time."""
 
     @property
     def pace(self) -> int:
-        """By what the durations of work, and announcements of them, are divided."""
+        """The factor by which work durations, and announcements of them, are divided."""
 
     def measured(self, call: Call, source: str) -> Measured | None:
         """Return the known properties of a video; None if it must be fetched or measured first."""
 
     def terms(self, call: Call) -> JobSpec:
-        """Price, output and plan for the call's model, media and options."""
+        """Return the price, output and plan for the call's model, media and options."""
 
     def find_job(self, job: str) -> Job | None:
-        """A job of any account of this sandbox that was not forgotten."""
+        """Return a job of any account of this sandbox; None if it is unknown or forgotten."""
 
     def jobs_of(self, account: Account) -> Iterable[Job]:
-        """The account's jobs, oldest first."""
+        """Return the account's jobs, oldest first."""
 
     def entries_of(self, account: Account) -> Iterable[Entry]:
-        """The account's ledger, oldest first."""
+        """Return the account's ledger entries, oldest first."""
 
     def window(self, account: Account, limit: str) -> Window | None:
-        """The state of one of the account's rate limits (None: its plan has no such limit)."""
+        """Return the state of an account's rate limit; None if its plan lacks this limit."""
 
     def accept(
         self, call: Call, *, inputs: Mapping[str, object], webhook: WebhookTarget | None = None
@@ -239,10 +246,10 @@ class SandboxApi(Protocol):
         """Charge and create the job of `call` in one step."""
 
     def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
-        """Move a job by command; refunds follow as the baseline says."""
+        """Change the state of a job by command, and refund the charge as the baseline specifies."""
 
     def mark(self, job: Job, mark: str) -> Job:
-        """Put a provider's own note on a job (`revoked` takes its file away)."""
+        """Add a provider's own note to a job; the note `revoked` makes its file unavailable."""
 
     def output_gone(self, job: Job) -> bool:
         """Whether the finished file was revoked or its link has expired."""
@@ -258,13 +265,16 @@ class SandboxApi(Protocol):
         content_type: str,
         size: int | None,
     ) -> UploadIssued:
-        """A ticket for one upload; it expires as `retention.upload_tickets` says.
+        """Issue a ticket for one upload; it expires after `retention.upload_tickets`.
 
         Raises NoRoomError.
         """
 
     def store_upload(self, upload: UploadIssued, file: SentFile) -> bool:
-        """Keep the file of an upload, served at `/media/uploads/<upload>`; False: it is gone."""
+        """Store the file of an upload, served at `/media/uploads/<upload>`.
+
+        Return False if the file was removed in the meantime.
+        """
 
     def secret(self, account: Account, name: str, size: int) -> bytes:
-        """A secret of the account that is the same at every call."""
+        """Return a secret of the account, which is the same at every call."""

@@ -1,7 +1,7 @@
-"""Sentences that name the part of a request which broke a rule, what it held, and what it should.
+"""Sentences for developers: the wrong part of a request, its value, and the expected value.
 
-They are for the developer (log line, journal, `why`), never for a provider's response. Every text
-of a client in them is short and quoted, and URLs have lost their user and their query.
+They appear in the log line, the journal and `why`, never in a provider's response. Texts
+from a client are shortened and quoted, and URLs are shown without user and query.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _WORDS: Mapping[object, str] = {_ABSENT: "nothing", None: "null"}
 
 
 def quoted(text: str) -> str:
-    """The beginning of a text in quotes, escaped, without what a URL in it keeps secret."""
+    """Return the start of a text in quotes, escaped, without the secret parts of a URL."""
     read = text[:MAX_READ]
     safe = hidden_text(read.partition("#")[0] if "://" in read else read)
     cut = safe if len(safe) <= SHOWN and len(text) <= MAX_READ else f"{safe[:SHOWN]}…"
@@ -54,7 +54,7 @@ def quoted(text: str) -> str:
 
 
 def typed(value: object) -> str:
-    """A JSON value with its type: `the number 2`, `the text "2"`, `null`, `an empty list`."""
+    """Return a JSON value with its type: `the number 2`, `the text "2"`, `an empty list`."""
     if isinstance(value, str):
         return f"the text {quoted(value)}" if value else "an empty text"
     if isinstance(value, list):
@@ -67,12 +67,12 @@ def typed(value: object) -> str:
 
 
 def told(value: object) -> str:
-    """A value as a short text: texts and numbers are cut, lists and objects only named."""
+    """Return a value as a short text: texts and numbers are cut, lists and objects only named."""
     return typed(value) if isinstance(value, list | Mapping) else _digits(value)
 
 
 def kind_of(value: object) -> str:
-    """The JSON name of a value's type."""
+    """Return the JSON name of a value's type."""
     if value is None:
         return "null"
     names = {bool: "boolean", str: "string", list: "array", dict: "object"}
@@ -80,7 +80,7 @@ def kind_of(value: object) -> str:
 
 
 def wrong(field: str, value: object, expected: str) -> str:
-    """The sentence of a value that a field may not hold."""
+    """Return the sentence for a field with an invalid value."""
     return f"{field}: found {typed(value)}, expected {expected}"
 
 
@@ -110,19 +110,19 @@ def wrong_choice(field: str, value: object, allowed: Iterable[str], kind: str = 
 
 
 def header(name: str, value: bytes | str | None, expected: str) -> str:
-    """The sentence of a header that is missing or wrong."""
+    """Return the sentence for a missing or wrong header."""
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     found = "nothing" if text is None else quoted(text)
     return f"{name}: found {found}, expected {expected}"
 
 
 def video(source: str, detail: str) -> str:
-    """The sentence of a video that could not be had or measured, with where it should come from."""
+    """Return the sentence for a video that cannot be fetched or measured, with a remedy."""
     return f"video: {described(source)}: {detail}"
 
 
 def described(source: str) -> str:
-    """Return the kind of a text in place of a video, and its beginning."""
+    """Return the type of a text that was sent as a video, and its beginning."""
     start = source[:MAX_READ].strip()
     scheme = scheme_of(start)
     if scheme == "data":

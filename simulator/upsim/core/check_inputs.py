@@ -1,7 +1,7 @@
-"""The parts of a call that checks and operations read, and that earlier checks provide.
+"""The parts of a call that checks and operations read, and the checks that provide them.
 
-A baseline lists its checks in order. If a check came before another that it depends on, the first
-request would crash, so such an order is reported with the other mistakes of a file.
+A baseline lists its checks in order. If a check is listed before a check that it depends
+on, the first request would crash. Such an order is reported when the files are loaded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CheckUses:
-    """The uses of a provider's checks by name, and the parts that each operation needs at the end.
+    """The inputs and results of a provider's checks by name, and the inputs of each operation.
 
     A check without an entry depends on nothing. Without any entries, no order is checked.
     """
@@ -41,16 +41,13 @@ class CheckUses:
     operations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def givers(self, part: str) -> tuple[str, ...]:
-        """The checks that give a part."""
+        """Return the checks that provide a part."""
         return tuple(name for name, use in self.checks.items() if part in use.gives)
 
     def flaws(
         self, operation: str, names: Sequence[str], usual: Collection[object] = ()
     ) -> Iterator[tuple[int | None, str]]:
-        """Yield the mistakes in the order of an operation's checks: the index of a check, or None.
-
-        If several checks provide a part, the messages name those of the `usual` list.
-        """
+        """Yield the mistakes in an operation's check order: an index or None, and a text."""
         had: set[str] = set()
         for i, name in enumerate(names):
             if name in names[:i]:

@@ -1,4 +1,4 @@
-"""Violations, the ordered run of checks, and the checks whose rule several providers document."""
+"""Violations, the checks in their order, and the checks that several providers share."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from upsim.core.pricing import plain
 class Violation:
     """A broken rule: the name of a catalogue entry, and the values that were compared.
 
-    Messages may show the values. `cause` is a sentence for developers: which part of the request
-    was wrong, what it held, and what was expected. `check` is the check that objected, once it has.
+    Messages may show the values. `cause` is a sentence for developers: which part of the
+    request was wrong, its value, and the expected value. `check` is the check that reported
+    the violation; it is empty before.
     """
 
     name: str
@@ -36,16 +37,16 @@ _MAX_SCHEME_LENGTH = 20
 
 
 class Check(Protocol):
-    """A rule that a request may break; named in a baseline by the function's own name."""
+    """A rule that a request may break; a baseline refers to it by its function name."""
 
     __name__: str
 
     def __call__(self, call: Call, /) -> Violation | Pending | None:
-        """The violation, the video that must be measured first, or None."""
+        """Return the violation, or the video that must be measured first, or None."""
 
 
 def first_violation(call: Call, checks: Sequence[Check]) -> Violation | Pending | None:
-    """Return the result of the first check that objects; later checks do not run."""
+    """Return the first violation or pending measurement; later checks do not run."""
     for check in checks:
         outcome = check(call)
         if outcome is None:
@@ -57,7 +58,7 @@ def first_violation(call: Call, checks: Sequence[Check]) -> Violation | Pending 
 
 
 def authenticated(call: Call) -> Violation | None:
-    """A key came that has an account; any other is refused in one of two ways."""
+    """Refuse a request without a key, or with a key that has no account."""
     if call.credential == "known":
         return None
     name = "missing_key" if call.credential == "missing" else "unknown_key"
@@ -104,7 +105,7 @@ def json_type_flaw(call: Call) -> str:
 
 
 def no_own_job(call: Call, name: str, field: str, expected: str) -> Violation:
-    """The refusal of an id that names no job, or one that this account may not see."""
+    """Return the refusal of an id without a job, or with a job of another account or provider."""
     job, provider = call.sandbox.find_job(name), call.rules.baseline.provider
     whose = ""
     if job is not None and job.accepted.provider != provider:
@@ -115,7 +116,7 @@ def no_own_job(call: Call, name: str, field: str, expected: str) -> Violation:
 
 
 def body_within_limit(call: Call) -> Violation | None:
-    """The body is not larger than the provider's limit."""
+    """Refuse a body that exceeds the provider's limit."""
     if not call.oversized:
         return None
     limit = call.rules.wholes["body_bytes"]
@@ -123,14 +124,14 @@ def body_within_limit(call: Call) -> Violation | None:
 
 
 def size_flaw(call: Call, limit: int) -> str:
-    """How large a body is that was not read to its end."""
+    """Return the sentence for a body that is too large and was not read to its end."""
     length = call.header(b"content-length")
     announced = f", Content-Length {causes.quoted(length)}" if length else ""
     return f"body: found more than {limit} bytes{announced}, expected at most {limit} bytes"
 
 
 def plan_has_access(call: Call) -> Violation | None:
-    """The account's plan may use the API at all."""
+    """Refuse an account whose plan has no access to the API."""
     plan = call.rules.baseline.plans[call.who.plan]
     if plan.access:
         return None
@@ -139,7 +140,7 @@ def plan_has_access(call: Call) -> Violation | None:
 
 
 def within_rates(call: Call) -> Violation | None:
-    """No rate limit of the plan that counts this call is used up; the call then takes its place."""
+    """Refuse a call if a rate limit of its plan is used up; otherwise count the call."""
     for rate in call.rules.baseline.plans[call.who.plan].rates:
         if not _counts(rate.counts, call):
             continue
@@ -156,14 +157,14 @@ def within_rates(call: Call) -> Violation | None:
 
 
 def _counts(counted: str, call: Call) -> bool:
-    """Whether a limit counts a call; the knob, unless it is `all`, replaces the plan's word."""
+    """Return whether a limit counts a call; the knob `rate_scope`, unless `all`, has priority."""
     chosen = call.rules.knobs.get("rate_scope", "all")
     scope = counted if chosen == "all" else chosen
     return scope in ("all", call.kind, call.operation)
 
 
 def json_object(call: Call) -> Violation | None:
-    """The body is a JSON object; it becomes the call's inputs."""
+    """Refuse a body that is not a JSON object; otherwise store it as the call's inputs."""
     document = call.json()
     if isinstance(document, Malformed):
         name = "wrong_content_type" if document.reason == "content_type" else "not_json"
@@ -177,7 +178,7 @@ def json_object(call: Call) -> Violation | None:
 
 
 def measurable(call: Call) -> Violation | Pending | None:
-    """The video can be had and measured; what was found becomes the call's media."""
+    """Refuse a video that cannot be fetched or measured; otherwise store its properties."""
     found = call.measured or call.sandbox.measured(call, call.source)
     if found is None:
         return Pending(call.source, call.rules.wholes["video_bytes"])
@@ -189,7 +190,7 @@ def measurable(call: Call) -> Violation | Pending | None:
 
 
 def not_too_long(call: Call) -> Violation | None:
-    """The measured duration itself, unrounded, is within the provider's limit."""
+    """Refuse a video whose exact (not rounded) duration exceeds the provider's limit."""
     limit = call.rules.limits["max_seconds"]
     if media_of(call).duration <= limit * MICROSECONDS:
         return None
@@ -197,14 +198,14 @@ def not_too_long(call: Call) -> Violation | None:
 
 
 def too_long(call: Call, limit: Decimal, name: str = "too_long") -> Violation:
-    """The refusal of a video whose measured duration is above a limit of seconds."""
+    """Return the refusal of a video whose measured duration exceeds a limit in seconds."""
     found = media_of(call).seconds
     cause = f"video: found a duration of {plain(found)} s, expected at most {plain(limit)} s"
     return Violation(name, {"max": limit, "found": found}, cause=cause)
 
 
 def output_within_own_limit(call: Call) -> Violation | None:
-    """The output is not larger than this simulator renders (a limit of ours, `assumed`)."""
+    """Refuse an output larger than this simulator renders (its own limit, `assumed`)."""
     output = terms_of(call).output
     limit = call.rules.wholes["own_output_side"]
     if output is None or max(output.width, output.height) <= limit:
@@ -215,7 +216,7 @@ def output_within_own_limit(call: Call) -> Violation | None:
 
 
 def affordable(call: Call) -> Violation | None:
-    """The balance covers the price; a balance of exactly the price does."""
+    """Refuse a call whose price exceeds the balance; a balance equal to the price is enough."""
     balance, amount = call.who.balance, terms_of(call).quote.amount
     if amount <= balance:
         return None
@@ -227,14 +228,14 @@ def affordable(call: Call) -> Violation | None:
 
 
 def terms_of(call: Call) -> JobSpec:
-    """Price, output and plan; worked out once for a call whose media and options are known."""
+    """Return the price, output and plan of a call with known media; computed once."""
     if call.spec is None:
         call.spec = call.sandbox.terms(call)
     return call.spec
 
 
 def media_of(call: Call) -> Media:
-    """The measured media; for checks that run after `measurable`."""
+    """Return the measured media; for checks that run after `measurable`."""
     if call.media is None:
         msg = f"{call.operation}: a check that needs media is listed before `measurable`"
         raise LookupError(msg)
@@ -242,7 +243,7 @@ def media_of(call: Call) -> Media:
 
 
 def named(*checks: Check) -> dict[str, Check]:
-    """The checks under the names that baselines call them by."""
+    """Return the checks by the names that baselines use for them."""
     return {check.__name__: check for check in checks}
 
 
@@ -282,7 +283,7 @@ SAID_BY: Mapping[str, tuple[str, ...]] = {
 
 
 def whole_number(value: object) -> int | None:
-    """The value as an integer when it is a JSON number equal to one (`2` and `2.0`)."""
+    """Return a JSON number as an integer if it is whole (`2` and `2.0`); None otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):
         return None
     return int(value) if value == int(value) else None

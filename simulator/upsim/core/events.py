@@ -1,7 +1,7 @@
 """The events of a sandbox. The ordered events are its state; nothing else changes it.
 
-Those that every job has several of are structs of msgspec: as immutable as the others, and made in
-a tenth of the time.
+Events that occur several times per job are structs of msgspec. They are as immutable as
+the dataclasses, and ten times faster to create.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from upsim.core.url_builder import UrlBuilder
 
 @dataclass(frozen=True, slots=True)
 class AccountOpened:
-    """An account came into being, on the first use of a key or by an admin call.
+    """An account was created, on the first use of a key or by an admin call.
 
-    `owner` is whose it is: keys of one owner share the account.
+    `owner` identifies the keys that share the account.
     """
 
     at: Instant
@@ -40,7 +40,7 @@ class AccountOpened:
 
 @dataclass(frozen=True, slots=True)
 class AccountChanged:
-    """An account was given another plan; its balance changes only by entries."""
+    """The plan of an account was changed; ledger entries alone change its balance."""
 
     at: Instant
     account: int
@@ -126,7 +126,7 @@ class JobMoved(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class JobPolled:
-    """A poll was answered, for plans that move on by polls."""
+    """A poll was answered; recorded for plans whose steps end after a number of polls."""
 
     at: Instant
     job: str
@@ -134,7 +134,7 @@ class JobPolled:
 
 @dataclass(frozen=True, slots=True)
 class JobsForgotten:
-    """Jobs passed their retention, or the cap on finished jobs, and with them their entries."""
+    """Jobs and their ledger entries were removed, because of their age or the limit on jobs."""
 
     at: Instant
     jobs: tuple[str, ...]
@@ -143,7 +143,7 @@ class JobsForgotten:
 
 @dataclass(frozen=True, slots=True)
 class EntriesCarried:
-    """The sum of an account's forgotten entries: what a compacted log begins with."""
+    """The sum of an account's forgotten ledger entries; a compacted log begins with it."""
 
     at: Instant
     account: int
@@ -166,9 +166,9 @@ class CountsCarried:
 
 @dataclass(frozen=True, slots=True)
 class QuotaUsed:
-    """A call took a place of a rate limit's window, which began at `window`.
+    """A call was counted in a rate-limit window, which began at `window`.
 
-    Only in a compacted log are there more `places` than one.
+    Only in a compacted log can one event count several `places` (requests).
     """
 
     at: Instant
@@ -208,7 +208,7 @@ class UploadIssued:
 
 @dataclass(frozen=True, slots=True)
 class UploadStored:
-    """The bytes of an upload arrived; they are kept by content under `digest`."""
+    """The bytes of an upload arrived; they are stored under their `digest`."""
 
     at: Instant
     upload: str
@@ -219,7 +219,7 @@ class UploadStored:
 
 @dataclass(frozen=True, slots=True)
 class UploadsForgotten:
-    """Uploads passed their retention."""
+    """Uploads were removed because of their age."""
 
     at: Instant
     uploads: tuple[str, ...]
@@ -248,7 +248,7 @@ class FaultMatched:
 
 @dataclass(frozen=True, slots=True)
 class FaultDisarmed:
-    """A fault was taken away."""
+    """A fault was removed."""
 
     at: Instant
     fault: str
@@ -272,10 +272,11 @@ class DeliveryCreated:
 
 @dataclass(frozen=True, slots=True)
 class AttemptMade:
-    """One attempt was made: what was sent beside the body, what came back, and when the next is.
+    """One attempt was made: the headers sent, the result, and the time of the next attempt.
 
-    `number` counts the provider's own schedule; one that was sent again by command, or twice by a
-    fault, has 0. `unsent` ones never left, because of a `fault` or because nothing may go there.
+    `number` is the position in the provider's own schedule. It is 0 for an extra attempt, by
+    command or by a fault that sends twice. An `unsent` attempt was never sent, because of a
+    `fault` or because its URL is not allowed.
     """
 
     at: Instant
@@ -319,7 +320,7 @@ class AnnouncementPlanned:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryEnded:
-    """No attempt follows: it was `delivered`, `given_up`, `lost` or `refused`."""
+    """No attempt follows: the delivery was `delivered`, `given_up`, `lost` or `refused`."""
 
     at: Instant
     job: str
@@ -329,7 +330,7 @@ class DeliveryEnded:
 
 @dataclass(frozen=True, slots=True)
 class RulesChanged:
-    """From here on a provider's calls are decided by other rules, named by their hash.
+    """From now on, other rules apply to a provider's calls; `rules` are named by their hash.
 
     The `cause` is `change` (the scenario planned it) or `reload` (its files were edited).
     """

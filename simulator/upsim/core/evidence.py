@@ -1,4 +1,4 @@
-"""Why a fact is believed: its grade, its source and the date of that source."""
+"""The evidence for a fact: its grade, its source and the date of that source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Grade = Literal["documented", "observed", "assumed"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`documented` names a page, `observed` a recording or a client, `assumed` gives its reason."""
+    """Evidence: `documented` by a page, `observed` in use, or `assumed` for a stated reason."""
 
     grade: Grade
     source: str

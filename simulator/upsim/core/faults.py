@@ -1,4 +1,4 @@
-"""Faults: wrong behaviour injected on purpose. What a rule speaks of, and whether it fires."""
+"""Faults: wrong behaviour injected on purpose; the requests that match, and when it fires."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FILES_AT: Mapping[Stage, tuple[str, ...]] = {
 
 
 class Word(StrEnum):
-    """Actions that need no more than their name."""
+    """Actions that have no parameters."""
 
     DROP = "drop_connection"
     RESET = "reset_connection"
@@ -80,28 +80,28 @@ class Respond:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Fields of the real JSON answer take other values; a path that is not there is left out."""
+    """Replaces fields of the real JSON response; a missing path is ignored."""
 
     fields: tuple[tuple[str, object], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """Headers of the real answer take other values."""
+    """Replaces headers of the real response."""
 
     headers: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """The first byte of the answer comes later."""
+    """Delays the first byte of the response."""
 
     wait: Wait
 
 
 @dataclass(frozen=True, slots=True)
 class Truncate:
-    """The connection is closed after some bytes, or some percent, of the body."""
+    """Closes the connection after some bytes, or a percentage, of the body."""
 
     amount: int
     percent: bool = False
@@ -109,14 +109,14 @@ class Truncate:
 
 @dataclass(frozen=True, slots=True)
 class Corrupt:
-    """The highest bit of some bytes of the body, spread over it, is flipped."""
+    """Flips the highest bit of some bytes, which are spread over the body."""
 
     count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Trickle:
-    """The body is sent in chunks of some bytes, with a pause before each but the first."""
+    """Sends the body in small chunks, with a pause before each chunk except the first."""
 
     chunk: int
     pause: Wait
@@ -124,7 +124,7 @@ class Trickle:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A webhook is sent so much later."""
+    """Sends a webhook later, by this time."""
 
     wait: Wait
 
@@ -152,7 +152,7 @@ ACTIONS_AT: Mapping[Stage, tuple[str, ...]] = {
 
 
 def name_of(action: Action) -> str:
-    """The name of an action as scenarios spell it."""
+    """Return the name of an action as it is written in scenarios."""
     return action.value if isinstance(action, Word) else type(action).__name__.lower()
 
 
@@ -182,7 +182,7 @@ class FaultRule:
 
 
 class Armed(NamedTuple):
-    """A rule in a sandbox: how many calls matched it, and how often it fired."""
+    """A rule in a sandbox, with its counters: how many calls matched, and how often it fired."""
 
     rule: FaultRule
     matched: int = 0
@@ -190,13 +190,16 @@ class Armed(NamedTuple):
 
     @property
     def remaining(self) -> int | None:
-        """How often it can still fire (None: without end)."""
+        """How often the fault can still fire; None if there is no limit."""
         return None if self.rule.first is None else self.rule.first - self.fired
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """A call at a stage, as rules see it. `document` is the request's body, decoded."""
+    """A call at a stage, as fault rules read it.
+
+    `document` is the decoded body of the request.
+    """
 
     provider: str
     operation: str
@@ -223,14 +226,17 @@ def concerns(rule: FaultRule, stage: Stage, occasion: Occasion) -> bool:
 
 
 def spoken_of(rule: FaultRule, kinds: Mapping[str, str]) -> tuple[str, ...]:
-    """The operations of a provider, given with their kinds, and the folders of files it is for."""
+    """Return the names of the operations and the file folders that a rule may apply to.
+
+    `kinds` are the kinds of the provider's operations, by name.
+    """
     allowed = UNNAMED_AT[rule.at] if rule.on is None else KINDS_AT[rule.at]
     names = (*(n for n, kind in kinds.items() if kind in allowed), *FILES_AT.get(rule.at, ()))
     return tuple(name for name in names if rule.on is None or fits(name, rule.on))
 
 
 def fires(armed: Armed, draw: int) -> bool:
-    """Whether the next match fires, given the counts so far and one draw of `DRAW_BITS` bits."""
+    """Return whether the next match fires, given the counters and a draw of `DRAW_BITS` bits."""
     rule = armed.rule
     number = armed.matched + 1 - rule.after
     if number < 1 or number % rule.every or armed.remaining == 0:
@@ -239,14 +245,14 @@ def fires(armed: Armed, draw: int) -> bool:
 
 
 def spelt(value: object) -> str:
-    """A value of a request as rules write it: true, false and null in lower case."""
+    """Return a value of a request as rules write it: true, false and null in lower case."""
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def is_like(value: object, wanted: str) -> bool:
-    """Whether a value of a request is the one that a rule asks for, or fits its glob.
+    """Return whether a value of a request equals the value in a rule, or matches its glob.
 
-    What is not there, or null, fits no glob.
+    A missing or null value matches no glob.
     """
     found = spelt(value)
     if found == wanted:
@@ -283,7 +289,7 @@ def is_patched(document: object, fields: Sequence[tuple[str, object]]) -> bool:
 
 
 def near_path(document: object, path: str) -> str:
-    """The path that is spelt nearly like one that leads nowhere; empty where none is."""
+    """Return an existing path that is spelt like a missing path; empty if there is none."""
     part, *rest = path.split(".")
     head: list[str] = []
     while rest and isinstance(document, Mapping) and part in document:
@@ -313,7 +319,10 @@ def patched(document: object, fields: Sequence[tuple[str, object]]) -> object:
 
 
 def _put(root: list[object], path: Sequence[str], value: object, copies: set[int]) -> None:
-    """Set a value at a path below `root`, in copies of what is there; `copies` holds their ids."""
+    """Set a value at a path below `root`, and copy the containers on the way.
+
+    `copies` holds the ids of the containers that are copies already.
+    """
     inner: Any = root
     *parents, last = path
     if not _leads(root, parents, last):
@@ -330,7 +339,7 @@ def _put(root: list[object], path: Sequence[str], value: object, copies: set[int
 
 
 def _leads(document: object, parents: Sequence[str], last: str) -> bool:
-    """Return whether a value can be set at a path: a mapping takes new names, a list does not."""
+    """Return whether a value can be set at a path; only mappings accept new names."""
     for part in parents:
         document = _inside(document, part)
     listed = isinstance(document, Sequence) and _is_place(document, last)
@@ -344,7 +353,7 @@ def _is_place(document: Sequence[object], part: str) -> bool:
 
 
 def corrupted(data: bytes, *, offset: int, total: int, count: int) -> bytes:
-    """A part of a body of `total` bytes, the bytes to corrupt in it turned."""
+    """Return a part of a body of `total` bytes with the bits of the chosen bytes flipped."""
     changed = bytearray(data)
     for i in range(min(count, total)):
         place = (2 * i + 1) * total // (2 * min(count, total)) - offset

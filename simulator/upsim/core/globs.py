@@ -1,4 +1,4 @@
-"""Globs over texts that callers send: matched in a time that no text and no glob can stretch."""
+"""Match globs against texts from clients, in a time that stays short for any input."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def flaw(glob: str) -> str:
 
 
 def excess(globs: Iterable[str]) -> str:
-    """Return why these globs are too much for one scenario or sandbox; empty if they are not.
+    """Return why these globs exceed the limits of a scenario or sandbox; empty if they do not.
 
-    Patterns are compiled here, so that the first request that meets them does not wait for it.
+    The patterns are compiled here, so that the first matching request is not delayed.
     """
     found = [glob for glob in globs if len(glob) <= MAX_GLOB_LENGTH and set(glob) & {*"*?["}]
     patterns = [glob for glob in found if "?" in glob or "[" in glob]
@@ -79,12 +79,12 @@ def excess(globs: Iterable[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _pattern(glob: str) -> re.Pattern[str]:
-    """Return a glob as a compiled pattern: `fnmatch` keeps 256 of them before Python 3.12."""
+    """Return a glob as a compiled pattern; `fnmatch` caches only 256 before Python 3.12."""
     return re.compile(translate(glob))
 
 
 def _fits_parts(text: str, first: str, rest: list[str]) -> bool:
-    """Whether a text holds the parts between stars one after the other, from end to end."""
+    """Return whether a text consists of the parts between the stars, in their order."""
     at, end = len(first), len(text) - len(rest[-1])
     if at > end or not (text.startswith(first) and text.endswith(rest[-1])):
         return False

@@ -48,7 +48,7 @@ def bare(host: str) -> str:
 
 
 def address_of(host: str) -> Address | None:
-    """The IP address that a host spells, read as `inet_aton` and browsers do; None for a name.
+    """Return the IP address, as `inet_aton` and browsers read it; None for a name.
 
     >>> address_of("0x7f.1"), address_of("[0:0:0:0:0:0:0:1]"), address_of("example.com")
     (IPv4Address('127.0.0.1'), IPv6Address('::1'), None)
@@ -80,14 +80,14 @@ def is_loopback(host: str) -> bool:
 
 
 def is_this_machine(address: Address) -> bool:
-    """Whether a connection to an address stays here; one to the unspecified address does."""
+    """Return whether an address is on this machine; the unspecified address is."""
     if isinstance(address, IPv6Address):
         address = address.ipv4_mapped or address
     return address.is_loopback or address.is_unspecified
 
 
 def is_public(host: str, private_names: Collection[str]) -> bool:
-    """Whether a host is a global address, or a name with a dot that ends in no private one.
+    """Return whether a host is a global address, or a dotted name without a private ending.
 
     >>> is_public("a.example", ["local"]), is_public("nas.local", ["local"])
     (True, False)
@@ -102,7 +102,7 @@ def is_public(host: str, private_names: Collection[str]) -> bool:
 
 
 def resolvable(host: str) -> str:
-    """The same host in the spelling that every resolver knows.
+    """Return the host in a spelling that every resolver accepts.
 
     >>> resolvable("foo.localhost"), resolvable("127.1"), resolvable("Example.com")
     ('localhost', '127.0.0.1', 'Example.com')
@@ -116,12 +116,12 @@ def resolvable(host: str) -> str:
 
 
 def canonical(host: str) -> str:
-    """A host as it is compared with others: all spellings of loopback are `localhost`."""
+    """Return a host for comparisons; each spelling of a loopback host becomes `localhost`."""
     return LOCALHOST if is_loopback(host) else bare(resolvable(host))
 
 
 def host_of(url: str) -> str:
-    """The host that a URL names; empty for none, and for what is no URL or a very long one.
+    """Return the host of a URL; empty if there is no host, or the text is not a URL or too long.
 
     >>> host_of("https://a.example:8443/x"), host_of("https://[::1"), host_of("x")
     ('a.example', '', '')
@@ -154,7 +154,7 @@ def url_flaw(url: str) -> str:
 
 
 def port_of(text: str) -> int | None:
-    """The port that plain digits name, from 1 to 65535; None for any other text.
+    """Return the port of a text with plain digits, from 1 to 65535; None for other texts.
 
     >>> port_of("80"), port_of("080"), port_of("+80"), port_of("0")
     (80, None, None, None)
@@ -164,7 +164,7 @@ def port_of(text: str) -> int | None:
 
 
 def public_url_flaw(url: str) -> str:
-    """Return why a URL reaches no server, as the end of a message; empty for http or https.
+    """Return why a URL is not an http or https URL, as the end of a message; empty if it is.
 
     >>> public_url_flaw("https://sim.example/base"), public_url_flaw("http://[::1")
     ('', 'is not a URL')
@@ -221,7 +221,7 @@ def port_flaw(url: str) -> str:
 
 
 def split_authority(authority: str) -> tuple[str, int | None] | None:
-    """Host and port of `host[:port]`, as a Host header has it; None for anything else.
+    """Return host and port of `host[:port]`, as in a Host header; None for other texts.
 
     >>> split_authority("[::1]:4747"), split_authority("user@localhost"), split_authority("[::::]")
     (('[::1]', 4747), None, None)
@@ -236,7 +236,7 @@ def split_authority(authority: str) -> tuple[str, int | None] | None:
 
 
 def _numbers(name: str) -> IPv4Address | None:
-    """An IPv4 address of one to four numbers, the last of which fills the bytes that are left."""
+    """Return an IPv4 address of one to four numbers; the last number fills the remaining bytes."""
     parts = name.split(".")
     if len(parts) > _IPV4_BYTES or not all(map(_NUMBER.fullmatch, parts)):
         return None

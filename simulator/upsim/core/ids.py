@@ -7,7 +7,7 @@ _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def uuid4_text(bits: int) -> str:
-    """The UUID of version 4 that 128 random bits give, in its usual spelling."""
+    """Return the UUID of version 4 with these 128 random bits, in its usual spelling."""
     text = f"{bits:032x}"
     variant = _VARIANTS[text[16]]
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"

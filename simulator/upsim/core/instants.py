@@ -1,4 +1,4 @@
-"""Instants of the virtual clock: integer microseconds since the Unix epoch, and their spellings."""
+"""Times of the virtual clock: integer microseconds since the Unix epoch, and their formats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _whole_second(seconds: int) -> str:
 
 
 def iso(instant: Instant, digits: int = 3) -> str:
-    """RFC 3339 in UTC with `Z` and this many fractional digits (0 for none)."""
+    """Return RFC 3339 in UTC with `Z` and this number of fractional digits (0 for none)."""
     seconds, micros = divmod(instant, SECOND)
     if digits == 3:  # noqa: PLR2004 - by far the most usual
         return f"{_whole_second(seconds)}.{micros // 1000:03d}Z"
@@ -32,7 +32,7 @@ def iso(instant: Instant, digits: int = 3) -> str:
 
 
 def from_iso(text: str) -> Instant:
-    """The instant of an ISO 8601 text; one without an offset is UTC. Raises ValueError."""
+    """Return the time of an ISO 8601 text; without an offset it is in UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -40,7 +40,7 @@ def from_iso(text: str) -> Instant:
 
 
 def http_date(instant: Instant) -> str:
-    """The instant as an HTTP `Date` header (RFC 7231)."""
+    """Return the time as an HTTP `Date` header (RFC 7231)."""
     moment = _EPOCH + timedelta(seconds=instant // SECOND)
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
     months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -48,7 +48,7 @@ def http_date(instant: Instant) -> str:
 
 
 def seconds_to_micros(text: str) -> int:
-    """A decimal number of seconds as whole microseconds, without passing through a float."""
+    """Return a decimal number of seconds as whole microseconds, without the use of floats."""
     whole, _, fraction = text.partition(".")
     sign = -1 if whole.startswith("-") else 1
     return int(whole or "0") * SECOND + sign * int(fraction.ljust(6, "0")[:6] or "0")

@@ -1,4 +1,4 @@
-"""The terms of a job: price, output and plan, from the rules and what was measured."""
+"""The price, output and plan of a job, from the rules and the measured media."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def terms(
     failures: Mapping[str, Failure],
     failure: str | None = None,
 ) -> JobSpec:
-    """Price, output and plan. `failure` makes the plan end in that failure instead."""
+    """Return price, output and plan. With `failure`, the plan ends in that failure."""
     output = output_plan(model.output, media, options) if media else None
     chosen = failing(steps, failure) if failure else steps
     price = quote(model.billing, measures(media, options, output))
@@ -65,13 +65,13 @@ def terms(
 
 
 def failing(steps: tuple[PhaseRule, ...], failure: str) -> tuple[PhaseRule, ...]:
-    """The same steps, ending in this failure."""
+    """Return the steps with this failure as their end."""
     before = tuple(step for step in steps if step.state not in TERMINAL)
     return (*before, PhaseRule(state=JobState.FAILED, duration=None, failure=failure))
 
 
 def failure_of(rule: ErrorRule, **values: object) -> Failure:
-    """A task failure from the catalogue, its message filled in."""
+    """Return a job failure from the catalogue, with the values filled into its message."""
     return Failure(
         name=rule.name,
         code=rule.code,

@@ -1,4 +1,4 @@
-"""A job: what was accepted, and the moves since."""
+"""A job: its accepted submit, and its state changes since."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def failure(self) -> Failure | None:
-        """Why the job ended without success, also after it was deleted."""
+        """The reason why the job ended without success; kept after the job was deleted."""
         for move in self.moves:
             if move.failure is not None:
                 return move.failure
@@ -61,12 +61,12 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def next_phase(self) -> Phase | None:
-        """The phase that follows in the plan, if there is one and nothing overrode the plan."""
+        """The next phase of the plan; None if there is none, or if a command replaced the plan."""
         following = self.step + 1
         return self.accepted.phases[following] if following < len(self.accepted.phases) else None
 
     def entered(self, *states: JobState) -> Instant | None:
-        """Return the time at which the job first entered one of these states; None before."""
+        """Return when the job first entered one of these states; None if it has not yet."""
         for move in self.moves:
             if move.state in states:
                 return move.at
@@ -74,7 +74,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def ended_at(self) -> Instant | None:
-        """The time at which the job ended; None before."""
+        """The time at which the job ended; None if it has not ended."""
         for move in self.moves:
             if move.state in TERMINAL:
                 return move.at
@@ -82,11 +82,11 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
 
 class IllegalMoveError(ValueError):
-    """A move that is not one of `EDGES`: a bug or a forbidden admin request."""
+    """A state change that `EDGES` does not contain: a bug or a forbidden admin request."""
 
 
 def check_move(job: Job, state: JobState) -> None:
-    """Raise IllegalMoveError unless the job may go to this state."""
+    """Raise IllegalMoveError if the job may not change to this state."""
     if (job.state, state) not in EDGES:
         msg = f"job {job.id} is {job.state}; it cannot become {state}"
         raise IllegalMoveError(msg)

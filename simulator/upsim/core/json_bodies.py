@@ -1,4 +1,4 @@
-"""JSON bodies of requests, decoded without ever raising at what a client sent."""
+"""JSON bodies of requests; decoding returns `Malformed` for bad input and never raises."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MAX_EXPONENT = 308
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A body that could not be read as JSON, and why."""
+    """A body that cannot be read as JSON, and the reason."""
 
     reason: Literal["syntax", "encoding", "too_deep", "too_large", "content_type"]
     detail: str
 
 
 def exact(text: str) -> Decimal:
-    """A JSON number with a point or an exponent. Raises ValueError for one out of range."""
+    """Return a JSON number with a point or an exponent. Raises ValueError if out of range."""
     found = Decimal(text)
     if found and found.adjusted() > MAX_EXPONENT:
         raise ValueError("a number is out of range")
@@ -61,7 +61,7 @@ def decode(body: bytes, headers: Mapping[bytes, bytes], *, refuse_repeats: bool)
 
 
 def _excess(body: bytes) -> str:
-    """Say what a long document has too much of; empty where there is nothing."""
+    """Return which part of a long document exceeds a limit; empty if no part does."""
     if has_too_many_values(body):
         return f"the document holds more than {MAX_VALUES} values"
     if body.count(b"\\") > MAX_ESCAPES:
@@ -72,14 +72,15 @@ def _excess(body: bytes) -> str:
 
 
 def has_too_many_values(body: bytes) -> bool:
-    """Whether a JSON document is long because it holds many values, by the count of its commas."""
+    """Return whether a JSON document has too many values, estimated by its commas."""
     return len(body) > LONG and body.count(b",") > MAX_VALUES
 
 
 def has_too_much_beside_texts(body: bytes, most: int = MAX_BESIDE) -> bool:
-    """Whether a JSON document is long because of its numbers or white space.
+    """Return whether a JSON document has too many bytes outside of its texts.
 
-    A number of many digits takes far longer to read than a text.
+    These bytes are numbers and white space. A number of many digits takes far longer to read
+    than a text.
     """
     if len(body) <= most:
         return False
@@ -106,7 +107,7 @@ def _end_of_text(body: bytes, at: int) -> int:
 
 
 def _unusual(body: bytes, document: object, *, refuse_repeats: bool) -> Malformed | None:
-    """Why a document that can be read is not taken."""
+    """Return why a document is refused although it is valid JSON; None if it is accepted."""
     brackets = body.count(b"{") + body.count(b"[")
     if brackets > MAX_DEPTH and depth_over(document, MAX_DEPTH):
         return Malformed("too_deep", f"the document is nested more than {MAX_DEPTH} deep")

@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class Named(dict[str, T]):
-    """Values by name. Raises BaselineError for a name that is not there, or is of another kind."""
+    """Values by name. Raises BaselineError for a name that is missing or of another kind."""
 
     def __init__(self, kind: str, values: Iterable[tuple[str, T]]) -> None:
-        """Hold these values; `kind` says what each of them is."""
+        """Keep these values; `kind` describes them in messages."""
         super().__init__(values)
         self._kind = kind
 
@@ -31,8 +31,9 @@ class Named(dict[str, T]):
 class Rules:
     """A baseline with every knob set: the rules that apply to one request.
 
-    `limits` are numbers, `wholes` the same rounded down, `words` limits that are lists, `texts` all
-    facts as texts. `header_names` are the provider's response headers as sent.
+    `limits` are numbers, `wholes` the same numbers rounded down, `words` the limits that are
+    lists, `texts` all facts as texts. `header_names` are the provider's response headers as
+    sent.
     """
 
     baseline: Baseline
@@ -47,7 +48,7 @@ class Rules:
     texts: Mapping[str, str]
 
     def table(self, name: str) -> Mapping[str, str]:
-        """A limit that is a table of words."""
+        """Return a limit that is a table of words."""
         value = self.baseline.limits[name].value
         if isinstance(value, Mapping):
             return {key: str(word) for key, word in value.items()}
@@ -55,12 +56,12 @@ class Rules:
         raise BaselineError(msg)
 
     def turned(self, knob: str) -> str | None:
-        """The value of a knob that was turned; None at its first, which leaves it to the facts."""
+        """Return the value of a knob, or None if it has its first value, which changes nothing."""
         value = self.knobs[knob]
         return None if value == self.baseline.knobs[knob].values[0] else value
 
     def fact(self, name: str) -> Plain:
-        """The value of a fact."""
+        """Return the value of a fact."""
         return self.baseline.facts[name].value
 
 
@@ -74,7 +75,7 @@ def check_dialect(baseline: Baseline, dialect: str) -> None:
 
 
 def rules(baseline: Baseline, dialect: str, chosen: Mapping[str, str]) -> Rules:
-    """The baseline under this dialect, single knobs winning over the dialect's values."""
+    """Return the baseline under this dialect; single knobs override the dialect's values."""
     check_dialect(baseline, dialect)
     knobs = {name: knob.by_dialect[dialect] for name, knob in baseline.knobs.items()}
     for name, value in chosen.items():

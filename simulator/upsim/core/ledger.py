@@ -14,9 +14,10 @@ EntryKind = Literal["charge", "refund", "top_up", "adjustment", "carried"]
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One line: `amount` is signed (a charge is negative), in `unit`, with its formula.
+    """One entry: `amount` is signed (a charge is negative), in `unit`, with its formula.
 
-    Appending one is an event. `carried` is the sum of the lines of forgotten jobs.
+    Appending an entry is an event. An entry of the kind `carried` is the sum of the entries
+    of forgotten jobs.
     """
 
     at: Instant
@@ -38,8 +39,9 @@ class LedgerError(ValueError):
 class Account:
     """One account of one provider: opening balance, entries and jobs in order.
 
-    `balance` is kept beside the entries it is the sum of, so that a check need not add them up.
-    `running` jobs hold a slot of the plan's concurrency, those in `queue` wait for one.
+    `balance` is stored beside the entries, so that a check need not add them up. `running` is
+    the number of jobs that use the plan's concurrency; the jobs in `queue` wait for a free
+    slot.
     """
 
     number: int

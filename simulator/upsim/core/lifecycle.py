@@ -1,4 +1,4 @@
-"""How long a job stays in each state: a provider's timing rule, as data, and the plan it gives."""
+"""The duration of each state of a job: a provider's timing rule, and the job's plan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from upsim.core.states import Failure, JobState, Phase
 class JobDuration:
     """`base` seconds, plus `per_second` of video and `per_frame`, within bounds.
 
-    `by` names the option whose value picks a factor from `table` (1 where it has none).
+    `by` names the option whose value selects a factor from `table`; a missing factor is 1.
     """
 
     base: Decimal = Decimal(0)
@@ -40,14 +40,14 @@ class PhaseRule:
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """The steps in order. `evidence` says where the durations come from."""
+    """The steps in order. `evidence` is the evidence for the durations."""
 
     phases: tuple[PhaseRule, ...]
     evidence: Evidence
 
 
 def seconds_of(rule: JobDuration, media: Media | None, options: Mapping[str, str]) -> Decimal:
-    """The duration in seconds for this video and these options."""
+    """Return the duration in seconds for this video and these options."""
     length = media.seconds if media else Decimal(0)
     frames = media.frames if media else 0
     factor = dict(rule.table).get(options.get(rule.by or "", ""), Decimal(1))
@@ -67,7 +67,7 @@ def plan(
     pace: Decimal,
     failures: Mapping[str, Failure],
 ) -> tuple[Phase, ...]:
-    """The plan of one job; `pace` divides every duration."""
+    """Return the plan of one job; `pace` divides every duration."""
     return tuple(_phase(rule, media, options, pace, failures) for rule in rules)
 
 

@@ -48,7 +48,7 @@ Reason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Unmeasurable:
-    """Why a video could not be measured; `detail` is a sentence for people."""
+    """The reason why a video could not be measured; `detail` is a sentence for people."""
 
     reason: Reason
     detail: str

@@ -1,4 +1,4 @@
-"""The known name that somebody most likely meant: the one place that decides what is near."""
+"""Find the known name that a user most likely meant; all suggestions use this module."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _near(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The near ones of some names. Only those are compared whose lengths let them be."""
+    """Return the similar names; only names of a similar length are compared."""
     least, most = CLOSE * len(name) / (2 - CLOSE) - 1, (2 - CLOSE) * len(name) / CLOSE + 1
     fitting = [known for known in names if least < len(known) < most]
     found = get_close_matches(name, fitting, n=_COMPARED, cutoff=CLOSE)
@@ -50,7 +50,7 @@ def _near(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _ends_alike(name: str, known: str) -> bool:
-    """Whether what follows the common first parts of two names is alike, or one goes on."""
+    """Return whether two names are alike after their common first parts, or one name is longer."""
     ours, theirs = _END_OF_PART.split(name), _END_OF_PART.split(known)
     while ours and theirs and ours[0] == theirs[0]:
         del ours[0], theirs[0]
@@ -71,7 +71,10 @@ def _is_last_part(name: str, known: str) -> bool:
 
 
 def nearest_of(name: str, known: Iterable[str]) -> str:
-    """The dotted name that ends with this one, is spelt nearly so, or holds it; else nothing."""
+    """Return the nearest dotted name by its last part; empty if no name is near.
+
+    The last part equals the name, is spelt like it, or contains it.
+    """
     lasts = {one.rpartition(".")[2]: one for one in reversed([*known])}
     cut = name[:MAX_COMPARED_LENGTH]
     near = closest(cut, lasts)

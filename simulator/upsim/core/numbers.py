@@ -15,7 +15,7 @@ DECIMAL_FORM = "a decimal number in plain digits, such as 5 or 0.50"
 
 
 def counted(number: Decimal | int | str, noun: str) -> str:
-    """Return a number with its noun in the right form; a currency such as `USD` has one form.
+    """Return a number with its noun, singular or plural; a currency such as `USD` has one form.
 
     >>> counted(1, "credit"), counted(48, "credit"), counted(2, "USD"), counted("0.5", "second")
     ('1 credit', '48 credits', '2 USD', '0.5 seconds')

@@ -15,9 +15,9 @@ from upsim.core.media import Media
 class OutputRule:
     """A scale factor for both sides (`scale`), or a target for the short side.
 
-    Both read `by` (an option) through `table`, or take the single value under the empty key.
-    A source whose short side is already above the target keeps its size. `audio` is `keep`,
-    `drop`, or the name of the option that decides (`true` keeps).
+    The value of the option `by` selects the number from `table`; without `by` the number is
+    under the empty key. A source whose short side is already above the target keeps its size.
+    `audio` is `keep`, `drop`, or the name of an option (`true` keeps the audio).
     """
 
     kind: str
@@ -28,7 +28,7 @@ class OutputRule:
 
 
 def output_size(rule: OutputRule, media: Media, options: Mapping[str, str]) -> tuple[int, int]:
-    """Width and height of the output, in pixels."""
+    """Return width and height of the output, in pixels."""
     value = rule.table[options[rule.by] if rule.by is not None else ""]
     if rule.kind == "scale":
         return (media.width * value, media.height * value)
@@ -36,7 +36,7 @@ def output_size(rule: OutputRule, media: Media, options: Mapping[str, str]) -> t
 
 
 def output_plan(rule: OutputRule, media: Media, options: Mapping[str, str]) -> OutputPlan:
-    """The whole plan of the output file."""
+    """Return the plan of the output file: its size and its audio."""
     width, height = output_size(rule, media, options)
     wanted = rule.audio == "keep" or options.get(rule.audio) == "true"
     return OutputPlan(width=width, height=height, audio=media.audio and wanted)
@@ -51,5 +51,5 @@ def _short_side(width: int, height: int, target: int) -> tuple[int, int]:
 
 
 def _nearest_even(value: Fraction) -> int:
-    """The nearest even number, halfway up."""
+    """Return the nearest even number; a value in the middle is rounded up."""
     return 2 * ((value / 2 + Fraction(1, 2)).__floor__())

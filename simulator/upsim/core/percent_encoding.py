@@ -1,4 +1,4 @@
-"""Percent-encoded text of any size, decoded in memory of its own size and at the speed of C."""
+"""Decode percent-encoded text of any size, with little extra memory and at the speed of C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a provider advises to ask after a job."""
+"""The polling interval that a provider advises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from upsim.core.instants import Instant
 
 @dataclass(frozen=True, slots=True)
 class PollingAdvice:
-    """The shortest pause between two polls; where the provider says so, how pauses grow.
+    """The shortest pause between two polls, and the growth of pauses if the provider has a rule.
 
     `factor` is a decimal as the provider writes it, `most` the longest pause.
     """

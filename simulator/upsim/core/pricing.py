@@ -1,7 +1,8 @@
-"""The pricing engine: a provider's price rule, as data, applied to what was measured.
+"""The pricing engine: a provider's price rule, as data, applied to the measured values.
 
-A rule is a quantity (seconds or frames, rounded as the provider says) times a rate (flat, from a
-table, or by tier), sometimes times a surcharge. Amounts are `Decimal` from first to last.
+A rule is a quantity times a rate, and sometimes times a surcharge. The quantity is
+seconds or frames, rounded by the provider's rule; the rate is flat, from a table, or by
+tier. All amounts are `Decimal`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One line of a tiered rate: it holds up to and including `up_to` (None: without end)."""
+    """One line of a tiered rate, valid up to and including `up_to` (None: no upper limit)."""
 
     name: str
     up_to: Decimal | None
@@ -73,7 +74,7 @@ class Billing:
 
 @dataclass(frozen=True, slots=True)
 class PriceQuote:
-    """A price: `amount` in `unit` for `quantity` at `rate` each, and the sum written out."""
+    """A price: `amount` in `unit` for `quantity` at `rate` each, and the calculation as text."""
 
     amount: Decimal
     unit: str
@@ -85,11 +86,11 @@ class PriceQuote:
 
 
 class UnknownPriceError(LookupError):
-    """The rule has no line for what was asked: a mistake in a baseline, never in a request."""
+    """The rule has no line for these values: a mistake in a baseline, never in a request."""
 
 
 def billed_quantity(rule: Quantity, measures: Measures) -> Decimal:
-    """The counted quantity, rounded and then bounded, as the rule says."""
+    """Return the counted quantity: first rounded, then bounded by the rule's limits."""
     exact = _decimal(measures[rule.of])
     rounding = {"up": ROUND_CEILING, "down": ROUND_FLOOR}
     counted = exact
@@ -103,7 +104,7 @@ def billed_quantity(rule: Quantity, measures: Measures) -> Decimal:
 
 
 def rate_line(rule: Rate, measures: Measures) -> tuple[str, Decimal]:
-    """The name and the rate (of one unit) of the line that holds for these measures."""
+    """Return the name and the rate (of one unit) of the line that applies to these measures."""
     if rule.by is None:
         return ("flat", _present(rule.flat, rule) / rule.per)
     value = measures[rule.by]
@@ -118,7 +119,7 @@ def rate_line(rule: Rate, measures: Measures) -> tuple[str, Decimal]:
 
 
 def surcharge_factor(rule: Surcharge | None, measures: Measures) -> Decimal:
-    """1, or the surcharge's factor; rates of frames are compared as exact fractions."""
+    """Return 1, or the surcharge's factor; frame rates are compared as exact fractions."""
     if rule is None or rule.of not in measures:
         return Decimal(1)
     value = measures[rule.of]
@@ -149,7 +150,7 @@ def quote(billing: Billing, measures: Measures) -> PriceQuote:
 
 
 def plain(amount: Decimal) -> Decimal:
-    """The same number without trailing zeros; its text has no exponent above 0.000001."""
+    """Return the number without trailing zeros; its text has no exponent above 0.000001."""
     normal = amount.normalize()
     return normal.quantize(Decimal(1)) if "E+" in str(normal) else normal
 

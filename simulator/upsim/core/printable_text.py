@@ -1,4 +1,4 @@
-"""Foreign text as a terminal may show it: every character that is not simply printed is escaped."""
+"""Make foreign text safe for a terminal: characters that are not printable are escaped."""
 
 from __future__ import annotations
 

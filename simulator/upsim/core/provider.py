@@ -25,17 +25,21 @@ def _none_idle(_call: Call) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method and path of a provider, named as its documentation does.
+    """One method and path of a provider, named as in its documentation.
 
-    `{name}` in the path is one segment, `{name*}` the rest of it. One that only words a refusal
-    (`refuses`) is not among the methods that `Allow` names. `file` finds the file that a body
-    carries; it is stored before the checks run, which find it in `Call.file`. It may take long,
-    and is run beside the event loop: it looks at nothing but the call and its body. `reads` are the
-    fields of a JSON body besides the options of its model, `query` the parameters of the query; the
-    log names any other. `idle` returns the fields that the provider accepts without effect, in the
-    form of `core/unread_fields.py`. `answers` are the dotted paths of the fields that its response
-    may have, 0 for a place in a list and `.*` for any field below; empty if they are not known.
-    `options_at` is the path of the object that holds the options of the model.
+    `{name}` in the path is one segment, `{name*}` the remaining path.
+
+    * `refuses`: the operation only returns a refusal; `Allow` does not list its method.
+    * `file`: finds the file in a body. The file is stored before the checks run, which find
+      it in `Call.file`. The function may take long and runs outside of the event loop, so it
+      may use only the call and its body.
+    * `reads`: the fields of a JSON body besides the options of its model; `query`: the
+      parameters of the query. The log names all other fields and parameters.
+    * `idle`: returns the fields that the provider accepts without effect, in the form of
+      `core/unread_fields.py`.
+    * `answers`: the dotted paths of the fields that the response may have, with 0 for a list
+      index and `.*` for any field below; empty if they are not known.
+    * `options_at`: the path of the object that holds the options of the model.
     """
 
     name: str
@@ -72,7 +76,7 @@ class Attempt:
 class Notice:
     """The webhooks that a provider posts.
 
-    `body` is made once for all attempts, at this Unix second; `headers` for each attempt anew.
+    `body` is created once for all attempts, at this Unix second; `headers` for each attempt.
     `call` is not a client request; it only carries the job's rules, sandbox and base URL.
     """
 
@@ -85,9 +89,9 @@ class Notice:
 class Provider:
     """A company whose API is emulated.
 
-    `scenarios` is the folder of its baseline, for a provider that comes from another package.
-    `failure` is the failure of a job that is made to fail without a reason; by default the first
-    of the catalogue. `uses` says which checks build on others.
+    `scenarios` is the folder of the baseline if the provider comes from another package.
+    `failure` is the failure of a job that is made to fail without a reason; by default the
+    first failure of the catalogue. `uses` lists which checks depend on other checks.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The secrets of an operation, and how they are hidden.
 
-Operations declare their secrets. Everything that is shown later (journal, stream, log line,
-deliveries) is filtered here.
+Operations declare their secrets. This module filters all data that is shown later
+(journal, stream, log line, deliveries).
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ class Secrets:
     """The secrets in an operation's bodies and query.
 
     `fields` and `urls` are ends of paths in the JSON of requests, responses and webhooks
-    (`webhook_config.secret`). The value of a field is hidden completely; of a URL, its user and
-    the values of its query are hidden. Obvious URLs are treated in the same way anywhere.
-    `query` are parameters of the operation's own URL. `headers` are webhook headers with a secret.
+    (`webhook_config.secret`). The value of a field is hidden completely. In a URL, the user
+    and the values of the query are hidden; other texts that are obviously URLs are treated in
+    the same way. `query` are parameters of the operation's own URL. `headers` are webhook
+    headers with a secret.
     """
 
     fields: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ NONE = Secrets()
 
 
 def hidden_url(text: str) -> str:
-    """A URL without its user and without the values of its query."""
+    """Return a URL without its user and without the values of its query."""
     return _USER.sub(rf"\1{HIDDEN}@", _QUERY.sub(rf"\1{HIDDEN}", text.partition("#")[0]))
 
 
@@ -66,14 +67,14 @@ def _without_query(found: re.Match[str]) -> str:
 
 
 def hidden_target(target: str, secrets: Secrets) -> str:
-    """Path and query of a request; of a declared parameter nothing is shown at all."""
+    """Return path and query of a request; the values of secret parameters are hidden completely."""
     path, mark, query = target.partition("?")
     parts = [_parameter(part, secrets) for part in query.split("&")]
     return hidden_text(path + mark + "&".join(parts))
 
 
 def hidden(value: object, secrets: Secrets, at: str = "") -> object:
-    """A JSON value without what its operation declares, and without fields named like secrets."""
+    """Return a JSON value without declared secrets, and without fields named like secrets."""
     if isinstance(value, Mapping):
         return {
             str(k): _of_field(str(k), v, secrets, f"{at}.{k}".lower()) for k, v in value.items()
@@ -87,7 +88,7 @@ def hidden(value: object, secrets: Secrets, at: str = "") -> object:
 
 
 def hidden_fragment(text: str, secrets: Secrets) -> str:
-    """A body that is no JSON, or the beginning of one: all that looks like a secret is hidden."""
+    """Return a body that is not JSON, or a part of one, with everything like a secret hidden."""
     names = {path.rpartition(".")[2] for path in secrets.fields} | _NAMED
     field = re.compile(_FIELD.format(names="|".join(map(re.escape, sorted(names)))), re.IGNORECASE)
     return hidden_text(field.sub(rf"\1{HIDDEN}", text))

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """The state of a job. The provider's own word for it is its status, written in `wire.py`."""
+    """The state of a job. The provider's own word for it is the status, defined in `wire.py`."""
 
     WAITING = "waiting"
     PROCESSING = "processing"
@@ -33,7 +33,7 @@ EDGES: frozenset[tuple[JobState, JobState]] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job did not succeed: the catalogue's name, its code and text, and further fields."""
+    """The reason of a failed job: the catalogue's name, its code and text, and further fields."""
 
     name: str
     code: int | str | None
@@ -46,8 +46,9 @@ class Failure:
 class Phase:
     """One step of a plan: the state, and how it ends.
 
-    After `lasts` microseconds, after `polls` polls, or (both None) only by command.
-    The last phase of a plan ends nothing; `failure` says why it is not a success.
+    It ends after `lasts` microseconds, after `polls` polls, or (if both are None) only by a
+    command. The last phase of a plan has no end; `failure` is the reason if it is not a
+    success.
     """
 
     state: JobState

@@ -1,4 +1,4 @@
-"""Names in a body or a query that an operation does not use: most are misspelt options."""
+"""Names in a body or a query that an operation does not use; most are misspelt options."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def hint(
     query: Container[str] = (),
     idle: Mapping[str, str] = NO_FIELDS,
 ) -> str:
-    """A sentence about each unread name except the one that `said` is about; `where` follows it.
+    """Return a sentence about each unread name, except for the name in `said`.
 
-    `query` are the names that the operation reads there instead of in the body. `idle` are fields
-    of the body itself that the provider accepts without effect, each with the reason; a field whose
-    reason is empty has an effect in this request. They are not named if they are null or false,
-    which clients send as a default.
+    `where` follows each name. `query` are the names that the operation reads in the query
+    instead of the body. `idle` are fields of the body that the provider accepts without
+    effect, each with the reason; a field whose reason is empty has an effect in this request.
+    Idle fields are not named if they are null or false, which clients send as a default.
     """
     options = [*options, *(name for name, reason in idle.items() if not reason)]
     known = [".".join((*path, name)) for path, names in reads.items() for name in sorted(names)]
@@ -68,7 +68,7 @@ def hint(
 
 
 def _is_about(said: str, path: tuple[str, ...], name: str) -> bool:
-    """Whether a cause names this field already."""
+    """Return whether a cause names this field already."""
     return said.startswith((f"{causes.quoted(name)}:", f"{'.'.join((*path, name))}:"))
 
 
@@ -79,7 +79,7 @@ def _is_default(document: object, name: str) -> bool:
 def _elsewhere(
     reads: Reads, options: Iterable[str], document: object, path: tuple[str, ...], name: str
 ) -> str:
-    """Say of an object that holds fields which are read at the top; empty for any other field."""
+    """Return a sentence for an object that contains top-level fields; empty for other fields."""
     inner = _object_at(document, (*path, name))
     if path or not inner or name in reads.get((), ()):
         return ""

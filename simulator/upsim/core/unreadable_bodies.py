@@ -1,4 +1,4 @@
-"""Explain why a body is not JSON, by the cause and not only by the byte."""
+"""Explain why a body is not JSON: the likely cause, besides the position of the error."""
 
 from __future__ import annotations
 

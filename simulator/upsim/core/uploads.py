@@ -1,4 +1,4 @@
-"""The headers that a signed upload link expects of the PUT with the file."""
+"""The headers that the PUT to a signed upload link must have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from upsim.core.knobs import Rules
 
 
 def upload_headers(rules: Rules, ticket: UploadIssued) -> dict[str, str]:
-    """The headers that a ticket names; the link is signed for them."""
+    """Return the headers of a ticket; the signature of the link covers them."""
     named = cast("Mapping[str, str]", rules.fact("upload_headers"))  # as its schema says
     values = {"content_type": ticket.content_type}
     return {name: value.format_map(values) for name, value in named.items()}

@@ -1,4 +1,4 @@
-"""The form in which a request came, so that every absolute URL in an answer keeps it."""
+"""The host and prefix of a request's URL; all URLs in the response use the same."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class UrlBuilder:
-    """`base` is scheme and host; `sandbox` is `/sandbox/<id>` or empty; `prefix` is the provider's.
+    """The parts of absolute URLs, as the request used them.
 
-    The prefix holds the dialect when the path named one (`/venice/live`) and is empty when
-    the request came by the provider's own host name. `media_sandbox` is there also when a key
-    led to the sandbox: a download carries no key, so its URL must name the sandbox.
+    `base` is scheme and host, `sandbox` is `/sandbox/<id>` or empty, `prefix` is the
+    provider's. The prefix includes the dialect if the path named one (`/venice/live`). It is
+    empty if the request used the provider's own host name. `media_sandbox` is also set if a
+    key selected the sandbox: a download carries no key, so its URL must name the sandbox.
     """
 
     base: str
@@ -20,9 +21,9 @@ class UrlBuilder:
     media_sandbox: str = ""
 
     def api(self, path: str) -> str:
-        """The absolute URL of one of the provider's own paths."""
+        """Return the absolute URL of one of the provider's own paths."""
         return f"{self.base}{self.sandbox}{self.prefix}{path}"
 
     def media(self, path: str) -> str:
-        """The absolute URL of a path below `/media/`."""
+        """Return the absolute URL of a path below `/media/`."""
         return f"{self.base}{self.media_sandbox}/media/{path}"

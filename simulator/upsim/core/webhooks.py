@@ -25,8 +25,8 @@ FaultKind = Literal[
 class WebhookRule:
     """The webhook rules of a provider: when it sends, how often it retries, and what it sends.
 
-    `pauses` are between the attempts (the last one repeats); `timeout` is the limit for a response;
-    `signing` names the scheme, whose header names are in `headers`.
+    `pauses` are between the attempts (the last pause is repeated); `timeout` is the limit for
+    a response; `signing` names the scheme, whose header names are in `headers`.
     """
 
     states: tuple[JobState, ...]
@@ -38,7 +38,7 @@ class WebhookRule:
     evidence: Mapping[str, Evidence]
 
     def under(self, knobs: Mapping[str, str]) -> WebhookRule:
-        """The rule with the knobs that providers may have for it."""
+        """Return the rule with the knobs for webhooks applied."""
         attempts = self.attempts + (knobs.get(FIRST_ATTEMPT) == "extra")
         states = self.states
         if knobs.get(ON_PROCESSING) == "yes":
@@ -46,7 +46,7 @@ class WebhookRule:
         return replace(self, attempts=attempts, states=states)
 
     def pause_after(self, number: int) -> Instant | None:
-        """How long to wait after this attempt failed; None when it was the last one."""
+        """Return the pause after a failed attempt; None if it was the last attempt."""
         if number >= self.attempts or not self.pauses:
             return None
         return self.pauses[min(number, len(self.pauses)) - 1]
@@ -56,9 +56,10 @@ class WebhookRule:
 class WebhookFault:
     """A fault in one attempt. `after` is the delay (or how early or stale the timestamp is).
 
-    `lose`: it is sent but never arrives, and is not retried. `duplicate`: it arrives twice.
-    `reorder`: it waits until another delivery was made, at most `after`. `respond`: the provider
-    reads this `status` instead of the receiver's response, and the receiver gets nothing.
+    `lose`: the webhook is sent but never arrives, and is not retried. `duplicate`: it arrives
+    twice. `reorder`: it waits until another delivery was made, at most `after`. `respond`:
+    the provider reads this `status` instead of the receiver's response, and the receiver gets
+    nothing.
     """
 
     kind: FaultKind
@@ -76,7 +77,7 @@ class AttemptOutcome(NamedTuple):
 
     @property
     def good(self) -> bool:
-        """Whether the receiver took it."""
+        """Whether the receiver accepted the webhook."""
         return self.status in GOOD
 
 
@@ -90,25 +91,25 @@ class Delivery:
 
     @property
     def id(self) -> str:
-        """Its own id, which all its attempts share."""
+        """The id of the delivery, which all its attempts share."""
         return self.created.delivery
 
     @property
     def tries(self) -> int:
-        """How many attempts of the provider's own schedule were made."""
+        """The number of attempts of the provider's own schedule."""
         return max((attempt.number for attempt in self.attempts), default=0)
 
     @property
     def arrived(self) -> bool:
-        """Whether a receiver took any of the attempts."""
+        """Whether a receiver accepted any of the attempts."""
         return any(attempt.status in GOOD and not attempt.unsent for attempt in self.attempts)
 
     @property
     def outcome(self) -> str:
-        """`pending` until it ended, then how."""
+        """`pending` until the delivery ended, then its outcome."""
         return "pending" if self.ended is None else self.ended.outcome
 
 
 def stamp(instant: Instant) -> int:
-    """The Unix second of an instant, as providers write it."""
+    """Return the Unix second of a time, as providers write it."""
     return instant // SECOND

@@ -26,7 +26,7 @@ class Accounts:
         jobs: Jobs,
         money: Money,
     ) -> None:
-        """Note each account that is opened in `commands`."""
+        """Record each opened account in `commands`."""
         self._timeline = timeline
         self._rules = rules
         self._commands = commands
@@ -69,9 +69,9 @@ class Accounts:
         return timeline.state.accounts[number]
 
     def apply_rule(self, account: Account, rule: AccountRule) -> None:
-        """Give an account the balance and plan that a rule gives to accounts opened now.
+        """Give an account the balance and plan that a rule gives to new accounts.
 
-        A balance that the sandbox itself was given stays in effect, as it does at an opening.
+        A balance that was set for the sandbox itself has priority, as for a new account.
         """
         if rule.balance is not None and account.provider not in self._timeline.choices.balances:
             self._money.set_balance(account, rule.balance, why="changed by the scenario")
@@ -79,6 +79,6 @@ class Accounts:
             self.set_plan(account, rule.plan)
 
     def set_plan(self, account: Account, plan: str) -> None:
-        """Put an account on another plan, which may free slots or take them away."""
+        """Change the plan of an account, which may add or remove concurrency slots."""
         self._timeline.commit(AccountChanged(self._timeline.now, account.number, plan))
         self._jobs.start_queued(account)

@@ -1,4 +1,4 @@
-"""API keys: read from a request, held only as keyed fingerprints, issued in a provider's form."""
+"""API keys: read from requests, stored as keyed fingerprints, issued in a provider's form."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def new_key(auth: Auth, draw: Draw) -> str:
 
 
 class Fingerprints:
-    """Turns keys into fingerprints that cannot be turned back."""
+    """Computes fingerprints of keys; a key cannot be computed from its fingerprint."""
 
     __slots__ = ("_keyed",)
 
     def __init__(self, secret: str) -> None:
-        """Fingerprints of different secrets have nothing in common."""
+        """Use this secret; another secret gives completely different fingerprints."""
         key = hashlib.blake2b(secret.encode(), digest_size=32).digest()
         self._keyed = hashlib.blake2b(key=key, digest_size=16)
 
     def of_bytes(self, value: bytes) -> bytes:
-        """The fingerprint of a header's value as it came."""
+        """Return the fingerprint of a header's value as received."""
         hashed = self._keyed.copy()
         hashed.update(value)
         return hashed.digest()
 
     def of(self, provider: str, key: str) -> bytes:
-        """The fingerprint of a provider's key."""
+        """Return the fingerprint of a provider's key."""
         return self.of_bytes(f"{provider}\0{key}".encode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""The jumps of an `auto` clock: what the engine does on its own when a client waits."""
+"""The jumps of an `auto` clock, which the engine makes when a client waits."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from upsim.engine.timeline import Timeline
 
 
 def jump_to_next(timeline: Timeline) -> None:
-    """Let an `auto` clock jump to the next deadline that is not an expiry, and run it.
+    """Move an `auto` clock to the next deadline that is not an expiry, and run it.
 
-    At the last possible time the clock stops, and later deadlines never run. If thousands are due
-    at the same time, the remaining ones run before the response to the next request.
+    At the last possible time the clock stops, and later deadlines never run. If thousands are
+    due at the same time, the remaining ones run before the response to the next request.
     """
     deadline = timeline.deadlines.next(expiries=False)
     if deadline is not None:
@@ -21,7 +21,7 @@ def jump_to_next(timeline: Timeline) -> None:
 
 
 def jump_past_full_windows(timeline: Timeline, call: Call) -> None:
-    """Let an `auto` clock go to where the rate limits that refused a call have a new window."""
+    """Move an `auto` clock to the next window of the rate limits that refused a call."""
     if call.account is None:
         return
     rates = call.rules.baseline.plans[call.account.plan].rates

@@ -1,4 +1,4 @@
-"""The memory that the bodies of all requests of a server hold at once, and its bound."""
+"""The memory that the bodies of all requests of a server use together, and its limit."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ ALWAYS_TAKEN = 64 * 1024
 
 
 class CrowdedError(OSError):
-    """The bodies of the requests that are under way leave no room for more of this one."""
+    """A body does not fit because the bodies of other requests use the memory."""
 
 
 class Room:
     """The memory that all bodies use together, in bytes."""
 
     def __init__(self) -> None:
-        """Nothing is held."""
+        """Start with no reserved memory."""
         self.held = 0
 
     def share(self) -> Share:
-        """Return the part of one request, which is given back at the end of its `with` block."""
+        """Return the part of one request, which is released at the end of its `with` block."""
         return Share(self)
 
 
@@ -36,12 +36,12 @@ class Share:
     __slots__ = ("_held", "_room")
 
     def __init__(self, room: Room) -> None:
-        """Nothing is held."""
+        """Start with no reserved memory."""
         self._room = room
         self._held = 0
 
     def hold(self, size: int) -> None:
-        """Reserve `size` bytes in place of the previous ones. Raises CrowdedError."""
+        """Change the reservation of this request to `size` bytes. Raises CrowdedError."""
         room = self._room
         others = room.held - self._held
         most = MAX_HELD if size > SMALL else MAX_HELD + RESERVED
@@ -57,6 +57,6 @@ class Share:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Give everything back."""
+        """Release the memory of this request."""
         self._room.held -= self._held
         self._held = 0

@@ -53,9 +53,9 @@ class BoundProvider:
 def bind(
     provider: Provider, rules: Rules, scenario: Scenario, generation: int = 0
 ) -> BoundProvider:
-    """Look up every check that the baseline names, and the errors that those checks say.
+    """Find every check that the baseline names, and the errors that those checks return.
 
-    Raises BaselineError for a check or an error that is not there.
+    Raises BaselineError for a missing check or error.
     """
     _need_errors(provider, rules)
     return BoundProvider(
@@ -85,7 +85,7 @@ def _ending(baseline: Baseline) -> EndPolicy:
 
 
 def _body_limit(rules: Rules, operation: Operation) -> int:
-    """How many bytes a body may have; a kind of operation may have a limit of its own."""
+    """Return the maximum size of a body in bytes; a kind of operation may have its own limit."""
     own = f"{operation.kind}_body_bytes"
     return rules.wholes[own if own in rules.baseline.limits else "body_bytes"]
 
@@ -105,12 +105,12 @@ def _checks(provider: Provider, rules: Rules, operation: Operation) -> tuple[Che
 
 @lru_cache(maxsize=1_000)
 def _flaw(uses: CheckUses, operation: str, names: tuple[str, ...]) -> str | None:
-    """Return what is wrong with the order of an operation's checks; sandboxes share most lists."""
+    """Return what is wrong with the order of an operation's checks; results are cached."""
     return next((flaw for _, flaw in uses.flaws(operation, names)), None)
 
 
 def _need_errors(provider: Provider, rules: Rules) -> None:
-    """Raise BaselineError unless the catalogue has what the framework and common checks say."""
+    """Raise BaselineError if the catalogue lacks an error of the framework or a common check."""
     named = {name for names in rules.baseline.checks.values() for name in names}
     needed = dict.fromkeys(ALWAYS_NEEDED, "every provider needs it")
     for name in sorted(named & SAID_BY.keys()):

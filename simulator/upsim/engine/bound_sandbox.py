@@ -1,4 +1,4 @@
-"""A sandbox as the operations of one provider see it: the `SandboxApi` of `core/call.py`."""
+"""The interface of a sandbox for one provider: the `SandboxApi` of `core/call.py`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MAX_FILE_NAME_KEPT = 1_000
 
 
 class BoundSandbox:
-    """The commands and questions of one sandbox for one provider under one dialect."""
+    """The commands and queries of one sandbox for one provider under one dialect."""
 
     __slots__ = ("_blobs", "_bound", "_sandbox", "_sources")
 
     def __init__(
         self, sandbox: Sandbox, bound: BoundProvider, *, sources: MediaLookup, blobs: BlobStore
     ) -> None:
-        """Look at a sandbox through the rules that `bound` holds."""
+        """Use a sandbox with the rules of `bound`."""
         self._sandbox = sandbox
         self._bound = bound
         self._sources = sources
@@ -41,12 +41,12 @@ class BoundSandbox:
 
     @property
     def now(self) -> Instant:
-        """The present virtual instant."""
+        """The current virtual time."""
         return self._sandbox.now
 
     @property
     def pace(self) -> int:
-        """By what the durations of work, and announcements of them, are divided."""
+        """The factor by which work durations, and announcements of them, are divided."""
         return self._sandbox.clock.work_pace
 
     def measured(self, call: Call, source: str) -> Measured | None:
@@ -54,7 +54,7 @@ class BoundSandbox:
         return self._sources.known(self._bound.scenario, call, source)
 
     def terms(self, call: Call) -> JobSpec:
-        """Price, output and plan for the call's model, media and options."""
+        """Return the price, output and plan for the call's model, media and options."""
         model = call.model
         if model is None:
             msg = f"{call.operation} asks for terms before a check set the model"
@@ -79,20 +79,20 @@ class BoundSandbox:
         return found
 
     def find_job(self, job: str) -> Job | None:
-        """A job of any account of this sandbox that was not forgotten."""
+        """Return a job of any account of this sandbox; None if it is unknown or forgotten."""
         return self._sandbox.state.jobs.get(job)
 
     def jobs_of(self, account: Account) -> Iterable[Job]:
-        """The account's jobs, oldest first."""
+        """Return the account's jobs, oldest first."""
         jobs = self._sandbox.state.jobs
         return [jobs[name] for name in account.jobs]
 
     def entries_of(self, account: Account) -> Iterable[Entry]:
-        """The account's ledger, oldest first."""
+        """Return the account's ledger entries, oldest first."""
         return sorted(account.entries.values(), key=attrgetter("number"))
 
     def window(self, account: Account, limit: str) -> Window | None:
-        """The state of one of the account's rate limits."""
+        """Return the state of one of the account's rate limits."""
         plan = self._bound.rules.baseline.plans[account.plan]
         return rate_limits.window(self._sandbox, account, plan.rates, limit)
 
@@ -111,11 +111,11 @@ class BoundSandbox:
         return job
 
     def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
-        """Move a job by command; refunds follow as the baseline says."""
+        """Change the state of a job by command, and refund the charge as the baseline specifies."""
         return self._sandbox.jobs.move(job, state, failure)
 
     def mark(self, job: Job, mark: str) -> Job:
-        """Put a provider's own note on a job."""
+        """Add a provider's own note to a job."""
         return self._sandbox.jobs.mark(job, mark)
 
     def output_gone(self, job: Job) -> bool:
@@ -137,7 +137,7 @@ class BoundSandbox:
     def issue_upload(
         self, call: Call, *, file_name: str, content_type: str, size: int | None
     ) -> UploadIssued:
-        """A ticket for one upload; it expires as `retention.upload_tickets` says."""
+        """Issue a ticket for one upload; it expires after `retention.upload_tickets`."""
         self._sandbox.retention.make_room_for_upload()
         expires_at = self.now + (_lifetime(self._bound, "upload_tickets") or DAY)
         draw = self._draw(uploads_of(self._bound.provider.name))
@@ -168,7 +168,7 @@ class BoundSandbox:
         return True
 
     def secret(self, account: Account, name: str, size: int) -> bytes:
-        """A secret of the account that is the same at every call."""
+        """Return a secret of the account, which is the same at every call."""
         return self._sandbox.seeds.secret(f"{account.name}/{name}", size)
 
     def _steps(self, call: Call, default: tuple[PhaseRule, ...]) -> tuple[PhaseRule, ...]:

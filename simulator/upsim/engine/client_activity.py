@@ -1,7 +1,7 @@
 """Counters of client behaviour in a sandbox, for each job, updated with each request.
 
-`record` is on the hot path and only counts; `report_card` draws the conclusions. At most a number
-of jobs is kept; the findings about older jobs, and about those that the sandbox forgets, stay.
+`record` is on the hot path and only counts; `report_card` draws the conclusions. The
+number of jobs is limited. Findings about dropped or forgotten jobs are kept.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ RETRY_AFTER = b"retry-after"
 
 
 class IgnoredRetryAfter(NamedTuple):
-    """A `Retry-After` that was not waited for: both exchanges, the seconds asked and waited."""
+    """A client that did not wait for `Retry-After`: both exchanges, and both waits.
+
+    The waits are the requested seconds and the real wait.
+    """
 
     provider: str
     told: int
@@ -87,7 +90,7 @@ class JobActivity(msgspec.Struct, gc=False):
     named: dict[str, list[int]] | None = None
 
     def name(self, what: str, number: int) -> None:
-        """Keep the first exchanges that show a thing."""
+        """Keep the first exchanges that show a finding."""
         if self.named is None:
             self.named = {}
         numbers = self.named.setdefault(what, [])
@@ -95,7 +98,7 @@ class JobActivity(msgspec.Struct, gc=False):
             numbers.append(number)
 
     def shown(self, what: str) -> tuple[int, ...]:
-        """The exchanges that show a thing."""
+        """Return the exchanges that show a finding."""
         return tuple((self.named or {}).get(what, ()))
 
 
@@ -104,17 +107,17 @@ Tallies = dict[str, JobActivity]
 
 
 class ActivityReader(Protocol):
-    """Draws conclusions from the tallies of jobs before they go."""
+    """Draws conclusions from the counters of jobs before they are removed."""
 
     def on_dropped(self, tallies: Tallies) -> None:
-        """Take the oldest jobs, which make room for newer ones."""
+        """Process the counters of the oldest jobs before they are dropped for newer jobs."""
 
     def on_forgotten(self, tallies: Tallies) -> None:
-        """Take jobs that the sandbox is about to forget."""
+        """Process the counters of jobs that the sandbox is about to forget."""
 
 
 class ClientActivity:
-    """The tallies of one sandbox."""
+    """The counters of the jobs of one sandbox."""
 
     def __init__(self, timeline: Timeline, rules: RuleVersions) -> None:
         """Start without requests."""
@@ -127,7 +130,7 @@ class ClientActivity:
         self._waits: BoundedCache[tuple[int, str], RequestedWait] = BoundedCache(MAX_WAITS)
 
     def subscribe(self, reader: ActivityReader) -> None:
-        """Pass `reader` the tallies of jobs that are counted no more."""
+        """Pass `reader` the counters of jobs before they are removed."""
         self._readers = (*self._readers, reader)
 
     # -- the hot path
@@ -169,7 +172,7 @@ class ClientActivity:
     def record_retry_after(
         self, call: Call, exchange: JournalEntry, headers: Iterable[tuple[bytes, bytes]]
     ) -> None:
-        """An answer that asks for patience: its `Retry-After`, if it has one, is remembered."""
+        """Record the `Retry-After` of a response, if it has one."""
         said = [value for name, value in headers if name.lower() == RETRY_AFTER]
         for rule in call.faults:
             if isinstance(rule.do, Headers):
@@ -185,20 +188,20 @@ class ClientActivity:
     # -- notifications
 
     def record_download(self, job: str) -> None:
-        """The finished file of a job was asked for and is on its way."""
+        """Record that a client is downloading the finished file of a job."""
         tally = self.tallies.get(job)
         if tally is not None:
             tally.fetched = True
 
     def forget_jobs(self, jobs: Sequence[str]) -> None:
-        """Count these jobs no more: the sandbox is about to forget them."""
+        """Remove the counters of jobs that the sandbox is about to forget."""
         tallies = {job: self.tallies.pop(job) for job in jobs if job in self.tallies}
         for reader in self._readers:
             reader.on_forgotten(tallies)
         self._forget_submits()
 
     def clear(self) -> None:
-        """Begin anew; what was done about the jobs that there are is forgotten."""
+        """Start again with empty counters, also for existing jobs."""
         self.tallies.clear()
         self.ignored.clear()
         self._submits.clear()
@@ -213,7 +216,7 @@ class ClientActivity:
         self._forget_submits()
 
     def _forget_submits(self) -> None:
-        """Drop the submits of jobs that are no longer counted, once they are many."""
+        """Drop the submits of jobs that are no longer counted, if there are many."""
         if len(self._submits) > len(self.tallies) + AT_ONCE:
             known = self.tallies
             self._submits = {key: job for key, job in self._submits.items() if job in known}
@@ -236,7 +239,7 @@ class ClientActivity:
         tally.at, tally.jumped = at, jumped
 
     def _least_pause(self, accepted: JobAccepted) -> Instant:
-        """Pauses shorter than this are hasty, by the rules that the job was accepted under."""
+        """Return the minimum pause between polls, by the rules of the accepted job."""
         advised = self._rules.bound_of(accepted).scenario.baseline.polling
         return 0 if advised is None else advised.every * PATIENCE[0] // PATIENCE[1]
 
@@ -251,7 +254,7 @@ class ClientActivity:
     def _look_for_repetition(
         self, tally: JobActivity, exchange: JournalEntry, earlier: str
     ) -> None:
-        """The same was submitted before: once too often, if that was just now and the job lives."""
+        """Record a repeated submit if the earlier job is recent and has not ended."""
         first, living = self.tallies.get(earlier), self._timeline.state.jobs.get(earlier)
         if first is None or living is None or first is tally or living.ended:
             return
@@ -280,12 +283,12 @@ class ClientActivity:
 
 
 def _spoiled(faults: Sequence[FaultRule]) -> bool:
-    """Whether a caller cannot have read what was answered."""
+    """Return whether a fault made the response unreadable for the client."""
     return any(isinstance(rule.do, SPOILING) for rule in faults)
 
 
 def _altered(faults: Sequence[FaultRule]) -> bool:
-    """Whether an answer was delayed or changed, by more than a `Retry-After`."""
+    """Return whether a fault delayed or changed a response, other than its `Retry-After`."""
     return any(not _only_retry_after(rule) for rule in faults)
 
 

@@ -1,4 +1,4 @@
-"""The clock of a sandbox. This is the one module that reads time."""
+"""The clock of a sandbox: virtual time, which may follow the time of this machine."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ AHEAD = "the sandbox is ahead of the wall clock; a real clock would have to go b
 
 
 class ClockError(ValueError):
-    """A clock mode that does not exist, or a move that a clock cannot make."""
+    """An unknown clock mode, or a change that the clock cannot make."""
 
 
 def wall_clock() -> Instant:
-    """The machine's own time."""
+    """Return the time of this machine."""
     return time.time_ns() // 1000
 
 
@@ -36,7 +36,10 @@ monotonic = time.monotonic
 
 
 def parse_mode(text: str) -> tuple[Mode, int]:
-    """`real`, `manual`, `auto` or `scaled:<n>` as a mode and virtual seconds per real second."""
+    """Return a mode text as a mode and the virtual seconds per real second.
+
+    The text is `real`, `manual`, `auto` or `scaled:<n>`.
+    """
     name, _, rate = text.partition(":")
     short = rate.isascii() and rate.isdecimal() and len(rate) <= len(str(FASTEST))
     if name == "scaled" and short and 0 < int(rate) <= FASTEST:
@@ -70,7 +73,7 @@ class Clock:
     def __init__(
         self, mode: str = "manual", *, start: Instant | None = None, pace: int = 1
     ) -> None:
-        """Start at `start`: by default now for `real` and `scaled`, else a fixed instant."""
+        """Start at `start`; the default is now for `real` and `scaled`, else a fixed time."""
         if pace < 1:
             msg = f"pace {pace} is not a whole number of 1 or more"
             raise ClockError(msg)
@@ -90,7 +93,7 @@ class Clock:
         self.work_pace = self.pace if self.mode == "real" else 1
 
     def now(self) -> Instant:
-        """The present virtual instant."""
+        """Return the current virtual time."""
         if self.mode == "real" or self.mode == "scaled":  # noqa: PLR1714 - the hot path
             passed = (time.time_ns() // 1000 - self._base_real) * self._rate
             if passed > 0:
@@ -109,7 +112,7 @@ class Clock:
         return f"scaled:{self._rate}" if self.mode == "scaled" else self.mode
 
     def jump(self, to: Instant) -> None:
-        """Go to a later instant. Raises ClockError on a `real` clock or for an earlier instant."""
+        """Move to a later time. Raises ClockError on a `real` clock or for an earlier time."""
         now = self.now()
         if self.mode != "real" and to < now:
             msg = f"the clock is at {now} and cannot go back (asked for {to})"
@@ -117,7 +120,7 @@ class Clock:
         self.reach(to)
 
     def reach(self, to: Instant) -> None:
-        """Go to an instant unless it is past, which it may become while a clock is moving.
+        """Move to a time; do nothing if it is past, as can happen while the clock is moving.
 
         Raises ClockError on a `real` clock.
         """
@@ -134,7 +137,10 @@ class Clock:
             self._base_real = wall_clock()
 
     def change(self, mode: str) -> None:
-        """Go on in another mode from the present instant. `real` needs the wall clock's time."""
+        """Continue in another mode from the current virtual time.
+
+        Raises ClockError for `real` if the virtual time is ahead of the wall clock.
+        """
         new, _ = parse_mode(mode)
         now = self.now()
         if new == "real" and now > wall_clock():
@@ -149,14 +155,14 @@ class Clock:
         self._set_work_pace()
 
     def real_seconds_until(self, instant: Instant) -> float | None:
-        """Real seconds until a virtual instant; None when only a command can bring it."""
+        """Return the real seconds until a virtual time; None if only a command can reach it."""
         if self.moves_by_hand:
             return None
         return max(0.0, (instant - self.now()) / SECOND / self._rate)
 
 
 class PlayedClock(Clock):
-    """A clock that a replay sets, with any mode in the recording.
+    """A clock whose time a replay sets; its mode is the one in the recording.
 
     `wall` is the wall clock's time at the replayed command.
     """
@@ -170,7 +176,7 @@ class PlayedClock(Clock):
         self.wall: Instant = LATEST
 
     def now(self) -> Instant:
-        """The present virtual instant."""
+        """Return the current virtual time."""
         return self._base_virtual
 
     def put(self, to: Instant) -> None:
@@ -178,12 +184,12 @@ class PlayedClock(Clock):
         self._base_virtual = max(to, self._base_virtual)
 
     def change(self, mode: str) -> None:
-        """Go on in another mode, where the recorded wall clock allowed it."""
+        """Continue in another mode, if the recorded wall clock allowed this. Raises ClockError."""
         new, _ = parse_mode(mode)
         if new == "real" and self._base_virtual > self.wall:
             raise ClockError(AHEAD)
         self._set(mode)
 
     def real_seconds_until(self, instant: Instant) -> float | None:  # noqa: ARG002 - as above
-        """No real time brings an instant here."""
+        """Return None, because real time does not advance a replayed clock."""
         return None

@@ -1,9 +1,9 @@
-"""The command log of a sandbox: what came in, in order, each at its virtual instant.
+"""The command log of a sandbox: all input in order, each with its virtual time.
 
-It keeps the beginning of a history and not its end: only from the start on can one be replayed.
-What is kept are references, so that an entry costs next to nothing; hashing is for the export.
-A command that waits (for a measurement, a job, a delay) goes on as a later entry, so that a replay
-can let others in at the same places.
+A replay must begin at the start, so a full log keeps the beginning of a history. The log
+keeps references, so an entry costs next to nothing; hashing is done by the export. When a
+command continues after a wait (for a measurement, a job, a delay), this is a later entry
+of its own. A replay can then run other commands in the same places.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Send = Callable[..., Awaitable[None]]
 
 
 class Whole(Protocol):
-    """An answer that is known as a whole."""
+    """A complete response."""
 
     @property
     def status(self) -> int:
@@ -53,17 +53,17 @@ class Whole(Protocol):
 
     @property
     def body(self) -> bytes:
-        """All bytes of the body."""
+        """The whole body."""
 
     @property
     def head(self) -> MutableMapping[str, Any]:
-        """The ASGI message that begins it, with its `headers`."""
+        """The ASGI message that starts the response, with its `headers`."""
 
 
 class LoggedRequest(NamedTuple):
-    """One request that was answered at once. The hot path appends the bare tuple of it.
+    """A request that was answered without a wait; the hot path appends it as a bare tuple.
 
-    `key` names the key that was sent; the key itself is nowhere.
+    `key` is the name of the key that was sent; the key itself is not stored.
     """
 
     at: Instant
@@ -80,7 +80,7 @@ class LoggedRequest(NamedTuple):
 
 
 class LoggedAccount(NamedTuple):
-    """An account was opened by the first use of a key, which comes before its request."""
+    """The first use of a key opened an account; this entry comes before that of the request."""
 
     at: Instant
     provider: str
@@ -98,7 +98,7 @@ class LoggedDelivery(NamedTuple):
 
 
 class LoggedReload(NamedTuple):
-    """Scenario files were read again: what holds then, by the names of the scenarios."""
+    """Scenario files were reloaded: the resolved values by the name of each scenario."""
 
     at: Instant
     scenarios: Mapping[str, Mapping[str, object]]
@@ -106,7 +106,7 @@ class LoggedReload(NamedTuple):
 
 @dataclass(slots=True)
 class Resumed:
-    """A command went on after it had waited; `found` is what it then knew of a video."""
+    """A command continued after a wait; `found` is the measurement of a video, if known."""
 
     at: Instant
     of: int
@@ -117,7 +117,7 @@ class Resumed:
 
 @dataclass(slots=True)
 class Command:
-    """One request that could not be answered at once, or that is not a provider's."""
+    """A request that had to wait, or that is not for a provider."""
 
     log: CommandLog
     at: Instant
@@ -149,12 +149,12 @@ class Command:
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     def happened(self, at: Instant) -> None:
-        """The present step ran at this instant."""
+        """Record that the current step ran at this time."""
         if self.step is not None:
             self.step.at = at
 
     async def resumed(self, name: str, found: Measured | None = None) -> Measured | None:
-        """The command goes on after a wait. A replay waits here for its turn."""
+        """Record that the command continues after a wait. A replay waits here in the same place."""
         index = self.pauses.get(name, 0)
         self.pauses[name] = index + 1
         log = self.log
@@ -168,9 +168,9 @@ class Command:
         return found
 
     def keep_body(self, body: bytes, size: int = 0, digest: str = "") -> None:
-        """The body of the request is there, or of a longer one its beginning.
+        """Record the body of the request, or the beginning of a long body.
 
-        `digest` is that of the longer body, or of a long one which may be kept whole.
+        `size` and `digest` are those of the whole body.
         """
         self.body, self.body_size, self.body_digest = body, size or len(body), digest
         if self.body_size == len(body):
@@ -180,12 +180,12 @@ class Command:
         self.log.weigh(len(self.body))
 
     def answered(self, status: int, head: Pairs, body: bytes) -> None:
-        """The whole answer is known."""
+        """Record the complete response."""
         self.status, self.head = status, head
         self._sent(body)
 
     def tape(self, send: Send) -> Send:
-        """A `send` that also notes what is sent."""
+        """Return a `send` function that also records the response."""
 
         async def taped(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
@@ -208,7 +208,7 @@ class Command:
 
 
 def is_json(head: Pairs) -> bool:
-    """Whether an answer says that it is JSON."""
+    """Return whether the content type of a response is JSON."""
     return any(
         name == b"content-type" and value[:16] == b"application/json" for name, value in head
     )
@@ -220,20 +220,23 @@ CURRENT: ContextVar[Command | None] = ContextVar("upsim_command", default=None)
 
 
 async def resumed(name: str, found: Measured | None = None) -> Measured | None:
-    """The present command goes on after a wait; a replay finds what was found."""
+    """Record that the current command continues after a wait; return the video's measurement.
+
+    A replay returns the recorded measurement.
+    """
     command = CURRENT.get()
     return found if command is None else await command.resumed(name, found)
 
 
 def happened(at: Instant) -> None:
-    """The present step of the present command ran at this instant."""
+    """Record that the current step of the current command ran at this time."""
     command = CURRENT.get()
     if command is not None:
         command.happened(at)
 
 
 def taken(body: bytes, size: int, digest: str, *, oversized: bool) -> None:
-    """The body of the present command is there, or of a longer one its beginning."""
+    """Record the body of the current command, or the beginning of a long body."""
     command = CURRENT.get()
     if command is not None:
         command.oversized = oversized
@@ -241,30 +244,30 @@ def taken(body: bytes, size: int, digest: str, *, oversized: bool) -> None:
 
 
 def cut(is_cut: bool) -> None:  # noqa: FBT001 - it is what the name says
-    """The present command's connection was cut, or was not."""
+    """Record whether the current command's connection was cut."""
     command = CURRENT.get()
     if command is not None:
         command.cut = is_cut
 
 
 def substituted() -> None:
-    """The answer of the present command holds what was drawn instead of a video not at hand."""
+    """Record that a response contains generated frames instead of an unavailable video."""
     command = CURRENT.get()
     if command is not None:
         command.substituted = True
 
 
 def is_played() -> bool:
-    """Whether the present command is one of a replay: it waits for its turn and for no clock."""
+    """Return whether the current command belongs to a replay, which sets the order and time."""
     command = CURRENT.get()
     return command is not None and command.played
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedKey:
-    """A key that was sent, by a name. `owner` of one that was refused is empty.
+    """A sent key, by a name. `owner` is empty if the key was refused.
 
-    `prefix` is how it begins, as far as the provider's documents say how keys begin.
+    `prefix` is the documented beginning of the provider's keys, if the key begins like this.
     """
 
     name: str
@@ -275,9 +278,9 @@ class LoggedKey:
 
 
 class CommandLog:
-    """The log of one sandbox: its first entries, as many as it may keep.
+    """The log of one sandbox: the first entries, up to a maximum number and size.
 
-    `open` until it is full; `count` are the entries that are kept.
+    `open` is True until the log is full; `count` is the number of kept entries.
     """
 
     __slots__ = (
@@ -313,7 +316,10 @@ class CommandLog:
     # -- requests
 
     def add(self, request: tuple[object, ...], size: int) -> None:
-        """Take in an answered request, the fields of `LoggedRequest`, and its bytes of bodies."""
+        """Add an answered request; `request` has the fields of `LoggedRequest`.
+
+        `size` is the number of bytes of its bodies.
+        """
         if self.open:
             if size > MAX_BODY_KEPT:
                 self.append(self._cut(request), 0)  # what is kept of it was weighed
@@ -321,12 +327,12 @@ class CommandLog:
                 self.append(request, size)
 
     def begin(self, command: Command) -> Command:
-        """Log a request that may have to wait, as the present command of this task."""
+        """Log a request that may have to wait, and make it the current command of this task."""
         CURRENT.set(command)
         return self.enter(command)
 
     def enter(self, command: Command) -> Command:
-        """Keep a command that may have to wait, unless that was done when it was decided."""
+        """Log a command that may have to wait, unless it has been logged already."""
         if self.open and not command.number:
             command.seen = command.number = self.append(command, 0)
             command.step = command
@@ -334,7 +340,7 @@ class CommandLog:
 
     @contextmanager
     def during(self, command: Command) -> Iterator[Command]:
-        """The same for as long as the block runs."""
+        """Log a command like `begin`; it is the current command until the block ends."""
         begun = self.begin(command)
         try:
             yield begun
@@ -344,30 +350,30 @@ class CommandLog:
     # -- the rest of what comes from outside
 
     def opened(self, provider: str, owner: str, account: int) -> None:
-        """An account was opened."""
+        """Record that an account was opened."""
         if self.open:
             self.append(LoggedAccount(self.timeline.now, provider, owner, account), 0)
 
     def told(self, delivery: str, number: int, outcome: AttemptOutcome) -> None:
-        """An attempt to deliver a webhook came to this."""
+        """Record the result of an attempt to deliver a webhook."""
         if self.open:
             self.append(
                 LoggedDelivery(self.timeline.now, delivery, number, outcome), len(outcome.answer)
             )
 
     def reread(self, scenarios: Mapping[str, Mapping[str, object]]) -> None:
-        """Scenario files were read again, and these hold from now on."""
+        """Record that scenario files were reloaded, with their new values."""
         if self.open:
             self.append(LoggedReload(self.timeline.now, scenarios), 0)
 
     def stamp(self, seconds: int) -> int:
-        """The second that a webhook carries as its timestamp."""
+        """Record and return the Unix second that a webhook carries as its timestamp."""
         if self.open:
             self.stamps.append(seconds)
         return seconds
 
     def key(self, mark: bytes, key: LoggedKey) -> str:
-        """The name of a key with this fingerprint; two keys have two names, also of one owner."""
+        """Return the name of the key with this fingerprint; different keys have different names."""
         if not self.open:
             return ""
         found = self.keys.get((mark, key.owner))
@@ -380,7 +386,7 @@ class CommandLog:
     # -- inside
 
     def _cut(self, request: tuple[object, ...]) -> Entry:
-        """A request with a long body or answer, which are not kept whole."""
+        """Return the entry of a request whose long body or response is not kept whole."""
         known = LoggedRequest._make(request)
         named = ((b"host", known.host), (b"content-type", known.content_type))
         command = Command(
@@ -400,7 +406,7 @@ class CommandLog:
         return command
 
     def append(self, entry: Entry, size: int) -> int:
-        """Keep an entry and return its number; the log is full after the last that fits."""
+        """Keep an entry and return its number; close the log when it is full."""
         self.entries.append(entry)
         self.count = count = self.count + 1
         self._left -= size + WEIGHT
@@ -411,9 +417,10 @@ class CommandLog:
         return count
 
     def keeps(self, size: int) -> bool:
-        """Whether a body of this size is kept whole; else it is cut, hashed and marked as cut.
+        """Return whether a body of this size is kept whole.
 
-        Long bodies may use up one half of the bytes that are kept, so that some never end the log.
+        Other bodies are cut, hashed and marked as cut. Long bodies may use only half of the log's
+        bytes, so that a few of them do not fill the log.
         """
         return size <= MAX_BODY_KEPT or self._left - size >= self._half
 

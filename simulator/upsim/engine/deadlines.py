@@ -1,4 +1,4 @@
-"""The queue of deadlines of a sandbox, in order of (instant, sequence)."""
+"""The queue of a sandbox's deadlines, ordered by time and sequence number."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LANES = 64
 
 
 class Deadline(msgspec.Struct, frozen=True, order=True, gc=False):
-    """A due moment; `key` is the job or upload, `step` the place in the plan that it ends.
+    """A time at which something is due; `key` is the job or upload, `step` the plan's step.
 
-    Of `deliver`, `key` is the delivery and `step` the number of the attempt; of `change`, `key`
-    is the place of the change in its plan and `step` the number of the plan. `lane` is how far
-    ahead it was set: those of one lane come in order.
+    For `deliver`, `key` is the delivery and `step` the number of the attempt. For `change`,
+    `key` is the position of the change in its plan and `step` the number of the plan. `lane`
+    is the time between setting and due date; deadlines of one lane are in order.
     """
 
     at: Instant
@@ -40,14 +40,15 @@ class Deadline(msgspec.Struct, frozen=True, order=True, gc=False):
 class Deadlines:
     """The queue of a sandbox: work and expiries, in separate queues.
 
-    An obsolete deadline (its job was cancelled or forgotten) is never next and does not count;
-    `is_live` recognises obsolete ones. Code that removes a deadline must check this itself.
+    An obsolete deadline (its job was cancelled or forgotten) is never returned by `next` and
+    not counted by `live`; `is_live` recognises obsolete deadlines. `pop_due` does not check
+    this, so its caller must.
     """
 
     __slots__ = ("_expiries", "_is_live", "_sequence", "_work")
 
     def __init__(self, is_live: Callable[[Deadline], bool] = lambda _deadline: True) -> None:
-        """An empty queue."""
+        """Start with an empty queue."""
         self._work = _Queue()
         self._expiries = _Queue()
         self._sequence = 0
@@ -60,14 +61,14 @@ class Deadlines:
         queue.push(Deadline(at, sequence, kind, key, step, lane))
 
     def pop_due(self, now: Instant) -> Deadline | None:
-        """The earliest deadline that is due, taken out of the queue, whether it is live or not."""
+        """Remove and return the earliest due deadline, even if it is obsolete."""
         work, expiries = self._work.heap, self._expiries.heap
         if expiries and expiries[0].at <= now and (not work or expiries[0] < work[0]):
             return self._expiries.pop()
         return self._work.pop() if work and work[0].at <= now else None
 
     def next(self, *, expiries: bool = True) -> Deadline | None:
-        """The earliest deadline, with or without those that end a retention."""
+        """Return the earliest deadline; `expiries` includes deadlines that end a retention."""
         queues = [self._work, self._expiries] if expiries else [self._work]
         return min((head for queue in queues if (head := self._head(queue))), default=None)
 
@@ -94,10 +95,11 @@ class Deadlines:
 
 
 class _Queue:
-    """Deadlines in order, the earliest first in `heap`.
+    """Deadlines in order, with the earliest first in `heap`.
 
-    Jobs that last equally long end in the order in which they began: of each lane only the first
-    is in the heap, and the others wait behind it, where they need not be compared.
+    Jobs of equal duration end in the order in which they began. Therefore only the first
+    deadline of each lane is in the heap. Later deadlines of a lane wait in a list and need no
+    comparison.
     """
 
     __slots__ = ("_lanes", "heap")

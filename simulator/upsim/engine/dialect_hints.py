@@ -1,4 +1,4 @@
-"""Find the dialect that fits a client which is refused, or whose jobs never seem to end."""
+"""Find a dialect for a client that is refused, or that polls finished jobs again and again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Forms = Mapping[str, Mapping[str, str]]
 
 
 class _Ending(TypedDict):
-    """How a finished job looks to some clients, the knobs that show it so, and a scenario."""
+    """A form of a finished job that some clients expect, its knobs, and perhaps a scenario."""
 
     wants: str
     knobs: Mapping[str, str]
@@ -41,7 +41,7 @@ class _Polls:
 
 
 class Hints:
-    """Counts polls of finished jobs, and finds the hint of each for log and journal."""
+    """Counts polls of finished jobs, and keeps a hint for each job, for log and journal."""
 
     def __init__(self) -> None:
         """Start with no polls counted."""
@@ -68,10 +68,10 @@ class Hints:
 
 
 def refusal(sandbox: Sandbox, call: Call) -> str:
-    """Return which dialects do not have the rule that refused a call, and their knob.
+    """Return the dialects without the rule that refused a call, and the knob for this rule.
 
-    Each candidate checks the same call; if a rule that dialects decide on refuses it there too,
-    that dialect is not named.
+    Each candidate checks the same call. A dialect is not named if another rule that depends
+    on the dialect refuses the call there.
     """
     baseline = call.rules.baseline
     by_knob = cast("Mapping[str, object]", _fact(baseline).get("refusals", {}))
@@ -97,7 +97,7 @@ def refusal(sandbox: Sandbox, call: Call) -> str:
 
 
 def _again(call: Call, rules: Rules, world: SandboxApi) -> Call:
-    """Return the call as it came, under other rules."""
+    """Return a fresh copy of the call, under other rules."""
     return Call(
         call.operation,
         call.kind,
@@ -122,10 +122,10 @@ def _again(call: Call, rules: Rules, world: SandboxApi) -> Call:
 
 
 def _wanted(sandbox: Sandbox, call: Call, form: str) -> str:
-    """Return, for each ending that a client may wait for and did not get, how it gets it.
+    """Return, for each form of an end that a client may expect, how the client can get it.
 
-    A dialect is named only if it accepts the same poll. A knob always helps, because knobs that
-    are set alone hold in every dialect.
+    A dialect is named only if it accepts the same poll. A knob always helps, because a knob
+    that is set alone applies in every dialect.
     """
     baseline = call.rules.baseline
     fact = cast("Mapping[str, object]", _fact(baseline).get("finished", {}))
@@ -145,7 +145,7 @@ def _wanted(sandbox: Sandbox, call: Call, form: str) -> str:
 
 
 def _serving(sandbox: Sandbox, call: Call, knobs: Mapping[str, str]) -> Iterator[str]:
-    """Yield the paths of dialects that have these knobs and accept the call."""
+    """Yield the path prefixes of dialects that have these knobs and accept the call."""
     baseline = call.rules.baseline
     for dialect in baseline.dialects:
         bound, world = sandbox.view(baseline.provider, dialect)

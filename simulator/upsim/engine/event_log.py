@@ -27,20 +27,20 @@ from upsim.core.ledger import Entry
 
 
 class VersionConflictError(RuntimeError):
-    """Somebody else appended first: the log is not at the version that was expected."""
+    """Another writer appended first: the log is not at the expected version."""
 
 
 class EventLog(Protocol):
-    """The store of the events of sandboxes. Durable and shared logs replace it."""
+    """The store of the events of all sandboxes; a durable or shared store may replace it."""
 
     def append(self, sandbox: str, expected_version: int, events: Sequence[Event]) -> int:
         """Append events and return the new version. Raises VersionConflictError."""
 
     def read(self, sandbox: str) -> Sequence[Event]:
-        """The events that give the sandbox's present state, in order."""
+        """Return the events that produce the sandbox's current state, in order."""
 
     def drop(self, sandbox: str) -> None:
-        """Forget a sandbox."""
+        """Remove the events of a sandbox."""
 
 
 EVENTS_PER_JOB = 5
@@ -50,13 +50,14 @@ EVENTS_PER_UPLOAD = 3
 class MemoryLog:
     """Event logs in memory.
 
-    Events of forgotten jobs and uploads, and of quotas whose window has passed, are dead weight;
-    when they are about half of it, the log is rewritten without them, the ledger lines summed into
-    one `EntriesCarried` for each account. Reading the shorter log gives the same state.
+    Events of forgotten jobs and uploads, and of ended rate-limit windows, are obsolete. When
+    they are about half of the log, the log is rewritten without them. The ledger entries of
+    an account are then summed into one `EntriesCarried`. The shorter log gives the same
+    state.
     """
 
     def __init__(self, worth_it: int = 4096) -> None:
-        """No sandbox yet; fewer dead events than `worth_it` are left where they are."""
+        """Start without sandboxes; fewer than `worth_it` obsolete events are not removed."""
         self._worth_it = worth_it
         self._kept: dict[str, _Kept] = {}
 
@@ -78,18 +79,18 @@ class MemoryLog:
         return version
 
     def read(self, sandbox: str) -> Sequence[Event]:
-        """The compacted events, in order."""
+        """Return the compacted events, in order."""
         kept = self._kept.get(sandbox)
         return tuple(kept.events) if kept else ()
 
     def drop(self, sandbox: str) -> None:
-        """Forget a sandbox."""
+        """Remove the events of a sandbox."""
         self._kept.pop(sandbox, None)
 
 
 @dataclass(slots=True)
 class _Kept:
-    """The log of one sandbox; `dead` is about how many of its events say nothing any more."""
+    """The log of one sandbox; `dead` is the approximate number of obsolete events."""
 
     events: list[Event] = field(default_factory=list)
     version: int = 0
@@ -101,7 +102,7 @@ _ENDS = _ONE_EACH | {JobsForgotten, UploadsForgotten}
 
 
 def _dead_with(event: Event) -> int:
-    """About how many events of the log say nothing any more once this one is in it."""
+    """Return the approximate number of events that this event makes obsolete."""
     if type(event) in _ONE_EACH:
         return 1
     if isinstance(event, JobsForgotten):
@@ -110,7 +111,7 @@ def _dead_with(event: Event) -> int:
 
 
 def compacted(events: Sequence[Event]) -> list[Event]:
-    """The same history without what is forgotten, disarmed or past."""
+    """Return the events without those that are forgotten, disarmed or past."""
     sums: dict[tuple[int, str], EntriesCarried] = {}
     quotas: dict[tuple[int, str], QuotaUsed] = {}
     kept: list[Event] = []
@@ -147,7 +148,7 @@ def _clock(events: Sequence[Event]) -> list[Event]:
 
 
 def _ends(events: Sequence[Event]) -> list[Instant | None]:
-    """Return when the job or upload of each event is next forgotten, as ids may be reused then."""
+    """Return, for each event, when its job or upload is next forgotten; ids may be reused then."""
     upcoming: dict[str, Instant] = {}
     ends: list[Instant | None] = []
     for event in reversed(events):
@@ -160,7 +161,7 @@ def _ends(events: Sequence[Event]) -> list[Instant | None]:
 
 
 def _subject(event: Event) -> str:
-    """The job or upload that an event speaks of."""
+    """Return the id of the job or upload of an event."""
     return getattr(event, "job", None) or getattr(event, "upload", None) or ""
 
 
@@ -181,7 +182,7 @@ def _use(quotas: dict[tuple[int, str], QuotaUsed], more: QuotaUsed) -> None:
 
 
 def _faults(events: Sequence[Event]) -> list[Event]:
-    """The faults that are armed, their matches summed."""
+    """Return the events of the armed faults, with their matches summed."""
     armed: dict[str, FaultArmed] = {}
     sums: dict[tuple[str, bool], FaultMatched] = {}
     for event in events:

@@ -47,7 +47,7 @@ Handler = Callable[[Any], None]
 
 
 class InvalidEventError(ValueError):
-    """An event that does not fit the state: it speaks of what is not there, or is there already."""
+    """An event that does not fit the state: its object is missing, or already exists."""
 
 
 class ValidationState(Protocol):
@@ -62,17 +62,17 @@ class ValidationState(Protocol):
 
     @property
     def uploads(self) -> Mapping[str, object]:
-        """Uploads by their names."""
+        """The uploads by name."""
 
     def charge_of(self, job: str) -> Entry | None:
-        """The charge of a job."""
+        """Return the charge of a job."""
 
     def refund_of(self, job: str) -> Entry | None:
-        """The refund of a job."""
+        """Return the refund of a job."""
 
 
 class EventValidator:
-    """Validates events against a state and changes nothing: `checks` has a check for each kind.
+    """Validates events against a state and changes nothing; `checks` has a check for each type.
 
     The checks raise InvalidEventError, IllegalMoveError or LedgerError.
     """
@@ -111,7 +111,7 @@ class EventValidator:
         }
 
     def check_charge(self, event: Event, charge: Entry) -> None:
-        """Raise unless this is the charge of the job that the event before it accepts."""
+        """Raise an error unless `charge` belongs to the job that the event before it accepts."""
         if (
             not isinstance(event, JobAccepted)
             or charge.kind != "charge"

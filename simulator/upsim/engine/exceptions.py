@@ -1,19 +1,19 @@
-"""Why a sandbox cannot be made or found, and why a key cannot be given."""
+"""The errors for a sandbox that cannot be created or found, or a key that cannot be issued."""
 
 from __future__ import annotations
 
 
 class SandboxRefusedError(ValueError):
-    """A sandbox that cannot be made, or a key that is already taken."""
+    """A sandbox that cannot be created, or a key that is already in use."""
 
 
 class SandboxTakenError(SandboxRefusedError):
-    """There is already a sandbox of this id."""
+    """A sandbox with this id already exists."""
 
 
 class KeyTakenError(SandboxRefusedError):
-    """The key leads to another sandbox or account."""
+    """The key belongs to another sandbox or account."""
 
 
 class UnknownSandboxError(LookupError):
-    """No sandbox of this id."""
+    """There is no sandbox with this id."""

@@ -1,4 +1,4 @@
-"""Running one call in its sandbox: checks in order, then the operation, then what follows."""
+"""Run one call in its sandbox: the checks in order, the operation, then its effects."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SHOWN = 1_000
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The result of a request, and the catalogue entry that refused it."""
+    """The result of a request, and the catalogue entry if the request was refused."""
 
     reply: Reply | FileReply | Hold
     rule: ErrorRule | None = None
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer."""
+        """The HTTP status of the response."""
         return self.reply.status if isinstance(self.reply, Reply) else 200
 
 
@@ -44,9 +44,9 @@ def decide(
     call: Call,
     now: Instant | None = None,
 ) -> Decision | Pending:
-    """Settle what is due, then decide the call at this instant, as one step.
+    """Run all due deadlines, then decide on the call at this time, in one step.
 
-    With `now` all was settled by that instant, which is the present one.
+    If `now` is given, it is the current time and all due deadlines have already run.
     """
     call.now = sandbox.run_due() if now is None else now
     if bound.generation != sandbox.rules.generation:
@@ -107,7 +107,7 @@ def _posted(account: Account, before: int, last: int) -> tuple[Entry, ...]:
 
 
 def _renewed(sandbox: Sandbox, call: Call) -> BoundProvider:
-    """The rules that hold now: they changed since the call was taken in."""
+    """Return the current rules, if they changed after the call was received."""
     _, _, dialect = call.urls.prefix.lstrip("/").partition("/")
     provider = call.rules.baseline.provider
     bound, call.sandbox = sandbox.view(provider, dialect or None)
@@ -116,7 +116,7 @@ def _renewed(sandbox: Sandbox, call: Call) -> BoundProvider:
 
 
 def refuse(bound: BoundProvider, call: Call, violation: Violation) -> Decision:
-    """The provider's answer to a broken rule."""
+    """Return the provider's response to a broken rule."""
     if any(isinstance(value, str) and len(value) > SHOWN for value in violation.values.values()):
         violation = replace(violation, values=_shortened(violation.values))
     call.refused_by, call.compared = violation.check, violation.values
@@ -126,7 +126,7 @@ def refuse(bound: BoundProvider, call: Call, violation: Violation) -> Decision:
 
 
 def _shortened(values: Mapping[str, object]) -> Mapping[str, object]:
-    """The same values with the beginning of long texts, as messages show them."""
+    """Return the values with long texts cut, as messages show them."""
     return {
         name: f"{value[:SHOWN]}..." if isinstance(value, str) and len(value) > SHOWN else value
         for name, value in values.items()

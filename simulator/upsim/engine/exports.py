@@ -1,4 +1,4 @@
-"""The file of `GET …/export`: one JSON document from which a sandbox can be run again."""
+"""The file of `GET …/export`: one JSON document from which a sandbox can be replayed."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 @dataclass(frozen=True, slots=True)
 class SandboxExport:
-    """A sandbox at an instant: how it was made, and everything that came in since."""
+    """A sandbox at one time: its settings, and all input since its creation."""
 
     made: Json
     entries: list[Entry]
     incomplete: Json | None
 
     def parts(self) -> Iterator[bytes]:
-        """The JSON document in parts. It takes long for a long history, and may run in any thread.
+        """Yield the JSON document in parts. This is slow for a long history; any thread may do it.
 
-        Each entry is encoded alone, and nothing long is copied, so that other threads have their
-        turn in between.
+        Each entry is encoded alone, and no long text is copied, so that other threads can run in
+        between.
         """
         writer = _Writer()
         yield _encode(self.made)[:-1] + b',"commands":['
@@ -105,12 +105,12 @@ def export(registry: Registry, sandbox: Sandbox, *, version: str) -> SandboxExpo
 
 
 def _is_open(entry: Entry) -> bool:
-    """Whether a command is not answered yet."""
+    """Return whether a command has no response yet."""
     return isinstance(entry, Command) and entry.status is None
 
 
 def _made(registry: Registry, sandbox: Sandbox, version: str) -> Json:
-    """How the sandbox was made."""
+    """Return the settings with which the sandbox was created."""
     log = sandbox.commands
     mode, start, pace = log.start
     settings, choices = registry.settings, sandbox.choices
@@ -155,27 +155,27 @@ def _made(registry: Registry, sandbox: Sandbox, version: str) -> Json:
 
 
 def _incomplete(log: CommandLog) -> Json | None:
-    """From where on commands are missing, if any may be."""
+    """Return the position after which commands may be missing; None if the log is complete."""
     if log.open:
         return None
     return {"after": log.count, "why": log.filled}
 
 
 def _digests(registry: Registry, sandbox: Sandbox) -> Json:
-    """The digest of the rules of each provider, as they were in the beginning."""
+    """Return the digest of each provider's rules at the start."""
     begun = sandbox.rules.began_with
     return {name: begun(name).baseline.digest for name in registry.providers}
 
 
 def _values(sandbox: Sandbox) -> object:
-    """The resolved values that the scenario began with, so that its file is not needed."""
+    """Return the resolved values of the scenario at the start, so that its file is not needed."""
     begun = sandbox.rules.began_with
     main = begun.main if isinstance(begun, ScenarioLookup) else None
     return None if main is None else plain(main.values)
 
 
 def plain(value: object) -> object:
-    """The values of a scenario as JSON."""
+    """Return the values of a scenario as JSON."""
     if isinstance(value, Decimal):
         return {DECIMAL: str(value)}
     if isinstance(value, Mapping):
@@ -184,7 +184,7 @@ def plain(value: object) -> object:
 
 
 def unplain(value: object) -> object:
-    """The values of a scenario from JSON."""
+    """Return the values of a scenario from JSON."""
     if isinstance(value, dict):
         if value.keys() == {DECIMAL}:
             return Decimal(value[DECIMAL])
@@ -193,7 +193,7 @@ def unplain(value: object) -> object:
 
 
 def comparable(body: bytes, path: str) -> bytes:
-    """An answer with every secret overwritten, as its digest is taken of it."""
+    """Return a response with every secret overwritten; its digest is computed from this."""
     return _replaced_in_urls(_crossed, _replaced_in_fields(_crossed, body, path))
 
 
@@ -203,7 +203,7 @@ def _crossed(found: re.Match[bytes]) -> bytes:
 
 
 def _replaced_in_fields(replace: _Replace, body: bytes, path: str) -> bytes:
-    """Replace the secrets in fields of JSON."""
+    """Replace the secrets in JSON fields."""
     pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
     return _replaced(pattern, _quotes, replace, body)
 
@@ -216,9 +216,9 @@ def _replaced_in_urls(replace: _Replace, body: bytes) -> bytes:
 def _replaced(
     pattern: re.Pattern[bytes], beginnings: _Find, replace: _Replace, body: bytes
 ) -> bytes:
-    """`pattern.sub`; of a long body only the places where a match can begin are looked at.
+    """Return `pattern.sub`; in a long body, try only the positions where a match can begin.
 
-    A search through a long body is one step that lets no other thread run.
+    A search through a long body is one step, during which no other thread can run.
     """
     if len(body) <= LONG:
         return pattern.sub(replace, body)
@@ -258,20 +258,20 @@ def _names_and_users(body: bytes) -> Iterator[int]:
 
 
 def answer_of(status: int | None, head: Pairs, body: bytes, path: str) -> Json:
-    """An answer as exports hold it: status, headers, and the digest of the body."""
+    """Return a response as it is exported: status, headers, and the digest of the body."""
     compared = comparable(body, path) if is_json(head) else body
     digest = hashlib.sha256(compared).hexdigest()
     return {"status": status, "headers": _pairs(head), "bytes": len(body), "sha256": digest}
 
 
 class _Writer:
-    """Writes entries; the same secret is written by the same placeholder."""
+    """Writes entries; equal secrets get the same placeholder."""
 
     def __init__(self) -> None:
         self._secrets: dict[bytes, bytes] = {}
 
     def written(self, number: int, entry: Entry) -> Json:
-        """An entry under its number."""
+        """Return an entry with its number."""
         return {"n": number, **self._entry(entry)}
 
     def _entry(self, entry: Entry) -> Json:
@@ -354,7 +354,7 @@ class _Writer:
 
 
 def readable(body: bytes) -> Json:
-    """Bytes as text where they are text, else in base64."""
+    """Return bytes as a text if they are text, else in base64."""
     try:
         return {"text": body.decode()}
     except UnicodeDecodeError:

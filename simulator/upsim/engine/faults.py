@@ -1,4 +1,4 @@
-"""The faults of a sandbox: armed by its scenario or by hand, matched call by call."""
+"""The faults of a sandbox: armed by its scenario or by hand, and checked for each call."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KINDS: Mapping[Word, FaultKind] = {
 
 
 class FaultTakenError(ValueError):
-    """There is already a fault of this id."""
+    """A fault with this id already exists."""
 
 
 def arm(timeline: Timeline, rule: FaultRule) -> Armed:
@@ -44,12 +44,12 @@ def arm(timeline: Timeline, rule: FaultRule) -> Armed:
 
 
 def disarm(timeline: Timeline, fault: str) -> None:
-    """Take a fault away; the next one of this id begins as if there had been none."""
+    """Remove a fault; a later fault with this id starts with empty counters."""
     timeline.commit(FaultDisarmed(timeline.now, fault))
 
 
 def disarm_all(timeline: Timeline) -> list[str]:
-    """Take all faults away and say which they were."""
+    """Remove all faults and return their ids."""
     names = list(timeline.state.faults)
     for name in names:
         disarm(timeline, name)
@@ -57,7 +57,7 @@ def disarm_all(timeline: Timeline) -> list[str]:
 
 
 def free_id(taken: Mapping[str, object]) -> str:
-    """The first of `f1`, `f2`, … that no fault has."""
+    """Return the first unused id of the series `f1`, `f2` and so on."""
     number = 1
     while f"f{number}" in taken:
         number += 1
@@ -76,11 +76,13 @@ def match(
     early: bool = False,
     can: Callable[[FaultRule], bool] = _always,
 ) -> FaultRule | None:
-    """The first armed fault that fires for a call at a stage.
+    """Return the first armed fault that fires for a call at a stage.
 
-    Those that were asked before it count the call too; one that has done its work counts no more.
-    One that would fire, but `can` do nothing to this call, does not fire.
-    A webhook that is `early` is no attempt yet: only then are such faults asked, and no others.
+    * Faults that were checked before it count the call as a match. A used-up fault counts no
+      more matches.
+    * A fault does not fire if `can` returns False for it, because it would change nothing.
+    * `early` is for a webhook before the end of its job: then only `early` faults are
+      checked. In all other cases they are not checked.
     """
     for armed in list(_concerned(timeline, stage, occasion)):
         rule = armed.rule
@@ -99,9 +101,9 @@ def match(
 def webhook_action(
     timeline: Timeline, job: Job, *, coming: JobState | None = None
 ) -> FaultRule | None:
-    """Return the fault that fires for one attempt to send a webhook, if any.
+    """Return the fault that fires for one attempt to send a webhook, or None.
 
-    With `coming`, the planned next state, return the fault that reports it too early.
+    `coming` is the planned next state; with it, return the fault that reports it too early.
     """
     if not timeline.state.faults:
         return None
@@ -130,13 +132,13 @@ def attempt_fault(timeline: Timeline, delivery: Delivery, _number: int) -> Webho
 
 
 def early_fault(timeline: Timeline, job: Job, coming: JobState) -> WebhookFault | None:
-    """Return the fault that reports a job's end before it happens, if any."""
+    """Return the fault that reports a job's end before it happens, or None."""
     rule = webhook_action(timeline, job, coming=coming)
     return None if rule is None else WebhookFault("early")
 
 
 def account_names(timeline: Timeline, number: int | None) -> tuple[str, ...]:
-    """Return the names by which rules may mean an account: its number and its name."""
+    """Return the names by which rules may refer to an account: its number and its name."""
     account = None if number is None else timeline.state.accounts.get(number)
     return () if account is None else (str(account.number), account.name)
 

@@ -1,4 +1,4 @@
-"""The built-in receiver of a sandbox: what was posted to its inboxes, bounded."""
+"""The built-in webhook receiver of a sandbox: the latest requests to its inboxes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_BODY_KEPT = 65_536
 
 
 class InboxMessage(NamedTuple):
-    """One request to an inbox, as it came; a long body is cut, `size` is that of the whole."""
+    """One request to an inbox as received; a long body is cut, and `size` is the full size."""
 
     number: int
     at: Instant
@@ -26,23 +26,23 @@ class InboxMessage(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """About how many bytes it takes to keep."""
+        """The approximate memory of the message in bytes."""
         return len(self.body) + len(self.target) + sum(len(n) + len(v) for n, v in self.headers)
 
 
 class Inbox:
-    """All inboxes of a sandbox; the oldest fall out when there are too many, or too big."""
+    """All inboxes of a sandbox; the oldest messages are dropped above a number or total size."""
 
     __slots__ = ("_count", "_kept", "_weight")
 
     def __init__(self) -> None:
-        """Nothing came yet."""
+        """Start without messages."""
         self._kept: deque[InboxMessage] = deque()
         self._count = 0
         self._weight = 0
 
     def put(self, message: InboxMessage) -> InboxMessage:
-        """Keep a message, numbered over all inboxes."""
+        """Keep a message; the numbers count the messages of all inboxes together."""
         self._count += 1
         kept = message._replace(number=self._count, body=message.body[:MAX_BODY_KEPT])
         self._kept.append(kept)

@@ -1,4 +1,4 @@
-"""The jobs of a sandbox: accepted, moved, finished, and queued where all slots are taken."""
+"""The jobs of a sandbox: accepted, moved, finished, and queued while all slots are used."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ class Jobs:
         return job
 
     def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
-        """Move a job by command. Raises IllegalMoveError."""
+        """Change the state of a job by command. Raises IllegalMoveError."""
         check_move(job, state)
         return self._move(job, state, failure, planned=False)
 
     def mark(self, job: Job, mark: str) -> Job:
-        """Put a provider's own note on a job."""
+        """Add a provider's own note to a job."""
         if mark not in job.marks:
             self._timeline.commit(JobMarked(self._timeline.now, job.id, mark))
         return self._timeline.state.jobs[job.id]

@@ -1,4 +1,4 @@
-"""The journal: a bounded ring of requests and answers, for people, with a counter of all."""
+"""The journal: the latest requests and responses, for people, and a counter of all requests."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Journal:
         job: str | None,
         fault: str | None = None,
     ) -> JournalEntry:
-        """Take in a call and its answer; the oldest falls out when the ring is full."""
+        """Add a call and its response; a full journal drops its oldest exchange."""
         self.count += 1
         query, body, rules = call.query_string, call.body, call.rules
         exchange = JournalEntry(  # by position: keywords cost 1.3 µs more a request
@@ -122,7 +122,7 @@ class Journal:
         return exchange
 
     def note(self, exchange: JournalEntry) -> JournalEntry:
-        """Take in an exchange that was no call of a provider, under the next number."""
+        """Add an exchange that was not a call to a provider, with the next number."""
         self.count += 1
         numbered = msgspec.structs.replace(exchange, number=self.count)
         self._ring.append(numbered)
@@ -135,15 +135,15 @@ class Journal:
         self._listeners = (*self._listeners, listener)
 
     def unsubscribe(self, listener: Listener) -> None:
-        """Call a listener no more."""
+        """Remove a listener."""
         self._listeners = tuple(one for one in self._listeners if one != listener)
 
     def clear(self) -> None:
-        """Forget the exchanges; the counter goes on."""
+        """Remove the exchanges; the counter is not reset."""
         self._ring.clear()
 
     def since(self, number: int) -> list[JournalEntry]:
-        """Those after this number that are still in the ring, oldest first."""
+        """Return the kept exchanges after this number, oldest first."""
         fresh = []
         for exchange in reversed(self._ring):
             if exchange.number <= number:
@@ -152,9 +152,9 @@ class Journal:
         return fresh[::-1]
 
     def __iter__(self) -> Iterator[JournalEntry]:
-        """The kept exchanges, oldest first."""
+        """Yield the kept exchanges, oldest first."""
         return iter(self._ring)
 
     def __len__(self) -> int:
-        """How many exchanges are kept."""
+        """Return the number of kept exchanges."""
         return len(self._ring)

@@ -15,9 +15,9 @@ MAX_INPUTS_KEPT = 65_536
 
 
 def without_bulk(inputs: Mapping[str, object], known: Collection[str]) -> Mapping[str, object]:
-    """Return the inputs of a long body as they are kept: cut texts, and a bounded size in all.
+    """Return the inputs of a long body with cut texts and a limited total size.
 
-    Fields that are `known` come first; what does not fit is left out.
+    `known` fields come first; fields that do not fit are left out.
     """
     left = [MAX_INPUTS_KEPT]
     first = {name: inputs[name] for name in known if name in inputs}
@@ -36,7 +36,7 @@ def _kept_names(inputs: Mapping[str, object], left: list[int]) -> dict[str, obje
 
 
 def _cut(value: object, left: list[int]) -> object:
-    """Return a value with its texts cut, and with as many of its parts as there are left."""
+    """Return a value with its texts cut, and with as many parts as the remaining size allows."""
     if isinstance(value, dict):
         return _kept_names(value, left)
     if isinstance(value, list):
@@ -52,5 +52,5 @@ def _is_long(value: object) -> TypeGuard[str]:
 
 
 def bounded_webhook(webhook: WebhookTarget) -> WebhookTarget:
-    """Return a webhook with its texts cut; a URL is then still longer than one may be."""
+    """Return a webhook with its texts cut; a URL that was too long is still too long."""
     return WebhookTarget(webhook.url[: MAX_URL_LENGTH + 1], webhook.secret[:MAX_URL_LENGTH])

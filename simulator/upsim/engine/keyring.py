@@ -1,4 +1,4 @@
-"""The keys that a server issued: held as fingerprints, and whose each of them is."""
+"""The keys that a server issued, stored as fingerprints, and the holder of each key."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class KeyForm(NamedTuple):
 
 
 class Keyring:
-    """Issued keys, and those that are refused because their sandbox is gone."""
+    """Issued keys, and retired keys, which are refused because their sandbox was deleted."""
 
     def __init__(self) -> None:
-        """No key was issued yet; fingerprints of two servers have nothing in common."""
+        """Start without keys; two servers never have the same fingerprint for a key."""
         self.fingerprints = Fingerprints(fresh_token())
         self._holders: dict[bytes, KeyHolder] = {}
         self._issued: dict[str, list[bytes]] = {}
@@ -46,9 +46,9 @@ class Keyring:
         self._forms: dict[str, dict[KeyForm, set[str]]] = {}
 
     def issue(self, holder: KeyHolder, auth: Auth, brought: str | None = None) -> str:
-        """A key for an owner's account, drawn in the provider's form unless one is brought.
+        """Issue a key for an owner's account: `brought`, or a random key in the provider's form.
 
-        Raises SandboxRefusedError for a key that cannot be sent, or that is somebody else's.
+        Raises SandboxRefusedError for a key that cannot be sent, or that has another holder.
         """
         provider = holder.provider
         if brought is not None and not can_be_sent(brought):
@@ -75,7 +75,7 @@ class Keyring:
         return issued
 
     def know(self, provider: str, auth: Auth, sandbox: str) -> None:
-        """Look for a provider's keys also where the rules of this sandbox have them sent."""
+        """Add the headers in which the rules of this sandbox accept a provider's keys."""
         forms = [KeyForm(auth.header, auth.scheme)]
         if auth.second is not None:
             forms.append(KeyForm(auth.second.header, auth.second.scheme))
@@ -84,7 +84,7 @@ class Keyring:
             known.setdefault(form, set()).add(sandbox)
 
     def forms(self, provider: str) -> tuple[KeyForm, ...]:
-        """Return the places in which a provider's keys may be sent, by all rules used so far."""
+        """Return the headers that may carry a provider's keys, by all rules used so far."""
         return tuple(self._forms.get(provider, ()))
 
     def holder(self, fingerprint: bytes) -> KeyHolder | None:
@@ -92,11 +92,11 @@ class Keyring:
         return self._holders.get(fingerprint)
 
     def is_retired(self, fingerprint: bytes) -> bool:
-        """Whether a key is refused because its sandbox is gone."""
+        """Return whether a key is refused because its sandbox was deleted."""
         return fingerprint in self._retired
 
     def owner_of(self, provider: str, key: str, providers: Iterable[str]) -> str:
-        """Return whose a refused key is, in words; empty for one that was not issued."""
+        """Return the holder of a refused key in words; empty if the key was not issued."""
         for name in (provider, *providers):
             fingerprint = self.fingerprints.of(name, key)
             holder, deleted = self._holders.get(fingerprint), self._retired.get(fingerprint)
@@ -108,11 +108,11 @@ class Keyring:
         return ""
 
     def retire(self, provider: str, key: str) -> None:
-        """Refuse a key from now on, as that of a sandbox that was deleted."""
+        """Refuse a key from now on, like a key of a deleted sandbox."""
         self._retired[self.fingerprints.of(provider, key)] = ""
 
     def forget(self, sandbox: str) -> None:
-        """Take the keys of a deleted sandbox back: they are refused from now on."""
+        """Retire the keys of a deleted sandbox: they are refused from now on."""
         for forms in self._forms.values():
             for form, sandboxes in list(forms.items()):
                 sandboxes.discard(sandbox)

@@ -1,7 +1,7 @@
-"""The live events of a sandbox: a bounded ring that any number of readers follow.
+"""The live events of a sandbox: a buffer of limited size, for any number of readers.
 
-It starts with the first reader and ends a while after the last one, so that a sandbox without
-readers spends nothing on it. Only references are kept; readers render them.
+It starts with the first reader and ends a while after the last reader has left. A sandbox
+without readers then has no cost. Only references are kept; readers render them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Feed:
     """The events of one sandbox, with numbers that do not depend on readers."""
 
     def __init__(self, timeline: Timeline, journal: Journal, kept: int = KEPT) -> None:
-        """Nothing is kept until somebody reads."""
+        """Start without events; recording begins with the first reader."""
         self.epoch = fresh_token()[:8]
         self.number = 0
         self.readers = 0
@@ -44,7 +44,7 @@ class Feed:
     # -- readers
 
     def join(self) -> asyncio.Event:
-        """Follow: the event is set whenever something may have happened."""
+        """Start reading: the returned event is set whenever the feed may have new entries."""
         self.readers += 1
         if not self._running:
             self._start()
@@ -53,7 +53,7 @@ class Feed:
         return changed
 
     def leave(self, changed: asyncio.Event) -> None:
-        """Follow no more."""
+        """Stop reading the events."""
         self._changed.discard(changed)
         self.readers -= 1
         self._left = monotonic()
@@ -81,7 +81,7 @@ class Feed:
         self._wake()
 
     def on_exchange(self, exchange: JournalEntry) -> None:
-        """A request was answered."""
+        """Add an exchange, and wake all readers."""
         self._add(exchange)
         self._wake()
         if not self.readers and monotonic() - self._left > LINGERS:
@@ -98,7 +98,7 @@ class Feed:
             changed.set()
 
     def _counters(self) -> int:
-        """How much there was to see so far, whether anybody saw it or not."""
+        """Return the number of events and exchanges so far, recorded or not."""
         return self._timeline.version + self._journal.count
 
     def _start(self) -> None:

@@ -1,4 +1,4 @@
-"""Videos that are known without measuring: scenario rules, our own files, the default media."""
+"""Videos with known properties: scenario rules, hosted files, the default media."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _PLAIN_HOST = re.compile(r"https?://([a-z0-9][a-z0-9.-]*)(?::[1-9][0-9]{0,3})?/"
 
 @dataclass(slots=True)
 class Measurements:
-    """Measurements of files whose content is known by name: clips, and blobs of the store."""
+    """Measurements of files with unchanging content: clips, and blobs of the store."""
 
     _found: BoundedCache[str, Measured] = field(
         default_factory=lambda: BoundedCache(MAX_MEASUREMENTS_KEPT)
     )
 
     def get(self, key: str) -> Measured | None:
-        """A measurement made before."""
+        """Return an earlier measurement, or None."""
         return self._found.get(key)
 
     def put(self, key: str, measured: Measured) -> None:
-        """Keep a measurement under a short name; the oldest is dropped beyond a number."""
+        """Keep a measurement unless its name is long; above a maximum the oldest is dropped."""
         if len(key) <= MAX_KEPT_LENGTH:
             self._found[key] = measured
 
 
 @dataclass(frozen=True, slots=True)
 class HostedMedia:
-    """A URL that this server answers itself: its sandbox and the decoded path below `/media/`.
+    """A URL that this server itself serves: its sandbox and the decoded path below `/media/`.
 
-    The path is empty where the URL only looks like one of a file: nothing is served there.
+    The path is empty if the URL only looks like a media URL: nothing is served there.
     """
 
     sandbox: str
@@ -55,7 +55,10 @@ class HostedMedia:
 
 @dataclass(slots=True)
 class MediaLookup:
-    """How the server treats a video URL. `fetch_loopback` holds while it is bound to loopback."""
+    """The rules for a video URL.
+
+    `fetch_loopback` is True while the server is bound to loopback.
+    """
 
     hosts: set[str]
     fetch_loopback: bool
@@ -95,7 +98,7 @@ class MediaLookup:
         self._elsewhere[source] = None
 
     def own(self, source: str, base: str) -> HostedMedia | None:
-        """The part of this server's own media that a URL names, as a GET of it finds it."""
+        """Return the hosted media of a URL, as a GET of the URL would find it; None if foreign."""
         if "/media/" not in source and "%" not in source:
             return None
         url = split(source)
@@ -112,22 +115,23 @@ class MediaLookup:
         return HostedMedia(DEFAULT_SANDBOX, "", "") if "/media/" in whole else None
 
     def will_fetch(self, source: str) -> bool:
-        """Whether a URL that is not ours would really be fetched."""
+        """Return whether a foreign URL would really be fetched."""
         if self.fetch_public:
             return True
         return self.fetch_loopback and is_loopback(host_in(source))
 
     def _known_clip(self, call: Call, own: HostedMedia) -> Measured | None:
-        """A clip that was measured; uploads and outputs may be gone by now and are looked at.
+        """Return an earlier measurement of a hosted clip; None if the file must be read again.
 
-        So may another sandbox than the caller's.
+        Uploads and outputs are always read again, because they may have been removed. The same is
+        true for files of another sandbox than the client's.
         """
         if own.sandbox != DEFAULT_SANDBOX and call.urls.media_sandbox != f"/sandbox/{own.sandbox}":
             return None
         return _within_limit(call, self.measurements.get(clip_key(own)))
 
     def _is_own_host(self, url: SplitResult, base: str) -> bool:
-        """Whether a URL leads to this server, in any case and with the port written or not."""
+        """Return whether a URL is on this server, in any letter case, with or without the port."""
         asked = base.partition("://")[2].partition("/")[0]
         if url.netloc in self.hosts or url.netloc == asked:
             return True
@@ -146,7 +150,7 @@ def _within_limit(call: Call, found: Measured | None) -> Measured | None:
 
 
 def _host_of(url: SplitResult | None) -> tuple[str, int | None] | None:
-    """Host and port of a URL as they are compared, or None where they cannot be read."""
+    """Return host and port of a URL for comparisons; None if they cannot be read."""
     if url is None:
         return None
     if port_flaw(url.geturl()):
@@ -155,14 +159,14 @@ def _host_of(url: SplitResult | None) -> tuple[str, int | None] | None:
 
 
 def clip_key(own: HostedMedia) -> str:
-    """The name under which a synthetic clip is remembered, which says all about it."""
+    """Return the cache key of a synthetic clip, which includes all its properties."""
     return f"{own.path}?{own.query}" if own.path.startswith("synthetic/") else ""
 
 
 def host_in(source: str) -> str:
-    """The host of a URL, empty where it has none or its port is no plain one.
+    """Return the host of a URL; empty if it has no host or an invalid port.
 
-    Most URLs are plain enough to see the host without taking them apart.
+    For most URLs a regular expression is enough, without a full parser.
     """
     plain = _PLAIN_HOST.match(source)
     if plain is not None:
@@ -172,7 +176,7 @@ def host_in(source: str) -> str:
 
 
 def split(source: str) -> SplitResult | None:
-    """The parts of a URL, or None when it is not one, or a very long one."""
+    """Return the parts of a URL; None for an invalid or very long URL."""
     if len(source) > MAX_URL_LENGTH:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The money of a sandbox: charges, refunds and every other line of its ledger."""
+"""The money of a sandbox: charges, refunds and all other ledger entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from upsim.engine.timeline import Timeline
 
 
 class Money:
-    """Posts the lines of one sandbox's ledger."""
+    """Posts the entries of one sandbox's ledger."""
 
     __slots__ = ("_rules", "_timeline")
 
@@ -31,7 +31,7 @@ class Money:
         job: str | None = None,
         formula: str = "",
     ) -> Entry:
-        """Append a line to the ledger."""
+        """Append an entry to the ledger."""
         entry = Entry(
             at=self._timeline.now,
             number=self._timeline.state.entry_count + 1,
@@ -61,7 +61,7 @@ class Money:
         )
 
     def refund(self, job: Job) -> None:
-        """Give the charge of a job back, once."""
+        """Refund the charge of a job, at most once."""
         state = self._timeline.state
         charge = state.charge_of(job.id)
         if charge is not None and state.refund_of(job.id) is None:
@@ -72,21 +72,25 @@ class Money:
                 self.post(account, "adjustment", charge.amount, formula=why)
 
     def refund_owed(self, job: Job) -> None:
-        """Refund a job now that was to be refunded later: a forgotten job has no deadlines."""
+        """Refund a job now although its refund was planned for later.
+
+        A forgotten job has no deadlines.
+        """
         states = self._rules.bound_of(job.accepted).ending.refunded
         if any(move.state in states for move in job.moves):
             self.refund(job)
 
     def set_balance(self, account: Account, balance: Decimal, *, why: str) -> None:
-        """Bring an account to a balance by one adjustment, if it has another one."""
+        """Set the balance of an account by one adjustment, unless it has this balance already."""
         missing = balance - account.balance
         if missing:
             self.post(account, "adjustment", missing, formula=why)
 
     def restore_balances(self) -> None:
-        """Bring every account back to its opening balance by one adjustment.
+        """Reset every account to its opening balance by one adjustment.
 
-        It also gives back what unfinished jobs were charged: their refunds add nothing later.
+        The adjustment includes the charges of unfinished jobs, so their later refunds add
+        nothing.
         """
         timeline = self._timeline
         for job in list(timeline.state.jobs.values()):
@@ -96,7 +100,7 @@ class Money:
             self.set_balance(account, account.opening, why="reset to the opening balance")
 
     def _may_be_refunded(self, job: Job) -> bool:
-        """Return whether a charge can still come back: of an unfinished job, or a late refund."""
+        """Return whether a refund is still possible: the job runs, or its refund is due later."""
         state = self._timeline.state
         unrefunded = state.charge_of(job.id) and state.refund_of(job.id) is None
         refunded = self._rules.bound(job.accepted.provider).ending.refunded

@@ -12,13 +12,13 @@ from upsim.scenario.model import Scenario
 
 @dataclass(frozen=True, slots=True)
 class ScenarioLookup:
-    """The scenario of each provider in a sandbox: the chosen one, else the provider's baseline."""
+    """The scenario of each provider in a sandbox: the chosen scenario, or the baseline."""
 
     library: Library
     main: Scenario | None
 
     def __call__(self, provider: str) -> Scenario:
-        """The scenario that holds for a provider."""
+        """Return the scenario that applies to a provider."""
         main = self.main
         if main is None:
             return self.library.baseline(provider)
@@ -29,9 +29,9 @@ class ScenarioLookup:
 
 
 def planned_changes(sandbox: Sandbox, library: Library, main: Scenario | None) -> list[RuleChange]:
-    """The changes that a scenario plans. Raises BaselineError for one that cannot take place.
+    """Return the changes that a scenario plans. Raises BaselineError for an impossible change.
 
-    Each holds all those before it, so none comes before the one above it.
+    Each change includes the earlier changes, and takes effect at the same time or later.
     """
     found: list[RuleChange] = []
     for change in main.changes if main else ():

@@ -13,12 +13,12 @@ from upsim.scenario.faults.selection import misfit
 
 
 class PlannedFaults:
-    """The faults of one sandbox's scenario, as opposed to those that were armed by hand."""
+    """The faults of one sandbox's scenario, without faults that were armed by hand."""
 
     __slots__ = ("_planned", "_rules", "_timeline")
 
     def __init__(self, timeline: Timeline, rules: RuleVersions) -> None:
-        """Begin without faults."""
+        """Start without faults."""
         self._timeline = timeline
         self._rules = rules
         self._planned: tuple[FaultRule, ...] = ()
@@ -43,9 +43,10 @@ class PlannedFaults:
                 raise BaselineError(f"fault {rule.id}: {message}")
 
     def replace(self, faults: Iterable[FaultRule]) -> None:
-        """Arm other faults; those that are unchanged keep their counts.
+        """Arm other faults; unchanged faults keep their counters.
 
-        A fault that was disarmed by hand stays so, and one that was armed by hand stays armed.
+        A fault that was disarmed by hand stays disarmed. A fault that was armed by hand stays
+        armed.
         """
         armed = self._timeline.state.faults
         before = {rule.id: rule for rule in self._planned}
@@ -59,7 +60,7 @@ class PlannedFaults:
                 arm(self._timeline, rule)
 
     def reset(self) -> None:
-        """Leave only the scenario's faults armed, with nothing counted."""
+        """Leave only the scenario's faults armed, and reset their counters."""
         disarm_all(self._timeline)
         for rule in self._planned:
             arm(self._timeline, rule)

@@ -15,7 +15,7 @@ from upsim.engine.timeline import Timeline
 def window(
     timeline: Timeline, account: Account, rates: Iterable[RateLimit], name: str
 ) -> Window | None:
-    """Return the present window of the rate limit of this name; None where a plan has none."""
+    """Return the current window of a rate limit; None if the plan has no limit of this name."""
     rate = next((rate for rate in rates if rate.name == name), None)
     return None if rate is None else _window_of(timeline, account, rate)
 

@@ -1,4 +1,4 @@
-"""All sandboxes of a server, the keys that lead to them, and what they share."""
+"""All sandboxes of a server, their keys, and the parts that they share."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ class SandboxRequest:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The parts of a sandbox that a replay brings along."""
+    """The recorded parts of a sandbox that is replayed."""
 
     clock: Clock
     commands: Callable[[Timeline], CommandLog]
 
 
 class Registry:
-    """The sandboxes. The one object through which everything of a server is reached."""
+    """The sandboxes of a server, and access to all its other parts."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Registry:
         providers: Mapping[str, Provider],
         log: EventLog | None = None,
     ) -> None:
-        """A server with the sandbox `default` and no other."""
+        """Start a server with the single sandbox `default`."""
         self.settings = settings
         self.library = library
         self.providers = providers
@@ -108,7 +108,7 @@ class Registry:
         self.media_lookup.hosts = self.media_lookup.hosts.union(hosts)
 
     def create(self, order: SandboxRequest) -> tuple[Sandbox, dict[str, str]]:
-        """A new sandbox and its keys, one for each provider. Raises SandboxRefusedError."""
+        """Create a sandbox and its keys, one for each provider. Raises SandboxRefusedError."""
         self.remove_idle()
         for provider in (*order.dialects, *order.knobs, *order.balances, *order.keys):
             self._known_provider(provider)
@@ -129,7 +129,7 @@ class Registry:
         return sandbox, keys
 
     def _check_room(self, size: int) -> None:
-        """Raise SandboxRefusedError where the scenarios of other sandboxes leave no room."""
+        """Raise SandboxRefusedError if the inline scenarios of all sandboxes would be too large."""
         held = sum(order.sent for order in self._orders.values()) if size else 0
         if held + size > MAX_SENT:
             msg = f"a scenario of {size} bytes, where those of other sandboxes have {held}"
@@ -142,7 +142,7 @@ class Registry:
                 return name
 
     def get(self, name: str) -> Sandbox:
-        """A sandbox by id. Raises UnknownSandboxError."""
+        """Return a sandbox by id. Raises UnknownSandboxError."""
         sandbox = self.sandboxes.get(name)
         if sandbox is None:
             msg = f"there is no sandbox {name!r}"
@@ -162,7 +162,7 @@ class Registry:
         self._resolver.forget()
 
     def reset(self, name: str) -> Sandbox:
-        """Make a sandbox as it was when it was new; its keys stay valid."""
+        """Reset a sandbox to its initial state; its keys stay valid."""
         self._empty(self.get(name))
         fresh = self._add(name, self._orders[name])
         if name == DEFAULT:
@@ -170,7 +170,7 @@ class Registry:
         return fresh
 
     def replay(self, name: str, order: SandboxRequest, recorded: Recorded) -> Sandbox:
-        """Make a sandbox that repeats a recording, in the place of one that may be there."""
+        """Create a sandbox that repeats a recording; it replaces a sandbox of the same name."""
         if name in self.sandboxes:
             self._empty(self.sandboxes[name])
         fresh = self._add(name, order, recorded)
@@ -224,7 +224,7 @@ class Registry:
     # -- other rules
 
     def load_inline(self, document: Mapping[str, object]) -> Scenario:
-        """The scenario that a document is. Raises ScenarioError with all of its mistakes."""
+        """Return the scenario of an inline document. Raises ScenarioError with all mistakes."""
         return load_inline(self.library.renewed(), document, self.providers)
 
     async def prepare(self, name: str) -> None:
@@ -236,29 +236,29 @@ class Registry:
             await asyncio.to_thread(self.library.load, name)
 
     def chosen_for(self, sandbox: Sandbox) -> str | Scenario | None:
-        """The scenario that a sandbox was made with: by name or path, or as it was sent."""
+        """Return the scenario of a sandbox as requested: a name, a path, or an inline scenario."""
         return self._orders[sandbox.id].scenario or self._chosen
 
     def main_of(self, sandbox: Sandbox) -> Scenario | None:
-        """The scenario that a sandbox was made with, as it is now."""
+        """Return the current version of the scenario with which a sandbox was created."""
         return self._main(self.chosen_for(sandbox))
 
     def _main(self, chosen: str | Scenario | None) -> Scenario | None:
         return self.library.load(chosen) if isinstance(chosen, str) else chosen
 
     def use_library(self, library: Library) -> None:
-        """Use another library from now on; what sandboxes are in is not changed by this."""
+        """Use another library from now on; existing sandboxes keep their scenarios."""
         self.library = library
         self._resolver.forget()
 
     # -- what sandboxes need of a server
 
     def subscribe(self, on_webhook_due: Callable[[Sandbox], None]) -> None:
-        """Call a listener with each sandbox that may have something to deliver, now or later."""
+        """Call a listener with each sandbox that may have a webhook to deliver, now or later."""
         self._webhook_listeners = (*self._webhook_listeners, on_webhook_due)
 
     def unsubscribe(self, on_webhook_due: Callable[[Sandbox], None]) -> None:
-        """Call a listener no more."""
+        """Remove a listener."""
         self._webhook_listeners = tuple(
             one for one in self._webhook_listeners if one != on_webhook_due
         )
@@ -268,7 +268,7 @@ class Registry:
             listener(sandbox)
 
     def _on_rules_changed(self, sandbox: Sandbox) -> None:
-        """Find requests' sandboxes anew: their keys may be sent in other headers now."""
+        """Look up requests' sandboxes again, because keys may now be sent in other headers."""
         for provider in self.providers:
             self._keys.know(provider, sandbox.scenario_for(provider).baseline.auth, sandbox.id)
         self._resolver.forget()
@@ -277,9 +277,11 @@ class Registry:
         return BoundSandbox(sandbox, bound, sources=self.media_lookup, blobs=self.blobs)
 
     def _seed_of(self, name: str) -> int:
-        """The seed of a sandbox that names none: the server's for `default`, else one of its own.
+        """Return the seed of a sandbox without its own: the server's seed for `default`.
 
-        Two sandboxes then share no id, secret or signature, and a server's seed repeats them all.
+        Any other sandbox gets a seed that is derived from the server's seed and its name. Two
+        sandboxes then share no id, secret or signature, and the server's seed reproduces all of
+        them.
         """
         server = self.settings.seed
         return server if name == DEFAULT else derived_seed(server, f"sandbox/{name}")
@@ -313,7 +315,7 @@ class Registry:
         )
 
     def models_of(self, provider: str) -> Collection[str]:
-        """The names of the models of a provider."""
+        """Return the names of a provider's models."""
         return self.library.baseline(provider).baseline.models
 
     def _check_dialect(self, dialect: str | None) -> None:
@@ -353,9 +355,9 @@ class Registry:
     def issue_key(
         self, sandbox: Sandbox, provider: str, *, owner: str, key: str | None = None
     ) -> str:
-        """A key of an owner's account, drawn in the provider's form unless one is brought.
+        """Issue a key for an owner's account: `key`, or a random key in the provider's form.
 
-        Raises SandboxRefusedError for a key that cannot be given.
+        Raises SandboxRefusedError for a key that cannot be issued.
         """
         if self.sandboxes.get(sandbox.id) is not sandbox:
             msg = f"sandbox {sandbox.id!r} was reset or deleted in the meantime"
@@ -366,7 +368,7 @@ class Registry:
         return issued
 
     def retire(self, provider: str, key: str) -> None:
-        """Refuse a key from now on, as that of a sandbox that was deleted."""
+        """Refuse a key from now on, like a key of a deleted sandbox."""
         self._keys.retire(provider, key)
         self._resolver.forget()
 

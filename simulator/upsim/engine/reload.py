@@ -25,17 +25,17 @@ class Follow(NamedTuple):
     later: list[RuleChange]
 
     def apply(self) -> None:
-        """Let it hold."""
+        """Apply the new rules, and plan the later changes."""
         self.sandbox.rule_changes.apply(self.now, "reload")
         self.sandbox.rule_changes.plan(self.later)
 
 
 def reload(registry: Registry, fresh: Library) -> list[ScenarioDiff]:
-    """Let the scenarios in use hold as a fresh library reads them, for what is accepted from now.
+    """Apply reloaded scenarios to their sandboxes, for requests that are accepted from now on.
 
-    Sandboxes whose scenario was sent as a document stay in what they were made with.
-    Gives what became of each whose files are not as they were. Raises ScenarioError,
-    UnknownScenarioError or BaselineError, and then everything stays as it is.
+    Sandboxes with an inline scenario do not change. Return a difference for each scenario
+    whose files have changed. Raises ScenarioError, UnknownScenarioError or BaselineError, and
+    then changes nothing.
     """
     edits = _read(registry.library, fresh, _used(registry), registry.providers)
     _swap(registry, fresh, edits)
@@ -45,7 +45,7 @@ def reload(registry: Registry, fresh: Library) -> list[ScenarioDiff]:
 async def reload_beside(registry: Registry, fresh: Library) -> list[ScenarioDiff]:
     """Reload like `reload`, but read and validate outside of the event loop.
 
-    Scenarios that came into use in the meantime are read too.
+    Scenarios that are first used in the meantime are read too.
     """
     while True:
         old, used = registry.library, _used(registry)
@@ -56,7 +56,7 @@ async def reload_beside(registry: Registry, fresh: Library) -> list[ScenarioDiff
 
 
 def _used(registry: Registry) -> tuple[str, ...]:
-    """The scenarios that sandboxes are in by name, then the baselines that were read."""
+    """Return the names of the scenarios in use, then of the baselines that were read."""
     chosen = (registry.chosen_for(box) for box in registry.sandboxes.values())
     names = [name for name in chosen if isinstance(name, str)]
     baselines = [name for name in registry.library.loaded if _is_baseline(name)]
@@ -83,7 +83,7 @@ def _read(
 
 
 def _swap(registry: Registry, fresh: Library, edits: list[ScenarioDiff]) -> None:
-    """Let what was read hold. Raises BaselineError, and then everything stays as it is."""
+    """Apply the scenarios that were read. Raises BaselineError, and then changes nothing."""
     chosen = [(box, registry.chosen_for(box)) for box in registry.sandboxes.values()]
     boxes = [(box, name) for box, name in chosen if not isinstance(name, Scenario)]
     mains = [fresh.load(name) if name else None for _, name in boxes]

@@ -64,7 +64,7 @@ def _held(library: Library, main: Scenario, provider: str) -> Scenario:
 
 
 def differences(before: object, after: object, place: Place = ()) -> Iterator[Place]:
-    """The places at which two values differ; evidence only where nothing beside it differs."""
+    """Yield the paths at which two values differ; evidence only if nothing beside it differs."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         yield from _in_mappings(before, after, place)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):

@@ -1,6 +1,7 @@
-"""The command log of a replayed sandbox: it logs nothing, and makes commands wait their turn.
+"""The command log of a replayed sandbox: it stores nothing, and makes commands wait.
 
-A command that waited when it was recorded waits again at the same place, until its entry comes.
+A command that waited in the recording waits again in the same place, until the replay has
+reached the entry of its continuation.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ class NotPlayedError(RuntimeError):
 
 @dataclass(slots=True)
 class ReplayedCommand(Command):
-    """A command of a replay. `turns` are where it waits, `known` what it then finds."""
+    """A replayed command.
+
+    `turns`: where it waited when recorded; `known`: the measurement that it got there.
+    """
 
     turns: Collection[Turn] = ()
     known: dict[Turn, Measured] = field(default_factory=dict)
@@ -33,7 +37,7 @@ class ReplayedCommand(Command):
     go: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def resumed(self, name: str, found: Measured | None = None) -> Measured | None:
-        """Wait for the turn, if there was a wait here."""
+        """Wait until the replay continues this command, if the recorded command waited here."""
         turn = self._next(name)
         self.pauses[name] = turn[1] + 1
         if turn not in self.turns:
@@ -45,21 +49,21 @@ class ReplayedCommand(Command):
         return self.known.get(turn, found)
 
     def upcoming(self, name: str) -> Measured | None:
-        """Return the recorded measurement at the next turn of this name, if there is one."""
+        """Return the recorded measurement at the next wait of this name, or None."""
         return self.known.get(self._next(name))
 
     def waits(self, name: str) -> bool:
-        """Whether the next turn of this name is one to wait for."""
+        """Return whether the recorded command waited at the next place of this name."""
         return self._next(name) in self.turns
 
     def keep_body(self, body: bytes, _size: int = 0, _digest: str = "") -> None:
-        """Nothing is kept."""
+        """Do nothing: a replay is not logged."""
 
     def answered(self, status: int, head: Pairs, body: bytes) -> None:
-        """Nothing is kept."""
+        """Do nothing: a replay is not logged."""
 
     def tape(self, send: Send) -> Send:
-        """Nothing is kept."""
+        """Return `send` unchanged: a replay is not logged."""
         return send
 
     def _next(self, name: str) -> Turn:
@@ -67,7 +71,7 @@ class ReplayedCommand(Command):
 
 
 class ReplayCommandLog(CommandLog):
-    """The log of a sandbox that is being replayed. `stamps` are those that webhooks carried."""
+    """The log of a sandbox that is replayed. `stamps` are the recorded webhook timestamps."""
 
     __slots__ = ("_stamps",)
 
@@ -80,18 +84,18 @@ class ReplayCommandLog(CommandLog):
         """Do nothing: a replay is not logged."""
 
     def begin(self, command: Command) -> Command:
-        """The command that is being played."""
+        """Return the command that is being replayed."""
         return self.enter(command)
 
     def enter(self, command: Command) -> Command:
-        """The command that is being played."""
+        """Return the command that is being replayed."""
         found = CURRENT.get()
         if found is None:
             raise NotPlayedError(f"{command.method} {command.path} is no command of the replay")
         return found
 
     def stamp(self, seconds: int) -> int:
-        """The second that was recorded; after the last of them, the present one."""
+        """Return the next recorded second; after the last one, return `seconds`."""
         return next(self._stamps, seconds)
 
     def told(self, delivery: str, number: int, outcome: AttemptOutcome) -> None:

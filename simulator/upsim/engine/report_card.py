@@ -1,9 +1,9 @@
 """The report card of a sandbox: client mistakes.
 
-It is computed on request from the counters of `client_activity`, the jobs and the webhook log; of
-jobs that are no longer counted, the findings are kept. Jumps of an `auto` clock do not count as
-pauses of the client. On such a clock a client that does not wait looks the same as a test that
-omits the waiting, so these findings are listed only on request.
+It is computed on request from the counters of `client_activity`, the jobs and the webhook
+log. Findings about jobs that are no longer counted are kept. Jumps of an `auto` clock do
+not count as pauses of the client. On such a clock, a client that does not wait looks the
+same as a test that omits the waiting, so these findings are listed only on request.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ INBOXES = "signatures at the built-in inbox, which takes everything"
 
 @dataclass(frozen=True, slots=True)
 class ClientFinding:
-    """One thing that a careful client does otherwise; `numbers` say how much of it there was."""
+    """One mistake of a client; `numbers` are the figures about it."""
 
     name: str
     provider: str
@@ -81,7 +81,7 @@ class ClientFinding:
 
     @property
     def severity(self) -> Severity:
-        """Whether it costs money or hides something (`error`), or is only impolite."""
+        """`error` if the mistake costs money or hides a problem, else `warning`."""
         return SEVERITIES[self.name]
 
     @property
@@ -101,7 +101,7 @@ class Sums:
     shortest: Instant | None = None
 
     def add(self, tally: JobActivity) -> None:
-        """Take in one job."""
+        """Add the counters of one job."""
         self.jobs += 1
         if not tally.polls:
             return
@@ -112,13 +112,13 @@ class Sums:
             self.shortest = tally.shortest
 
     def copy(self) -> Sums:
-        """The same, to be added to."""
+        """Return an independent copy."""
         return Sums(self.jobs, self.polls, self.hasty, self.late, self.shortest)
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A report card at one instant."""
+    """A report card at one time."""
 
     findings: Sequence[ClientFinding]
     sums: Mapping[str, Sums]
@@ -128,7 +128,7 @@ class Card:
 
 @dataclass(slots=True)
 class ReportCardBuilder:
-    """The report card of one sandbox, and what is kept for it of jobs that went."""
+    """Builds the report card of one sandbox, with the findings about removed jobs."""
 
     timeline: Timeline
     rules: RuleVersions
@@ -141,7 +141,7 @@ class ReportCardBuilder:
     _signed: bool = False
 
     def __post_init__(self) -> None:
-        """Read the tallies of jobs that are counted no more."""
+        """Subscribe to the counters of jobs that are removed."""
         self.activity.subscribe(self)
 
     def draw(
@@ -149,8 +149,8 @@ class ReportCardBuilder:
     ) -> Generator[None, None, Card]:
         """Return the findings so far, oldest jobs first.
 
-        Checking a hundred thousand jobs takes seconds, so this generator pauses for other requests.
-        Jobs that are forgotten during a pause are checked by their requests only.
+        Checking a hundred thousand jobs takes seconds, so this generator pauses for other
+        requests. If a job is forgotten during a pause, only its requests are checked.
         """
         now = self.timeline.run_due()
         findings: list[ClientFinding] = []
@@ -180,12 +180,12 @@ class ReportCardBuilder:
     # -- what the activity passes
 
     def on_dropped(self, tallies: Tallies) -> None:
-        """Keep the tallies that show something, until a report card is drawn."""
+        """Keep the counters that show a mistake, until a report card is drawn."""
         self._kept.extend((job, tally) for job, tally in tallies.items() if _ill_mannered(tally))
         self._add(tallies)
 
     def on_forgotten(self, tallies: Tallies) -> None:
-        """Keep the findings about jobs while these are still there."""
+        """Keep the findings about jobs before the sandbox forgets these jobs."""
         for job, tally in tallies.items():
             self._kept.extend(self._judged(job, tally, self.timeline.now))
         self._add(tallies)
@@ -222,7 +222,7 @@ class ReportCardBuilder:
             yield from self._unchecked(living, deliveries)
 
     def _manners(self, job: str, tally: JobActivity) -> Iterator[ClientFinding]:
-        """Yield the findings in a client's own requests."""
+        """Yield the mistakes in a client's own requests for a job."""
         provider = tally.accepted.provider
         if tally.hasty + tally.hasty_on_auto >= HASTY:
             yield self._hasty(job, tally)
@@ -277,7 +277,7 @@ class ReportCardBuilder:
             yield ClientFinding("failure_never_read", provider, job.id, shown, numbers)
 
     def _grace(self, job: Job) -> Instant:
-        """Return the time that a client has to look again, unless the clock is moved by hand."""
+        """Return the time within which a client should poll again; for a clock moved by hand, 0."""
         advised = self._advised(job.accepted.provider)
         if advised is None or self.timeline.clock.moves_by_hand:
             return 0
@@ -313,13 +313,13 @@ class ReportCardBuilder:
 
 
 def _ill_mannered(tally: JobActivity) -> bool:
-    """Whether a caller's own requests show something."""
+    """Return whether a client's own requests for a job show a mistake."""
     hasty = tally.hasty + tally.hasty_on_auto >= HASTY
     return hasty or tally.polls_after > LATE or tally.repeats is not None
 
 
 def seconds(micros: Instant) -> str:
-    """A length of time in seconds, exact."""
+    """Return an exact duration in seconds."""
     return f"{(Decimal(micros) / SECOND).normalize():f}"
 
 

@@ -1,4 +1,4 @@
-"""Notes on headers and webhook URLs that a provider takes, and that may be meant otherwise."""
+"""Notes on headers and webhook URLs that are accepted, but may be meant differently."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SCHEMES = ("http://", "https://")
 
 
 def notes(call: Call) -> Iterator[str]:
-    """Yield a sentence for each such header or webhook URL of a call."""
+    """Yield a sentence for each header or webhook URL that may be a mistake."""
     auth = call.rules.baseline.auth
     if not auth.scheme and call.credential == "known":
         key = call.headers.get(auth.header.encode(), b"")
@@ -32,7 +32,7 @@ def notes(call: Call) -> Iterator[str]:
 
 
 def _unreachable(url: str) -> Iterator[str]:
-    """Yield why nothing can be posted to a webhook URL; an empty one asks for nothing."""
+    """Yield why nothing can be posted to a webhook URL; an empty URL means no webhook."""
     if not url or (url.lower().startswith(_SCHEMES) and host_of(url) and not port_flaw(url)):
         return
     plain = url.partition("?")[0]

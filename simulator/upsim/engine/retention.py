@@ -20,7 +20,7 @@ DEADLINES_PER_JOB = 3
 
 
 class Retention:
-    """Forgets the jobs and uploads of one sandbox: after a time, above a cap, or by a reset."""
+    """Forgets the jobs and uploads of one sandbox: after a time, above a limit, or by a reset."""
 
     __slots__ = ("_activity", "_money", "_on_blob_released", "_timeline")
 
@@ -32,7 +32,7 @@ class Retention:
         activity: ClientActivity,
         on_blob_released: Callable[[str], None],
     ) -> None:
-        """Call `on_blob_released` with the digest of each file that is kept no more."""
+        """Call `on_blob_released` with the digest of each file that is no longer kept."""
         self._timeline = timeline
         self._money = money
         self._activity = activity
@@ -41,7 +41,7 @@ class Retention:
     # -- jobs
 
     def forget_oldest(self) -> None:
-        """Forget the jobs that ended first, once there are too many finished jobs."""
+        """Forget the jobs that ended first, if there are too many finished jobs."""
         ended = self._timeline.state.ended
         if len(ended) >= self._timeline.choices.jobs_max + FORGET_AT_ONCE:
             self.forget_jobs(list(islice(ended, FORGET_AT_ONCE)), "cap")
@@ -51,7 +51,7 @@ class Retention:
         self.forget_jobs(list(self._timeline.state.jobs), "reset")
 
     def forget_jobs(self, names: Sequence[str], reason: str) -> None:
-        """Forget some jobs, after the refunds that they still owe."""
+        """Forget some jobs, after posting the refunds that are still due."""
         if not names:
             return
         timeline = self._timeline
@@ -66,7 +66,7 @@ class Retention:
     # -- uploads
 
     def forget_upload(self, name: str) -> None:
-        """Forget an upload whose time is over, and release its file."""
+        """Forget an upload that has expired, and release its file."""
         timeline = self._timeline
         upload = timeline.state.uploads[name]
         timeline.commit(UploadsForgotten(timeline.now, (name,)))
@@ -74,7 +74,7 @@ class Retention:
             self._on_blob_released(upload.stored.digest)
 
     def make_room_for_upload(self) -> None:
-        """Forget the oldest unused tickets where too many uploads are kept.
+        """Forget the oldest unused tickets if there are too many uploads.
 
         Raises NoRoomError if all of them hold files.
         """

@@ -1,7 +1,10 @@
 """How the rules of a sandbox change: by a reload, or as its scenario plans.
 
-A change is an event like any other. What follows from it happens here, in order: accounts whose
-plan is gone get another one, faults are armed anew, and queued jobs start where slots got free.
+A change is an event like any other. Its effects happen here, in this order:
+
+1. Accounts whose plan no longer exists get another plan.
+2. Faults are armed again.
+3. Queued jobs start if slots became free.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from upsim.engine.timeline import Timeline
 
 
 class RuleChange(NamedTuple):
-    """Other rules, and the instant from which they apply."""
+    """Changed rules, and the time from which they apply."""
 
     at: Instant
     scenario_of: ScenarioFor
@@ -28,7 +31,7 @@ class RuleChange(NamedTuple):
 
 
 class RuleChanges:
-    """Changes the rules of one sandbox, now or at the instants of a plan."""
+    """Changes the rules of one sandbox, now or at planned times."""
 
     __slots__ = (
         "_accounts",
@@ -51,7 +54,7 @@ class RuleChanges:
         jobs: Jobs,
         on_changed: Callable[[], None],
     ) -> None:
-        """Plan nothing yet. `on_changed` is called as soon as other rules apply."""
+        """Start without planned changes. `on_changed` is called when other rules take effect."""
         self._timeline = timeline
         self._rules = rules
         self._accounts = accounts
@@ -63,7 +66,7 @@ class RuleChanges:
         """Whether a planned change is still to come."""
 
     def plan(self, changes: Iterable[RuleChange]) -> None:
-        """Apply these rules from their instants on; an earlier plan is dropped."""
+        """Plan to apply each of these rules at its time; an earlier plan is dropped."""
         timeline, before = self._timeline, self._plan
         self._plan = tuple(changes)
         if before or self._plan:
@@ -72,7 +75,7 @@ class RuleChanges:
         self.waiting = bool(self._plan)
 
     def apply_planned(self, number: int) -> None:
-        """Apply a change of the plan, also to the accounts that it gives a balance or plan."""
+        """Apply a planned change, also to accounts for which it sets a balance or plan."""
         self.waiting = number + 1 < len(self._plan)
         self._timeline.commit(ChangeApplied(self._timeline.now, number))
         before = self._rules.account_rules()
@@ -83,7 +86,7 @@ class RuleChanges:
                 self._accounts.apply_rule(account, rule)
 
     def apply(self, change: RuleChange, cause: str) -> None:
-        """Let other rules apply from now on."""
+        """Apply other rules from now on."""
         timeline = self._timeline
         used = {(job.accepted.provider, job.accepted.rules) for job in timeline.state.jobs.values()}
         changed = self._rules.replace(change.scenario_of, used)
@@ -96,7 +99,7 @@ class RuleChanges:
                 self._jobs.start_queued(account)
 
     def _events(self, changed: list[str], cause: str) -> list[Event]:
-        """The change itself, and the accounts whose plan is not in the new rules."""
+        """Return the event of the change, and events for accounts whose plan no longer exists."""
         now, state = self._timeline.now, self._timeline.state
         events: list[Event] = []
         for provider in changed:

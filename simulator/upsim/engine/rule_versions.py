@@ -1,7 +1,7 @@
-"""The rules of a sandbox: those in effect, and those that older jobs were accepted under.
+"""The rules of a sandbox: the current rules, and the rules of older jobs.
 
-Calls are decided by the rules in effect; a job keeps the price, the refund, the webhooks and the
-lifetimes that it was accepted under.
+The current rules decide new calls. A job keeps the price, the refund, the webhooks and
+the lifetimes of the rules under which it was accepted.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Version = tuple[str, str]
 
 
 class RuleVersions:
-    """Looks up what decides the calls of one sandbox; `generation` counts the changes.
+    """Looks up the rules for the calls of one sandbox; `generation` counts the changes.
 
-    `began_with` is where scenarios were looked up at the start.
+    `began_with` is the scenario lookup at the start.
     """
 
     __slots__ = (
@@ -66,7 +66,7 @@ class RuleVersions:
         return found
 
     def account_rules(self) -> dict[str, AccountRule | None]:
-        """Return what accounts opened now get, by each provider that was looked up so far."""
+        """Return the balance and plan of new accounts, for each provider that was looked up."""
         return {name: found.accounts.get(name) for name, found in self._scenarios.items()}
 
     def bound(self, provider: str, dialect: str | None = None) -> BoundProvider:
@@ -90,7 +90,7 @@ class RuleVersions:
         return found
 
     def ending_of(self, accepted: JobAccepted) -> EndPolicy:
-        """Return what the end of a job sets in motion, by the rules it was accepted under."""
+        """Return the actions after the end of a job, by the rules under which it was accepted."""
         found = self._endings.get(accepted.rules)
         if found is None:
             found = self._endings[accepted.rules] = self.bound_of(accepted).ending
@@ -99,14 +99,14 @@ class RuleVersions:
     # -- other rules
 
     def check(self, scenario_of: ScenarioFor) -> None:
-        """Raise BaselineError for rules that could not replace those in effect."""
+        """Raise BaselineError for rules that could not replace the current rules."""
         for provider, dialect in [*self._bound]:
             self._bind(provider, scenario_of(provider), dialect)
 
     def replace(self, scenario_of: ScenarioFor, used: Collection[Version]) -> list[str]:
-        """Look rules up elsewhere from now on, and return the providers that have other rules.
+        """Look up rules elsewhere from now on; return the providers whose rules have changed.
 
-        Older rules are kept while `used` has them: a job was accepted under those.
+        Older rules are kept while they are in `used`, because a job was accepted under them.
         """
         changed = []
         self._scenario_of = scenario_of

@@ -1,7 +1,7 @@
-"""A sandbox: one isolated environment with its clock, seed, accounts, jobs, ledger and journal.
+"""One isolated environment with its clock, seed, accounts, jobs, ledger and journal.
 
-This file puts the parts together and says which of them each deadline is for. Nothing here waits
-or does I/O, except that the bytes of uploads are kept.
+This file connects the parts and chooses the part that handles each deadline. Nothing here
+waits or does I/O, except for storing the bytes of uploads.
 """
 
 from __future__ import annotations
@@ -128,7 +128,10 @@ class Sandbox(Timeline):
         return self.rules.scenario(provider)
 
     def bound(self, provider: str, dialect: str | None = None) -> BoundProvider:
-        """Return the provider under the dialect of path, sandbox, scenario or server, in order."""
+        """Return the provider under the first dialect that is set.
+
+        The order is: path, sandbox, scenario, server.
+        """
         return self.rules.bound(provider, dialect)
 
     def bound_of(self, accepted: JobAccepted, dialect: str | None = None) -> BoundProvider:
@@ -136,7 +139,7 @@ class Sandbox(Timeline):
         return self.rules.bound_of(accepted, dialect)
 
     def view(self, provider: str, dialect: str | None) -> View:
-        """Return the rules of a provider under a dialect, and this sandbox seen through them."""
+        """Return the rules of a provider under a dialect, and the interface of this sandbox."""
         views = self.views(provider)
         found = views.get(dialect)
         if found is None:
@@ -145,7 +148,7 @@ class Sandbox(Timeline):
         return found
 
     def views(self, provider: str) -> dict[str | None, View]:
-        """Return what `view` returned so far for a provider, by dialect."""
+        """Return the results of `view` so far for a provider, by dialect."""
         return self._views.setdefault(provider, {})
 
     def _forget_views(self) -> None:
@@ -163,7 +166,7 @@ class Sandbox(Timeline):
         return self._feed
 
     def abandon(self) -> None:
-        """Cut this sandbox off: requests under way end in it, and no new one reaches it."""
+        """Detach this sandbox: running requests end in it, and new requests do not reach it."""
         self.cut_off()
         self.webhooks.close()
         self.wake()
@@ -177,7 +180,7 @@ class Sandbox(Timeline):
         return self.state.is_live(deadline)
 
     def carry_out(self, deadline: Deadline) -> bool:
-        """Do what is due, unless the deadline is obsolete; return whether it was done."""
+        """Run a due deadline. Return False if it is obsolete, and then do nothing."""
         if deadline.kind == "step":  # nearly always
             job = self.state.jobs.get(deadline.key)
             if job is None or job.step != deadline.step:

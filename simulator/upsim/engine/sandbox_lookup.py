@@ -25,7 +25,7 @@ MAX_ACCOUNTS = 100_000
 
 
 class Sandboxes(Protocol):
-    """The sandboxes of a server, as far as requests are led to them."""
+    """The part of the registry that the lookup of sandboxes uses."""
 
     default: Sandbox
     sandboxes: dict[str, Sandbox]
@@ -52,22 +52,25 @@ class Resolved(NamedTuple):
 
 
 class Resolver:
-    """Finds out where requests belong, and remembers it by fingerprints of what they bring."""
+    """Finds the sandbox of a request, and caches the result by fingerprints of its headers."""
 
     def __init__(self, registry: Sandboxes, keys: Keyring) -> None:
-        """Look into the sandboxes of a registry."""
+        """Use the sandboxes of a registry."""
         self._registry = registry
         self._keys = keys
         self._seen: BoundedCache[Mark, Resolved] = BoundedCache(MAX_RESOLUTIONS_KEPT)
         self._key_headers: dict[str, tuple[bytes, ...]] = {}
 
     def forget(self) -> None:
-        """Find everything out anew: sandboxes, keys or rules are not what they were."""
+        """Clear the cache, because sandboxes, keys or rules have changed."""
         self._seen.clear()
         self._key_headers.clear()
 
     def resolve(self, provider: str, headers: Headers, named: str | None) -> Resolved:
-        """The sandbox and account of a request. Raises UnknownSandboxError for a bad path."""
+        """Return the sandbox and account of a request.
+
+        Raises UnknownSandboxError if the path names an unknown sandbox.
+        """
         mark = self._mark(provider, headers, named)
         seen = self._seen.get(mark)
         if seen is not None:
@@ -79,7 +82,7 @@ class Resolver:
         return resolved
 
     def _mark(self, provider: str, headers: Headers, named: str | None) -> Mark:
-        """A request's address and the fingerprints of all that may hold its key."""
+        """Return the cache key of a request: its path and the fingerprints of its key headers."""
         names = self._key_headers.get(provider) or self._read_key_headers(provider)
         held: list[bytes] = []
         for name in names:
@@ -147,7 +150,7 @@ class Resolver:
         return Resolved(home, why, None, home.views(provider), name, flaw)
 
     def _name_of(self, home: Sandbox, key: LoggedKey, sent: str) -> str:
-        """The name of a key in the command log of its sandbox, which never holds the key."""
+        """Return the name of a key in the command log of its sandbox; the log contains no key."""
         if key.credential == "missing" or not home.commands.open:
             return ""
         baseline = home.scenario_for(key.provider).baseline
@@ -159,7 +162,7 @@ class Resolver:
     def _in_second_header(
         self, provider: str, second: SecondHeader, headers: Headers, home: Sandbox
     ) -> Presented:
-        """A key from the second header, where the knob of the key's sandbox takes it."""
+        """Return the key in the second header, if the knob of its sandbox allows this header."""
         found = presented_in(second.header, second.scheme, headers)
         if found.credential != "known":
             return Presented("missing")

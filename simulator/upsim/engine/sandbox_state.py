@@ -1,4 +1,4 @@
-"""The state of a sandbox: what its events add up to. Only `apply` changes it."""
+"""The state of a sandbox, which is the result of its events. Only `apply` changes it."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ DELETED = JobState.DELETED
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A ticket, and what arrived for it."""
+    """A ticket, and the file that arrived for it."""
 
     issued: UploadIssued
     stored: UploadStored | None = None
 
     @property
     def expires_at(self) -> Instant | None:
-        """The time of its removal: of the ticket while it is empty, then of the file."""
+        """The time of removal: the expiry of the ticket, or of the file once it arrived."""
         return self.issued.expires_at if self.stored is None else self.stored.expires_at
 
 
@@ -147,23 +147,26 @@ class SandboxState:
         """
 
     def apply(self, events: Iterable[Event]) -> None:
-        """Take events into account, in order. Raises when one breaks a rule, and not for it."""
+        """Apply events in order. Raises at the first event that breaks a rule.
+
+        Earlier events stay applied; the invalid event changes nothing.
+        """
         for event in events:
             check, apply = self.handlers[type(event)]
             check(event)
             apply(event)
 
     def quota(self, account: int, limit: str, window: Instant) -> int:
-        """How many places of this window of a rate limit are taken."""
+        """Return the number of requests used in this window of a rate limit."""
         started, used = self._quotas.get((account, limit), (window, 0))
         return used if started == window else 0
 
     def charge_of(self, job: str) -> Entry | None:
-        """The charge of a job."""
+        """Return the charge of a job."""
         return self._charges.get(job)
 
     def refund_of(self, job: str) -> Entry | None:
-        """The refund of a job; None when nothing was given back."""
+        """Return the refund of a job; None if nothing was refunded."""
         return self._refunds.get(job)
 
     def is_reported(self, job: str, state: JobState) -> bool:

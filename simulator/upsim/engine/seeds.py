@@ -67,12 +67,12 @@ class Seeds:
 
 
 def derived_seed(seed: int, name: str) -> int:
-    """A seed that follows from another and a name."""
+    """Return a seed that is derived from another seed and a name."""
     return int.from_bytes(Seeds(seed).secret(name, 6), "big")
 
 
 def fresh_seed() -> int:
-    """A seed for a server that was not given one."""
+    """Return a random seed for a server without its own."""
     return secrets.randbits(48)
 
 

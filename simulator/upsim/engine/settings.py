@@ -11,14 +11,16 @@ from decimal import Decimal
 class ServerSettings:
     """The options of `upsim serve` and of the in-process simulator.
 
-    `hosts` are the `host:port` forms of the server. `loopback` means that it is bound to loopback
-    only: then local clients need no token for the admin API, and requests for other hosts are
-    refused, except for `hosts`, providers' own hosts, that of `public_url`, and `allow_hosts`.
-    Webhooks go to loopback and to the hosts of `webhook_allow`; `webhook_seconds` is the real time
-    to wait for a receiver, by default the provider's limit.
-    `scenario` is a name, a path, or a document of its own.
-    `commands_max` and `commands_bytes` bound the command log of each sandbox.
-    `hold_seconds` is the maximum real time for which a `manual` clock holds a request.
+    * `hosts`: the `host:port` forms of the server.
+    * `loopback`: the server is bound to loopback only. Then local clients need no token for
+      the admin API. Requests for other hosts are refused, except for `hosts`, the providers'
+      own hosts, the host of `public_url`, and `allow_hosts`.
+    * `webhook_allow`: the hosts, besides loopback, to which webhooks may go.
+      `webhook_seconds`: the real time to wait for a receiver, by default the provider's
+      limit.
+    * `scenario`: a name, a path, or an inline document.
+    * `commands_max`, `commands_bytes`: the limits of the command log of each sandbox.
+    * `hold_seconds`: the maximum real time for which a `manual` clock holds a request.
     """
 
     hosts: tuple[str, ...] = ()

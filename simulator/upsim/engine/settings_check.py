@@ -1,4 +1,4 @@
-"""Check the settings of a simulator in this process, each of which a program gives by name."""
+"""Check the settings of an in-process simulator, which a program passes as keywords."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _JOBS = Numbers("1000", minimum=0, maximum=10**9, whole=True)
 
 
 def check_settings(settings: ServerSettings) -> None:
-    """Raise ArgumentError for a setting of another kind, or with a value that does not exist."""
+    """Raise ArgumentError for a setting with a wrong type or an unknown value."""
     if settings.scenario is not None:
         form = "the name of a scenario, the path of its file, or a mapping"
         check_kind("scenario", settings.scenario, (str, Mapping), form)

@@ -51,7 +51,7 @@ class Timeline(ABC):
     # -- events
 
     def commit(self, event: Event, charge: Entry | None = None) -> None:
-        """Append an event to the log and apply it to the state, or raise and change nothing.
+        """Append an event to the log and apply it to the state; if this raises, nothing changes.
 
         A job is committed together with its charge.
         """
@@ -72,19 +72,19 @@ class Timeline(ABC):
 
     @property
     def version(self) -> int:
-        """How many events were committed so far."""
+        """The number of committed events."""
         return self._version
 
     def events(self) -> Sequence[Event]:
-        """Return the event log as it is kept."""
+        """Return the events in the log, which may be compacted."""
         return self._log.read(self.id)
 
     def subscribe(self, listener: Listener) -> None:
-        """Call `listener` with all events once they are committed, and with none by `wake`."""
+        """Call `listener` with all events after each commit; `wake` calls it without events."""
         self.listeners = (*self.listeners, listener)
 
     def unsubscribe(self, listener: Listener) -> None:
-        """Call a listener no more."""
+        """Remove a listener."""
         self.listeners = tuple(one for one in self.listeners if one != listener)
 
     def wake(self) -> None:
@@ -93,7 +93,7 @@ class Timeline(ABC):
             listener(())
 
     def cut_off(self) -> None:
-        """Write to a log of its own from now on: another sandbox has taken its place."""
+        """Use a separate log from now on, because another sandbox has replaced this one."""
         self.abandoned = True
         self._log, self._version = MemoryLog(), 0
 
@@ -138,10 +138,10 @@ class Timeline(ABC):
 
     @abstractmethod
     def carry_out(self, deadline: Deadline) -> bool:
-        """Do what is due, unless the deadline is obsolete; return whether it was done."""
+        """Run a due deadline. Return False if it is obsolete, and then do nothing."""
 
     def run_due(self) -> Instant:
-        """Run everything that is due by now, and return the present instant, which is `now`."""
+        """Run everything that is due by now, and return the current time."""
         present = self.clock.now()
         while (deadline := self.deadlines.pop_due(present)) is not None:
             self.now = max(self.now, deadline.at)
@@ -150,9 +150,9 @@ class Timeline(ABC):
         return self.now
 
     def run_some_due(self, most: int = MAX_AT_ONCE) -> bool:
-        """Run at most `most` due deadlines; return whether none is left.
+        """Run at most `most` due deadlines; return whether all due deadlines have run.
 
-        Otherwise thousands of jobs that ended between requests would delay all other sandboxes.
+        Without this limit, thousands of due jobs would delay all other sandboxes.
         """
         present = self.clock.now()
         for _ in range(most):
@@ -184,5 +184,5 @@ class Timeline(ABC):
 
     @property
     def idle(self) -> bool:
-        """Whether no job is unfinished and no work is due later."""
+        """Return whether all jobs are finished and no work is due later."""
         return self.deadlines.next(expiries=False) is None

@@ -1,7 +1,7 @@
-"""The webhooks of a sandbox: what to send, when to try, and the results.
+"""The webhooks of a sandbox: what to send, when to send it, and the results.
 
-Everything here is synchronous. Due attempts go to the `outbox`; the deliverer takes them from there
-without delaying a command, and calls `record` with the result.
+Everything here is synchronous. Due attempts go to the `outbox`. The deliverer takes them
+from the outbox without delaying a command, and calls `record` with the result.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One request that is to be made now; `number` is 0 when it is beside the schedule."""
+    """A webhook request that is due now; `number` is 0 outside of the provider's schedule."""
 
     delivery: str
     job: str
@@ -75,11 +75,11 @@ class Webhooks:
         early: Callable[[Job, JobState], WebhookFault | None],
         on_due: Callable[[], None],
     ) -> None:
-        """Begin without deliveries.
+        """Start without deliveries.
 
-        `view` returns the rules and the sandbox for a provider under a dialect, `fault` what goes
-        wrong with an attempt, and `early` the fault that announces a job's end before it comes.
-        `on_due` is called when there may be something to deliver, now or at a later instant.
+        `view` returns the rules and the sandbox for a provider under a dialect. `fault` returns
+        the fault for an attempt, and `early` the fault that reports a job's end before it
+        happens. `on_due` is called when there may be something to deliver, now or later.
         """
         self.fault = fault
         self.early = early
@@ -95,7 +95,7 @@ class Webhooks:
 
     @property
     def pending(self) -> bool:
-        """Whether a webhook is due, or may be once a job has ended."""
+        """Whether a webhook is due now, or may be due after a job has ended."""
         state = self._timeline.state
         if state.open_deliveries or self.outbox:
             return True
@@ -108,7 +108,7 @@ class Webhooks:
     # -- notifications of the sandbox
 
     def watch(self, job: Job) -> None:
-        """Note a planned or replanned job, whose client may want webhooks."""
+        """Record a job with a new plan, whose client may want webhooks."""
         rule = self._rule(job)
         if rule is None:
             return
@@ -117,7 +117,7 @@ class Webhooks:
         self._on_due()
 
     def on_move(self, job: Job) -> None:
-        """Begin a delivery if a job entered a state that its caller asked to be notified of."""
+        """Start a delivery if a job entered a state for which its client wants a webhook."""
         rule = self._rule(job)
         wanted = rule is not None and job.state in rule.states
         if wanted and not self._timeline.state.is_reported(job.id, job.state):
@@ -125,7 +125,7 @@ class Webhooks:
         self._on_due()
 
     def close(self) -> None:
-        """The sandbox is gone: nothing more leaves it."""
+        """Close the webhooks of a removed sandbox: nothing more is sent."""
         self.outbox.clear()
         self.withheld.clear()
         self._watched.clear()
@@ -144,7 +144,7 @@ class Webhooks:
         return (deadline.key, deadline.step) in self._in_flight
 
     def run(self, deadline: Deadline) -> None:
-        """A deadline is due."""
+        """Handle a due deadline."""
         if deadline.kind == "announce":
             self._announce(self._timeline.state.jobs[deadline.key])
         else:
@@ -153,7 +153,7 @@ class Webhooks:
     # -- commands
 
     def is_wanted(self, posting: Posting) -> bool:
-        """Whether a request must still be sent: its job may have been forgotten."""
+        """Return whether a request must still be sent; its job may have been forgotten."""
         if not self._timeline.abandoned and posting.delivery in self._timeline.state.deliveries:
             return True
         self._in_flight.discard((posting.delivery, posting.number))
@@ -174,13 +174,13 @@ class Webhooks:
         self._on_due()
 
     def again(self, delivery: Delivery) -> Posting:
-        """A notification once more, beside the provider's own schedule."""
+        """Return a request that sends a delivery again, outside of the provider's schedule."""
         return self._posting(delivery, 0)
 
     # -- inside
 
     def _rule(self, job: Job) -> WebhookRule | None:
-        """The provider's rule for a job whose caller gave an address."""
+        """Return the provider's webhook rule for a job; None if its client gave no URL."""
         webhook = job.accepted.webhook
         if webhook is None or not webhook.url:
             return None
@@ -293,7 +293,10 @@ class Webhooks:
         self._on_due()
 
     def _postpone(self, delivery: Delivery, number: int, fault: WebhookFault) -> None:
-        """Try later, without asking for faults again; `reorder` comes after another delivery."""
+        """Postpone an attempt; `reorder` waits for another delivery.
+
+        Faults are not checked again for this attempt.
+        """
         timeline, job, reorder = self._timeline, delivery.created.job, fault.kind == "reorder"
         until = timeline.now + (fault.after or LATE)
         timeline.commit(AttemptPostponed(timeline.now, job, delivery.id, number, until, reorder))
@@ -355,7 +358,7 @@ class Webhooks:
         return rule.pause_after(posting.number) if rule else None
 
     def _plan_early(self, job: Job, rule: WebhookRule) -> None:
-        """Plan to report the end before it happens: by `after`, or as soon as it is near enough."""
+        """Plan to report the end of a job before it happens, by `after` or else by one second."""
         following = job.next_phase
         if not job.started or following is None:
             return  # a job that a command moved has left its plan
@@ -371,7 +374,7 @@ class Webhooks:
             self._timeline.commit(AnnouncementPlanned(now, job.id, job.step, due))
 
     def _announce(self, job: Job) -> None:
-        """A notification of what the plan will bring, as if it had come."""
+        """Send a webhook for the planned end of a job, as if the job had ended."""
         following, rule = job.next_phase, self._rule(job)
         if following is None or rule is None or following.state not in rule.states:
             return
@@ -382,7 +385,7 @@ class Webhooks:
 
 
 def _dialect(job: Job) -> str | None:
-    """The dialect that the path of the submit named, if it did."""
+    """Return the dialect in the path of the submit, or None."""
     _, _, dialect = job.accepted.origin.prefix.lstrip("/").partition("/")
     return dialect or None
 

@@ -1,4 +1,4 @@
-"""The sandbox that gets intercepted requests: that of the newest active interception."""
+"""The sandbox that gets intercepted requests: that of the innermost active interception."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class Home(Protocol):
         """The transport to its simulator."""
 
     def key(self, provider: str) -> str:
-        """Return its own key for a provider."""
+        """Return the sandbox's own key for a provider."""
 
     def holds(self, key: str) -> bool:
-        """Return whether a key was issued for it."""
+        """Return whether a key was issued for the sandbox."""
 
 
 class Interception:
     """One active interception: it turns requests to providers into requests to a sandbox."""
 
     def __init__(self, home: Home) -> None:
-        """Keep the sandbox."""
+        """Redirect requests to this sandbox."""
         self._home = home
 
     def handle(self, request: httpx.Request) -> httpx.Response:
@@ -64,11 +64,12 @@ class Interception:
         return await self._home.wire.handle_async_request(self._led(request))
 
     def _led(self, request: httpx.Request) -> httpx.Request:
-        """Return the request with a key or a path that leads to the sandbox; its host stays.
+        """Return the request with a key or a path of the sandbox; its host does not change.
 
         The sandbox's own key replaces the key of the code under test, so that URLs in responses
-        look like the provider's. A request without a key, or with one that `strict_keys`
-        refuses, gets the sandbox's path, so that this sandbox refuses it.
+        look like the provider's. A request without a key, or with a key that `strict_keys`
+        refuses, gets the sandbox's path instead. Then this sandbox, and not another one, refuses
+        it.
         """
         provider = provider_hosts().get(bare(request.url.host))
         if provider is None:  # the simulator's own name

@@ -1,6 +1,6 @@
-"""aiohttp: connectors get in-memory connections to the sandbox.
+"""aiohttp: its connectors get in-memory connections to the sandbox.
 
-Everything above the transport is aiohttp's own: sessions, redirects, time-outs, errors.
+Sessions, redirects, time-outs and errors are aiohttp's own code, which is not replaced.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _leading(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Transport(asyncio.Transport):
-    """Takes the bytes that aiohttp writes, and returns the response to it."""
+    """Receives the bytes that aiohttp writes, and returns the response."""
 
     def __init__(
         self, protocol: ResponseHandler, *, scheme: str, host: str, read: float | None

@@ -1,6 +1,7 @@
-"""requests: adapters get a pool whose in-memory connections lead to the sandbox.
+"""requests: its adapters get a pool of in-memory connections to the sandbox.
 
-Everything above the socket is urllib3's and http.client's own: retries, time-outs, errors.
+Retries, time-outs and errors are urllib3's and http.client's own code, which is not
+replaced.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The server side of an in-memory connection: HTTP/1.1 as bytes, and how the connection ends.
+"""The server side of an in-memory connection: HTTP/1.1 as bytes, and the connection's end.
 
-Libraries see only bytes or a cut connection, so their own parsing, retries and exceptions apply.
+Libraries receive only bytes or a cut connection, so their own parsing, retries and
+exceptions apply.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class ServerSide:
         self._body: list[bytes] = []
 
     def feed(self, data: bytes) -> tuple[httpx.Request | None, bytes]:
-        """Take bytes; return the request once it is complete, and bytes to send before the rest."""
+        """Process bytes; return the complete request or None, and bytes to send immediately."""
         self._server.receive_data(data)
         go_on = b""
         while True:

@@ -27,5 +27,5 @@ def provider_hosts() -> Mapping[str, str]:
 
 
 def auth_of(provider: str) -> Auth:
-    """Return the way in which a provider's requests carry their key."""
+    """Return the header and scheme that carry a provider's key."""
     return library().baseline(provider).baseline.auth

@@ -1,4 +1,6 @@
-"""Property tests of your own client code: strategies, fault plans and a machine, over Hypothesis.
+"""Property tests of your own client code, with Hypothesis.
+
+It contains strategies, fault plans and a state machine:
 
     from upsim.kit import ClientMachine
 

@@ -21,7 +21,10 @@ class RunawayError(BaseException):
 
 
 class CountingWire(SimulatorTransport):
-    """Sends requests over another wire, up to a maximum number; `on_request` is called for each."""
+    """Sends requests over another transport, up to a maximum number.
+
+    `on_request` is called for each request.
+    """
 
     def __init__(
         self, inner: SimulatorTransport, most: int, on_request: Callable[[], None]

@@ -39,7 +39,7 @@ class Clip(NamedTuple):
         return f"{self.width}x{self.height}_{self.fps}fps_{seconds}s.{self.container}"
 
     def url(self, base_url: str) -> str:
-        """Return the URL at a simulator."""
+        """Return the clip's URL on a simulator."""
         return f"{base_url}/media/synthetic/{self.name}"
 
     def __repr__(self) -> str:
@@ -50,7 +50,7 @@ class Clip(NamedTuple):
 def clips(model: str, *, longest: float | Decimal | None = None) -> st.SearchStrategy[Clip]:
     """Return a strategy of clips that the model accepts, typical and at the limits.
 
-    Raises ArgumentError, also if no clip of at most `longest` seconds fits.
+    Raises ArgumentError, for example if no clip of at most `longest` seconds fits.
     """
     bounds = limits_of(model)
     if longest is not None:
@@ -70,12 +70,12 @@ def clips(model: str, *, longest: float | Decimal | None = None) -> st.SearchStr
 
 
 def check_seconds(name: str, value: object) -> None:
-    """Raise ArgumentError for a value that is no number of seconds."""
+    """Raise ArgumentError for a value that is not a number of seconds."""
     check_number(name, float(value) if isinstance(value, Decimal) else value, CLIP_SECONDS)
 
 
 def sizes(bounds: ModelLimits) -> Iterator[tuple[int, int]]:
-    """Yield sizes that the model accepts: small ones, the largest, and at the edge of a tier."""
+    """Yield sizes that the model accepts: small, the largest, and at the edge of a price tier."""
     yield from SIZES
     if bounds.long_side and bounds.short_side:
         yield bounds.long_side, bounds.short_side
@@ -104,6 +104,6 @@ def accepts_length(bounds: ModelLimits, fps: int, frames: int) -> bool:
 
 
 def _plainness(clip: Clip) -> tuple[object, ...]:
-    """Return a sort key with the simplest clips first, because examples shrink towards these."""
+    """Return a sort key with the simplest clips first; Hypothesis shrinks examples towards them."""
     usual = clip.container != "mp4", clip.fps != RATES[0], clip.frames % clip.fps != 0
     return (*usual, clip.frames, clip.width * clip.height, clip)

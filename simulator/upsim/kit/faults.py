@@ -41,12 +41,12 @@ LOST = (500, {"status": 502, "body": "<h1>Bad gateway</h1>", "content_type": "te
 
 
 class FaultPlan(tuple[Fault, ...]):
-    """Faults that are armed together; each stops after a few times."""
+    """Faults that are armed together; each fault fires only a few times."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Show the faults, each in short."""
+        """Show a short form of each fault."""
         return f"<FaultPlan {'; '.join(map(_short, self)) or 'nothing'}>"
 
 
@@ -58,8 +58,8 @@ def fault_plans(
 ) -> st.SearchStrategy[FaultPlan]:
     """Return a strategy of up to `most` faults at these stages, each firing one to three times.
 
-    Only faults that fit the provider are drawn: without webhooks, there are no webhook faults.
-    Raises ArgumentError, also if no fault of these stages fits the provider.
+    Only faults that fit the provider are drawn: without webhooks, there are no webhook
+    faults. Raises ArgumentError, for example if no fault of these stages fits the provider.
     """
     if provider is not None:
         check_choice("provider", provider, discover())

@@ -1,7 +1,7 @@
-"""The calls that every run tries before Hypothesis draws any: common client mistakes.
+"""The calls that every run tries first: common client mistakes.
 
-Random exploration finds a lost response in some runs and misses it in others; these calls are the
-same in every run. Each has its own sandbox.
+Random exploration finds a lost response in some runs and misses it in others. These calls
+are the same in every run. Each call has its own sandbox.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class ClientSteps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FirstCall:
-    """One rule of a machine, with its arguments besides the order."""
+    """A rule of a machine, with all its arguments except the order."""
 
     rule: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 def first_plans(provider: str) -> tuple[FaultPlan, ...]:
-    """Return plans that lose the response to an accepted job, then one without an output."""
+    """Return plans that lose the response to an accepted job, then a plan without an output."""
     lost: list[object] = [{"delay": AFTER_EVERY_TIMEOUT}, *CUTS, *({"respond": do} for do in LOST)]
     faults = [{"at": "after_accept", "first": 1, "do": do} for do in lost]
     plans = (plan_for(provider, fault) for fault in (*faults, NEVER_A_FILE))

@@ -61,9 +61,9 @@ POLLING_FINDINGS = ("polled_too_often", "polled_after_the_end", "retry_after_ign
 class ClientMachine(RuleBasedStateMachine):
     """The base class of your machine: set `model`, and write `upscale`, or `submit` and `poll`.
 
-    `webhook_url` is the URL for webhooks (None: your client should poll). `folder` is a folder for
-    your client's files. `sleep` advances the sandbox clock, as `time.sleep` and `asyncio.sleep`
-    do while your client runs.
+    `webhook_url` is the URL for webhooks (None: your client should poll). `folder` is a
+    folder for your client's files. `sleep` advances the sandbox clock. While your client
+    runs, `time.sleep` and `asyncio.sleep` advance it too.
     """
 
     model: ClassVar[str] = ""
@@ -225,7 +225,7 @@ class ClientMachine(RuleBasedStateMachine):
     # -- inside
 
     def _is_of_one_call(self, found: Mapping[str, Any]) -> bool:
-        """Whether a finding concerns the last call; between two calls, fast polling is fine."""
+        """Return whether a finding concerns the last call; fast polls across two calls are fine."""
         return bool(found["exchanges"]) and found["exchanges"][0]["number"] > self._last
 
     def _call(self, order: Order, *, plan: FaultPlan | None = None, doomed: bool = False) -> None:
@@ -274,7 +274,7 @@ class ClientMachine(RuleBasedStateMachine):
             sandbox.target = target
 
     def _doom(self, known: set[str]) -> None:
-        """Make the job that the client has started fail, once."""
+        """Make the client's new job fail, if the test wants this; only one job fails."""
         if not self._doomed:
             return
         for job in self.sandbox.jobs:
@@ -289,7 +289,7 @@ def run_client(
     sandboxes: Sandboxes | None = None,
     settings: settings | None = None,
 ) -> None:
-    """Run a machine, in sandboxes of the fixture `upsim_sandboxes` if it is passed.
+    """Run a machine; pass the fixture `upsim_sandboxes` to use its sandboxes.
 
     Raises ArgumentError for an argument of another kind.
     """

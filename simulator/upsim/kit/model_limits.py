@@ -18,7 +18,10 @@ SUBMIT = "submit"
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """The limits of one model; None means no limit. Sides are the longer and the shorter one."""
+    """The limits of one model; None means no limit.
+
+    `long_side` limits the longer side of a video, `short_side` the shorter side.
+    """
 
     model: str
     provider: str
@@ -80,7 +83,7 @@ def _containers(known: ModelInfo) -> tuple[str, ...]:
 
 
 def _heights(known: ModelInfo) -> tuple[int, ...]:
-    """Yield input heights whose output lies at the edge of a price tier, and just above it."""
+    """Yield input heights whose output is at the edge of a price tier, and just above the edge."""
     rule = known.model.output
     if rule.kind != "scale":
         return ()

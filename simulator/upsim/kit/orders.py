@@ -37,9 +37,10 @@ MEASURED = "measurable"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order for a client. `flaw` describes what is invalid, if anything is.
+    """An order for a client. `flaw` describes what is invalid, or is empty.
 
-    `refused_by` is the entry of the provider's error catalogue that must refuse such an order.
+    `refused_by` is the entry of the provider's error catalogue that must refuse such an
+    order.
     """
 
     model: str
@@ -50,7 +51,7 @@ class Order:
     path: str = ""
 
     def source(self, base_url: str) -> str:
-        """Return the URL of the video at a simulator."""
+        """Return the URL of the video on a simulator."""
         if self.clip is not None:
             return self.clip.url(base_url)
         return f"{base_url}{self.path}" if self.path else ""
@@ -82,7 +83,7 @@ def valid_orders(model: str, *, longest: float | Decimal | None = None) -> st.Se
 
 
 def invalid_orders(model: str) -> st.SearchStrategy[Order]:
-    """Return a strategy of orders with one flaw, and the catalogue error that each must get."""
+    """Return a strategy of orders with one flaw; each order names the expected catalogue error."""
     bounds = limits_of(model)
     right = Order(bounds.model, Clip(*SIZES[0], RATES[0], max(2 * RATES[0], bounds.min_frames)))
     flawed = [

@@ -13,7 +13,7 @@ _Machine = TypeVar("_Machine", bound=RuleBasedStateMachine)
 
 
 def show_at_class(machine: type[_Machine], run: Callable[..., None]) -> None:
-    """Make the machine's test call `run`; pytest then shows the class, not the kit's lines."""
+    """Make the machine's test call `run`, so that pytest shows the class instead of kit code."""
     case = machine.TestCase
     test = lambda case: run(machine, settings=case.settings)  # noqa: E731 - one line, one place
     place = _place_of(machine)

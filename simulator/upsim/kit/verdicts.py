@@ -44,7 +44,7 @@ class CallOutcome:
 
 
 def find_mistake(sandbox: SandboxHandle, outcome: CallOutcome) -> str:
-    """Return the first problem; empty if there is none."""
+    """Return the first problem of the call; empty if there is none."""
     return next((text for check in CHECKS for text in check(sandbox, outcome)), "")
 
 

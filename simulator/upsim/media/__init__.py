@@ -1,1 +1,4 @@
-"""Videos: made, measured, fetched, stored and resampled. PyAV stays in here."""
+"""Videos: generate, measure, fetch, store and resample.
+
+No other package of upsim imports PyAV.
+"""

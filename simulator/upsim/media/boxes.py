@@ -1,8 +1,9 @@
-"""A plain MP4 or MOV, measured by walking its boxes.
+"""Measure a plain MP4 or MOV by reading its boxes.
 
-Fifty microseconds where a demuxer takes milliseconds. Only files whose tables say everything are
-measured here: for all others `measure_boxes` answers None, and the caller asks a demuxer. It
-never raises on hostile bytes and reads nothing but the top-level headers and the `moov` box.
+This takes fifty microseconds; a demuxer takes milliseconds. Only files with complete
+tables are measured here. For other files `measure_boxes` returns None, and the caller
+uses a demuxer. The module never raises on hostile bytes, and reads only the top-level
+headers and the `moov` box.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _PIECE = 100_000
 
 
 class _NotPlainError(Exception):
-    """The file needs a demuxer."""
+    """The file is not plain and needs a demuxer."""
 
 
 class _Readable(Protocol):
@@ -79,9 +80,11 @@ class _Times:
 def measure_boxes(source: bytes | Path) -> Media | None:
     """Return the properties in the boxes of a plain MP4 or MOV; None if they are incomplete.
 
-    The duration is `mvhd`'s, duration / timescale in microseconds, rounded half up. The frame
-    rate is exact: samples / total duration of `stts`. The pictures are those that the edit list
-    shows. The size is `stsd`'s, widened by `pasp` and turned by the matrices of `tkhd` and `mvhd`.
+    * Duration: from `mvhd`, duration / timescale in microseconds, rounded half up.
+    * Frame rate: exact, the number of samples / total duration of `stts`.
+    * Frames: those that the edit list shows.
+    * Size: from `stsd`, widened by `pasp` and rotated by the matrices of `tkhd` and `mvhd`.
+
     A file that cannot be opened raises `OSError`.
     """
     try:
@@ -96,8 +99,8 @@ def measure_boxes(source: bytes | Path) -> Media | None:
 def read_movie(file: BinaryIO) -> tuple[bool, int]:
     """Return whether the major brand is QuickTime, and the duration in the movie header.
 
-    A file without `ftyp` is QuickTime, wherever `ftyp` may be. The duration is in microseconds, 0
-    where none is stated or fragments follow.
+    `ftyp` may be anywhere in the file; a file without `ftyp` counts as QuickTime. The
+    duration is in microseconds; it is 0 if the header has none or fragments follow.
     """
     source, brand, duration = _File(file), b"", 0
     try:
@@ -213,7 +216,7 @@ def _handler(moov: bytes, track: _Spans) -> bytes:
 
 
 def _pictures(moov: bytes, track: _Spans, movie: _Times, *, file_size: int) -> tuple[int, Fraction]:
-    """Return the number of frames that the track shows, and their rate."""
+    """Return the number of frames that the track shows, and the frame rate."""
     media = _children(moov, *_only(track, b"mdia"))
     times = _read_times(moov, *_only(media, b"mdhd"))
     tables = _sample_tables(moov, track)
@@ -241,10 +244,10 @@ def _sample_tables(moov: bytes, track: _Spans) -> _Spans:
 
 
 def _edit(moov: bytes, track: _Spans) -> tuple[int, int] | None:
-    """Return the one edit's start, in track ticks, and its length, in movie ticks.
+    """Return the start of the single edit, in track ticks, and its length, in movie ticks.
 
-    Empty edits before it only delay the pictures. Several edits need a demuxer, as does another
-    speed.
+    Empty edits before it only delay the frames. A file with several edits, or with another
+    speed, needs a demuxer.
     """
     if b"edts" not in track:
         return None
@@ -287,12 +290,12 @@ def _read_times(moov: bytes, start: int, end: int) -> _Times:
 
 
 def _time_to_sample(moov: bytes, start: int, end: int) -> array[int]:
-    """Return the runs of `stts`: the number of samples, and the ticks of each."""
+    """Return the runs of `stts`: pairs of a number of samples and the ticks of each sample."""
     return _table(moov, start + 4, end, width=2)
 
 
 def _sample_sizes(moov: bytes, start: int, end: int, *, frames: int) -> int:
-    """Return the bytes of all samples; the number of samples must be that of `stts`."""
+    """Return the total bytes of all samples; their number must be the number in `stts`."""
     _need(end - start >= _BRAND_END)
     size, count = _PAIR.unpack_from(moov, start + 4)
     _need(count == frames)
@@ -300,12 +303,12 @@ def _sample_sizes(moov: bytes, start: int, end: int, *, frames: int) -> int:
 
 
 def _sum(numbers: array[int]) -> int:
-    """Return the sum, computed in pieces: a sum of millions would block all other threads."""
+    """Return the sum, computed in pieces, because one long sum would block all other threads."""
     return sum(sum(numbers[at : at + _PIECE]) for at in range(0, len(numbers), _PIECE))
 
 
 def _table(moov: bytes, start: int, end: int, *, width: int) -> array[int]:
-    """Return the entries of a table: their count, then `width` numbers of 32 bits for each."""
+    """Return the entries of a table, each of `width` numbers of 32 bits, without their count."""
     _need(start + 4 <= end)
     (count,) = _U32.unpack_from(moov, start)
     stop = start + 4 + 4 * width * count
@@ -318,10 +321,10 @@ def _table(moov: bytes, start: int, end: int, *, width: int) -> array[int]:
 
 
 def _displayed_size(moov: bytes, boxes: _Spans, track: _Spans) -> tuple[int, int]:
-    """Return width and height as shown: with square pixels, turned by track and movie.
+    """Return the displayed width and height: with square pixels, rotated by track and movie.
 
-    Where the shape of the pixels is not stated, and `tkhd` has another shape than the sample
-    entry, a demuxer decides.
+    If the pixel shape is not stated, and `tkhd` has another aspect ratio than the sample
+    entry, the file needs a demuxer.
     """
     width, height, shaped = _stored_size(moov, *_only(_sample_tables(moov, track), b"stsd"))
     start, end = _only(track, b"tkhd")
@@ -338,7 +341,7 @@ def _displayed_size(moov: bytes, boxes: _Spans, track: _Spans) -> tuple[int, int
 
 
 def _turn(moov: bytes, start: int, end: int, places: dict[int, int]) -> tuple[int, int, int, int]:
-    """Return the part of a matrix that turns the frame, row by row."""
+    """Return the part of a matrix that rotates the frame, row by row."""
     _need(start < end and moov[start] in places)
     at = start + places[moov[start]]
     _need(at + _MATRIX.size <= end)
@@ -347,7 +350,7 @@ def _turn(moov: bytes, start: int, end: int, places: dict[int, int]) -> tuple[in
 
 
 def _stored_size(moov: bytes, start: int, end: int) -> tuple[int, int, bool]:
-    """Return the sample entry's size with square pixels, and whether it states their shape."""
+    """Return the sample entry's size with square pixels, and whether it states the pixel shape."""
     _need(start + 8 <= end and _U32.unpack_from(moov, start + 4)[0] == 1)
     _, body, stop = next(_walk(moov, start + 8, end), (b"", 0, 0))
     _need(body + _VISUAL_ENTRY <= stop)

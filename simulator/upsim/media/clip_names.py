@@ -1,7 +1,8 @@
-"""The synthetic library: which videos can be asked for, and how their names are written.
+"""The synthetic library: the videos that it offers, and the format of their names.
 
-A name reads `<W>x<H>_<fps>fps_<seconds>s[_silent].<mp4|mov|mkv|webm>`; `<fps>` is a decimal or a
-fraction written `30000-1001`. Nothing here makes a file, so importing it is cheap.
+A name reads `<W>x<H>_<fps>fps_<seconds>s[_silent].<mp4|mov|mkv|webm>`; `<fps>` is a
+decimal or a fraction written `30000-1001`. This module generates no file, so importing it
+is cheap.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _FRACTION = re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
 
 
 class ClipNameError(ValueError):
-    """A clip that cannot be made; the message names the thing, the value and what is allowed."""
+    """A clip that cannot be made; the message names the property, its value and allowed values."""
 
 
 class ClipRoomError(ClipNameError):
@@ -56,11 +57,11 @@ class ClipRoomError(ClipNameError):
 
 @dataclass(frozen=True, slots=True)
 class SyntheticClip:
-    """Any video to be made; equal clips are made of equal bytes.
+    """A video to generate; equal clips give equal bytes.
 
-    `duration` is what the container states, in microseconds: usually that of the frames, but it
-    may differ where the audio is longer or a measured input says so.
-    `padded_to` is the exact size of the file in bytes, or None for its natural size.
+    `duration` is the container's, in microseconds. It usually equals the duration of the
+    frames, but may differ if the audio is longer or a measured input differs. `padded_to` is
+    the exact size of the file in bytes, or None for its natural size.
     """
 
     width: int
@@ -96,7 +97,7 @@ class SyntheticClip:
 
 
 def duration_of(frames: int, frame_rate: Fraction) -> int:
-    """Return how long `frames` take at `frame_rate`, in microseconds, half up.
+    """Return the duration of `frames` at `frame_rate`, in microseconds, rounded half up.
 
     >>> duration_of(100, Fraction(30))
     3333333
@@ -108,8 +109,8 @@ def duration_of(frames: int, frame_rate: Fraction) -> int:
 def parse_clip_name(name: str, padded_to: int | None = None) -> SyntheticClip:
     """Return the clip that a file name of the synthetic library describes.
 
-    Raises `ClipNameError` for a name that is not of the grammar or out of bounds. Seconds must be
-    a whole number of frames, to the microsecond.
+    Raises `ClipNameError` for a name with another format or with values out of bounds.
+    Seconds must be a whole number of frames, to the microsecond.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -129,7 +130,9 @@ def parse_clip_name(name: str, padded_to: int | None = None) -> SyntheticClip:
 
 
 def clip_name(size: str, rate: Rate, seconds: Seconds) -> str:
-    """The name of an MP4 clip with audio. Raises `ClipNameError` for one that cannot be made.
+    """Return the name of an MP4 clip with audio.
+
+    Raises `ClipNameError` for an impossible clip.
 
     >>> clip_name("1280x720", Fraction(30000, 1001), Decimal("10.01"))
     '1280x720_30000-1001fps_10.01s.mp4'

@@ -1,4 +1,4 @@
-"""Videos that come as text: data URLs and bare base64, decoded within a limit."""
+"""Videos that are sent as text: data URLs and bare base64, decoded up to a maximum size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DataUrl:
 
 
 def is_data_url(text: str) -> bool:
-    """Return whether `text` is meant as a data URL."""
+    """Return whether `text` begins like a data URL."""
     return text[:5].lower() == "data:"
 
 

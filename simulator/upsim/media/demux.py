@@ -1,7 +1,8 @@
-"""Any other video, measured by demuxing it with PyAV; runs in the worker process.
+"""Measure all other videos by demuxing them with PyAV; runs in the worker process.
 
-Only the first picture is decoded, for its display matrix. Formats are a short list without
-playlists, images and protocols, so that a file cannot make the demuxer open another.
+Only the first frame is decoded, for its display matrix. The allowed formats are a short
+list without playlists, images and protocols, so that a file cannot make the demuxer open
+another file.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ _MAGIC = {b"ftyp": 4, b"moov": 4, _EBML: 0, b"AVI ": 8}
 class _Span:
     """The first and the last time of a track's packets, in its ticks.
 
-    PyAV makes a `Fraction` at each look at a packet's time base, so ticks are converted once.
+    PyAV creates a `Fraction` at each access to a packet's time base, so ticks are converted
+    once.
     """
 
     tick: Fraction
@@ -78,7 +80,7 @@ class _Count:
 
     @property
     def length(self) -> Fraction:
-        """Return the seconds from the start of the file to the end of any track's last packet."""
+        """Return the seconds from the start of the file to the end of the longest track."""
         starts = [span.first * span.tick for span in self.spans.values() if span.first is not None]
         ends = (span.end * span.tick for span in self.spans.values())
         return max(ends) - max(min(starts, default=Fraction(0)), Fraction(0))
@@ -87,8 +89,8 @@ class _Count:
 def measure_by_demuxing(source: bytes | Path) -> Measured:
     """Return the properties by demuxing: durations from the header, packets counted one by one.
 
-    The duration is the header's; if the header has none, it is the end of the last packet of any
-    track; a file without a duration or without a frame is `not_decodable`.
+    The duration is the header's; without it, the end of the last packet of any track. A file
+    without a duration or without a frame is `not_decodable`.
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
         head = file.read(_HEAD)
@@ -104,12 +106,12 @@ def measure_by_demuxing(source: bytes | Path) -> Measured:
 
 
 def open_video(file: BinaryIO) -> InputContainer:
-    """Open a file for reading, with the same formats allowed."""
+    """Open a file for reading; only the formats of the short list are allowed."""
     return av.open(file, "r", options=OPTIONS, metadata_errors="ignore")
 
 
 def _opened(file: BinaryIO, head: bytes) -> InputContainer:
-    """Open a file; skip slow probing for a Matroska file whose header has everything."""
+    """Open a file; skip slow probing for a Matroska file with a complete header."""
     if head.startswith(_EBML):
         container = av.open(file, "r", options=_UNPROBED, metadata_errors="ignore")
         if _says_everything(container):
@@ -171,7 +173,7 @@ def find_video(container: InputContainer) -> VideoStream | None:
 
 
 def is_known(video: VideoStream) -> bool:
-    """Return whether a decoder exists; without one PyAV's context is None, unlike its types."""
+    """Return whether a decoder exists; without a decoder, PyAV's context is None."""
     return getattr(video, "codec_context", None) is not None
 
 
@@ -208,12 +210,12 @@ def _packets(container: InputContainer, video: VideoStream) -> Iterator[Packet[S
 
 
 def _is_hidden(packet: Packet[VideoStream]) -> bool:
-    """Return whether a packet of VP8 is a reference that is not shown (RFC 6386, 9.1)."""
+    """Return whether a VP8 packet is a reference frame that is not shown (RFC 6386, 9.1)."""
     return not memoryview(packet)[0] & _VP8_SHOWN
 
 
 def _rotation(packet: Packet[VideoStream]) -> int | None:
-    """Return the rotation of the first decoded frame; None before the first."""
+    """Return the rotation of the first decoded frame; None before that frame."""
     try:
         frames = packet.decode()
     except FFmpegError:
@@ -222,7 +224,7 @@ def _rotation(packet: Packet[VideoStream]) -> int | None:
 
 
 def _duration(container: InputContainer, count: _Count) -> int:
-    """Return microseconds: of the container, else its longest track, else all packets."""
+    """Return microseconds: of the container, or of its longest track, or of all packets."""
     if container.duration is not None and container.duration > 0:
         return container.duration
     stated = [_microseconds(s.duration, s.time_base) for s in container.streams if s.duration]
@@ -235,10 +237,11 @@ def _microseconds(ticks: int | None, time_base: Fraction | None) -> int:
 
 
 def _rate(container: InputContainer, video: VideoStream, count: _Count) -> Fraction | None:
-    """The average rate: as stated, unless the packets say something clearly different.
+    """Return the average frame rate: as stated, unless the packets clearly contradict it.
 
-    That is pictures / duration of the pictures; a last one of unknown length lasts as long as the
-    others on average. The tables of MP4 and MOV, and the one rate of an AVI, are right.
+    The rate by the packets is the number of frames / their duration. A last frame of unknown
+    duration counts with the average of the earlier frames. The stated rate of MP4, MOV and
+    AVI files is always correct.
     """
     stated = video.average_rate
     track = count.video
@@ -266,7 +269,7 @@ def _displayed_size(video: VideoStream, rotation: int) -> tuple[int, int]:
 
 
 def _container(name: str, head: bytes, *, quicktime: bool) -> Container:
-    """Return the container by content: brand of MP4 and MOV, document type of Matroska."""
+    """Return the container by its content: the brand of MP4 and MOV, or the Matroska doctype."""
     if name.startswith("mov"):
         return "mov" if quicktime else "mp4"
     if name.startswith("matroska"):
@@ -295,6 +298,9 @@ def _element(data: bytes, start: int) -> tuple[bytes, int, int]:
 
 
 def _width(data: bytes, start: int) -> int:
-    """Return the bytes of the number at `start`, by its leading zero bits; 1 past the end."""
+    """Return the length in bytes of the number at `start`, by its leading zero bits.
+
+    It is 1 at the end of the data.
+    """
     first = data[start] if start < len(data) else 0xFF
     return 9 - max(first.bit_length(), 1)

@@ -1,4 +1,4 @@
-"""Edit lists of ISO 14496-12: which stored pictures a player shows."""
+"""Edit lists of ISO 14496-12: which stored frames a player shows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from itertools import chain, repeat, takewhile
 
 
 def count_shown(times: array[int], offsets: array[int], *, start: int, end: int) -> int:
-    """Return how many samples are composed at `start` or later and before `end`, in media ticks.
+    """Return the number of samples with a composition time from `start` up to before `end`.
 
-    `times` holds the pairs of `stts` (count, delta), `offsets` those of `ctts` (count, offset),
-    empty where a track has none. Only the samples near the two edges are looked at one by one.
+    All times are in media ticks. `times` contains the pairs of `stts` (count, delta),
+    `offsets` the pairs of `ctts` (count, offset); `offsets` is empty if a track has no
+    `ctts`. Only the samples near the two edges are checked one by one.
     """
     low, high = (min(offsets[1::2]), max(offsets[1::2])) if offsets else (0, 0)
     ticks = sum(count * delta for count, delta in _pairs(times))
@@ -35,14 +36,14 @@ def _reversed(runs: array[int]) -> array[int]:
 
 
 def _each(runs: array[int]) -> Iterator[int]:
-    """Yield the value of each sample, or zeros without end where there are no runs."""
+    """Yield the value of each sample; without runs, yield zeros endlessly."""
     if not runs:
         return repeat(0)
     return chain.from_iterable(repeat(value, count) for count, value in _pairs(runs))
 
 
 def _starts(times: array[int]) -> Iterator[int]:
-    """Yield when each sample is decoded."""
+    """Yield the decoding time of each sample."""
     at = 0
     for delta in _each(times):
         yield at
@@ -50,7 +51,7 @@ def _starts(times: array[int]) -> Iterator[int]:
 
 
 def _starts_backward(times: array[int], end: int) -> Iterator[int]:
-    """Yield the same from the last sample to the first."""
+    """Yield the decoding time of each sample, from the last sample to the first."""
     for delta in _each(_reversed(times)):
         end -= delta
         yield end

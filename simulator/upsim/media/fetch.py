@@ -32,22 +32,22 @@ _NO_LIMIT = None  # on each step: the whole fetch has one
 class Fetcher:
     """Fetches videos into a store.
 
-    Every name is resolved here and the connection goes to an address that was checked, so a name
-    that resolves differently later gains nothing. Proxy variables are ignored.
+    Every name is resolved here, and the connection goes to the checked address. A name that
+    resolves differently later therefore cannot bypass the check. Proxy variables are ignored.
     """
 
     def __init__(
         self, store: BlobStore, policy: FetchPolicy, *, resolver: Resolver = resolve
     ) -> None:
-        """Fetch into `store` what `policy` allows."""
+        """Fetch into `store`, from the addresses that `policy` allows."""
         self._store = store
         self._policy = policy
         self._resolver = resolver
 
     async def fetch(self, url: str, *, limit: int, timeout: float) -> Path | Unmeasurable:  # noqa: ASYNC109  # of the whole fetch
-        """The file at `url`, at most `limit` bytes and `timeout` seconds; its name is its digest.
+        """Fetch `url`, at most `limit` bytes in `timeout` seconds; the file name is the digest.
 
-        `unreachable` for all that keeps it from coming, a status other than 2xx included.
+        Return `unreachable` for any failure, including a status other than 2xx.
         """
         import httpx  # 60 ms, when first needed
 

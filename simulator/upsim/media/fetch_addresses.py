@@ -25,14 +25,17 @@ _SPECIAL = (
 
 @dataclass(frozen=True, slots=True)
 class FetchPolicy:
-    """`loopback`: this machine only, no redirects. `public`: the internet only, redirects too."""
+    """`loopback`: only this machine, no redirects.
+
+    `public`: only the internet, with redirects.
+    """
 
     name: Literal["loopback", "public"]
     redirects: int = 0
     allow_loopback: bool = False
 
     def allows(self, address: Address) -> bool:
-        """Return whether a connection to `address` may be made.
+        """Return whether a connection to `address` is allowed.
 
         >>> PUBLIC.allows(ip_address("::ffff:10.0.0.1"))
         False
@@ -65,8 +68,8 @@ def _is_public(address: Address) -> bool:
 async def resolve(host: str, port: int) -> list[Address]:
     """Return the addresses of a host name or an IP literal; none for an unknown name.
 
-    Names are asked for in threads of their own: those of a server that does not answer would keep
-    all others, which read bodies and journals.
+    Names are resolved in separate threads. Otherwise a name server that does not respond
+    would block the threads that read bodies and journals.
     """
     ask = partial(socket.getaddrinfo, resolvable(host), port, type=socket.SOCK_STREAM)
     try:

@@ -1,7 +1,7 @@
 """Temporary folders with a lock, so that folders of ended processes can be recognised.
 
-A folder contains a file `owner` that its process keeps locked. The system always releases the lock
-when the process ends. Unlike process numbers, which are reused, a lock cannot be confused.
+A folder contains a file `owner` that its process keeps locked. The system releases the
+lock when the process ends. Process ids are reused, so they would not be reliable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PRIVATE = 0o700
 
 
 class PrivateFolder:
-    """A new folder that only this user may read, held until it is removed."""
+    """A new folder that only this user may read; it is locked until it is removed."""
 
     def __init__(self, parent: Path | None = None) -> None:
         """Create the folder. Raises OSError on a full disk."""
@@ -46,7 +46,7 @@ class PrivateFolder:
 
 
 def remove_abandoned(parent: Path | None = None) -> list[Path]:
-    """Remove the folders of this user whose owners are gone, and return their paths."""
+    """Remove this user's folders whose processes have ended, and return their paths."""
     if not HAS_LOCKS:
         return []
     gone = []
@@ -59,7 +59,7 @@ def remove_abandoned(parent: Path | None = None) -> list[Path]:
 
 
 def _held(folder: Path) -> int | None:
-    """Return the lock of a new folder; the file gets its name once it is locked."""
+    """Return the lock of a new folder; the lock file gets its name after it is locked."""
     if not HAS_LOCKS:
         return None
     made = folder / f"{OWNER}.new"
@@ -84,7 +84,10 @@ def _is_ours(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_abandoned(folder: str) -> bool:
-    """Return whether the owner of a folder is gone: its lock is free. Other folders are ignored."""
+    """Return whether the process of a folder has ended, so that its lock is free.
+
+    Other folders are ignored.
+    """
     try:
         lock = os.open(os.path.join(folder, OWNER), os.O_RDWR | os.O_NOFOLLOW)  # noqa: PTH118 - of a str
     except OSError:

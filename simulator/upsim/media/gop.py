@@ -1,4 +1,4 @@
-"""One group of pictures for each size, made once and repeated for every clip of that size."""
+"""One group of pictures (GOP) per frame size, generated once and repeated for every clip."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _SHOW_AGAIN = b"\x88"  # VP9's show_existing_frame (6.2): all eight references a
 
 @dataclass(frozen=True, slots=True)
 class Gop:
-    """A key frame and the frames that follow it, none reordered.
+    """A key frame and the frames that follow it, in display order.
 
-    `config` is the codec's own header, `data` the pictures end to end, `ends` where each ends.
+    `config` is the codec's own header, `data` all frames in sequence, `ends` the end of each
+    frame.
     """
 
     codec: Codec
@@ -36,7 +37,7 @@ class Gop:
         return [end - start for start, end in zip((0, *self.ends), self.ends, strict=False)]
 
     def head(self, pictures: int) -> bytes:
-        """Return the first `pictures` frames, which can be shown alone."""
+        """Return the first `pictures` frames, which can be decoded without the later frames."""
         return self.data[: self.ends[pictures - 1]]
 
 
@@ -47,7 +48,7 @@ def join_pictures(codec: Codec, config: bytes, pictures: tuple[bytes, ...]) -> G
 
 
 def make_gop(codec: Codec, width: int, height: int) -> Gop:
-    """Draw H.264 directly, or VP9 with an encoder, which is imported here."""
+    """Generate a group: H.264 directly, or VP9 with an encoder, which is imported here."""
     if codec == "h264":
         sequence = draw_sequence(width, height, H264_PICTURES)
         return join_pictures(codec, sequence.config, sequence.pictures)
@@ -57,22 +58,22 @@ def make_gop(codec: Codec, width: int, height: int) -> Gop:
 
 
 def make_still(gop: Gop, width: int, height: int) -> Gop:
-    """Return the key frame of a group, then frames of a few bytes that repeat it."""
+    """Return the key frame of a group, and small frames of a few bytes that repeat it."""
     repeats = (_SHOW_AGAIN,) if gop.codec == "vp9" else skip_pictures(width, height)
     later = (repeats[at % len(repeats)] for at in range(1, STILL_PICTURES))
     return join_pictures(gop.codec, gop.config, (gop.head(1), *later))
 
 
 class GopCache:
-    """The groups of pictures made so far, by size and codec; the least used go first.
+    """A cache of groups of pictures by size and codec; drops the least recently used first.
 
-    May be shared by threads: a group is made by one of them while the others wait for it.
+    Threads may share it: one thread generates a group while other threads wait for it.
     """
 
     def __init__(
         self, max_bytes: int = 64 << 20, *, make: Callable[[Codec, int, int], Gop] = make_gop
     ) -> None:
-        """Keep at most `max_bytes` of pictures, but always the last one made."""
+        """Keep at most `max_bytes` of groups, but always the latest group."""
         self._max_bytes = max_bytes
         self._make = make
         self._kept: OrderedDict[tuple[Codec, int, int], Gop] = OrderedDict()

@@ -1,10 +1,12 @@
-"""A short H.264 sequence written bit by bit: a stepped grey ramp on a tint, and a bar that moves.
+"""Write a short H.264 sequence bit by bit: a stepped grey ramp on a tint, and a moving bar.
 
-An encoder needs a tenth of a second and gigabytes for large pictures. This needs neither: every
-macroblock of 16x16 pixels is one flat colour, predicted from its neighbour, so a picture is a row
-of bits repeated downwards (ITU-T H.264, constrained baseline, CAVLC, one slice a picture). A size
-with an odd side is cut out of a picture without the tint, in the high profile, because only
-monochrome can be cut at every pixel. The bytes depend on nothing but the size.
+An encoder would need a tenth of a second, and gigabytes for large frames. Here every
+macroblock of 16x16 pixels has one flat colour, predicted from its neighbour. A frame is
+therefore one row of bits that is repeated downwards (ITU-T H.264, constrained baseline,
+CAVLC, one slice a frame).
+
+If a side is odd, the frame is cropped and has no tint. It uses the high profile, because
+only monochrome frames can be cropped at every pixel. The bytes depend only on the size.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Sequence:
 
 
 def draw_sequence(width: int, height: int, pictures: int) -> Sequence:
-    """A key picture and `pictures` - 1 that follow it, in `width` x `height`, grey if one is odd.
+    """Return a key frame and `pictures` - 1 more frames; without tint if a side is odd.
 
     >>> len(draw_sequence(64, 64, 3).pictures)
     3
@@ -70,26 +72,26 @@ def draw_sequence(width: int, height: int, pictures: int) -> Sequence:
 
 
 def is_grey(width: int, height: int) -> bool:
-    """Return whether a picture of this size has no tint."""
+    """Return whether a frame of this size has no tint."""
     return bool(width % 2 or height % 2)
 
 
 def skip_pictures(width: int, height: int) -> tuple[bytes, ...]:
-    """Pictures that repeat the one before, for each frame number there can be, from 0."""
+    """Return frames that repeat the previous frame, one for each possible frame number."""
     macroblocks = -(-width // 16) * -(-height // 16)
     numbers = range(1 << _FRAME_NUMBER_BITS)
     return tuple(_picture(_NAL_P, _next_header(number) + _ue(macroblocks)) for number in numbers)
 
 
 def _with_bar(ramp: list[int], phase: float) -> list[int]:
-    """The brightness of each column of macroblocks, the bar `phase` of its way across."""
+    """Return the brightness of each macroblock column; `phase` is the position of the bar."""
     thickness = max(1, len(ramp) // 16)
     left = int(phase * (len(ramp) + thickness)) - thickness
     return [_BAR if left <= at < left + thickness else level for at, level in enumerate(ramp)]
 
 
 def _key_picture(levels: list[int], rows: int, *, grey: bool) -> str:
-    """The ramp alone."""
+    """Return the bits of a key frame, which shows only the ramp."""
     header = _ue(0) + _ue(7) + _ue(0) + _u(0, _FRAME_NUMBER_BITS) + _ue(0) + "00" + _quantiser()
     columns = range(len(levels))
     top = "".join(_top_macroblock(levels, column, offset=0, grey=grey) for column in columns)
@@ -100,7 +102,10 @@ def _key_picture(levels: list[int], rows: int, *, grey: bool) -> str:
 def _next_picture(
     ramp: list[int], before: list[int], levels: list[int], rows: int, index: int, *, grey: bool
 ) -> str:
-    """Paints what changed of the bar, in a band across the middle; all else is skipped."""
+    """Return the bits of a later frame, which redraws only the changed columns of the bar.
+
+    The bar is in a band across the middle; all other macroblocks are skipped.
+    """
     header = _next_header(index)
     columns, changed = len(ramp), [at for at, level in enumerate(levels) if level != before[at]]
     if not changed:
@@ -121,13 +126,13 @@ def _next_picture(
 
 
 def _next_header(index: int) -> str:
-    """The slice header of a later picture."""
+    """Return the slice header of a later frame."""
     number = _u(index % (1 << _FRAME_NUMBER_BITS), _FRAME_NUMBER_BITS)
     return _ue(0) + _ue(5) + _ue(0) + number + "000" + _quantiser()
 
 
 def _under(added: int, *, grey: bool) -> str:
-    """A macroblock of a later frame: the colour of the macroblock above it plus a difference."""
+    """Return a macroblock of a later frame: the colour of the one above it plus a difference."""
     return _macroblock(_VERTICAL, offset=_INTRA_IN_P, grey=grey) + _luma(added)
 
 
@@ -136,7 +141,7 @@ def _with_skips(skips: list[int], macroblocks: list[str]) -> str:
 
 
 def _top_macroblock(levels: list[int], column: int, *, offset: int, grey: bool) -> str:
-    """A macroblock of the first row: the left one's colour and what is added to it."""
+    """Return a macroblock of the first row: the colour of its left neighbour plus a difference."""
     if column:
         added = levels[column] - levels[column - 1]
         return _macroblock(_HORIZONTAL, offset=offset, grey=grey) + _luma(added)
@@ -154,7 +159,7 @@ def _macroblock(kind: int, *, offset: int, grey: bool) -> str:
 
 
 def _luma(level: int) -> str:
-    """The luma DC block of one macroblock (9.2: coeff_token, level, total_zeros)."""
+    """Return the luma DC block of one macroblock (9.2: coeff_token, level, total_zeros)."""
     return _block(level, none="1", one="01", larger="000101")
 
 
@@ -172,18 +177,18 @@ def _block(level: int, *, none: str, one: str, larger: str) -> str:
 
 
 def _quantiser() -> str:
-    """The end of a slice header: the quantiser, and no deblocking."""
+    """Return the end of a slice header: the quantiser, and no deblocking."""
     return _se(_QP - 26) + _ue(1)
 
 
 def _level(columns: int, rows: int) -> int:
-    """The least level for a picture of this area and, as A.3.1 has it, of sides this long."""
+    """Return the lowest level that allows this frame area and these sides (A.3.1)."""
     needed = max(columns * rows, columns**2 // 8, rows**2 // 8)
     return next((level for level, most in _LEVELS if needed <= most), _TOP_LEVEL)
 
 
 def _config(width: int, height: int, level: int) -> bytes:
-    """The AVC decoder configuration record (ISO 14496-15, 5.3.3)."""
+    """Return the AVC decoder configuration record (ISO 14496-15, 5.3.3)."""
     grey = is_grey(width, height)
     profile = (100, 0, level) if grey else (66, 0xC0, level)
     form = _sps(width, height, grey=grey)
@@ -195,7 +200,10 @@ def _config(width: int, height: int, level: int) -> bytes:
 
 
 def _sps(width: int, height: int, *, grey: bool) -> str:
-    """The sequence parameters after the level (7.3.2.1.1): order of output is order of decoding."""
+    """Return the sequence parameters after the level (7.3.2.1.1).
+
+    The output order equals the decoding order.
+    """
     monochrome = _ue(0) * 3 + "00" if grey else ""
     counters = _ue(0) + monochrome + _ue(_FRAME_NUMBER_BITS - 4) + _ue(2) + _ue(1) + "0"
     size = _ue(-(-width // 16) - 1) + _ue(-(-height // 16) - 1) + "11"
@@ -211,7 +219,7 @@ def _picture(kind: int, bits: str) -> bytes:
 
 
 def _nal(kind: int, bits: str) -> bytes:
-    """A NAL unit: stop bit, whole bytes, and no start code inside (7.3.1, 7.4.1)."""
+    """Return a NAL unit: stop bit, whole bytes, and no start code inside (7.3.1, 7.4.1)."""
     padded = bits + "1" + "0" * (-(len(bits) + 1) % 8)
     body = int("1" + padded, 2).to_bytes(len(padded) // 8 + 1, "big")[1:]
     return bytes((kind,)) + re.sub(rb"\0\0(?=[\0-\x03])", b"\0\0\x03", body)
@@ -222,7 +230,7 @@ def _u(value: int, bits: int) -> str:
 
 
 def _ue(value: int) -> str:
-    """Unsigned Exp-Golomb (9.1)."""
+    """Return a number in unsigned Exp-Golomb code (9.1)."""
     digits = f"{value + 1:b}"
     return "0" * (len(digits) - 1) + digits
 

@@ -1,4 +1,4 @@
-"""Limits on measured videos: an output must be possible."""
+"""Limits on measured videos: the simulator must be able to make an output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SLOWEST, FASTEST = Fraction(1, 3_600), Fraction(1_000)
 def bounded(measured: Measured) -> Measured:
     """Return the measurement, or a problem if no output can be made for the video.
 
-    The bounds are our own, far beyond what any provider takes.
+    The limits are the simulator's own, far above the limits of any provider.
     """
     if isinstance(measured, Unmeasurable):
         return measured

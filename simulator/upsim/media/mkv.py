@@ -1,8 +1,8 @@
 """Write one repeated group of pictures, and a tone, as Matroska or WebM (RFC 9559).
 
-Blocks are timed in whole milliseconds, as in every such file; the duration in the header is a
-64-bit float of milliseconds and so exact to the microsecond. There is no date and no random
-identifier in it.
+Block times are whole milliseconds, as in every such file. The duration in the header is a
+64-bit float of milliseconds, exact to the microsecond. The file contains no date and no
+random identifier.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CODECS = {"h264": b"V_MPEG4/ISO/AVC", "vp9": b"V_VP9", "aac": b"A_AAC", "opus":
 
 @dataclass(slots=True)
 class _Cluster:
-    """Blocks that count their time from `start`, in milliseconds."""
+    """Blocks with times relative to `start`, in milliseconds."""
 
     start: int
     keyed: bool
@@ -66,7 +66,7 @@ def finish_mkv(parts: list[bytes], padding: int) -> list[bytes]:
 
 
 def _indexed(front: bytes, clusters: list[tuple[_Cluster, bytes]]) -> list[bytes]:
-    """Return the cues, which list the positions of clusters with key frames, and the clusters."""
+    """Return the clusters after an index (cues) of the clusters that begin with a key frame."""
     length = len(_cues([(cluster.start, 0) for cluster, _ in clusters if cluster.keyed]))
     place = len(front) + length
     points = []
@@ -87,7 +87,11 @@ def _cue(start: int, place: int) -> bytes:
 
 
 def _info(clip: SyntheticClip) -> bytes:
-    """The duration a hair above the exact one: readers cut off what is below a microsecond."""
+    """Return the segment information.
+
+    The duration is slightly above the exact value, because readers drop fractions of a
+    microsecond.
+    """
     duration = math.nextafter(clip.duration / 1_000, math.inf)
     name = b"upsim"
     return _element(
@@ -117,13 +121,13 @@ def _track(number: int, codec: str, config: bytes, specific: bytes) -> bytes:
 
 
 def _blocks(clip: SyntheticClip, gop: Gop, tone: Tone | None) -> Iterator[_Block]:
-    """The blocks of both tracks in the order of their time."""
+    """Yield the blocks of both tracks in the order of time."""
     pictures = _pictures(clip, gop)
     return heapq.merge(pictures, _tones(clip, tone)) if tone is not None else pictures
 
 
 def _pictures(clip: SyntheticClip, gop: Gop) -> Iterator[_Block]:
-    """Each picture at its time, rounded half up."""
+    """Yield each frame with its time, rounded half up."""
     step, unit = 2_000 * clip.frame_rate.denominator, 2 * clip.frame_rate.numerator
     starts = (0, *gop.ends)
     pictures = [gop.data[start:end] for start, end in zip(starts, gop.ends, strict=False)]
@@ -142,7 +146,7 @@ def _tones(clip: SyntheticClip, tone: Tone) -> Iterator[_Block]:
 
 
 def _clusters(blocks: Iterator[_Block]) -> Iterator[_Cluster]:
-    """Blocks in clusters that begin with a key picture where they can."""
+    """Yield the blocks in clusters; a cluster begins with a key frame if possible."""
     cluster = _Cluster(0, keyed=True)
     for time, track, flags, data in blocks:
         age, keyed = time - cluster.start, track == _VIDEO and flags == _KEY
@@ -168,6 +172,6 @@ def _id(identifier: int) -> bytes:
 
 
 def _length(size: int) -> bytes:
-    """A size in as few bytes as hold it (the value of all ones means unknown)."""
+    """Return a size in as few bytes as possible (a value of only ones would mean unknown)."""
     width = next(width for width in range(1, 9) if size < (1 << 7 * width) - 1)
     return (size | 1 << 7 * width).to_bytes(width, "big")

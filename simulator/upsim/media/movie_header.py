@@ -1,4 +1,4 @@
-"""State the duration of a finished MP4 or MOV, whose movie counts microseconds."""
+"""Write the duration into a finished MP4 or MOV whose movie header counts microseconds."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _EDIT = {0: 12, 1: 20}  # version: the bytes of an edit, which begins with its d
 
 
 def state_duration(path: Path, duration: int) -> None:
-    """Write `duration` into the movie header, and end every track with it or before.
+    """Write `duration` into the movie header, and end every track at this time or earlier.
 
-    A header that is too narrow for the value keeps its own.
+    If the header field is too small for the value, its old value is kept.
     """
     with path.open("r+b") as file:
         for kind, start, end in _top_boxes(file):
@@ -54,7 +54,7 @@ def _end_track(moov: bytearray, start: int, end: int, duration: int) -> None:
 
 
 def _end_edits(moov: bytearray, start: int, duration: int, scale: int) -> None:
-    """Shorten the edits that go on after `duration`, the last one to a whole tick."""
+    """Shorten edits that end after `duration`; the last edit ends at a whole tick."""
     version = moov[start]
     (count,) = struct.unpack_from(">I", moov, start + 4)
     left = duration
@@ -90,7 +90,7 @@ def _write(moov: bytearray, at: int, version: int, value: int) -> None:
 
 
 def _boxes(data: bytearray, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield kind, start and end of the body of each box."""
+    """Yield each box: its kind, and the start and end of its body."""
     while start + 8 <= end:
         size, kind = struct.unpack_from(">I4s", data, start)
         size = max(size, 8)

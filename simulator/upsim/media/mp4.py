@@ -1,7 +1,8 @@
 """Write one repeated group of pictures, and a tone, as MP4 or MOV (ISO 14496-12).
 
-The movie counts microseconds, so its header states the duration exactly. `moov` comes first, the
-media after it, one chunk of pictures and one of tone in turn, and a `free` box last for padding.
+The movie header counts microseconds, so the duration is exact. The order of the file is:
+`moov`, then the media in alternating chunks of frames and tone, then a `free` box for
+padding.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _UNDETERMINED = 0x55C4  # the language "und"
 
 @dataclass(frozen=True, slots=True)
 class _Track:
-    """One track: its tables, and for each chunk its bytes and samples."""
+    """One track: its tables, and the bytes and number of samples of each chunk."""
 
     number: int
     handler: bytes
@@ -108,12 +109,12 @@ def _audio_track(clip: SyntheticClip, tone: Tone, chunks: int) -> _Track:
 
 
 def _shares(total: int, parts: int) -> list[int]:
-    """`total` in `parts` whole numbers that differ by one at most."""
+    """Return `total` as a sum of `parts` whole numbers that differ by at most one."""
     return [total * (at + 1) // parts - total * at // parts for at in range(parts)]
 
 
 def _ticks(clip: SyntheticClip) -> tuple[int, int]:
-    """The timescale of the pictures and how many ticks one lasts: exact up to 31 bits."""
+    """Return the timescale of the video track and the ticks per frame; exact up to 31 bits."""
     rate = clip.frame_rate
     if rate.numerator > _MAX_TIMESCALE or rate.denominator > _MAX_TIMESCALE:
         rate = rate.limit_denominator(int(_MAX_TIMESCALE / max(rate, Fraction(1))))
@@ -131,7 +132,10 @@ def _moov(clip: SyntheticClip, tracks: list[_Track], media_start: int) -> bytes:
 
 
 def _times(timescale: int, duration: int) -> tuple[int, bytes]:
-    """Version, and no creation time, no change, timescale, duration, as wide as they must be."""
+    """Return the version of a header, and its times: no dates, the timescale, the duration.
+
+    Version 1 has wider fields and is used only if the duration needs it.
+    """
     if duration < _STORED_IN_V0:
         return 0, struct.pack(">8x2I", timescale, duration)
     return 1, struct.pack(">16xIQ", timescale, duration)
@@ -162,7 +166,7 @@ def _trak(clip: SyntheticClip, track: _Track, offsets: list[int]) -> bytes:
 
 
 def _edits(track: _Track, shown: int) -> bytes:
-    """An edit list that ends a track with its file, at a whole tick."""
+    """Return an edit list that ends a track at the end of the file, at a whole tick."""
     ticks = shown * track.timescale // MICROSECONDS
     shown = -(-ticks * MICROSECONDS // track.timescale)
     version = int(shown >= _STORED_IN_V0)
@@ -198,7 +202,7 @@ def _stbl(track: _Track, offsets: list[int]) -> bytes:
 
 
 def _sample_to_chunk(track: _Track) -> bytes:
-    """One entry where the number of samples in a chunk changes."""
+    """Return the sample-to-chunk table, with an entry for each change of the samples per chunk."""
     runs: list[tuple[int, int, int]] = []
     counts = [samples for _, samples in track.chunks if samples]
     for chunk, samples in enumerate(counts, start=1):
@@ -216,7 +220,7 @@ def _video_entry(clip: SyntheticClip, gop: Gop) -> bytes:
 
 
 def _vp9_config(clip: SyntheticClip) -> bytes:
-    """The VP codec configuration: profile 0, 8 bits of 4:2:0, the level by picture size."""
+    """Return the VP codec configuration: profile 0, 8 bits, 4:2:0, the level by frame size."""
     areas = ((10, 36_864), (21, 245_760), (31, 983_040), (40, 2_228_224), (50, 8_912_896))
     pixels = clip.width * clip.height
     level = next((level for level, most in areas if pixels <= most), 60)
@@ -224,7 +228,7 @@ def _vp9_config(clip: SyntheticClip) -> bytes:
 
 
 def _audio_entry(clip: SyntheticClip, tone: Tone) -> bytes:
-    """AAC in `mp4a`; in QuickTime the same box in its second version, with `wave` around."""
+    """Return the `mp4a` entry for AAC; QuickTime uses version 1 of it, with a `wave` box."""
     stream = _descriptors(tone)
     if clip.container == "mp4":
         sample = struct.pack(">6xH8x2H4xI", 1, 1, 16, SAMPLE_RATE << 16)
@@ -236,7 +240,7 @@ def _audio_entry(clip: SyntheticClip, tone: Tone) -> bytes:
 
 
 def _descriptors(tone: Tone) -> bytes:
-    """The elementary stream descriptor of AAC (ISO 14496-1, 7.2.6.5)."""
+    """Return the elementary stream descriptor of AAC (ISO 14496-1, 7.2.6.5)."""
     specific = bytes((5, len(tone.config))) + tone.config
     decoder = struct.pack(">2B3x2I", 0x40, 0x15, 32_000, 32_000) + specific
     body = struct.pack(">HB2B", 2, 0, 4, len(decoder)) + decoder + bytes((6, 1, 2))

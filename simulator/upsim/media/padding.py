@@ -1,4 +1,4 @@
-"""Zero bytes in any number, which take hardly any memory."""
+"""Zero bytes for padding of any length, which use hardly any memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ _BLOCK = bytes(1 << 20)
 
 
 def zeros(length: int) -> list[bytes]:
-    """Parts of `length` bytes together, most of them the same object."""
+    """Return pieces with `length` bytes in total; most pieces are the same object."""
     whole, rest = divmod(length, len(_BLOCK))
     return [*[_BLOCK] * whole, bytes(rest)]

@@ -1,4 +1,4 @@
-"""Measure videos: a plain MP4 by its boxes, anything else in a worker process."""
+"""Measure videos: a plain MP4 or MOV by its boxes, any other file in a worker process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _READ_AT_ONCE = 1 << 20
 
 
 class Prober:
-    """Measures any number of files with a few worker processes; call `close` in the end."""
+    """Measures any number of files with a few worker processes; call `close` at the end."""
 
     def __init__(self, *, timeout: float = TIMEOUT, workers: WorkerPool | None = None) -> None:
         """Share the given `workers`, which the caller must close; by default start new ones."""
@@ -27,7 +27,7 @@ class Prober:
         self._workers = WorkerPool() if workers is None else workers
 
     async def measure(self, source: bytes | Path) -> Measured:
-        """Return the properties of a file, or why they are unknown; its content never raises."""
+        """Return the properties of a file, or why they are unknown; no content makes it raise."""
         if _is_large(source):
             measured = await asyncio.to_thread(measure_quickly, source)
         else:
@@ -37,14 +37,14 @@ class Prober:
         return self._read(await self._workers.ask(*_request(source), timeout=self._timeout))
 
     def measure_now(self, source: bytes | Path) -> Measured:
-        """Return `measure` for sync code; it blocks until the result is known."""
+        """Return the result of `measure` for sync code; blocks until the result is known."""
         measured = measure_quickly(source)
         if measured is not None:
             return measured
         return self._read(self._workers.call(*_request(source), timeout=self._timeout))
 
     def close(self) -> None:
-        """End the workers, unless they were given."""
+        """End the workers, except for workers that were passed to the constructor."""
         if self._own:
             self._workers.close()
 
@@ -90,7 +90,7 @@ def _is_large(source: bytes | Path) -> bool:
 
 
 def measure_file(source: bytes | Path | str, *, timeout: float = TIMEOUT) -> Measured:
-    """Measure one file and leaves no process behind."""
+    """Measure one file, and leave no process behind."""
     prober = Prober(timeout=timeout)
     try:
         return prober.measure_now(Path(source) if isinstance(source, str) else source)

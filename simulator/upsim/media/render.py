@@ -1,4 +1,4 @@
-"""Make the outputs of jobs: clips in memory, large and resampled ones in the disk cache."""
+"""Make the outputs of jobs: clips in memory, large and resampled files in the disk cache."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ class Renderer:
         return await self._shared(key, lambda: _kept(self._add_sound(source, key)))
 
     def close(self) -> None:
-        """End the worker, unless it was given, and empty the cache."""
+        """Empty the cache, and end the worker unless it was passed to the constructor."""
         self._kept.clear()
         self._large.shutdown(wait=False, cancel_futures=True)
         if self._own:
             self._workers.close()
 
     async def _shared(self, key: object, start: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Return the result of the work for `key`, which goes on if a caller is cancelled."""
+        """Return the result of the work for `key`; a cancelled caller does not stop the work."""
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = asyncio.create_task(start())
@@ -134,7 +134,7 @@ class Renderer:
         return path
 
     def _draw(self, clip: SyntheticClip) -> bytes | str | Unmeasurable:
-        """Return the bytes of a clip, or the digest of a large clip, written part by part."""
+        """Return the bytes of a clip; for a large clip, store its parts and return the digest."""
         parts = self._maker.parts(clip)
         size = sum(map(len, parts))
         if size <= self._largest:
@@ -162,7 +162,7 @@ class Renderer:
             return await self._ask(request, key, target)
 
     async def _ask(self, request: dict[str, Any], key: _Key, target: Path) -> Path | Unmeasurable:
-        """Let the worker write `target`, and keep it under `key`."""
+        """Make the worker write `target`, and store the file under `key`."""
         answer = await self._workers.ask(request, timeout=self._timeout)
         if not isinstance(answer, dict):
             return _failed(f"the worker {answer}")

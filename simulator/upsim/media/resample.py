@@ -1,7 +1,7 @@
-"""Make an output of the source's own frames, or of its own audio; runs in the worker.
+"""Make an output from the source's own frames, or with its own audio; runs in the worker.
 
-`resample` rescales every frame at its own time: H.264 without reordering, or VP9 for odd sides, in
-MP4. `add_sound` combines the source's audio with generated frames.
+`resample` rescales every frame and keeps its time: H.264 without reordering, or VP9 for
+odd sides, in MP4. `add_sound` combines the source's audio with generated frames.
 """
 
 from __future__ import annotations
@@ -94,7 +94,10 @@ def _write(
     duration: int,
     convert: Callable[[InputContainer, OutputContainer], None],
 ) -> str | None:
-    """Open both files, convert, and state the duration; a full disk may show at the very end."""
+    """Open both files, convert, and write the duration.
+
+    A full disk may cause an error only when the file is closed.
+    """
     try:
         with ExitStack() as stack:
             file = stack.enter_context(source.open("rb"))
@@ -110,7 +113,7 @@ def _write(
 
 
 def _reason(error: Exception) -> str:
-    """Return what went wrong, without the names of our temporary files."""
+    """Return the error message without the names of temporary files."""
     if isinstance(error, OSError) and not isinstance(error, FFmpegError):
         return error.strerror or type(error).__name__
     if not isinstance(error, FFmpegError):
@@ -120,7 +123,7 @@ def _reason(error: Exception) -> str:
 
 
 def _time(packet: Packet[Any]) -> Fraction:
-    """Return the decoding time of a packet; a packet that only ends its track comes last."""
+    """Return the decoding time of a packet; an empty packet at the end of a track sorts last."""
     time = packet.pts if packet.dts is None else packet.dts
     return Fraction(1 << 62) if time is None else time * packet.time_base
 
@@ -130,9 +133,10 @@ def _has(given: InputContainer, keep_audio: bool) -> bool:  # noqa: FBT001  # tw
 
 
 class _Clock:
-    """Times of the source in ticks of the result, from the start of the source.
+    """Times of the source in ticks of the output, from the start of the source.
 
-    Where the source counts milliseconds, its pictures are put back on the grid of their rate.
+    If the source counts milliseconds, the times are corrected to exact multiples of the frame
+    duration.
     """
 
     def __init__(self, given: InputContainer, video: VideoStream) -> None:
@@ -145,7 +149,7 @@ class _Clock:
             self.tick = Fraction(1, self._rate.numerator * -(-_FINE // self._rate.numerator))
 
     def at(self, ticks: int) -> int:
-        """Return the output time of the frame with this time."""
+        """Return the output time of a frame with this source time."""
         time = max(ticks * self._step - self._start, Fraction(0))
         if self._rate:
             self._anchor = time if self._anchor is None else self._anchor
@@ -154,14 +158,14 @@ class _Clock:
         return round(time / self.tick)
 
     def length(self, ticks: int) -> int:
-        """Return how long a frame of this length is shown."""
+        """Return the output duration of a frame with this source duration."""
         if self._rate and abs(ticks * self._step * self._rate - 1) * 2 < 1:
             return round(1 / self._rate / self.tick)
         return round(ticks * self._step / self.tick)
 
 
 class _Even:
-    """Constant-rate times for frames, independent of their own times."""
+    """Output times at a constant frame rate; the source times are ignored."""
 
     def __init__(self, pace: Fraction) -> None:
         self.tick = Fraction(1, max(1, round(pace * _FINE)))
@@ -173,12 +177,12 @@ class _Even:
         return at
 
     def length(self, _ticks: int) -> int:
-        """Return how long a frame is shown."""
+        """Return the output duration of a frame."""
         return round(1 / self._pace / self.tick)
 
 
 class _Pictures:
-    """Decodes, turns, rescales and encodes the frames."""
+    """Decodes, rotates, rescales and encodes the frames."""
 
     def __init__(
         self,
@@ -250,9 +254,9 @@ def _graph(frame: VideoFrame, tick: Fraction, turn: tuple[str, str]) -> Graph:
 
 
 class _Sound:
-    """Copies the first audio track where MP4 can hold it, else makes AAC of it.
+    """Copies the first audio track if MP4 supports its codec, else converts it to AAC.
 
-    Packets that an edit list hides, and those after the end of the file, are left out.
+    Packets that an edit list hides, and packets after the end of the file, are left out.
     """
 
     def __init__(self, given: InputContainer, made: OutputContainer, duration: int) -> None:
@@ -289,7 +293,7 @@ class _Sound:
             self._made.mux(packet)
 
     def _is_heard(self, packet: Packet[AudioStream], time: int) -> bool:
-        """Return whether a packet is part of the output; earlier ones prepare the decoder."""
+        """Return whether a packet is heard in the output; earlier ones only prepare the decoder."""
         if packet.is_discard and time >= 0:
             return False
         return time * self._tick < self._end and (self._last is None or time > self._last)
@@ -312,7 +316,7 @@ class _Sound:
             self._send(self._resampler.resample(frame))
 
     def _start_of(self, frame: AudioFrame) -> int:
-        """Return the output sample at which the audio begins."""
+        """Return the number of the output sample at which the audio of a frame begins."""
         begins = (frame.pts or 0) - self._shift
         return max(0, round(begins * self._tick * self._rate))
 

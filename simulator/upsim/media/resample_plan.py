@@ -10,8 +10,8 @@ from fractions import Fraction
 class ResamplePlan:
     """Size, audio and duration (in microseconds) of a resampled output.
 
-    `pace` is the frame rate if the frames would exceed the duration at their own times; None keeps
-    these times.
+    `pace` is the frame rate to use if the source's frame times would exceed the duration.
+    If `pace` is None, the frames keep the times of the source.
     """
 
     width: int

@@ -20,10 +20,10 @@ PIECE = 1 << 20
 
 
 class BlobStore:
-    """Content-addressed files; the least recently used are removed first, but never a held file.
+    """Content-addressed files; the least recently used are removed first, a held file never.
 
-    The folder is created with the first file, readable by this user alone, and removed by
-    `close`. May be shared by threads.
+    The first file creates the folder, which only this user can read; `close` removes it.
+    Threads may share a store.
     """
 
     def __init__(self, max_bytes: int, *, folder: Path | None = None) -> None:
@@ -75,9 +75,9 @@ class BlobStore:
                 del self._holds[digest]
 
     def end_lease(self, digest: str, *, keep: bool = False) -> None:
-        """Release a file that was stored `leased`; delete it unless it is kept or held.
+        """Release a file that was stored `leased`; delete it unless `keep` is true or it is held.
 
-        A lease holds a file until its user is known.
+        A lease reserves a file until its request is accepted or refused.
         """
         with self._lock:
             if digest not in self._holds:
@@ -91,7 +91,7 @@ class BlobStore:
 
     @property
     def size(self) -> int:
-        """Return the bytes of all files."""
+        """Return the total size of all files in bytes."""
         return self._bytes
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class BlobStore:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Yield a path in the folder to write to; remove it afterwards. Raises OSError."""
+        """Yield a path in the folder for a temporary file; delete it afterwards. Raises OSError."""
         with self.open_part() as file:
             path = Path(file.name)
         try:
@@ -116,12 +116,12 @@ class BlobStore:
             path.unlink(missing_ok=True)
 
     def open_part(self) -> IO[bytes]:
-        """Return a new file in the folder, for a writer. Raises OSError without room."""
+        """Return a new file in the folder, for a writer. Raises OSError if it cannot be created."""
         with self._lock:
             return tempfile.NamedTemporaryFile(dir=self._home(), prefix="part-", delete=False)
 
     def adopt(self, file: Path, digest: str, size: int, *, leased: bool) -> str | Unmeasurable:
-        """Turn a complete file of the folder into a stored file, and remove others for room.
+        """Turn a complete file of the folder into a stored file; remove old files to make room.
 
         Raises OSError if the disk is full.
         """
@@ -167,13 +167,13 @@ class BlobStore:
 
 
 class BlobWriter:
-    """Writes one file into the store; leaving the `with` block drops an unfinished file.
+    """A writer of one file into the store; leaving the `with` block deletes an unfinished file.
 
-    Too many bytes, or a full disk, become a `problem` and are never raised.
+    If the file is too large or the disk is full, the writer sets `problem` and raises nothing.
     """
 
     def __init__(self, store: BlobStore, limit: int) -> None:
-        """Keep the parts; call `BlobStore.writer` to make a writer."""
+        """Keep the store and the limit; call `BlobStore.writer` instead of this."""
         self._store = store
         self._limit = limit
         self._hash = hashlib.sha256()
@@ -195,7 +195,7 @@ class BlobWriter:
         self._drop()
 
     def write(self, data: bytes | memoryview) -> bool:
-        """Add bytes; return False, and keep none, once they exceed the limit or the disk."""
+        """Add bytes; return False and keep none if the limit is exceeded or the disk is full."""
         self.size += len(data)
         if self.size > self._limit:
             self.problem = Unmeasurable("too_large", f"There are more than {self._limit} bytes.")
@@ -210,16 +210,16 @@ class BlobWriter:
         return self.problem is None
 
     def read(self, start: int, end: int) -> bytes:
-        """Return written bytes of an unfinished file."""
+        """Return bytes `start` to `end` of an unfinished file."""
         if self._file is None:
             return b""
         self._file.seek(start)
         return self._file.read(end - start)
 
     def finish(self, *, leased: bool = False) -> str | Unmeasurable:
-        """Store the written bytes; return the digest, or why they cannot be stored.
+        """Store the written bytes; return the digest, or the problem that prevented it.
 
-        The user of a `leased` file must call `BlobStore.end_lease` in the end.
+        After `leased=True` the caller must call `BlobStore.end_lease`.
         """
         if self._finished:
             raise ValueError("the writer is finished already")

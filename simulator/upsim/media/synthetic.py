@@ -1,9 +1,11 @@
 """Make real, playable files with exactly the properties of a `Clip`.
 
-H.264 where both sides are even, VP9 in WebM and where a side is odd (but for very large pictures,
-which are grey H.264 then); a tone in AAC, in WebM in Opus. Equal clips give equal bytes in any
-process. Calls are synchronous: 10 s of 1440p take a few milliseconds; run large or VP9 ones in a
-thread.
+The frames are VP9 in WebM, and H.264 in other containers if width and height are even.
+With an odd side the frames are VP9 too; very large ones are grey H.264 instead.
+The audio is a tone: Opus in WebM, AAC in other containers.
+Equal clips give equal bytes in any process.
+Calls are synchronous: 10 s of 1440p take a few milliseconds. Make large clips and VP9 clips
+in a thread.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ _MANY_PIXELS = {"h264": 16 << 20, "vp9": 2 << 20}
 
 
 class ClipMaker:
-    """Makes clips, and keeps the group of pictures of each size for the next one."""
+    """A maker of clips; it caches the group of pictures of each frame size."""
 
     def __init__(self, gops: GopCache | None = None) -> None:
         """Use the groups of pictures in `gops`, or a new cache."""
@@ -34,7 +36,7 @@ class ClipMaker:
         return b"".join(self.parts(clip))
 
     def parts(self, clip: SyntheticClip) -> list[bytes]:
-        """Return `make` in parts to join; many are the same object, so they use less memory."""
+        """Return the file of `make` as a list of parts to join; repeated parts share memory."""
         gop = self._gop(clip)
         tone = _tone_of(clip)
         if clip.container in ("mp4", "mov"):

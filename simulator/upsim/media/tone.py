@@ -1,8 +1,9 @@
-"""A quiet tone, one frame of it: repeated, it goes on without a seam.
+"""One frame of a quiet tone, which repeats without an audible gap.
 
-Both frames were taken from an encoder that had settled (FFmpeg 8.1: `aac` with `aac_coder=fast`
-at 32 kb/s, `libopus` at a constant 16 kb/s, `lowdelay`) on a mono sine of amplitude 0.02 at
-48 kHz whose period divides the frame, 375 Hz and 400 Hz, so each frame continues the last.
+Both frames come from encoders (FFmpeg 8.1: `aac` with `aac_coder=fast` at 32 kb/s, and
+`libopus` at a constant 16 kb/s, `lowdelay`), taken after their output had become stable.
+The input was a mono sine of amplitude 0.02 at 48 kHz: 375 Hz for AAC, 400 Hz for Opus.
+The period of the sine divides the frame, so each frame continues the frame before it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ SAMPLE_RATE = 48_000
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """One repeatable audio frame: `config` is the codec's own header, `samples` its length."""
+    """One repeatable audio frame: `config` is the codec's header, `samples` the frame's length."""
 
     codec: Literal["aac", "opus"]
     config: bytes

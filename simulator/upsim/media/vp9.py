@@ -1,4 +1,4 @@
-"""The moving bar as VP9: for WebM, and for odd sizes, which H.264 with colour cannot hold."""
+"""A moving bar as VP9 frames: for WebM, and for odd sizes, which colour H.264 cannot have."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _grey_frame(width: int, height: int) -> VideoFrame:
 
 
 def _paint(frame: VideoFrame, phase: float) -> None:
-    """Paint brightness in steps from left to right, and a bar `phase` of its way across."""
+    """Paint brightness in steps from left to right, and a bar at the fraction `phase`."""
     plane = frame.planes[0]
     ramp = bytes(72 + 14 * (_STEPS * x // plane.line_size) for x in range(plane.line_size))
     thickness = max(1, frame.width // 16)

@@ -1,9 +1,10 @@
 """The worker process: measures and resamples files that might hang or crash a demuxer.
 
-Run as `python -m upsim.media.worker`. Reads requests from standard input, writes answers to
-standard output, each a length of four bytes, big-endian, then JSON; bytes to measure follow
-their request. It ends with its input, so it cannot outlive its parent, and an alarm of the system
-kills it where it hangs after its parent is gone.
+Run as `python -m upsim.media.worker`. It reads requests from standard input and writes
+responses to standard output. Each message is a length of four bytes, big-endian, then JSON.
+The bytes of a file to measure follow their request.
+The worker ends when its input ends, so it does not outlive its parent process.
+If it hangs after its parent has ended, an alarm of the operating system kills it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def read_message(stream: BinaryIO) -> dict[str, Any] | None:
 
 
 def write_message(stream: BinaryIO, message: dict[str, Any], payload: bytes = b"") -> None:
-    """Send one message, and the bytes that belong to it."""
+    """Send one message, then the bytes of `payload`."""
     body = json.dumps(message).encode()
     stream.write(_LENGTH.pack(len(body)) + body)
     stream.write(payload)
@@ -90,7 +91,7 @@ def _measure(source: bytes | Path) -> dict[str, Any]:
 
 
 def _limit_memory(size: int | None) -> None:
-    """Limit the memory of the worker, if the system supports it, so that only this file fails."""
+    """Limit the worker's memory, if the system supports it, so that a huge file fails alone."""
     try:
         import resource  # not on every platform
     except ImportError:

@@ -1,7 +1,7 @@
-"""Worker processes that can be killed: each does one thing at a time, within a time.
+"""Worker processes that can be killed; each handles one request at a time, in limited time.
 
-They are started when first needed and used again. One that hangs or dies is replaced at the next
-call, and all end with `close`, or with this process.
+A worker is started when it is first needed, and then used again. The next call replaces a
+worker that hangs or has died. All workers end with `close`, or with this process.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Worker:
     def call(
         self, request: dict[str, Any], payload: bytes, timeout: float
     ) -> dict[str, Any] | Failure:
-        """Return the result, or a failure, after which the worker cannot be used again."""
+        """Return the result or a failure; after a failure this worker cannot be used again."""
         fired = threading.Event()
         timer = threading.Timer(timeout, self._give_up, (fired,))
         timer.start()
@@ -81,7 +81,7 @@ class WorkerPool:
     """A pool of at most `size` workers; further calls wait for one. Threads may share it."""
 
     def __init__(self, size: int = 2) -> None:
-        """Start no process yet; the first call does."""
+        """Prepare the pool; the first call starts the first process."""
         self._free = threading.Semaphore(size)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="upsim-media")
         self._lock = threading.Lock()
@@ -118,7 +118,7 @@ class WorkerPool:
         *,
         timeout: float,  # noqa: ASYNC109
     ) -> dict[str, Any] | Failure:
-        """Run `call` in a thread of the pool, so that waiting callers occupy no other threads."""
+        """Run `call` in a thread of the pool, so that waiting calls occupy no threads elsewhere."""
         work = partial(self.call, request, payload, timeout=timeout)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 

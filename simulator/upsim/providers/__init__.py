@@ -15,7 +15,7 @@ ENTRY_POINT_GROUP = "upsim.providers"
 
 
 class Discovered(Mapping[str, Provider]):
-    """Providers by name. Each is imported on first use, because a start needs none of them."""
+    """Providers by name. The first use of a provider imports it, so that starting stays fast."""
 
     def __init__(self, loaders: Mapping[str, Callable[[], Provider]]) -> None:
         """Keep `loaders`, the function that imports each provider."""

@@ -1,4 +1,4 @@
-"""Check a scenario against its baseline: entries must exist, and values keep their kind."""
+"""Check a scenario against its baseline: entries must exist, and values keep their type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?\Z")
 
 
 def strange_entries(value: Value, base: Mapping[str, Value] | None) -> Found:
-    """Yield entries that the baseline does not have and that are too incomplete to be new ones."""
+    """Yield entries that the baseline does not have and that are incomplete as new entries."""
     if base is None:
         return
     root = mapping(value)
@@ -45,7 +45,7 @@ def strange_entries(value: Value, base: Mapping[str, Value] | None) -> Found:
 
 
 def lacking_entries(value: Value, base: Mapping[str, Value]) -> Found:
-    """Yield entries that the code reads but a complete file of the user lacks."""
+    """Yield entries that the code needs but that a user's complete file does not have."""
     root = mapping(value)
     for section in (*sections("x-closed"), "errors", "failures", "knobs"):
         for name in mapping(base.get(section)):
@@ -59,7 +59,7 @@ def baseline_mistakes(
     trees: Trees,
     names: Callable[[], Collection[str]],
 ) -> Found:
-    """Yield values of another kind than the baseline's, and accounts of unknown providers."""
+    """Yield values with a type other than the baseline's, and accounts of unknown providers."""
     root = mapping(value)
     yield from _accounts(root, trees, names)
     yield from _lifetimes(root)
@@ -80,7 +80,7 @@ def baseline_mistakes(
 
 
 def _dialects(root: dict[str, Value], base: Mapping[str, Value]) -> Found:
-    """Dialects that the baseline lacks, in a list that lacks one of the baseline's.
+    """Yield unknown dialects in a list that also omits a dialect of the baseline.
 
     A scenario's own dialect is added to all dialects of the baseline.
     """
@@ -148,14 +148,14 @@ def _unknown_kinds(before: dict[str, Value], name: str, now: Value, place: Place
 
 
 def _kinds_of(fact: Value) -> list[str]:
-    """Return the kinds of a table if all of its rows have one; otherwise an empty list."""
+    """Return the kinds in a table if every row has a kind; otherwise an empty list."""
     rows = [mapping(row).get("kind") for row in mapping(mapping(fact).get("value")).values()]
     found = [kind for kind in rows if isinstance(kind, str)]
     return found if len(found) == len(rows) else []
 
 
 def _other_kind(was: Value, now: Value, place: Place) -> Found:
-    """Yield values, also inside of tables and lists, of another kind than the baseline's."""
+    """Yield values with a type other than the baseline's, also inside tables and lists."""
     if kind(was) != kind(now):
         timed = DURATION.match(str(now)) is not None and "seconds" in str(place[-2])
         hint = f"; write it in seconds, {seconds_of(str(now)):f}" if timed else ""

@@ -110,12 +110,12 @@ def build_baseline(tree: Node) -> Baseline:
 
 
 def digest(tree: object) -> str:
-    """Return a short hash of a resolved tree, by which the journal names its rules."""
+    """Return a short hash of a resolved tree; the journal identifies rules by this hash."""
     return hashlib.sha256(repr(tree).encode()).hexdigest()[:12]
 
 
 def evidence(node: Node, sources: Node) -> Evidence:
-    """Return the evidence of an entry; a missing date is taken from the named source."""
+    """Return the evidence of an entry; without a date of its own, it has the date of its source."""
     found = node["evidence"]
     source = sources.get(found["source"])
     title = source["title"] if source else found["source"]
@@ -133,7 +133,7 @@ def frozen(value: Any) -> Plain:  # noqa: ANN401 - the edge where YAML values co
 
 
 def media(node: Node) -> Media:
-    """Return the properties of a video in a file; frames follow from the duration unless given."""
+    """Return the video properties in a file; the default frame count is duration times rate."""
     width, height = map(int, node.get("size", "1280x720").split("x"))
     duration = _micros(node["duration"])
     rate = Fraction(str(node.get("fps", "30")))

@@ -1,4 +1,4 @@
-"""The section `changes`: rules that a scenario changes while it runs, each over those before it."""
+"""The section `changes`: rules that change during a run, each added to the earlier changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_CHANGES: int = source()["properties"][CHANGES]["maxItems"]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The rules from one change on: the whole file with the change applied."""
+    """The rules that apply from one change on: the whole file including that change."""
 
     number: int
     after: Instant
@@ -28,13 +28,13 @@ class Stage:
     change: Tree
 
     def values(self) -> Iterator[str]:
-        """Yield the places that the change gives a value other than a mapping, which is merged."""
+        """Yield the places that the change sets, except for mappings, because these are merged."""
         marks = self.change.marks
         merges = {place[:-1] for place in marks if place and isinstance(place[-1], str)}
         return (dotted(place) for place in marks if place not in merges)
 
     def told(self, mistake: Mistake) -> Mistake:
-        """Return a mistake of the changed file, at its place in the change."""
+        """Return a mistake of the changed file, moved to its place in the section `changes`."""
         here = (CHANGES, self.number, "set")
         changed = any(mistake.mark == mark for mark in self.change.marks.values())
         mark = mistake.mark if changed else self.change.mark(())
@@ -43,9 +43,9 @@ class Stage:
 
 
 def stages(tree: Tree) -> Iterator[Stage]:
-    """Yield each change of a file, applied over those before it, without keys that cannot change.
+    """Yield each change, merged over the earlier changes, without keys that cannot change.
 
-    A file with too many changes yields none, because validating all of them would take long.
+    A file with too many changes yields no stage, because validating all changes would take long.
     """
     nodes = items(mapping(tree.value).get(CHANGES))
     if len(nodes) > MAX_CHANGES:
@@ -126,7 +126,7 @@ def _instant(node: object) -> Instant | None:
 
 
 def _change(tree: Tree, number: int) -> Tree:
-    """Return the new values of one change, as a file that extends the state before it."""
+    """Return the new values of one change, as a file that extends the state before the change."""
     here = (CHANGES, number, "set")
     marks = {place[3:]: mark for place, mark in tree.marks.items() if place[:3] == here}
     changed = mapping(mapping(items(mapping(tree.value)[CHANGES])[number])["set"])

@@ -21,7 +21,7 @@ def code_mistakes(
 ) -> Found:
     """Yield unknown providers, operations and checks, and limits on unknown quantities.
 
-    `written` is the file including its invalid parts.
+    `written` is the file with its invalid parts; `value` is the file after their repair.
     """
     root, raw = mapping(value), mapping(written)
     name = str(root["provider"])
@@ -85,9 +85,9 @@ def bodiless_of(value: Value, providers: Mapping[str, Provider] | None) -> Itera
 def answers_of(
     value: Value, providers: Mapping[str, Provider] | None
 ) -> Mapping[str, frozenset[str]]:
-    """Return the response fields of each operation of a file's provider, as far as they are known.
+    """Return the known response fields of each operation of the file's provider.
 
-    A failure of the file itself may add some.
+    A failure that the file itself defines may add fields.
     """
     root = mapping(value)
     found = (providers or {}).get(str(root["provider"]))

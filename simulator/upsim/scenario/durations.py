@@ -46,7 +46,7 @@ def parse_seconds(value: object) -> Decimal:
 
 
 def meant_time(value: object) -> str:
-    """Return the duration that a text probably means, as a question after a message; else "".
+    """Return a question such as "did you mean 3h?" to append to a message; else an empty string.
 
     >>> meant_time("3 hours"), meant_time("1:30"), meant_time("soon")
     ('; did you mean 3h?', '; did you mean 90s?', '')
@@ -56,7 +56,7 @@ def meant_time(value: object) -> str:
 
 
 def near_form(text: str) -> str:
-    """Return a duration in the format of files for one in another format; else "".
+    """Return a duration in the format of scenario files for another known format; else "".
 
     >>> near_form("90 sec"), near_form("1 h 30 min"), near_form("PT1H"), near_form("01:00:00")
     ('90s', '1h30m', '1h', '3600s')

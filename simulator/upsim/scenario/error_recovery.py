@@ -1,8 +1,8 @@
 """Repair a broken file for further validation: replace each invalid part by a stand-in.
 
-The replaced part is as small as possible: a single value, or an incomplete entry. The baseline's
-value at the same place replaces it; without such a value the part is left out. This way one
-validation reports all mistakes, and each of them only once.
+The replaced part is as small as possible: a single value, or an incomplete entry. The
+stand-in is the baseline's value at the same place. If the baseline has no such value, the
+part is left out. Because of the repair, one validation reports every mistake exactly once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Broken(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """The part that can be validated further, and the entries without a stand-in."""
+    """The part of a file that can be validated further, and the entries without a stand-in."""
 
     value: dict[str, Value]
     doubtful: frozenset[Place]
@@ -43,7 +43,7 @@ _LOST = object()
 def recover(
     value: Value, broken: Collection[Broken], base: Mapping[str, Value] | None, judge: Judge
 ) -> Recovered | None:
-    """Return the part of a file to validate; None for a broken file without a baseline."""
+    """Return the part of a file to validate; None for a broken file that has no baseline."""
     doubtful: set[Place] = set()
     rest: Value = {k: v for k, v in mapping(value).items() if k not in APART}
     wrong = [found for found in broken if not found.place or found.place[0] not in APART]

@@ -32,7 +32,7 @@ class ExplainedValue:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A scenario merged with everything that it extends; `files` start with its own."""
+    """A scenario merged with all files that it extends; its own file is the first of `files`."""
 
     name: str
     tree: Tree
@@ -41,7 +41,7 @@ class Explained:
 
 
 def explain(library: Library, name: str) -> Explained:
-    """Return the origin of every value. Raises UnknownScenarioError or ScenarioError."""
+    """Return line and evidence of every value. Raises UnknownScenarioError or ScenarioError."""
     library.load(name)
     tree = library.resolve_name(name)
     lines = tuple(_lines(tree, tree.value, (), None))
@@ -73,7 +73,7 @@ def as_json(explained: Explained) -> dict[str, object]:
 
 
 def as_text(explained: Explained) -> str:
-    """Return the resolved file as YAML, with origin and evidence grade after each line."""
+    """Return the resolved file as YAML; each line shows its origin and its evidence grade."""
     head = [f"# {explained.name}: {' <- '.join(short(file) for file in explained.files)}"]
     grades = {line.place: line for line in explained.lines}
     body = _Writer(explained.tree, grades).lines(explained.tree.value, (), 0)
@@ -81,7 +81,7 @@ def as_text(explained: Explained) -> str:
 
 
 def short(file: str | Path) -> str:
-    """Return a built-in file by its name in the library, any other file as given."""
+    """Return the library name of a built-in file; return any other path unchanged."""
     path = Path(file)
     shipped = path.parent.parent.name in ("scenarios", "_scenarios")
     return f"{path.parent.name}/{path.name}" if shipped else str(file)

@@ -1,4 +1,4 @@
-"""A limit on all globs of a scenario together, because a request may be compared with each."""
+"""A limit on the globs of a scenario, because a request may be compared with each glob."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from upsim.scenario.yaml_tree import Found, Value, items, mapping
 
 
 def glob_mistakes(root: Value) -> Found:
-    """Yield why the globs of a file are too many, or too long, together."""
+    """Yield a mistake if the globs of a file together are too many or too long."""
     said = excess(_globs(root))
     if said:
         yield (), said

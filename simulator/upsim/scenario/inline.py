@@ -1,7 +1,7 @@
-"""Scenarios that are sent as a document, in a request or by a program, instead of a file.
+"""Scenarios that a request or a program sends as a document instead of a file.
 
-The format is that of files, without features that would let the sender read this machine: a
-document extends scenarios by name only, names no file, and uses no environment variable.
+The format is that of scenario files, without the features that could read this machine:
+a document extends scenarios only by name, refers to no file, and uses no environment variable.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _NEEDS_BASE = "extends is missing; write extends: <provider>/baseline"
 
 
 class _TooMuchError(Exception):
-    """A document that is too large to be meant; reading stops there."""
+    """A document is too large; reading stops when this is raised."""
 
 
 def load_inline(
@@ -64,7 +64,7 @@ def load_inline(
 
 
 def sent_tree(document: object) -> Tree:
-    """Return the tree of a document; its marks have no file and count the values."""
+    """Return the tree of a document; its marks have no file, and count values instead of lines."""
     tree = Tree(None, {(): Mark("", 0, 0)})
     try:
         _refuse_long_texts(document)
@@ -124,7 +124,7 @@ def _refuse_labour(tree: Tree) -> None:
 
 
 def _refuse_long_texts(document: object) -> None:
-    """Raise _TooMuchError for a document whose texts are too long together."""
+    """Raise _TooMuchError for a document whose texts together are too long."""
     characters = size_of({"": document}).characters
     if characters > MAX_CHARACTERS:
         raise _TooMuchError(
@@ -185,7 +185,7 @@ def _meaningless(tree: Tree, place: Place) -> Value:
 
 
 def _files(value: Value) -> Iterator[Place]:
-    """Yield the places of local files in media rules, now or after a change."""
+    """Yield the places of local files in media rules, at start and in changes."""
     root = mapping(value)
     changed = enumerate(mapping(mapping(node).get("set")) for node in items(root.get("changes")))
     parts: list[tuple[Place, dict[str, Value]]] = [((), root)]

@@ -1,7 +1,7 @@
-"""The section `jobs`: which jobs a rule matches, the steps of these jobs, and their order.
+"""The section `jobs`: which jobs a rule matches, and the order of the steps of these jobs.
 
-Each rule and each step is checked separately, so that no mistake hides another. These checks do not
-use the schema.
+Each rule and each step is checked separately, so that no mistake hides another mistake.
+These checks do not use the schema.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FORM = "a step is {state: how it ends}, such as {processing: 90s}"
 def job_mistakes(rules: Value, root: Mapping[str, Value], written: Mapping[str, Value]) -> Found:
     """Yield all mistakes in the rules of a file, at places within it.
 
-    `root` is the valid part of the file; `written` is the whole file with invalid options.
+    `root` is the valid part of the file; `written` is the whole file including invalid options.
     """
     fields = _fields(root, written)
     above: list[frozenset[tuple[str, str]] | None] = []
@@ -56,7 +56,7 @@ def job_mistakes(rules: Value, root: Mapping[str, Value], written: Mapping[str, 
 
 
 def wrong_order(states: Sequence[str | None]) -> Iterator[tuple[int, str]]:
-    """Yield each state that cannot follow the one before it (None: unknown state)."""
+    """Yield each state that cannot follow the state before it (None: unknown state)."""
     if states and states[0] in TERMINAL:
         yield 0, "a job starts waiting or processing"
     for i, (before, after) in enumerate(pairwise(states)):
@@ -124,7 +124,7 @@ def _when_mistakes(when: Value, fields: Mapping[str, Sequence[str] | None]) -> F
 def _fields(
     root: Mapping[str, Value], written: Mapping[str, Value]
 ) -> dict[str, Sequence[str] | None]:
-    """Return the names that a rule may test, with their allowed values (None: any).
+    """Return the names that a rule may test, with their allowed values (None: any value).
 
     The result is empty if a baseline does not list its request fields.
     """
@@ -150,7 +150,7 @@ def _asked(rule: Value) -> frozenset[tuple[str, str]] | None:
 def _taken_by(
     asked: frozenset[tuple[str, str]], above: Sequence[frozenset[tuple[str, str]] | None]
 ) -> int | None:
-    """Return the index of an earlier rule whose conditions are all among this rule's."""
+    """Return the index of an earlier rule that matches every job which this rule matches."""
     return next((i for i, a in enumerate(above) if a is not None and a <= asked), None)
 
 
@@ -199,7 +199,7 @@ def _is_a_way_on(state: str, step: Value) -> bool:
 
 
 def _wrong_how(how: Value) -> str | None:
-    """Return the mistake in how a step ends; None if it is valid."""
+    """Return the mistake in `how`, which says how a step ends; None if it is valid."""
     if isinstance(how, dict):
         polls = how.get("polls")
         whole = isinstance(polls, int) and not isinstance(polls, bool)
@@ -217,7 +217,7 @@ def _wrong_how(how: Value) -> str | None:
 
 
 def _wrong_end(state: str, how: Value, root: Mapping[str, Value]) -> str | None:
-    """Return the mistake in an end state; None if it is valid."""
+    """Return the mistake in `how` for this end state; None if it is valid."""
     if how is None:
         return None
     if state not in UNSUCCESSFUL:

@@ -8,7 +8,7 @@ from upsim.scenario.searching import Listed
 
 
 def listing(library: Library) -> list[Listed]:
-    """Return every scenario of the library, by name."""
+    """Return all scenarios of the library, sorted by name."""
     return [_listed(library, name) for name in library.names()]
 
 

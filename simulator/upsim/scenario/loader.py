@@ -61,30 +61,30 @@ class ScenarioError(ValueError):
 
 
 class UnknownScenarioError(LookupError):
-    """An unknown scenario name; the message names the nearest scenarios."""
+    """There is no scenario with this name; the message suggests the nearest names."""
 
 
 class NoScenarioFileError(UnknownScenarioError):
-    """A path without a scenario file; the message contains the absolute path.
+    """There is no scenario file at this path; the message contains the absolute path.
 
-    `as_given` is the same message with the path as given.
+    `as_given` is the same message with the path as the user wrote it.
     """
 
     def __init__(self, message: str, path: str, given: str) -> None:
-        """Keep both messages; `path` is part of the first."""
+        """Keep both messages; `path` is the path in `message`."""
         self.as_given = message.replace(repr(path), repr(given))
         super().__init__(message)
 
 
 def shipped_root() -> Path:
-    """Return the folder of the built-in scenarios, in the package or in its checkout."""
+    """Return the folder of the built-in scenarios, in the installed package or in a checkout."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "_scenarios"
     return installed if installed.is_dir() else package.parent.parent / "scenarios"
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """Return a value that changes with the file (None: the file does not exist)."""
+    """Return a value that changes whenever the file changes (None: the file does not exist)."""
     try:
         found = path.stat()
     except OSError:
@@ -93,10 +93,10 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 class Library:
-    """The scenarios under one root, each read on first use and then kept.
+    """The scenarios below one root folder; each file is read on first use and then cached.
 
-    Files are read only once: `renewed` returns a library that reads them again. An outside provider
-    has its own folder, which is found by the provider's name.
+    Files are read only once: `renewed` returns a library that reads them again. A provider of
+    another package has its own scenario folder, which is found by the provider's name.
     """
 
     def __init__(
@@ -106,8 +106,9 @@ class Library:
         folders: Callable[[], Mapping[str, Path]] = dict,
         kinds: Callable[[str], Mapping[str, str]] = lambda _provider: {},
     ) -> None:
-        """Use the built-in scenarios unless another root is given; call `folders` when needed.
+        """Use the built-in scenarios unless another root is given.
 
+        `folders` is called when needed and returns the scenario folders of other packages.
         `kinds` returns the operations of a provider with their kinds, for the validation of faults.
         """
         self._kinds = kinds
@@ -119,7 +120,7 @@ class Library:
         self._sound: set[str] = set()
 
     def renewed(self) -> Library:
-        """Return a library of the same folders that has read nothing yet."""
+        """Return a library with the same folders and an empty cache."""
         return Library(self._root, folders=self._folders, kinds=self._kinds)
 
     @property
@@ -129,15 +130,15 @@ class Library:
 
     @property
     def stamps(self) -> Mapping[Path, Stamp | None]:
-        """Return the files that were read, each with its state at that time."""
+        """Return the files that were read, each with its stamp at that time."""
         return self._stamps
 
     def providers(self) -> tuple[str, ...]:
-        """Return the providers that have a baseline here."""
+        """Return the providers that have a baseline in this library."""
         return tuple(name.partition("/")[0] for name in self.names() if name.endswith(_BASELINES))
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all scenarios, `<provider>/<name>`."""
+        """Return the names of all scenarios, in the form `<provider>/<name>`."""
         shipped = [(path.parent.name, path.stem) for path in self._root.glob("*/*.yaml")]
         brought = [
             (provider, path.stem)
@@ -155,13 +156,13 @@ class Library:
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:
-        """Return former names of scenarios, with their present names."""
+        """Return the former names of scenarios, each with its present name."""
         path = self._root / ALIASES
         known = mapping(read_tree(path).value) if path.is_file() else {}
         return {old: str(new) for old, new in known.items()}
 
     def load(self, name: str) -> Scenario:
-        """The scenario of this name or path. Raises UnknownScenarioError or ScenarioError."""
+        """Return the scenario of a name or path. Raises UnknownScenarioError or ScenarioError."""
         if name not in self._loaded:
             self._loaded[name] = self._shared(name)
         return self._loaded[name]
@@ -171,19 +172,21 @@ class Library:
         self._loaded[scenario.name] = scenario
 
     def path_of(self, name: str, folder: Path | None = None) -> Path:
-        """The file of a scenario named `<provider>/<name>`, or by path (relative to `folder`).
+        """Return the file of a scenario.
 
-        The file of a scenario that comes from a template is the template.
+        `name` is `<provider>/<name>`, or a path relative to `folder`.
+
+        If a template defines the scenario, the result is the file of the template.
         """
         return self._found(name, folder)[0]
 
     def template_of(self, name: str) -> Path | None:
-        """The template of a scenario named `<provider>/<name>` (None: it has a file of its own)."""
+        """Return the template of a scenario `<provider>/<name>` (None: it has its own file)."""
         path, provider = self._found(name)
         return path if provider else None
 
     def text_of(self, name: str) -> str:
-        """The text of a scenario's file, or of its template with the provider's words."""
+        """Return the text of a scenario's file; a template is filled with the provider's words."""
         path, provider = self._found(name)
         text = path.read_text(encoding="utf-8")
         return self._template(path, provider).fill(text) if provider else text
@@ -202,7 +205,7 @@ class Library:
         return named and path.resolve().parent == (self._root / COMMON).resolve()
 
     def _found(self, name: str, folder: Path | None = None) -> tuple[Path, str]:
-        """The file of a scenario, and the provider for which it is a template (empty: none)."""
+        """Return the file of a scenario, and the provider if it is a template (else "")."""
         if len(name) <= MAX_NAME_LENGTH:
             known = self.aliases.get(name, name)
             found = self._shipped(known)
@@ -225,10 +228,10 @@ class Library:
         raise self._unknown(name[:MAX_NAME_LENGTH], path)
 
     def near(self, name: str) -> list[str]:
-        """Return the scenarios that an unknown name may mean; a provider's name means its baseline.
+        """Return the scenarios that an unknown name may mean; a provider means its baseline.
 
-        A name without a provider may mean the scenarios of all providers that have it. Of a name
-        with one, its synonyms come first, then near names of the same provider.
+        If the name has no provider, the result has the scenarios of all providers with that name.
+        Otherwise it has the synonyms first, then similar names of the same provider.
         """
         if name in self.providers():
             return [f"{name}/{BASELINE}"]
@@ -261,7 +264,7 @@ class Library:
         return UnknownScenarioError(f"there is no scenario {name!r}; {hint}")
 
     def _shipped(self, name: str) -> Path | None:
-        """The file of a name below the root, or in the folder that its provider brings."""
+        """Return the file of a name below the root, or in the folder of the provider's package."""
         found = _inside(self._root, name)
         if found is not None:
             return found
@@ -274,34 +277,34 @@ class Library:
         return self._resolve(path, "", ())
 
     def resolve_all(self, path: Path) -> list[Tree]:
-        """The tree of a file as `resolve` gives it; of a template, its tree for each provider."""
+        """Return the resolved tree of a file; of a template, one tree for each provider."""
         providers = self.providers() if self._is_template(path) else [""]
         return [self._resolve(path, provider, ()) for provider in providers]
 
     def resolve_name(self, name: str) -> Tree:
-        """The tree of a scenario, by name or path, with everything that it extends merged in."""
+        """Return the tree of a scenario, by name or path, merged with all that it extends."""
         return self._resolve(*self._found(name), ())
 
     def mistakes_in(
         self, tree: Tree, providers: Mapping[str, Provider] | None = None
     ) -> list[Mistake]:
-        """Return all mistakes in a resolved tree, by syntax, schema and names.
+        """Return all mistakes in a resolved tree, in syntax, schema and names.
 
-        With `providers`, names that their code does not know are mistakes too.
+        With `providers`, a name that the code of its provider does not have is a mistake too.
         """
         return ScenarioValidator(self.tree_of, self._kinds, self.providers).mistakes_in(
             tree, providers
         )
 
     def judged(self, name: str, providers: Mapping[str, Provider]) -> list[Mistake]:
-        """Return all mistakes in a file by name; a file without mistakes is loaded."""
+        """Return all mistakes in a scenario file by name; a valid file is loaded."""
         found = self.mistakes_in(self.resolve_name(name), providers)
         if not found:
             self._sound.add(name)
         return found
 
     def named(self, error: ScenarioError) -> ScenarioError:
-        """Return the same error with names of scenarios in place of the paths of built-in files."""
+        """Return the error with the paths of built-in files replaced by scenario names."""
         return ScenarioError([replace(m, mark=self._named(m.mark)) for m in error.mistakes])
 
     def _named(self, mark: Mark) -> Mark:
@@ -312,7 +315,7 @@ class Library:
         return next((replace(mark, file=f"{name}/{path.stem}") for name in brought), mark)
 
     def is_as_in(self, other: Library, name: str) -> bool:
-        """Whether the files of a scenario are unchanged since another library has read them."""
+        """Return whether the files of a scenario are unchanged since another library read them."""
         files = self.resolve_name(name).files
         return all(self._stamps[file] == other.stamps.get(file) for file in files)
 
@@ -327,7 +330,7 @@ class Library:
     def _shared(self, name: str) -> Scenario:
         """Return a scenario from the cache of all libraries, if its files are unchanged.
 
-        This way a test suite with a simulator for each test validates its scenarios only once.
+        With this cache, a test suite with a simulator for each test validates a scenario only once.
         """
         if self._root != shipped_root():
             return self._read(name)[0]
@@ -370,13 +373,13 @@ class Library:
         return merged(self._resolve(*base, here), tree)
 
     def _unusable(self, path: Path) -> Tree:
-        """The tree of a template that is used as if it were a scenario."""
+        """Return the tree of a template that the user named as if it were a scenario."""
         tree = read_tree(path)
         names = " or ".join(f"{provider}/{path.stem}" for provider in self.providers())
         return _failed(tree, (), f"this is a template of every provider; use {names}")
 
     def _tree_at(self, path: Path, provider: str) -> Tree:
-        """Return the tree of one file; changes to a tree never modify a built-in one."""
+        """Return the tree of one file; trees of built-in files are cached and never modified."""
         stamp = self._stamps[path] = stamp_of(path)
         if provider:  # its words can change with the baseline
             tree = self._template(path, provider).tree()
@@ -394,7 +397,7 @@ class Library:
         return tree
 
     def _base_of(self, tree: Tree, here: tuple[Path, ...]) -> tuple[Path, str] | str:
-        """The file that a tree extends, as in `_found`, or what is wrong with that."""
+        """Return the file that a tree extends, as `_found` does, or a message why there is none."""
         parent = mapping(tree.value)["extends"]
         if not isinstance(parent, str):
             return f"{_NEEDS_BASE}: <provider>/baseline"
@@ -428,7 +431,7 @@ def _inside(folder: Path, name: str) -> Path | None:
 
 
 def built(name: str, tree: Tree, folder: Path) -> Scenario:
-    """Return the scenario of a valid tree, with the scenarios of its changes."""
+    """Return the scenario of a valid tree; its changes contain complete scenarios."""
     found = build_scenario(name, mapping(tree.value), folder)
     later = tuple(
         Change(stage.after, stage.at, build_scenario(name, mapping(stage.tree.value), folder))
@@ -438,7 +441,7 @@ def built(name: str, tree: Tree, folder: Path) -> Scenario:
 
 
 def _anchor(tree: Tree, folder: Path) -> None:
-    """Make the local files of media rules absolute, relative to the file with the rules."""
+    """Make the local files in media rules absolute, starting from the folder of the rules' file."""
     root = mapping(tree.value)
     changed = [mapping(mapping(node).get("set")) for node in items(root.get("changes"))]
     for rule in [rule for part in (root, *changed) for rule in items(part.get("media"))]:

@@ -12,7 +12,7 @@ _FOUND_BY = ("duration", "file", "unreachable", "not_a_video")
 
 
 def media_mistakes(rules: Value, broken: Collection[Place]) -> Found:
-    """Yield the mistakes in the rules, except those of the schema at the `broken` places."""
+    """Yield the mistakes in the rules; places in `broken` already have a mistake of the schema."""
     above: list[str] = []
     for i, rule in enumerate(items(rules)):
         place: Place = ("media", i)
@@ -36,11 +36,14 @@ def media_mistakes(rules: Value, broken: Collection[Place]) -> Found:
 
 
 def _taken_by(url: str, above: Sequence[str]) -> int | None:
-    """Return the index of the earlier rule whose glob covers this one's; None if there is none."""
+    """Return the index of an earlier rule whose glob matches all URLs of this rule; else None."""
     return next((i for i, glob in enumerate(above) if _covers(glob, url)), None)
 
 
 def _covers(glob: str, url: str) -> bool:
-    """Whether a glob matches all that another matches; sets and `?` must be identical."""
+    """Return whether `glob` matches everything that the glob `url` matches.
+
+    Character sets and `?` must be identical in both globs.
+    """
     plain = not {"?", "["} & {*glob} and "[" not in url
     return glob == url or (plain and bool(glob) and fits(url, glob))

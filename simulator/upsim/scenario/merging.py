@@ -1,7 +1,7 @@
 """Merge a file over the file that it extends: mappings merge, everything else is replaced.
 
-A value that a scenario changes has no source but the scenario: the evidence around it becomes
-`assumed`, unless the scenario has its own evidence.
+The only source of a changed value is the scenario itself. Therefore the evidence of the
+entry around a changed value becomes `assumed`, unless the scenario gives its own evidence.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def _other_provider(base: Tree, change: Tree) -> list[Mistake]:
 
 
 def _without(value: Value, name: str) -> Value:
-    """Return the file without a key: a base's `reproduces` does not apply to the change."""
+    """Return the file without one key; `reproduces` of a base does not apply to its change."""
     return {k: v for k, v in value.items() if k != name} if isinstance(value, dict) else value
 
 
 def _with_choices(base: Value, change: Value) -> Value:
-    """Return the change with `knobs: {name: value}` turned into a choice within the definition."""
+    """Return the change with each `knobs: {name: value}` as the choice in the knob's definition."""
     defined = base.get("knobs") if isinstance(base, dict) else None
     knobs = change.get("knobs") if isinstance(change, dict) else None
     if not isinstance(change, dict) or not isinstance(defined, dict) or not isinstance(knobs, dict):
@@ -63,7 +63,7 @@ class _Layers:
         self._change = change
 
     def over(self, base: Value, change: Value, place: Place) -> tuple[Value, bool]:
-        """Return the value at a place, and whether the evidence around it changes to `assumed`."""
+        """Return the value at a place, and whether the evidence around it becomes `assumed`."""
         if not isinstance(base, dict) or not isinstance(change, dict):
             return change, base != change
         both = dict(base)

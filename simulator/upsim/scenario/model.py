@@ -24,19 +24,19 @@ class MediaRule:
     found: Media | Unmeasurable | Path
 
     def matches(self, url: str) -> bool:
-        """Whether the rule matches this URL."""
+        """Return whether the rule matches this URL."""
         return fits(url, self.url)
 
 
 @dataclass(frozen=True, slots=True)
 class JobRule:
-    """The plan of jobs whose options or inputs have all these values."""
+    """The steps of all jobs whose options or inputs have all of these values."""
 
     when: tuple[tuple[str, str], ...]
     phases: tuple[PhaseRule, ...]
 
     def matches(self, values: Mapping[str, object]) -> bool:
-        """Whether the rule matches a job with these options and inputs."""
+        """Return whether the rule matches a job with these options and inputs."""
         return all(is_like(values.get(name), wanted) for name, wanted in self.when)
 
 
@@ -53,10 +53,10 @@ class AccountRule:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A resolved scenario of one provider. `knobs` and `dialect` are its own choices.
+    """A resolved scenario of one provider; `knobs` and `dialect` are the scenario's own choices.
 
-    `evidence` is the report of the behaviour that it reproduces; `values` are the merged values of
-    the file and all that it extends.
+    `evidence` is the report of the behaviour that the scenario reproduces; `values` are the
+    values of the file merged with all files that it extends.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Scenario:
 class Change:
     """Rules that apply from a time on: `after` the start of the sandbox, or `at` a date.
 
-    `scenario` is the complete scenario from then on, with all earlier changes.
+    `scenario` is the complete scenario from that time on, including all earlier changes.
     """
 
     after: Instant

@@ -1,4 +1,4 @@
-"""Check names in a resolved scenario that refer to other entries of it."""
+"""Check names in a resolved scenario that refer to other entries of the same scenario."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _knobs(knobs: dict[str, Value]) -> Found:
 
 
 def _second_header(root: dict[str, Value]) -> Found:
-    """Yield mistakes in the knob, and its value, that allow a key in the second header."""
+    """Yield mistakes in the knob that allows a key in a second header, and in its value."""
     second = mapping(mapping(root["auth"]).get("second"))
     if not second:
         return
@@ -46,7 +46,7 @@ def _second_header(root: dict[str, Value]) -> Found:
 
 
 def choice_mistakes(knobs: Value, defined: Mapping[str, Value]) -> Found:
-    """Yield choices of unknown knobs, and choices that are not a text."""
+    """Yield choices of unknown knobs, and choices that are not strings."""
     for name, chosen in mapping(knobs).items():
         values = [str(item) for item in items(mapping(defined.get(name)).get("values"))]
         if isinstance(chosen, dict):
@@ -140,14 +140,14 @@ def _outputs(model: dict[str, Value], options: dict[str, Value], place: Place) -
 def _lacking(
     table: dict[str, Value], options: dict[str, Value], by: str, model: Place, what: str
 ) -> Found:
-    """Yield values of an option that are missing in a table."""
+    """Yield allowed values of an option that have no entry in a table."""
     for i, value in enumerate(items(mapping(options[by])["allowed"])):
         if value not in table:
             yield (*model, "options", by, "allowed", i), f"{what} has no entry for {value!r}"
 
 
 def _messages(root: dict[str, Value]) -> Found:
-    """Yield messages with invalid braces; the message of a failed job has no placeholders."""
+    """Yield messages with invalid braces, and messages of failed jobs that have placeholders."""
     for section in ("errors", "failures"):
         for name, entry in mapping(root[section]).items():
             forms: list[tuple[Place, dict[str, Value]]] = [((section, name), mapping(entry))]

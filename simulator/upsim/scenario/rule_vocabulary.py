@@ -1,4 +1,4 @@
-"""The names that a baseline offers to rules: submit fields, options, and words for states."""
+"""The names of a baseline that rules may use: submit fields, options, and words for states."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def inputs_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
 def body_fields_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the top-level fields of a submit body; empty if the baseline does not list them.
 
-    They are in the fact `body_fields`; without it they are `inputs` and the options of the models.
+    The fact `body_fields` lists the fields. A baseline without this fact has the fields
+    in `inputs` and the options of its models.
     """
     facts = tree.get("facts", {})
     own = facts.get("body_fields")
@@ -47,7 +48,7 @@ def options_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def values_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the values of a submit: of its options, the task types, and model names."""
+    """Return the allowed values of a submit: options, task types, and model names."""
     models = mapping(root.get("models"))
     facts = [mapping(mapping(model).get("facts")).get(TASK_TYPE) for model in models.values()]
     types = {} if None in facts else {TASK_TYPE: [str(mapping(f).get("value")) for f in facts]}
@@ -55,7 +56,7 @@ def values_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def wrong_source(field: str, value: object) -> str | None:
-    """Return why no accepted submit has this value in a video field; None if one can."""
+    """Return why no accepted submit has this value in a video field; None if one can have it."""
     if field not in SOURCES or isinstance(value, str):
         return None
     return f"{shown(value)} is not a text; the video of a job is a text such as a URL"

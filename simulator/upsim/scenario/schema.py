@@ -1,15 +1,17 @@
 """The JSON Schema of scenario files: one source, for resolved files and for editors.
 
 In the source, `required` applies to a resolved file and `x-always` to every file. A file that
-extends another may leave out everything else, so the published schema has no `required`; it also
-allows `${VARIABLE}` for any single value, and lists the names that exist for each provider.
+extends another file may leave out all other keys, so the published schema has no `required`.
+The published schema also allows `${VARIABLE}` for any single value, and lists the names that
+exist for each provider.
 
-Further keywords say of a section what no JSON Schema can say, for the code that checks it:
+Some rules about sections cannot be expressed in JSON Schema. These keywords state them, for
+the code that checks them:
 
-- `x-fixed`: it is read once, when a sandbox or a server begins; a change cannot set it;
-- `x-closed`: its entries are those of the provider's baseline, because the code reads them by name;
-- `x-new`: it can have new entries, of the kind that the keyword names;
-- `x-without`: a provider may lack it, and then does what the keyword says.
+- `x-fixed`: the section is read once, when a sandbox or a server starts; a change cannot set it;
+- `x-closed`: the section has only the baseline's entries, because the code reads them by name;
+- `x-new`: the section can have new entries, of the kind that the keyword names;
+- `x-without`: a provider may omit the section; the keyword says what happens then.
 """
 
 from __future__ import annotations
@@ -38,13 +40,13 @@ def source() -> Schema:
 
 
 def sections(keyword: str) -> dict[str, Any]:
-    """Return the sections of a file that have a keyword, each with its value."""
+    """Return the sections of a file that have a keyword, each with the keyword's value."""
     properties: Schema = source()["properties"]
     return {name: node[keyword] for name, node in properties.items() if keyword in node}
 
 
 def properties_of(definition: str) -> Schema:
-    """Return what a mapping of the source may hold, by key."""
+    """Return the allowed properties of a mapping in the source, by key."""
     found: Schema = source()["$defs"][definition]["properties"]
     return found
 
@@ -57,9 +59,9 @@ def resolved_schema() -> Schema:
 
 
 def published_schema(baselines: Mapping[str, Schema], scenarios: Iterable[str]) -> Schema:
-    """Return the schema for editors; the baselines and scenarios provide the names.
+    """Return the schema for editors, with the names of these baselines and scenarios.
 
-    Without baselines it describes the keys of a file of any provider.
+    Without baselines, the schema describes the keys in files of any provider.
     """
     root: Schema = _open(_with_required(source(), keep=False))
     properties: Schema = root["properties"]
@@ -116,7 +118,7 @@ def _required(node: Schema) -> list[str]:
 
 
 def _open(node: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return the schema with a variable allowed for every value except free text."""
+    """Return the schema, changed so that every value except free text may be a variable."""
     if isinstance(node, list):
         return [_open(item) for item in node]
     if not isinstance(node, dict):
@@ -141,7 +143,7 @@ def _is_restricted_leaf(node: Schema) -> bool:
 
 
 def _where(provider: str) -> Schema:
-    """Return the names of a provider, for files of this provider."""
+    """Return a condition of the schema: files of this provider may use these names."""
     extends = {"properties": {"extends": {"pattern": f"^{provider}/"}}, "required": ["extends"]}
     states = {"properties": {"provider": {"const": provider}}, "required": ["provider"]}
     return {"if": {"anyOf": [extends, states]}, "then": {"$ref": f"#/$defs/names-{provider}"}}
@@ -192,13 +194,13 @@ def _when(tree: Schema) -> Schema:
 
 
 def _offered(description: str, names: Iterable[str]) -> Schema:
-    """Return a schema of any value that offers these names for completion."""
+    """Return a schema that allows any value and offers these names for completion."""
     told = {"description": description} if description else {}
     return {**told, "anyOf": [{"enum": list(names)}, {}]}
 
 
 def _said(entry: Schema) -> str:
-    """Return the baseline's text for an entry, for an editor to show."""
+    """Return the text of the baseline for an entry, to be shown in an editor."""
     status, message, value = entry.get("status"), entry.get("message"), entry.get("value")
     text = f"{status} {message}" if message is not None else "" if value is None else str(value)
     evidence = entry["evidence"]

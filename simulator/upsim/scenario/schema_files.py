@@ -14,14 +14,15 @@ SCHEMA_FILE = "schema.json"
 
 
 def published(library: Library, providers: Iterable[str] | None = None) -> str:
-    """Return the schema for editors as a text, with the names of some or all providers."""
+    """Return the schema for editors as a text, with the names of these providers (None: all)."""
     return json.dumps(schema_of(library, providers), indent=1, ensure_ascii=False) + "\n"
 
 
 def schema_files(library: Library, providers: Iterable[str]) -> dict[str, str]:
     """Return the texts of schema files by path: one without names, and one for each provider.
 
-    The scenarios of a provider lie in a folder of its name, beside which editors look first.
+    The path of a provider's schema is beside the folder of the provider's scenarios, because
+    editors search there first.
     """
     named = {f"{one}/{SCHEMA_FILE}": published(library, [one]) for one in providers}
     return {SCHEMA_FILE: published(library, ()), **named}

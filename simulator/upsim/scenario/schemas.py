@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 class Sections:
-    """Validates files by the schema, section by section, and remembers unchanged sections.
+    """A validator of the sections of a file; it caches the results of unchanged sections.
 
-    A change of a scenario leaves most sections of the file before it unchanged.
+    A change of a scenario leaves most sections of the file as they were.
     """
 
     def __init__(self) -> None:
-        """Start without results."""
+        """Start with an empty cache."""
         self._judged: dict[str, tuple[Value, list[Broken]]] = {}
 
     def mistakes(self, value: Value) -> list[Broken]:
-        """Return everything in which a resolved file breaks the schema."""
+        """Return all violations of the schema in a resolved file."""
         if not isinstance(value, dict):
             return _broken(_validator().iter_errors(jsonable(value)))
         found = _broken(_outline().iter_errors(dict.fromkeys(value)))
@@ -60,7 +60,7 @@ def _broken(errors: Iterable[ValidationError]) -> list[Broken]:
 
 
 def jsonable(value: Value) -> Any:  # noqa: ANN401 - JSON
-    """Return the value for the schema: a number with a point becomes a text of digits."""
+    """Return a value that the schema can check; numbers with a decimal point become `Digits`."""
     if isinstance(value, dict):
         return {key: jsonable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -69,7 +69,7 @@ def jsonable(value: Value) -> Any:  # noqa: ANN401 - JSON
 
 
 class Digits(str):
-    """A number with a point, as exact digits; it is a text only where a number is allowed."""
+    """A number with a decimal point as its exact digits; the schema accepts it only as a number."""
 
     __slots__ = ()
 
@@ -98,7 +98,7 @@ def _validator() -> Validator:
 
 @cache
 def _outline() -> Validator:
-    """Return a validator for the names of sections, without their contents."""
+    """Return a validator of the section names only, without the contents of the sections."""
     from jsonschema import Draft202012Validator
 
     schema = resolved_schema()
@@ -157,7 +157,7 @@ _KINDS = {
 
 
 def _wrong_kind(wanted: str | list[str], found: object, schema: object) -> str:
-    """Return a message with the allowed kind of value and the value found."""
+    """Return a message with the allowed type of a value, and the value that was found."""
     kinds = [wanted] if isinstance(wanted, str) else wanted
     told = f"{' or '.join(_KINDS[kind] for kind in kinds)} is needed here, not {_seen(found)}"
     properties = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
@@ -173,7 +173,7 @@ def _wrong_kind(wanted: str | list[str], found: object, schema: object) -> str:
 
 
 def _shape(kinds: Iterable[str], schema: Any) -> str:  # noqa: ANN401 - JSON
-    """Return an example of a mapping or a list here; empty if a single value is allowed."""
+    """Return an example of the mapping or list allowed here; empty if a single value is allowed."""
     return f"; write {shape_of(schema)}" if _NESTED.issuperset(kinds) else ""
 
 

@@ -1,4 +1,4 @@
-"""Find scenarios by common words, also those that their names and summaries do not use."""
+"""Find scenarios by common words, including words that no name or summary contains."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Listed:
 
     @property
     def short(self) -> str:
-        """The name without the provider."""
+        """The name of the scenario without its provider."""
         return self.name.partition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One search term: the typed words, and their synonyms.
+    """One search term: the typed words and their synonyms.
 
-    `parts` are the words of a typed `one-name`, which count if no scenario has the whole name.
+    `parts` are the words of a typed `one-name`. They are searched if no scenario has the full name.
     """
 
     typed: str
@@ -49,7 +49,7 @@ class Term:
     parts: tuple[Term, ...] = ()
 
     def is_in(self, item: Listed) -> bool:
-        """Whether a scenario matches the typed words or a synonym."""
+        """Return whether a scenario contains the typed words or a synonym."""
         text = f"{item.name} {item.summary}".lower()
         if all(_is_in(word, text) for word in self.typed.split()):
             return True
@@ -60,14 +60,14 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Search words in any order; several in a row may be one term."""
+    """The terms of a search, in any order; a term may consist of several consecutive words."""
 
     terms: tuple[Term, ...]
 
     def of(self, everything: Iterable[Listed]) -> tuple[list[Listed], int]:
-        """Return the scenarios that match the most terms, and how many these are.
+        """Return the scenarios that match the most terms, and the number of terms they match.
 
-        A provider's name alone is not a match if another term is not found.
+        If only the provider's name matches, and another term is not found, there is no match.
         """
         items = list(everything)
         having = [_having(term, items) for term in self.terms]
@@ -86,7 +86,7 @@ class Search:
 
 
 def searched(words: Sequence[str], synonyms: Synonyms) -> Search:
-    """Return the terms of the typed words, in any case."""
+    """Return the terms of the typed words; upper and lower case are equal."""
     terms = tuple(_terms(" ".join(words).lower().split(), synonyms))
     telling = tuple(term for term in terms if term.typed not in _SMALL)
     return Search(telling or terms)
@@ -99,7 +99,7 @@ def former_names(aliases: Mapping[str, str]) -> Synonyms:
 
 
 def meant_names(name: str, names: Iterable[str], aliases: Mapping[str, str]) -> list[str]:
-    """Return the names of the same provider to which the synonyms of an unknown name lead."""
+    """Return the names of the same provider that the synonyms of an unknown name point to."""
     provider, _, rest = name.lower().partition("/")
     meant = _meant(_spaced(rest), {**known_synonyms(), **former_names(aliases)})
     term = Term(rest, meant)
@@ -108,7 +108,7 @@ def meant_names(name: str, names: Iterable[str], aliases: Mapping[str, str]) -> 
 
 
 def known_synonyms() -> Synonyms:
-    """Return the words that people type, with the words that scenarios use."""
+    """Return the words that people type, each with the words that scenarios use."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in items(read_tree(SYNONYMS).value):
         meant = tuple(map(str, items(mapping(entry).get("meant"))))
@@ -144,7 +144,7 @@ def _parts(row: str, synonyms: Synonyms) -> tuple[Term, ...]:
 
 
 def _having(term: Term, items: Sequence[Listed]) -> set[Listed]:
-    """Return the scenarios that match a term, or else all its parts."""
+    """Return the scenarios that match a term, or else the scenarios that match all its parts."""
     found = {item for item in items if term.is_in(item)}
     if found or not term.parts:
         return found
@@ -166,7 +166,7 @@ def _stems(row: str) -> list[str]:
 
 
 def _is_in(word: str, text: str) -> bool:
-    """Whether a text contains a word in any form, or as part of another word."""
+    """Return whether a text contains a word in any form, or as part of another word."""
     if word.isascii() and word.isdigit():  # 402 must not match 1402
         return re.search(rf"(?<![0-9]){word}(?![0-9])", text) is not None
     return word in text or _stem(word) in map(_stem, _WORD.findall(text))
@@ -176,7 +176,8 @@ def _is_in(word: str, text: str) -> bool:
 def _stem(word: str) -> str:
     """Return the word without an English ending, so that `refunded` finds `refund`.
 
-    A doubled letter at the end counts once, since `stopping` doubles one and `polling` does not.
+    A doubled letter at the end becomes a single letter: `stopping` doubles the letter of `stop`,
+    but the doubled letter of `polling` belongs to `poll`.
     """
     if not word.isalpha():
         return word

@@ -1,4 +1,4 @@
-"""Show the expected shape of a value by the schema of scenario files, for messages."""
+"""Describe the expected shape of a value from the schema of scenario files, for messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SINGLE = {"string": "TEXT", "integer": "NUMBER", "boolean": "true", "null": "nu
 
 
 def shape_of(schema: Schema, depth: int = 0) -> str:
-    """Return an example of a value: examples of the schema, else NAME, TEXT and NUMBER.
+    """Return an example of a value from the schema, or the words NAME, TEXT and NUMBER.
 
     >>> shape_of({"type": "object", "additionalProperties": {"type": "array", "items": {}}})
     '{NAME: [VALUE, …]}'

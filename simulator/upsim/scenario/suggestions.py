@@ -1,4 +1,4 @@
-"""Messages about unknown names, with the nearest known name."""
+"""Messages about unknown names, with the most similar known name."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./*-]*")
 
 
 def suggest(name: str, known: Iterable[str], otherwise: str = "allowed: ") -> str:
-    """Return the nearest known name as a question, or all known names."""
+    """Return a question with the most similar known name, or else a list of all known names."""
     names = tuple(known)
     return suggestion(name, names) or f"{otherwise}{', '.join(names) or 'none'}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names as a question; empty where none is near, or it is the same."""
+    """Return a question with the most similar known name; empty if no other name is similar."""
     near = closest(name, known)
     return f"did you mean {near}?" if near not in ("", name) else ""
 
@@ -34,7 +34,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def nearest_to(value: object, known: Iterable[str]) -> str:
-    """Return `suggest` for a value of any kind and length; a number may be meant as its text."""
+    """Return `suggest` for a value of any type and length; a number is compared as text."""
     names = tuple(known)
     if not isinstance(value, str) and str(value) in names:
         return f'did you mean the text "{value}"?'
@@ -42,12 +42,12 @@ def nearest_to(value: object, known: Iterable[str]) -> str:
 
 
 def unknown_value(what: str, value: object, known: Iterable[str]) -> str:
-    """Return `unknown` for a value of any kind and length."""
+    """Return `unknown` for a value of any type and length."""
     return f"unknown {what} {shown(value)}; {nearest_to(value, known)}"
 
 
 def shown(value: object) -> str:
-    """Return a value of any kind and length as a message quotes it: a text in quotes, cut."""
+    """Return a value of any type for a message: strings in quotes, long values shortened."""
     if isinstance(value, str):
         return repr(value if len(value) <= MAX_SHOWN_LENGTH else f"{value[:MAX_SHOWN_LENGTH]}…")
     written = _written(value, 0)

@@ -1,7 +1,7 @@
-"""Scenarios that every provider has: one template for each, in `scenarios/_common`.
+"""Scenarios that every provider has: one template for each scenario, in `scenarios/_common`.
 
-In a template `$provider` means the name of a provider. Any other `$word` means the entry
-`word` of the provider's baseline: the value of a fact, or else the status of an error.
+In a template, `$provider` means the name of the provider. Any other `$word` means the entry
+`word` of the provider's baseline: the value of that fact, or else the status of that error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WORD = re.compile(r"^#.*$|\$(?P<word>[a-z][a-z0-9_]*)", re.MULTILINE)
 
 
 class Template:
-    """The template of a scenario, filled in for one provider."""
+    """The template of a scenario, for one provider."""
 
     def __init__(
         self, path: Path, provider: str, baseline: Callable[[], Mapping[str, Value] | None]
@@ -30,11 +30,11 @@ class Template:
         self._baseline = baseline
 
     def fill(self, text: str) -> str:
-        """Return a text of the template with the provider's words; unknown words stay."""
+        """Return a text of the template with the provider's words; unknown `$words` stay."""
         return _WORD.sub(self._filled, text)
 
     def tree(self) -> Tree:
-        """Return the tree of the filled file; words that the baseline lacks are mistakes."""
+        """Return the tree of the filled file; a word that the baseline lacks is a mistake."""
         mistakes: list[Mistake] = []
 
         def filled(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Validate a resolved file: report all mistakes at once, and each only once."""
+"""Validate a resolved file: report all mistakes together, and each mistake only once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ _ONE_BY_ONE = (("jobs",), ("faults",))
 
 @dataclass(frozen=True, slots=True)
 class ScenarioValidator:
-    """Validates files by the baselines of `trees`, known `names`, and the `kinds` of operations."""
+    """A validator of files; it uses the baselines in `trees`, and all scenario `names`.
+
+    `kinds` returns the operations of a provider with their kinds.
+    """
 
     trees: Trees
     kinds: Callable[[str], Mapping[str, str]]
@@ -39,9 +42,10 @@ class ScenarioValidator:
         providers: Mapping[str, Provider] | None = None,
         sections: Sections | None = None,
     ) -> list[Mistake]:
-        """Return all mistakes in a resolved tree; `providers` adds names that their code lacks.
+        """Return all mistakes in a resolved tree.
 
-        `sections` remembers the sections that were already validated.
+        With `providers`, a name that the code of its provider does not have is a mistake too.
+        `sections` caches the sections that were already validated.
         """
         if not tree.whole:
             return sorted(tree.mistakes)
@@ -55,7 +59,10 @@ class ScenarioValidator:
     def _found_in(
         self, tree: Tree, providers: Mapping[str, Provider] | None, sections: Sections
     ) -> Found:
-        """Yield the mistakes in the file as it is; closer checks replace those of the schema."""
+        """Yield the mistakes in the file without its changes.
+
+        If a closer check finds the same mistake as the schema, only the closer check reports it.
+        """
         base = self._baseline_tree(tree)
         broken = sections.mistakes(tree.value)
         strange = dict(strange_entries(tree.value, base))
@@ -112,7 +119,7 @@ class ScenarioValidator:
         providers: Mapping[str, Provider] | None,
         sections: Sections,
     ) -> Iterator[Mistake]:
-        """Yield mistakes that appear only after a change of the file."""
+        """Yield mistakes that appear only after one of the scenario's `changes` is applied."""
         before = {(mistake.place, mistake.message) for mistake in known}
         places = {mistake.place for mistake in known}
         for stage in stages(tree):
@@ -138,16 +145,17 @@ class ScenarioValidator:
         return {operation.name: operation.kind for operation in known}
 
     def _baseline_tree(self, tree: Tree) -> Mapping[str, Value] | None:
-        """Return the baseline that a file changes, directly or indirectly, or replaces."""
+        """Return the baseline that a file extends, directly or indirectly, or replaces."""
         name = mapping(tree.value).get("provider")
         return self.trees(name) if isinstance(name, str) else None
 
 
 def _is_said(place: Place, rule: str, strange: Collection[Place]) -> bool:
-    """Whether the mistake about an unknown entry or section covers a violation of the schema.
+    """Return whether a mistake about an unknown entry or section replaces a schema violation.
 
-    An unknown entry may be meant as a known one, which has the keys that the entry lacks; items of
-    lists are not merged. A section that must be removed needs no further mistakes.
+    An unknown entry may be a misspelt known entry, and then the missing keys are no mistake.
+    This does not apply to the items of lists, because they are not merged.
+    A section that must be removed needs no further mistakes.
     """
     if place in strange or place[:1] in strange:
         return True

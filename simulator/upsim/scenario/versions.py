@@ -8,7 +8,7 @@ from upsim.scenario.model import Scenario
 
 
 def own_version() -> str:
-    """Return the version of this package; a checkout that was never installed has none."""
+    """Return the version of this package; a checkout that was never installed has no version."""
     try:
         return version("upsim")
     except PackageNotFoundError:

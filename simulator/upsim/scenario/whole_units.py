@@ -1,4 +1,4 @@
-"""Check that amounts of an indivisible unit, such as a credit, are whole numbers."""
+"""Check that amounts are whole numbers if the unit, such as a credit, is indivisible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 
 def unit_mistakes(value: Value, trees: Trees) -> Found:
-    """Yield opening balances and prices of a schema-valid file that would divide a unit."""
+    """Yield opening balances and prices of a schema-valid file that are fractions of a unit."""
     root = mapping(value)
     own = str(root.get("provider"))
     accounts = {name: ("accounts", name, "balance") for name in mapping(root.get("accounts"))}
@@ -50,7 +50,7 @@ def _rates(rate: dict[str, Value]) -> Iterator[tuple[Place, Value]]:
 
 
 def _is_whole(base: dict[str, Value]) -> bool:
-    """Whether a provider's unit is indivisible."""
+    """Return whether a provider's unit is indivisible."""
     return _at(base, ("account",)).get("divisible") is False
 
 

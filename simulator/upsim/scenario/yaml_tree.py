@@ -1,10 +1,11 @@
-"""Read YAML 1.2 text into plain values, and keep line and column of every value.
+"""Read YAML 1.2 text into plain values, with the line and column of every value.
 
-PyYAML reads YAML 1.1, takes `on` for a boolean and lets a repeated key win silently. Here words,
-integers and decimals follow the YAML 1.2 core schema, and numbers with a point become `Decimal`.
+PyYAML reads YAML 1.1: it reads `on` as a boolean, and the last of two equal keys replaces the
+first without an error. Here words, integers and decimals follow the YAML 1.2 core schema, and
+numbers with a point become `Decimal`.
 Everything else stays text (dates, exponents, `0x1F`). A repeated key or a tag is a mistake.
-`${NAME}` and `${NAME:-default}` in a value are replaced by an environment variable; the result is
-always a single value.
+`${NAME}` and `${NAME:-default}` in a value are replaced by an environment variable; the result
+is always a single value.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _SAFELY_DEEP = 5_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """A position in a file, counted from 1; a document has no file."""
+    """A position in a file, counted from 1; the mark of a document has no file."""
 
     file: str
     line: int
@@ -87,8 +88,8 @@ class Mistake:
 class Tree:
     """The values of a file, and the mark of each place.
 
-    `whole` is False if the file's base is missing or broken, because validation would then report
-    parts as missing that exist. `files` are the files that were read for it.
+    `whole` is False if the file's base is missing or broken. Validation would then report parts
+    as missing that the base really has. `files` are the files that were read for the tree.
     """
 
     value: Value
@@ -104,7 +105,7 @@ class Tree:
         return self.marks.get(place, Mark("<nowhere>", 1, 1))
 
     def mistake(self, place: Place, message: str) -> Mistake:
-        """Return a mistake at a place of this file; the middle of a long message is cut out."""
+        """Return a mistake at a place of this file; a long message loses its middle part."""
         if len(message) > 2 * TOLD:
             message = f"{message[:TOLD]} … {message[-TOLD:]}"
         return Mistake(self.mark(place), dotted(place), message)
@@ -134,7 +135,7 @@ def dotted(place: Place) -> str:
 
 
 def read_tree(path: Path, fill: Callable[[str], str] = str) -> Tree:
-    """The tree of a file; syntax errors and repeated keys are among its mistakes.
+    """Return the tree of a file; syntax errors and repeated keys are among the tree's mistakes.
 
     `fill` changes the text before it is parsed.
     """
@@ -175,7 +176,7 @@ def parse_tree(text: str, file: str, variables: Mapping[str, str] = os.environ) 
 
 
 class _TooMuchError(Exception):
-    """A file that expands to too many values; reading stops there."""
+    """A file has too many values after its aliases are expanded; reading stops."""
 
     def __init__(self, mark: Mark, message: str) -> None:
         """Keep the position and the message."""
@@ -188,7 +189,7 @@ def _unreadable(mark: Mark, message: str) -> Tree:
 
 
 def _refuse_abysses(text: str) -> None:
-    """Raise RecursionError for nesting that would overflow the YAML library's stack."""
+    """Raise RecursionError if the nesting is deep enough to overflow the YAML library's stack."""
     if sum(map(text.count, "[{-?")) <= _SAFELY_DEEP:
         return
     depth = 0
@@ -226,7 +227,7 @@ def _syntax_mistake(error: yaml.YAMLError, text: str, file: str) -> tuple[Mark, 
 def _long_quote(text: str, line: int) -> yaml.ScalarToken | None:
     """Return the quoted text before a syntax error whose closing quote is probably missing.
 
-    Mostly its own quote is missing, and the opening one of a later text closed it.
+    In most cases the text has no closing quote, and the opening quote of a later text ended it.
     """
     found = None
     try:
@@ -243,7 +244,7 @@ def _long_quote(text: str, line: int) -> yaml.ScalarToken | None:
 
 
 def _syntax_hint(problem: str, line: str, column: int) -> str | None:
-    """Return advice on common mistakes, for which the YAML library reports its internal state."""
+    """Return advice on a common syntax mistake; None if there is no advice."""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "a tab; indent with spaces"
     if problem.startswith("mapping values"):

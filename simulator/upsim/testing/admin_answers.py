@@ -1,4 +1,4 @@
-"""Responses of the admin API of any server, checked before anything uses them."""
+"""Responses of any server's admin API, which are checked before they are used."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def document(answer: httpx.Response) -> dict[str, Any]:
 
 
 def checked(answer: httpx.Response, path: str) -> dict[str, Any]:
-    """Return the JSON object of a response if it has the shape that the call promises.
+    """Return the JSON object of a response if it has the documented shape of this request.
 
     `path` is the path below `/__sim`. Raises AdminCallError.
     """
@@ -59,7 +59,7 @@ def checked(answer: httpx.Response, path: str) -> dict[str, Any]:
 
 
 def check_sandbox(made: Mapping[str, Any], answer: httpx.Response) -> None:
-    """Raise AdminCallError if the id or a key of a new sandbox fits in no request."""
+    """Raise AdminCallError if the id or a key of a new sandbox cannot be used in a request."""
     if not _ID.fullmatch(made["id"]):
         raise strange(answer, f"the id {made['id'][:_MAX_SHOWN]!a} is not an id of a sandbox")
     for provider, key in made["keys"].items():
@@ -68,7 +68,7 @@ def check_sandbox(made: Mapping[str, Any], answer: httpx.Response) -> None:
 
 
 def moment(text: str, where: str) -> datetime:
-    """Return the time that a text states. Raises AdminCallError."""
+    """Return the time in a text of a response. Raises AdminCallError."""
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -76,7 +76,7 @@ def moment(text: str, where: str) -> datetime:
 
 
 def exact_amount(text: str, where: str) -> Decimal:
-    """Return the exact amount that a text states. Raises AdminCallError."""
+    """Return the exact amount in a text of a response. Raises AdminCallError."""
     found = number(text)
     if found is None:
         raise _no_value(where, text, "an amount")
@@ -84,7 +84,7 @@ def exact_amount(text: str, where: str) -> Decimal:
 
 
 def strange(answer: httpx.Response, why: str) -> AdminCallError:
-    """Return the error of a response that no simulator gives."""
+    """Return the error for a response that no simulator sends."""
     request, status = answer.request, answer.status_code
     what = f"{request.method} {request.url}: the response ({status}) is not a simulator's"
     return AdminCallError(status, "strange_answer", f"{what}: {why[:_MAX_SHOWN]}")
@@ -110,7 +110,7 @@ def _templates() -> tuple[tuple[str, re.Pattern[str], Any], ...]:
 
 @cache
 def _shape(method: str, path: str) -> Any:  # noqa: ANN401 - a type
-    """Return the shape of a call's response; any object for an unknown call."""
+    """Return the shape of the response to a request; any object for an unknown request."""
     for known, pattern, shape in _templates():
         if known == method and pattern.fullmatch(path):
             return shape

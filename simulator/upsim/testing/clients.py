@@ -14,7 +14,7 @@ from upsim.untrusted_connections import NoCookies
 
 
 def client_of(sandbox: SandboxHandle, model: str, settings: dict[str, Any]) -> Client:
-    """Return a client of a model with the sandbox's key; it waits by the sandbox's clock."""
+    """Return a client of a model with the sandbox's key; it waits on the sandbox's clock."""
     http = httpx.Client(transport=sandbox.wire, trust_env=False, cookies=NoCookies())
     return connect(model, http=http, **{**_settings(sandbox, model, http), **settings})
 
@@ -31,7 +31,7 @@ def live_client(model: str, cap: str, settings: dict[str, Any]) -> Client:
 
 
 def missing_key(model: str) -> str:
-    """Return the variable for the key of a model's provider if it is not set; otherwise ""."""
+    """Return the name of the provider's key variable if it is not set; otherwise ""."""
     variable = f"{provider_of(model).upper().replace('-', '_')}_API_KEY"
     return "" if os.environ.get(variable) else variable
 

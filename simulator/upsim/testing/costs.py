@@ -1,4 +1,4 @@
-"""The cost of a run's requests: charges minus refunds, exact, by provider and unit."""
+"""The cost of all requests of a run: charges minus refunds, exact, by provider and unit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from upsim.testing.admin_answers import exact_amount
 
 @dataclass(slots=True)
 class Costs:
-    """Sums over sandboxes, and over the processes of a run."""
+    """The sums of costs over sandboxes, and over the processes of a run."""
 
     sandboxes: int = 0
     amounts: dict[tuple[str, str], Decimal] = field(default_factory=dict)
@@ -44,9 +44,9 @@ class Costs:
             self._add((provider, unit), Decimal(amount))
 
     def lines(self, per_dollar: Mapping[str, Decimal]) -> list[str]:
-        """Return one line for each provider and unit, by name; empty if nothing was charged.
+        """Return one line for each provider and unit, sorted; empty if nothing was charged.
 
-        If a provider's units are parts of a dollar, the line starts with the amount in dollars.
+        If a provider's unit is a part of a dollar, the line starts with the amount in dollars.
         """
         return [
             f"{provider:<10} {_text(amount, unit, per_dollar.get(provider, Decimal(1)))}"
@@ -58,7 +58,7 @@ class Costs:
 
 
 def per_dollar() -> dict[str, Decimal]:
-    """Return the number of a provider's units in a dollar, for providers with such units."""
+    """Return the number of units in a dollar for each provider that documents it."""
     return {
         provider: model.billing.unit_per
         for provider in discover()

@@ -1,4 +1,4 @@
-"""The handles of a test's sandbox: clock, ledger and inbox, over the admin API of any target."""
+"""The handles of a test's sandbox: clock, ledger and inbox, through any target's admin API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ClockHandle:
 
     @property
     def mode(self) -> str:
-        """`auto`, `manual`, `real` or `scaled:<n>`."""
+        """The mode of the clock: `auto`, `manual`, `real` or `scaled:<n>`."""
         return str(self._admin("GET", "clock")["mode"])
 
     def set(self, mode: str) -> None:
@@ -47,7 +47,8 @@ class ClockHandle:
     ) -> list[Json]:
         """Advance the clock; return the deadlines that became due.
 
-        Takes seconds, a duration with a unit such as `3h`, or `to=` `next`, `idle` or a time.
+        The arguments are seconds, a duration with a unit such as `3h`, or `to=` with `next`, `idle`
+        or a time.
         """
         if (seconds is None) == (to is None):
             raise ArgumentError("advance takes either seconds or to=")
@@ -63,7 +64,7 @@ class ClockHandle:
 
 
 class LedgerHandle:
-    """The money of a sandbox: exact amounts, each in its provider's unit."""
+    """The money of a sandbox: exact amounts, each in the unit of its provider."""
 
     def __init__(self, admin: Admin) -> None:
         """Keep the function that sends admin requests for the sandbox."""
@@ -92,7 +93,7 @@ class LedgerHandle:
         return exact_amount(self._admin("PUT", where, {})["balance"], f"PUT {where}")
 
     def accounts(self) -> list[Json]:
-        """Return every account that was used."""
+        """Return all accounts that were used."""
         found: list[Json] = self._admin("GET", "accounts")["accounts"]
         return found
 
@@ -113,7 +114,7 @@ class InboxHandle:
     """A receiver of webhooks inside the simulator: pass its `url` to a provider."""
 
     def __init__(self, admin: Admin, clock: ClockHandle, base: str, name: str = "main") -> None:
-        """Open the inbox of this name, below the sandbox's admin URL."""
+        """Open the inbox with this name, below the sandbox's admin URL."""
         self._admin, self._clock, self._base, self._name = admin, clock, base, name
 
     @property
@@ -133,11 +134,10 @@ class InboxHandle:
         return self._read()
 
     def wait(self, count: int = 1, *, seconds: float = WAIT_SECONDS) -> list[Json]:
-        """Advance the clock until `count` messages arrived.
+        """Advance the clock until `count` messages have arrived; return the messages.
 
-        Raises TimeoutError with what is missing.
-
-        A `manual` or `auto` clock jumps from deadline to deadline; with other clocks it waits.
+        A `manual` or `auto` clock jumps from deadline to deadline; other clocks take real time.
+        Raises TimeoutError with the number of messages that are missing.
         """
         check_number("count", count, _COUNTS)
         check_number("seconds", seconds, SECONDS)

@@ -1,7 +1,7 @@
 """Prevent accidental requests to real providers in tests: their hosts are not resolved.
 
 The host of the simulator in this process is not resolved either, because it has no socket.
-Only `core.hosts` of the product is imported before a name with a dot is looked up.
+The blocker imports only `core.hosts` of upsim until a name with a dot is looked up.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class BlockedHostError(socket.gaierror):
 
 
 class HostBlocker:
-    """Replaces name resolution while it is active, and counts what it blocked."""
+    """A replacement of name resolution that blocks hosts and counts the blocked lookups."""
 
     def __init__(self) -> None:
-        """Prepare the blocker, which is inactive until `start`."""
+        """Prepare the blocker; it is inactive until `start`."""
         self.blocked: dict[str, int] = {}
         self._undo: list[tuple[Any, str, object]] = []
         self._ours: list[tuple[Any, str, object, object]] = []
         self._late: set[str] = set()
 
     def start(self) -> None:
-        """Start to block."""
+        """Start to block foreign hosts."""
         for name in SYNC:
             self._put(socket, name, self._first_argument(getattr(socket, name)))
         for name in CONNECTS:
@@ -48,10 +48,10 @@ class HostBlocker:
         self.look_around()
 
     def look_around(self) -> None:
-        """Block libraries with a resolver of their own, once they are imported.
+        """Block libraries that have their own resolver and have been imported since the last call.
 
-        Block again what another plug-in restored: pytest-socket restores, after each test, the
-        functions that it found when it was imported.
+        Also block again what another plug-in has restored: pytest-socket restores, after each test,
+        the functions that it found at its import.
         """
         for owner, name, before, new in self._ours:
             if getattr(owner, name) is before:
@@ -68,7 +68,7 @@ class HostBlocker:
             self._put(aiohttp.TCPConnector, "_resolve_host", self._awaited(own, "host", 0))
 
     def stop(self) -> None:
-        """Restore name resolution, and stop to block."""
+        """Stop blocking, and restore name resolution."""
         self._late.clear()
         self._ours.clear()
         while self._undo:
@@ -117,9 +117,9 @@ class HostBlocker:
 
 
 def _blocked(host: str) -> tuple[str, str]:
-    """Return the plain name of a host, and the advice for the user; empty texts if it is allowed.
+    """Return the plain name of a host, and advice for the user; empty texts if it is allowed.
 
-    The rest of the product is imported only once a name is looked up.
+    Other modules of upsim are imported only when a name is looked up.
     """
     from upsim.core.hosts import IN_PROCESS_NAME, address_of, bare
 

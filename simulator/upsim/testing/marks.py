@@ -17,7 +17,7 @@ class MarkError(ValueError):
 
 
 def asked(markers: Iterable[Any]) -> dict[str, Any]:
-    """Return the arguments of a test's markers, nearest first. Raises MarkError."""
+    """Return the arguments of a test's markers; the nearest marker wins. Raises MarkError."""
     found: dict[str, Any] = {}
     for marker in markers:
         if marker.args:

@@ -67,7 +67,7 @@ class PytestRun:
 
     @property
     def live(self) -> bool:
-        """Whether the tests call the real APIs."""
+        """Return whether the tests call the real APIs."""
         return self.target == "live"
 
     def packed(self) -> dict[str, Any] | None:
@@ -77,7 +77,7 @@ class PytestRun:
         return None if self.live_costs is None else self.live_costs.packed()
 
     def pay(self, provider: str, amount: Any, unit: str) -> None:  # noqa: ANN401 - a Decimal
-        """Add what a live client spent."""
+        """Add the cost of a live client."""
         from upsim.testing.costs import Costs
 
         self.live_costs = self.live_costs or Costs()
@@ -90,7 +90,7 @@ class PytestRun:
             self._session.close()
 
     def costs(self) -> Costs | None:
-        """Return the cost of this process and its workers; None if nothing was used."""
+        """Return the cost of this process and its workers; None if no request was sent."""
         packed = list(self.gathered)
         own = self.packed()
         packed += [own] if own else []

@@ -1,4 +1,4 @@
-"""The report of a failed test on its sandboxes: requests, responses, reasons and money."""
+"""The report about the sandboxes of a failed test: requests, responses, reasons and money."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ MAX_LENGTH = 300
 
 
 def journal_text(sandbox: SandboxHandle) -> str:
-    """Return the journal of a sandbox as text: bounded, secrets redacted, oldest first."""
+    """Return the journal of a sandbox as text, oldest request first.
+
+    The text has a limited size, and contains no secrets.
+    """
     exchanges = sandbox.journal
     head = f"sandbox {sandbox.id}: scenario {sandbox.scenario}, seed {sandbox.seed}"
     lines = [f"{head}, clock {sandbox.clock.mode} at {sandbox.clock.now:%Y-%m-%d %H:%M:%S} UTC"]
@@ -46,7 +49,7 @@ def _exchange(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _why(found: dict[str, Any]) -> Iterator[str]:
-    """Yield the reasons that a server logs for the same request, in the same order."""
+    """Yield the reasons for a response, in the order of the server's log."""
     why = found["why"]
     seen = reason(why["check"], why["cause"], why["compared"])
     if seen:

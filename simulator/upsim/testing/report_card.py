@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ReportCard:
-    """The client mistakes found in a sandbox so far: `findings` are dicts of the admin API."""
+    """The client mistakes found in a sandbox so far; `findings` are dicts of the admin API."""
 
     findings: tuple[Json, ...]
     callers: tuple[Json, ...]
@@ -24,28 +24,28 @@ class ReportCard:
 
     @classmethod
     def read(cls, answer: Mapping[str, Any]) -> ReportCard:
-        """Return the report card of an admin API response."""
+        """Return the report card in a response of the admin API."""
         return cls(tuple(answer["findings"]), tuple(answer["callers"]), tuple(answer["not_judged"]))
 
     @property
     def clean(self) -> bool:
-        """Whether the clients made no known mistake."""
+        """Return whether the clients made no known mistake."""
         return not self.findings
 
     @property
     def text(self) -> str:
-        """Every finding with its numbers, its advice and the requests that show it."""
+        """Return every finding with its numbers, its advice, and the requests that show it."""
         return "\n".join(lines(self.findings)) or "no client mistakes found"
 
     def named(self, name: str) -> tuple[Json, ...]:
-        """Return the findings of one name. Raises LookupError for a name that does not exist."""
+        """Return the findings with this name. Raises LookupError for a name that does not exist."""
         known = {*SEVERITIES, *(found["name"] for found in self.findings)}
         if name not in known:
             raise LookupError(unknown_value("finding", name, sorted(known)))
         return tuple(found for found in self.findings if found["name"] == name)
 
     def __repr__(self) -> str:
-        """Show the findings in short, for a failed assertion."""
+        """Return a short form of the findings, for a failed assertion."""
         if self.clean:
             return "<clean report card>"
         counted = Counter(found["name"] for found in self.findings)

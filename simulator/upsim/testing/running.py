@@ -1,4 +1,4 @@
-"""Find the running server, for every command and test that can use one."""
+"""Find the running server, for all commands and tests that can use it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ SERVER = "server"
 
 
 def at_running_server(target: str) -> str:
-    """Return the target; for `server` the URL in `UPSIM_URL`, by default port 4747 of this machine.
+    """Return the target; `server` means the URL in `UPSIM_URL`, by default this machine.
 
-    Raises ValueError, which names the variable, if its value is no base URL of a server.
+    The default port is 4747.
+
+    Raises ValueError, which names the variable, if its value is not the base URL of a server.
     """
     if target != SERVER:
         return target

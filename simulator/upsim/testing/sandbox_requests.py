@@ -23,11 +23,12 @@ ID_LENGTH = 12
 def sandbox_request(
     asked: Mapping[str, Any], *, name: str, seed: int, shared: bool, folder: Path | None = None
 ) -> dict[str, object]:
-    """Return the body of `POST sandboxes` for the test of this name. Raises MarkError.
+    """Return the body of `POST sandboxes` for the test with this name. Raises MarkError.
 
-    A scenario's path is relative to `folder`, or to the current folder. A scenario's own clock and
-    seed apply unless the test sets others. On a `shared` server the server chooses the id;
-    otherwise the id is derived from the name, so that responses are the same in every run.
+    A scenario's path is relative to `folder`, or to the current folder if `folder` is None.
+    A scenario's own clock and seed apply unless the test sets a different clock or seed.
+    On a `shared` server the server chooses the id. Otherwise the id is derived from the name, so
+    that responses are the same in every run.
     """
     check(asked, "a sandbox")
     wanted = _named(asked.get("scenario"), folder)
@@ -98,7 +99,7 @@ def _dialects(dialect: Any, scenario: Scenario | None) -> dict[str, str]:  # noq
 
 
 def dialects_of(provider: str, chosen: str | Mapping[str, object] | None) -> tuple[str, ...]:
-    """Return the dialects of a provider under a scenario; empty if only a server knows it."""
+    """Return the dialects of a provider under a scenario; empty for an unknown provider."""
     if provider not in discover():
         return ()
     scenario = scenario_of(chosen)

@@ -103,12 +103,12 @@ class SandboxHandle:
         return self._keys[provider]
 
     def holds(self, key: str) -> bool:
-        """Return whether a key was issued for this sandbox."""
+        """Return whether a key belongs to this sandbox."""
         check_kind("key", key, str, "a text")
         return key in self._issued
 
     def new_key(self, provider: str, account: str = "main") -> str:
-        """Issue another key, for the same account or for another one."""
+        """Issue another key, for the same account or for a different account."""
         key: str = self.admin("POST", f"accounts/{provider}/keys", {"account": account})["key"]
         self._issued.add(key)
         return key
@@ -131,7 +131,8 @@ class SandboxHandle:
     def clip(self, size: str = "640x360", fps: Rate = "30", seconds: Seconds = "4") -> str:
         """Return the URL of a playable clip with exactly these properties.
 
-        Raises ValueError with the nearest possible clip, for example if a half frame is asked for.
+        Raises ValueError if no such clip can exist, for example with half a frame.
+        The message names the nearest possible clip.
         """
         try:
             name = clip_name(size, fps, seconds)
@@ -142,7 +143,7 @@ class SandboxHandle:
     def intercept(self) -> AbstractContextManager[Self]:
         """Redirect requests for the providers' own hosts to this sandbox until the block ends.
 
-        It works for httpx, requests and aiohttp, sync and async, in any thread.
+        The redirection works for httpx, requests and aiohttp, sync and async, in any thread.
         """
         return intercept(self)
 
@@ -156,13 +157,13 @@ class SandboxHandle:
 
     @property
     def journal(self) -> list[Json]:
-        """The newest requests and responses, oldest first, with the rules that decided."""
+        """Return the newest requests and responses, oldest first, each with the applied rules."""
         found: list[Json] = self.admin("GET", "journal?limit=1000")["exchanges"]
         return found
 
     @property
     def report_card(self) -> ReportCard:
-        """The client mistakes so far: `assert upsim.report_card.clean`."""
+        """Return the client mistakes so far: `assert upsim.report_card.clean`."""
         return self.read_report_card()
 
     def read_report_card(self, *, all_pauses: bool = False) -> ReportCard:
@@ -206,11 +207,11 @@ class SandboxHandle:
 
     @property
     def closed(self) -> bool:
-        """Whether the sandbox was removed."""
+        """Return whether the sandbox was removed."""
         return self._closed
 
     def close(self) -> None:
-        """Remove the sandbox and close its clients; a sandbox that is already gone is no error."""
+        """Remove the sandbox and close its clients; if it was removed before, that is no error."""
         if self._closed:
             return
         self._closed = True
@@ -276,7 +277,10 @@ def ask(
     *,
     seconds: float = MAX_LENGTH,
 ) -> httpx.Response:
-    """Return the admin API's response. Raises AdminCallError if no complete response arrives."""
+    """Send an admin request; return its response.
+
+    Raises AdminCallError if no complete response arrives.
+    """
     headers = {"accept-encoding": "identity"}
     request = http.build_request(method, path, json=body, headers=headers)
     try:

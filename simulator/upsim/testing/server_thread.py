@@ -1,7 +1,7 @@
-"""One simulator for a whole test process, in a thread and an event loop of its own.
+"""One simulator for a whole test process, with its own thread and its own event loop.
 
-Tests can call it from sync code, any event loop, any thread, and even from sync code below a
-running loop. The engine itself is single-threaded, and stays so here.
+Tests can call it from sync code, any event loop and any thread. Sync code may call it even
+while an event loop runs in the same thread. The engine itself always runs in one thread only.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CLOSE_SECONDS = 5.0
 
 
 class SimulatorGoneError(RuntimeError):
-    """A request to a simulator that does not run in this process."""
+    """A request was sent to a simulator that does not run in this process."""
 
 
 class ServerThread:
-    """The application, the thread that runs it, and the port that it can open."""
+    """The application, its thread, and the port that it can open."""
 
     def __init__(self) -> None:
-        """Start the thread. No socket is opened before `listen`."""
+        """Start the thread. `listen` opens the first socket."""
         self.token = fresh_token()
         self.app = App(
             ServerSettings(
@@ -55,7 +55,7 @@ class ServerThread:
         begun.wait()
 
     def exchange(self, request: httpx.Request, body: bytes) -> httpx.Response:
-        """Send one request. Raises httpx.ReadTimeout when the client's time-out ends."""
+        """Send one request. Raises httpx.ReadTimeout after the client's own time-out."""
         exchange = AsgiExchange(request, body)
         future = self._begin(exchange)
         try:
@@ -120,7 +120,7 @@ class ServerThread:
         return self._address
 
     def close(self) -> None:
-        """End the server and the thread, and remove the files."""
+        """End the server and the thread, and delete their files."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(CLOSE_SECONDS)

@@ -25,7 +25,7 @@ Protocols = Callable[[], type[asyncio.Protocol]]
 
 
 class PytestSession:
-    """A target, the sandboxes of tests at it, and their costs."""
+    """A target, the sandboxes that tests have created there, and their costs."""
 
     def __init__(self, target: str, *, seed: int, token: str, protocol: Protocols) -> None:
         """Prepare the target: `sim`, `socket` or the URL of a server.
@@ -43,7 +43,7 @@ class PytestSession:
     def sandbox(
         self, name: str, asked: Mapping[str, Any], *, folder: Path | None = None
     ) -> SandboxHandle:
-        """Return a new sandbox for the test of this name, whose file is in `folder`.
+        """Return a new sandbox for the test with this name; the test file is in `folder`.
 
         Raises MarkError for an unknown name or an invalid value.
         """
@@ -59,9 +59,9 @@ class PytestSession:
             raise MarkError(self._unanswered(error)) from None
 
     def _look(self) -> None:
-        """Check once whether a server responds. Raises MarkError, the same for each test.
+        """Check once whether the server responds. Raises MarkError, the same for each test.
 
-        A run of a thousand tests must not wait for each of them.
+        Otherwise a run of a thousand tests would wait for a missing server in every test.
         """
         if self._lost is None:
             self._lost = ""
@@ -93,11 +93,11 @@ class PytestSession:
         sandbox.close()
 
     def serve(self) -> str:
-        """Return the URL of a real socket that leads to the sandboxes."""
+        """Return the URL of a real socket, through which requests reach the sandboxes."""
         return self._target.base_url if self._server is None else self._listening(self._server)
 
     def close(self) -> None:
-        """End everything that was started."""
+        """End everything that this session has started."""
         self._target.wire.end()
         if self._server is not None:
             self._server.close()

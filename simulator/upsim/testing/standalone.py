@@ -1,4 +1,4 @@
-"""Interception without pytest: a simulator, a sandbox and the patched libraries in one block."""
+"""Interception without pytest: one block with a simulator, a sandbox and patched libraries."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _Result = TypeVar("_Result")
 
 
 class StandaloneInterception(AbstractContextManager[SandboxHandle]):
-    """A block or a decorator; each use has a new sandbox."""
+    """A context manager that is also a decorator; each use creates a new sandbox."""
 
     def __init__(self, asked: Mapping[str, Any]) -> None:
-        """Keep the options; call `intercept` to make one."""
+        """Keep the options; call `intercept` instead of this."""
         self._asked = asked
         self._lasting: list[ExitStack] = []
 
@@ -45,7 +45,7 @@ class StandaloneInterception(AbstractContextManager[SandboxHandle]):
     def __call__(self, function: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
         """Return the function, sync or async, wrapped in such a block.
 
-        Raises TypeError for generators and other functions that work after their return.
+        Raises TypeError for generators, and for functions whose work continues after they return.
         """
         if isgeneratorfunction(function) or isasyncgenfunction(function) or isclass(function):
             raise TypeError(
@@ -80,8 +80,8 @@ def intercept(
 ) -> StandaloneInterception:
     """Redirect requests for the providers' own hosts to a sandbox in this process.
 
-    It works for httpx, requests and aiohttp, sync and async, in any thread, with any key. Use it in
-    a `with` block, or as a decorator of a function, sync or async.
+    The redirection works for httpx, requests and aiohttp, sync and async, in any thread, with any
+    key. Use it in a `with` block, or as a decorator of a sync or async function.
     """
     asked = {
         "scenario": scenario,

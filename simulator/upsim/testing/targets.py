@@ -1,6 +1,8 @@
-"""The places of sandboxes: the simulator in this process, by calls or a socket, or a server.
+"""The targets of sandboxes: the simulator in this process, or a server.
 
-The handles of a sandbox use all of them in the same way: by httpx, over `wire`.
+Code can use the simulator in this process by direct calls or through a socket.
+
+The handles of a sandbox use every target in the same way: through httpx and `wire`.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ Trace = Callable[[str, object], Coroutine[Any, Any, None]]
 
 
 class SimulatorTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Sends requests for any host to one simulator. Closing a client leaves it open."""
+    """A transport that sends requests for any host to one simulator.
+
+    The transport stays open when a client is closed.
+    """
 
     def end(self) -> None:
-        """Close all connections; the target is no longer needed."""
+        """Close all connections, because the target is no longer needed."""
 
 
 class InProcessWire(SimulatorTransport):
-    """Sends requests to the simulator in this process."""
+    """A transport that sends requests to the simulator in this process."""
 
     def __init__(self, server: ServerThread) -> None:
         """Keep the simulator's thread."""
@@ -46,9 +51,9 @@ class InProcessWire(SimulatorTransport):
 
 
 class SocketWire(SimulatorTransport):
-    """Sends requests to a server and keeps their Host header.
+    """A transport that sends requests to a server and keeps their Host header.
 
-    Async code uses threads, so that connections can be kept across tests, each of which has its
+    Async requests run in threads, so that connections stay open across tests. Each test has its
     own event loop.
     """
 
@@ -110,7 +115,7 @@ def _awaited(trace: Trace) -> Callable[[str, object], None]:
 
 @dataclass(frozen=True, slots=True)
 class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that was read, and the error that ended it early."""
+    """A body that was already read, and the error that cut it off."""
 
     body: bytes
     cut: httpx.TransportError | None
@@ -138,11 +143,11 @@ class SimulatorTarget:
 
     @classmethod
     def in_process(cls, server: ServerThread) -> SimulatorTarget:
-        """Return the simulator of this process, without a socket."""
+        """Return the simulator of this process as a target without a socket."""
         return cls(IN_PROCESS_HOST, server.token, InProcessWire(server))
 
     @classmethod
     def at(cls, base_url: str, token: str = "", *, shared: bool = False) -> SimulatorTarget:
-        """Return a server, in this process or anywhere else."""
+        """Return a server as a target, in this process or elsewhere."""
         base = base_url.rstrip("/")
         return cls(base, token, SocketWire(base), shared)

@@ -1,4 +1,4 @@
-"""Write files completely or not at all, also on a full disk."""
+"""Write files completely or not at all, even if the disk is full."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write a file; write directly to a pipe or another device.
+    """Write a file completely; write directly to a pipe or another device.
 
-    Raises OSError and keeps the previous content.
+    If this raises OSError, the file keeps its previous content.
     """
     if file.exists() and not file.is_file():
         file.write_bytes(content)

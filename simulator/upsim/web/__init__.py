@@ -1,1 +1,1 @@
-"""The ASGI side: provider paths on the hot path, media, admin API and pages."""
+"""The ASGI side: the fast path for provider requests, media, admin API and pages."""

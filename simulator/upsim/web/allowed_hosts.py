@@ -1,7 +1,7 @@
-"""The host names of a server. While it is bound to loopback, other names are refused.
+"""The host names of a server. While it listens on loopback only, it refuses other names.
 
-A web page can point its own host name at this machine (DNS rebinding). The browser then treats this
-server as a part of that page's site; only the `Host` header reveals it.
+A web page can point its own host name at this machine (DNS rebinding). The browser then treats
+this server as part of the site of that page. Only the `Host` header shows the difference.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ Observer = Callable[[str, str, int, str], None]
 
 
 class OwnHosts:
-    """The names of one server: every spelling of loopback, its own and those configured."""
+    """The names of one server: all spellings of loopback, its own name, and configured names."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        """Collect the names once."""
+        """Collect the names."""
         public = urlsplit(settings.public_url or "").netloc
         parts = map(split_authority, (*settings.hosts, public, *settings.allow_hosts))
         self._names = {canonical(part[0]) for part in parts if part is not None}
 
     def __contains__(self, name: str) -> bool:
-        """Whether a host name without a port is one of them."""
+        """Return whether a host name without a port belongs to this server."""
         return is_loopback(name) or canonical(name) in self._names
 
 
 @dataclass(slots=True)
 class Door:
-    """An application on a loopback socket: requests for foreign hosts are refused.
+    """An application on a loopback socket that refuses requests for foreign hosts.
 
     `provider_at` returns the provider of a host.
     """
@@ -60,7 +60,7 @@ class Door:
     )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Refuse a request, or give it to the application."""
         refusal = self._refusal(scope) if scope["type"] == "http" else None
         await (refusal or self.app)(scope, receive, send)
 

@@ -1,7 +1,8 @@
-"""The access rule of the admin API and the pages: local users and tools, or holders of the token.
+"""The access rule of the admin API and the pages: local users and tools, or the token.
 
-No web page that a developer visits can reset or read a sandbox: requests that a browser sends for
-another site are refused, and so are requests through a proxy or with a rebound host name.
+No web page that a developer visits can read or reset a sandbox. Requests that a browser sends
+for another site are refused. Requests through a proxy, or with a rebound host name, are refused
+too.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class AdminRule:
         return Refusal(401, "token_required", f"{doubt}; {_token_flaw(headers)}{ADVICE}")
 
     def has_wrong_token(self, scope: Scope) -> bool:
-        """Whether an admin request has a wrong bearer token."""
+        """Return whether an admin request has a wrong bearer token."""
         headers = (_read(scope) or {}) if scope["path"].startswith(PREFIX) else {}
         scheme = headers.get(b"authorization", b"").partition(b" ")[0].lower()
         return scheme == b"bearer" and not self._has_token(headers)
@@ -77,14 +78,14 @@ class AdminRule:
 
 
 def page_refusal(scope: Scope) -> Refusal | None:
-    """Return why a web page may not make a request that is open to servers; None if it may."""
+    """Return why a web page may not send a request that other programs may send; None if it may."""
     headers = dict(scope["headers"])
     doubt = _stranger(scope, headers)
     return None if doubt is None else Refusal(403, "foreign_page", doubt)
 
 
 def _stranger(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
-    """Return why a request comes from a foreign page; None if it does not."""
+    """Return the reason if a request comes from a foreign page; otherwise None."""
     host = headers.get(b"host", b"").decode("latin-1")
     origin = headers.get(b"origin")
     if origin is not None and origin.decode("latin-1") != f"{scope['scheme']}://{host}":
@@ -95,13 +96,13 @@ def _stranger(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
 
 
 def _is_preflight(scope: Scope, headers: dict[bytes, bytes]) -> bool:
-    """Whether a browser asks for a page of another origin; such a request cannot have a token."""
+    """Return whether this is a browser's preflight for another origin (it cannot have a token)."""
     asks = scope["method"] == "OPTIONS" and b"origin" in headers
     return asks and _stranger(scope, headers) is not None
 
 
 def _token_flaw(headers: dict[bytes, bytes]) -> str:
-    """Return what is wrong with the token, without showing it or a foreign scheme."""
+    """Return what is wrong with the token; the text contains neither the token nor its scheme."""
     given = headers.get(b"authorization")
     if given is None:
         return "no Authorization header came"
@@ -112,7 +113,7 @@ def _token_flaw(headers: dict[bytes, bytes]) -> str:
 
 
 def _read(scope: Scope) -> dict[bytes, bytes] | None:
-    """Return the headers by name; None if one of the decisive headers is repeated."""
+    """Return the headers by name; None if a header that the rule depends on is repeated."""
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name in SINGLE and name in headers:

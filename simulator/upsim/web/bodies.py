@@ -1,4 +1,4 @@
-"""Request bodies, read up to a limit, and JSON as it is written."""
+"""Functions that read request bodies up to a limit, and write JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ClientGoneError(ConnectionError):
 
 
 def headers_of(scope: Scope) -> Headers:
-    """Return the headers of a request; of a repeated header, the first."""
+    """Return the headers of a request; the first value of a repeated header."""
     return dict(reversed(scope["headers"]))
 
 
@@ -32,9 +32,9 @@ def announced_length(headers: Headers) -> int:
 async def read_body(
     receive: Receive, headers: Headers, limit: int, share: Share
 ) -> tuple[bytes, bool]:
-    """Return the body, and whether it exceeds the limit (it is then not read to its end).
+    """Return the body, and whether it exceeds the limit (then its remainder is not read).
 
-    Raises ClientGoneError, CrowdedError.
+    Raises ClientGoneError or CrowdedError.
     """
     if announced_length(headers) > limit:
         return b"", True

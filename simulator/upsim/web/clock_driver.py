@@ -1,10 +1,13 @@
-"""Move the clocks of sandboxes: the only module that does.
+"""Move the clocks of sandboxes; other modules do not, except for the jump after a poll.
 
-There are three ways. An *advance* is a command: it runs one deadline at a time, delivers the
-webhooks of each before the next one, and lets other requests in between. A response that must wait
-for virtual time *moves* the clock and does not wait for webhook receivers. After a moment without
-requests an `auto` clock *jumps*. (The jump after a poll is in `engine/auto_clock.py`, because polls
-are on the hot path.)
+There are three ways to move a clock:
+
+- An *advance* is a command. It runs one deadline at a time, and delivers the webhooks of each
+  deadline before it runs the next deadline. Other requests may run in between.
+- A response that must wait for virtual time *moves* the clock. It does not wait for webhook
+  receivers.
+- An `auto` clock *jumps* after a short time without requests. The jump after a poll is in
+  `engine/auto_clock.py`, because polls are on the fast path.
 """
 
 from __future__ import annotations
@@ -33,13 +36,13 @@ OnDeadline = Callable[[Deadline], object]
 
 
 class WebhookFlusher(Protocol):
-    """Delivers the webhooks of sandboxes."""
+    """An object that delivers the webhooks of sandboxes."""
 
     def is_busy(self, sandbox: Sandbox) -> bool:
-        """Whether a delivery is running or about to start."""
+        """Return whether a delivery is running or is about to start."""
 
     def silent_for(self, sandbox: Sandbox) -> float | None:
-        """Return the seconds since the oldest running attempt started; None without one."""
+        """Return the seconds since the oldest running attempt started; None if no attempt runs."""
 
     async def answered(self, sandbox: Sandbox, seconds: float) -> None:
         """Wait until a receiver responds, at most `seconds`."""
@@ -48,15 +51,15 @@ class WebhookFlusher(Protocol):
         """Deliver all due webhooks, and return when all responses have arrived."""
 
     def rouse(self, sandbox: Sandbox) -> None:
-        """Start to deliver webhooks in the background, now and later."""
+        """Start delivering webhooks in the background, now and whenever they become due."""
 
 
 @dataclass(slots=True)
 class ClockDriver:
-    """Moves the clocks of all sandboxes, one advance at a time for each.
+    """The driver of all sandbox clocks; each sandbox runs one advance at a time.
 
-    `patience` is the number of real seconds that an advance waits for a receiver that was called
-    before it: that receiver itself may have requested the advance.
+    `patience` is how many real seconds an advance waits for a webhook receiver that has not yet
+    responded to an earlier webhook. The receiver itself may have requested the advance.
     """
 
     flusher: WebhookFlusher
@@ -64,17 +67,18 @@ class ClockDriver:
     _turns: dict[Sandbox, asyncio.Event] = field(default_factory=dict)
 
     def is_advancing(self, sandbox: Sandbox) -> bool:
-        """Whether an advance is running, which also delivers webhooks."""
+        """Return whether an advance is running, which also delivers webhooks."""
         return sandbox in self._turns
 
     async def advance(
         self, sandbox: Sandbox, aim: Aim, on_deadline: OnDeadline = lambda _deadline: None
     ) -> None:
-        """Go where `aim` says when its turn comes; `on_deadline` is called with each that ran.
+        """Advance to `aim` after all earlier advances; call `on_deadline` for each deadline run.
 
-        Advances run one after the other. But a silent receiver that was called before may be
-        waiting for this advance: then time moves at once, and the resulting webhooks are
-        delivered afterwards. So a receiver may advance the clock inside its own handler.
+        Advances run one after the other, with one exception. A webhook receiver that has not yet
+        responded may itself wait for this advance. In that case the time moves at once, and the
+        resulting webhooks are delivered afterwards. So a receiver may advance the clock inside its
+        own handler.
         Raises ClockError for an earlier time, or if the clock cannot be moved.
         """
         if not await self._has_turn(sandbox):
@@ -94,7 +98,7 @@ class ClockDriver:
         sandbox.wake()
 
     async def _has_turn(self, sandbox: Sandbox) -> bool:
-        """Wait for this call's turn; return False when `patience` is used up."""
+        """Wait until all earlier advances have ended; return False after `patience` seconds."""
         while True:
             silent, turn = self.flusher.silent_for(sandbox), self._turns.get(sandbox)
             if silent is None and turn is None:
@@ -111,7 +115,7 @@ class ClockDriver:
     async def _go(
         self, sandbox: Sandbox, target: Target, on_deadline: OnDeadline, *, delivering: bool
     ) -> None:
-        """Run one deadline after the other; requests held by the clock continue in between."""
+        """Run one deadline after the other; requests that wait for the clock continue between."""
         while not sandbox.abandoned and (to := target()) is not None:
             deadline = next(sandbox.advance(to), None)
             if delivering and self.flusher.is_busy(sandbox):
@@ -129,9 +133,9 @@ class ClockDriver:
         return monotonic() - max(sandbox.last_used, sandbox.last_jump)
 
     def jump(self, sandbox: Sandbox, *, latest: Instant | None = None) -> None:
-        """After a quiet moment, let an `auto` clock jump to its next deadline, at most to `latest`.
+        """Make an `auto` clock jump to its next deadline, at most to `latest`, after a quiet time.
 
-        During an advance the clock does not jump by itself.
+        During an advance the clock does not jump.
         """
         if self.is_advancing(sandbox) or self.quiet_for(sandbox) < QUIET_SECONDS:
             return
@@ -145,20 +149,20 @@ class ClockDriver:
 
 
 async def catch_up(sandbox: Sandbox) -> None:
-    """Run what is due; if that is much, let requests to other sandboxes in between."""
+    """Run all due deadlines; if there are many, let requests to other sandboxes run in between."""
     while not (sandbox.abandoned or sandbox.run_some_due()):
         await checkpoint()
 
 
 def move(sandbox: Sandbox, to: Instant) -> None:
-    """Move the clock to a time and run what becomes due; do nothing if the time has passed."""
+    """Move the clock to a time and run what becomes due; do nothing if that time is in the past."""
     for _ in sandbox.advance(max(to, sandbox.run_due())):
         pass
     sandbox.wake()
 
 
 def until(sandbox: Sandbox, instant: Instant) -> Target:
-    """Return a target at a time. Raises ClockError if it has passed already."""
+    """Return the target for a time. Raises ClockError if that time is in the past."""
     if instant < sandbox.now:
         msg = f"the clock is at {sandbox.now} and cannot go back (asked for {instant})"
         raise ClockError(msg)
@@ -166,7 +170,7 @@ def until(sandbox: Sandbox, instant: Instant) -> Target:
 
 
 def until_idle(sandbox: Sandbox) -> Target:
-    """Return a target at which no work is due later; the end of a retention is not work."""
+    """Return the target after which no work is due; the end of a retention is not work."""
 
     def following() -> Instant | None:
         deadline = sandbox.deadlines.next(expiries=False)

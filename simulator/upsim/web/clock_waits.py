@@ -22,10 +22,10 @@ MAX_REAL_SECONDS = 600.0
 async def pass_time(
     sandbox: Sandbox, wait: Wait, *, in_process: bool, manual_seconds: float
 ) -> None:
-    """Wait: real time in real time, virtual time by the clock; an `auto` clock jumps.
+    """Wait: a real duration in real time, a virtual duration on the clock (`auto` clocks jump).
 
-    With a `manual` clock, wait until it is advanced, at most `manual_seconds` in real time. In
-    process no other code could advance it, so this is an error.
+    With a `manual` clock, wait until it is advanced, but at most `manual_seconds` of real time.
+    In process no other code can advance the clock, so waiting raises an error there.
     """
     await _pass(sandbox, wait, in_process=in_process, manual_seconds=manual_seconds)
     await resumed("delay")

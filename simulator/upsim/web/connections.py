@@ -10,10 +10,10 @@ EXTENSION = "upsim.connection"
 
 
 class Connection(Protocol):
-    """The connection object that a server puts into a scope's extensions as `upsim.connection`."""
+    """The connection object that a server stores in a scope as the extension `upsim.connection`."""
 
     def drop(self) -> None:
-        """Send pending output and close."""
+        """Send the pending output, then close the connection."""
 
     def reset(self) -> None:
         """Close at once, so that the client sees a reset."""

@@ -1,4 +1,4 @@
-"""Handle a bug during a request: log and count it, and respond as the provider would."""
+"""Handle a bug during a request: log and count it, and send the provider's server error."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ def crashed(
 ) -> tuple[Reply, ErrorRule]:
     """Return the provider's own response to a server error; in process, raise the bug instead.
 
-    That the system is short of files or disk is no bug.
-
-    What the call had already done stays whole: a commit is all or nothing.
+    A lack of open files or disk space is no bug: the response is the error `no_room`.
+    Changes that the request has already committed stay complete: a commit is all or nothing.
     """
     if is_shortage(error):
         detail = tell(call.method, call.path, error)

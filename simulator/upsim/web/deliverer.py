@@ -1,4 +1,4 @@
-"""Deliver webhooks from the outboxes of sandboxes, without delaying responses."""
+"""Deliver webhooks from the outboxes of sandboxes; responses do not wait for deliveries."""
 
 from __future__ import annotations
 
@@ -31,17 +31,18 @@ CLOSE_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Work:
-    """The running work for one sandbox."""
+    """The running deliveries of one sandbox."""
 
     tasks: dict[asyncio.Task[None], float] = field(default_factory=dict)
     timer: asyncio.Handle | None = None
 
 
 class Deliverer:
-    """Makes the attempts that are due, in the background or during an advance.
+    """The sender of due webhooks, in the background or during an advance.
 
-    In the background: on a `real` or `scaled` clock each at its time, on an `auto` clock the next
-    one after a quiet moment. An advance (`ClockDriver`) flushes after each deadline.
+    In the background, a `real` or `scaled` clock sends each webhook at its time. An `auto` clock
+    sends the next webhook after a quiet time. An advance (`ClockDriver`) delivers the due
+    webhooks after each deadline.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Deliverer:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Deliver for all sandboxes of a registry; `transport` is used instead of a socket."""
+        """Deliver for all sandboxes of a registry; `transport` replaces the sockets."""
         self._receivers = Receivers(registry.settings, app, transport)
         self._seconds = registry.settings.webhook_seconds
         self._work: dict[Sandbox, _Work] = {}
@@ -65,7 +66,7 @@ class Deliverer:
         self._receivers.add_hosts(hosts)
 
     def rouse(self, sandbox: Sandbox) -> None:
-        """Check for due webhooks of a sandbox as soon as the event loop is free."""
+        """Check a sandbox for due webhooks when the event loop is next free."""
         work = self._work.get(sandbox)
         if sandbox.abandoned:
             self._drop(sandbox)
@@ -76,12 +77,12 @@ class Deliverer:
             _set(work, loop.call_soon(self._look_after, sandbox))
 
     def is_busy(self, sandbox: Sandbox) -> bool:
-        """Whether a delivery is running or about to start."""
+        """Return whether a delivery is running or is about to start."""
         work = self._work.get(sandbox)
         return bool(sandbox.webhooks.outbox or (work is not None and work.tasks))
 
     def silent_for(self, sandbox: Sandbox) -> float | None:
-        """Return the seconds since the oldest running attempt started; None without one."""
+        """Return the seconds since the oldest running attempt started; None if no attempt runs."""
         begun = self._under_way(sandbox).values()
         return monotonic() - min(begun) if begun else None
 
@@ -115,7 +116,7 @@ class Deliverer:
 
     @contextmanager
     def by_hand(self) -> Iterator[None]:
-        """Stop background deliveries until the block ends: the caller flushes."""
+        """Stop background deliveries until the block ends; in it, the caller calls `flush`."""
         before, self._by_hand = self._by_hand, True
         try:
             yield
@@ -157,7 +158,7 @@ class Deliverer:
         self._set_timer(sandbox, work)
 
     def _report_withheld(self, sandbox: Sandbox) -> None:
-        """Report attempts that a fault delayed or suppressed to the observers."""
+        """Report to the observers which attempts a fault has delayed or suppressed."""
         withheld = sandbox.webhooks.withheld
         while withheld:
             posting, outcome = withheld.popleft()

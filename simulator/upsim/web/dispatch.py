@@ -1,4 +1,4 @@
-"""Requests to providers: from an ASGI request to a response. This is the hot path."""
+"""Requests to providers, from the ASGI request to the response. This is the fast path."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Observer = Callable[[Sandbox, JournalEntry], None]
 
 @dataclass(slots=True)
 class Dispatch:
-    """Responds to every request below a provider's prefix, or for a provider's host name."""
+    """The application for all requests below a provider's prefix, or for a provider's host name."""
 
     registry: Registry
     url_parser: UrlParser
@@ -96,7 +96,7 @@ class Dispatch:
             await self._answered(begun)(scope, receive, send)
 
     def fast_path(self, scope: Scope, body: bytes, place: ParsedUrl) -> ASGIApp:
-        """Decide a complete request: return its response, or an application that waits for it."""
+        """Handle a complete request: return its response, or an application that waits for it."""
         begun = self._begin(scope, place)
         if isinstance(begun, HttpResponse):
             return begun
@@ -109,9 +109,10 @@ class Dispatch:
         return self._answered(begun)
 
     def _begin(self, scope: Scope, place: ParsedUrl) -> RequestContext | HttpResponse:
-        """Return the context of a request before its body is read.
+        """Return the context of a request before its body is read, or a refusal.
 
-        The first request imports its provider and reads its rules, for which files may be short.
+        The first request imports its provider and reads its rules. If the system is short of files,
+        that request is refused.
         """
         try:
             return self._known(scope, place)
@@ -168,9 +169,9 @@ class Dispatch:
     async def _crowded(
         self, begun: RequestContext, error: CrowdedError, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Refuse a body for which other bodies leave no memory.
+        """Refuse a body because the bodies of other requests use all memory.
 
-        The command log omits it, because it had no effect and a replay has more memory.
+        The command log omits the request: it had no effect, and a replay has more memory.
         """
         call = begun.call
         call.now = begun.sandbox.run_due()
@@ -180,7 +181,7 @@ class Dispatch:
     async def _answer_file(
         self, begun: RequestContext, share: Share, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Respond to a body with a file, `call.file`; the file of an unknown key is not stored."""
+        """Respond to a request whose body has a file; store it only for a known key."""
         call, find = begun.call, begun.operation.file
         limit = begun.body_limit or 0
         with Spool(self.registry.blobs, share, limit, whole=limit <= DECODED_WHOLE) as body:
@@ -215,7 +216,7 @@ class Dispatch:
         return None if carried is None else body.keep(carried)
 
     def _answered(self, begun: RequestContext) -> ASGIApp:
-        """Return the response to a request, or the application that waits for it."""
+        """Return the response to a request, or an application that waits for the response."""
         sandbox, bound, call, miss = begun.sandbox, begun.bound, begun.call, begun.miss
         if miss is None and (sandbox.state.faults or sandbox.rule_changes.waiting):
             return partial(self._with_faults, begun)
@@ -244,7 +245,7 @@ class Dispatch:
     async def _caught_up(
         self, begun: RequestContext, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Respond to a request before which thousands of deadlines are due."""
+        """Respond to a request after thousands of due deadlines have run."""
         await checkpoint()
         await catch_up(begun.sandbox)
         await self._answered(begun)(scope, receive, send)
@@ -252,7 +253,7 @@ class Dispatch:
     def _written(
         self, begun: RequestContext, reply: Reply, rule: ErrorRule | None, fault: str | None = None
     ) -> HttpResponse:
-        """Return the final response, with its line in the journal."""
+        """Return the final response after adding its line to the journal."""
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         if rule is not None and call.cause and is_lost(begun.operation, rule):
             call.cause += self._near(bound, call)
@@ -293,9 +294,9 @@ class Dispatch:
     async def _with_faults(
         self, begun: RequestContext, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Respond to a request with faults before the decision, on it, and during sending.
+        """Respond to a request with armed faults, which may fire at any stage of the request.
 
-        Planned changes of a scenario can change faults, so due work runs first.
+        Planned changes of a scenario can change faults, so due deadlines run first.
         """
         sandbox, call = begun.sandbox, begun.call
         await catch_up(sandbox)
@@ -312,7 +313,7 @@ class Dispatch:
             after_reply(sandbox, call, decision)
 
     async def _among(self, faulty: Faulty, begun: RequestContext, command: Command) -> Decision:
-        """Decide a request between the faults before its decision and those after it."""
+        """Run the faults before the decision, decide the request, run the faults after it."""
         bound, call = begun.bound, begun.call
         early = await faulty.before(bound, call)
         if early is not None:
@@ -322,7 +323,7 @@ class Dispatch:
         return await faulty.after(bound, call, await self._wait(begun, outcome))
 
     async def _decided(self, begun: RequestContext, deciding: Awaitable[Decision]) -> Decision:
-        """Wait for a decision; a bug in it becomes a response too."""
+        """Wait for a decision; an exception from a bug becomes a response."""
         try:
             return await deciding
         except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
@@ -402,7 +403,7 @@ class Dispatch:
         return outcome
 
     async def _measured(self, begun: RequestContext, wanted: Pending) -> Decision | Pending:
-        """Decide again with the measurement that the decision needs."""
+        """Decide again, now with the measurement that was missing."""
         sandbox, call = begun.sandbox, begun.call
         found = await self.media_service.measure(sandbox, call, wanted)
         told = None if self.media_service.repeats(sandbox, call, wanted) else found
@@ -439,11 +440,11 @@ class Dispatch:
 
 
 def _read_long(call: Call) -> str:
-    """Decode the body of a request; return its digest if the command log may need it."""
+    """Decode the body of a request; return its digest if the command log may need the digest."""
     call.json()
     return hashlib.sha256(call.body).hexdigest() if len(call.body) > MAX_BODY_KEPT else ""
 
 
 def is_lost(operation: Operation, rule: ErrorRule) -> bool:
-    """Whether an operation with a free path responded that this path does not exist."""
+    """Return whether an operation with a variable path responded that the path does not exist."""
     return rule.status == NOT_FOUND and operation.path.endswith("*}")

@@ -1,4 +1,4 @@
-"""Faults around one response: before it is decided, once it is known, and while it is sent."""
+"""Faults of one response: before it is decided, after it is decided, and while it is sent."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _FLUSHES = 3
 
 @dataclass(slots=True)
 class Faulty:
-    """One request to a sandbox with armed faults; responses are sent through `send`."""
+    """One request to a sandbox with armed faults; its response is sent through `send`."""
 
     scope: Scope
     receive: Receive
@@ -91,7 +91,7 @@ class Faulty:
 
     @property
     def name(self) -> str | None:
-        """The fired faults, as the journal shows them."""
+        """The names of the fired faults, as the journal shows them."""
         return ", ".join(rule.id for rule in self.fired) or None
 
     # -- calls of an operation
@@ -116,7 +116,7 @@ class Faulty:
     async def after(self, bound: BoundProvider, call: Call, decision: Decision) -> Decision:
         """Return the decision to send.
 
-        A refusal by the provider itself is affected only by `mid_body`.
+        If the provider itself refused the request, only `mid_body` faults apply.
         """
         stages = AFTER.get(call.kind, ()) if decision.rule is None else ()
         if isinstance(decision.reply, FileReply):
@@ -141,7 +141,7 @@ class Faulty:
     # -- files of ours
 
     async def file(self, stage: Stage, occasion: Occasion, bound: BoundProvider) -> bool:
-        """Return whether a fault ended a download or upload, with a response or a cut."""
+        """Return whether a fault ended a download or an upload, by a response or by a cut."""
         rule = self._match(stage, occasion)
         if rule is None:
             return False
@@ -162,7 +162,7 @@ class Faulty:
                 self.cut = True
 
     async def _plain(self, bound: BoundProvider, do: Respond) -> None:
-        """Refuse a file in plain text, also if the provider's API uses another format."""
+        """Refuse a file in plain text, even if the provider's API uses another format."""
         if do.error:
             rule = bound.rules.errors[do.error]
             values = {"url": self.scope["path"], **do.values}
@@ -243,9 +243,9 @@ class Faulty:
     # -- the way out
 
     async def send(self, message: Message) -> None:
-        """Send a part of the response, changed by the fired faults.
+        """Send a part of the response, as the fired faults have changed it.
 
-        Raises ClientGoneError once the connection is cut, because the rest is not needed.
+        Raises ClientGoneError after a cut, because the remaining parts are not needed.
         """
         if self.cut:
             raise ClientGoneError
@@ -309,7 +309,7 @@ def _occasion(sandbox: Sandbox, call: Call) -> Occasion:
 
 
 def _as_file(found: Occasion) -> Occasion:
-    """Return a request with a file as response in the form that download rules match."""
+    """Return a request whose response is a file, in the form that download rules match."""
     return Occasion(found.provider, "outputs", "file", found.account, found.state)
 
 
@@ -332,7 +332,7 @@ def media_occasion(sandbox: Sandbox, method: str, folder: str, name: str) -> Occ
 
 
 def _answered(bound: BoundProvider, call: Call, do: Respond) -> Decision:
-    """Return a catalogue response in the provider's own form, or the given response."""
+    """Return a catalogue entry in the provider's own format, or the response in the fault."""
     if do.error:
         return refuse(bound, call, Violation(do.error, {"url": "", **do.values}))
     headers = dict(do.headers)

@@ -1,4 +1,4 @@
-"""Reports for the log on requests beside the providers: files and refused admin requests."""
+"""Log reports about requests that go to no provider: files and refused admin requests."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _XML_MESSAGE = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
 def reporting(
     send: Send, scope: Scope, observers: Sequence[Observer], *, served: bool = False
 ) -> Send:
-    """Return a `send` that reports each refusal with its text, as plain text.
+    """Return a `send` that reports each refusal with its message as plain text.
 
-    With `served` it also reports all other responses, with the size of their bodies.
+    With `served` it also reports all other responses, with the sizes of their bodies.
     """
     if not observers:
         return send

@@ -35,11 +35,11 @@ async def send_file(
     date: str | None,
     extra_headers: Iterable[Header] = (),
 ) -> bool:
-    """Respond to a GET or HEAD for `body`; return True once all its bytes were sent.
+    """Respond to a GET or HEAD for `body`; return True if all its bytes were sent.
 
-    A single range is served; for several ranges the whole file is sent, as the RFC allows. `etag`
-    is the strong validator without quotes, `date` an HTTP date; a path must be absolute. Raises
-    `OSError` before anything is sent if the file cannot be opened.
+    A single range is served. For several ranges the whole file is sent, as the RFC allows.
+    `etag` is the strong validator without quotes, `date` an HTTP date; a path must be absolute.
+    Raises `OSError` if the file cannot be opened; in that case nothing was sent.
     """
     source = _Bytes(body) if isinstance(body, bytes) else await asyncio.to_thread(_File, body)
     try:
@@ -140,16 +140,16 @@ def _common_headers(etag: str, date: str | None, extra: Iterable[Header]) -> lis
 
 
 def _is_known(asked: dict[bytes, str], etag: str) -> bool:
-    """Whether If-None-Match names this file (13.1.2, weak comparison)."""
+    """Return whether If-None-Match names this file (13.1.2, weak comparison)."""
     known = asked.get(b"if-none-match", "")
     names = [name.strip().removeprefix("W/") for name in known.split(",")]
     return known.strip() == "*" or f'"{etag}"' in names
 
 
 def _wanted(asked: dict[bytes, str], etag: str, size: int) -> tuple[int, int] | str | None:
-    """Return start and end of the requested bytes, or None for all bytes.
+    """Return start and end of the requested bytes, None for all bytes, or a refusal.
 
-    An invalid range is ignored (14.2), and so is one for another version of the file.
+    An invalid range is ignored (14.2). A range for another version of the file is ignored too.
     """
     match = _RANGE.fullmatch(asked.get(b"range", ""))
     if match is None or asked.get(b"if-range", f'"{etag}"').strip() != f'"{etag}"':
@@ -180,7 +180,7 @@ async def _send_end(send: Send, body: bytes = b"") -> None:
 async def _send_chunks(
     receive: Receive, send: Send, source: _Bytes | _File, start: int, end: int
 ) -> bool:
-    """Send a part of the body; return False if the client left or the file ended early."""
+    """Send a part of the body; return False if the client disconnected or the file ended early."""
     async with _watching(receive) as client:
         while start < end and not await client.is_gone():
             chunk = await source.read(start, min(CHUNK, end - start))
@@ -194,14 +194,14 @@ async def _send_chunks(
 
 
 class _Client:
-    """The client of a download, which may leave at any time."""
+    """The client of a download, which may disconnect at any time."""
 
     def __init__(self, receive: Receive) -> None:
         self.gone = False
         self._watch = asyncio.create_task(self._listen(receive))
 
     async def is_gone(self) -> bool:
-        """Return whether the client has left, after one turn of the event loop."""
+        """Return whether the client has disconnected, after one cycle of the event loop."""
         await asyncio.wait([self._watch], timeout=0)
         return self.gone
 

@@ -19,15 +19,15 @@ MANUAL_SECONDS = 30.0
 
 
 class HeldByManualClockError(RuntimeError):
-    """A held request on a manual clock in process, where no other code can advance the clock."""
+    """A request is held on a manual clock in process, where no other code can advance the clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldRequests:
-    """Waits for jobs on the clock of their sandbox.
+    """Held requests that wait for jobs on the clock of their sandbox.
 
-    `manual_seconds` is the maximum real time that a `manual` clock holds a request; in process a
-    held request is an error instead.
+    `manual_seconds` is how long, in real time, a `manual` clock holds a request at most. In process
+    a held request on a `manual` clock is an error instead.
     """
 
     clock_driver: ClockDriver
@@ -35,7 +35,7 @@ class HeldRequests:
     in_process: bool = False
 
     async def wait(self, sandbox: Sandbox, call: Call, hold: Hold) -> Reply:
-        """Hold the request until the job ends or the provider's own limit is reached."""
+        """Hold the request until the job ends or the provider's own time limit is reached."""
         limit = int(hold.seconds * SECOND) // sandbox.clock.work_pace
         until = min(sandbox.now + limit, LATEST)
         manual = sandbox.clock.mode == "manual" and self.in_process and not is_played()
@@ -73,7 +73,7 @@ class HeldRequests:
     async def _one_wait(
         self, sandbox: Sandbox, until: Instant, started: float, changed: asyncio.Event
     ) -> bool:
-        """Wait for one change or deadline; return False when the real time is used up."""
+        """Wait for one change or deadline; return False when the maximum real time has passed."""
         seconds = self._seconds(sandbox, until)
         if seconds is None:
             seconds = self.manual_seconds - (monotonic() - started)

@@ -1,4 +1,4 @@
-"""The output file of a job, and the parts that could not be made from the job's own video."""
+"""The output file of a job, and which of its parts do not come from the job's own video."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class OutputFile:
 
 
 def output_clip(job: Job) -> SyntheticClip:
-    """Return the clip of an output: the input's duration, rate and frames, the output's size.
+    """Return the clip of an output: duration, rate and frames of the input, size of the output.
 
-    Frames that would exceed the duration at the input's rate are spread over the duration.
+    If the frames would exceed the duration at the input's rate, they are spread over the duration.
     """
     media, output = job.accepted.media, job.accepted.output
     if media is None or output is None:
@@ -54,7 +54,7 @@ def output_plan(job: Job, clip: SyntheticClip) -> ResamplePlan:
 
 
 def fitting_rate(media: Media) -> Fraction:
-    """Return the rate of a video, or a higher one if its last frame would exceed its duration."""
+    """Return the frame rate of a video, or a higher rate if frames would exceed its duration."""
     rate, frames = media.frame_rate or Fraction(30), max(1, media.frames)
     duration = Fraction(max(1, media.duration), MICROSECONDS)
     return rate if (frames - Fraction(1, 2)) / rate <= duration else frames / duration

@@ -52,7 +52,7 @@ is listed for each provider; a sandbox may also choose each point alone.</p>
 def example(registry: Registry, provider: str, base: str, *, key: str | None = None) -> str:
     """Return a first request that works as printed, from the provider's baseline.
 
-    With strict keys it needs an issued `key`.
+    If only issued keys are accepted, `key` must be an issued key.
     """
     baseline = registry.library.baseline(provider).baseline
     fact = baseline.facts.get("example")
@@ -62,7 +62,7 @@ def example(registry: Registry, provider: str, base: str, *, key: str | None = N
 def further_examples(
     registry: Registry, provider: str, base: str, *, key: str | None = None
 ) -> Mapping[str, str]:
-    """Return the requests that follow the first one, by purpose."""
+    """Return the requests that follow the first request, by purpose."""
     baseline = registry.library.baseline(provider).baseline
     fact = baseline.facts.get("further_examples")
     texts = cast("Mapping[str, str]", fact.value) if fact else {}  # a table, as its schema says
@@ -80,7 +80,7 @@ def _filled(text: str, baseline: Baseline, base: str, key: str | None) -> str:
 
 
 async def landing(request: Request) -> Response:
-    """Return the page."""
+    """Return the landing page."""
     registry: Registry = request.app.state.registry
     settings = registry.settings
     base = settings.public_url or str(request.base_url).rstrip("/")
@@ -121,7 +121,7 @@ def _section(registry: Registry, provider: str, base: str) -> str:
 def clients_of(baseline: Baseline) -> Iterable[Mapping[str, str]]:
     """Return the known clients of a provider: name, version, base URL, and evidence.
 
-    Some have a `note`, and the `variable` with the client's base URL.
+    Some clients have a `note`, and the environment `variable` for the client's base URL.
     """
     fact = baseline.facts.get("clients")
     return cast("Iterable[Mapping[str, str]]", fact.value) if fact else ()

@@ -55,7 +55,10 @@ class MediaFile:
 
     @property
     def etag(self) -> str:
-        """The strong validator: equal clips have equal bytes, and stored files have digests."""
+        """The strong validator: a hash of the clip, because equal clips have equal bytes.
+
+        A stored file has its digest as validator.
+        """
         if isinstance(self.content, Path):
             return self.content.name[:32]
         return hashlib.blake2b(repr(self.clip).encode(), digest_size=16).hexdigest()
@@ -73,7 +76,7 @@ class MediaRequest(NamedTuple):
 
 
 class MediaApp:
-    """Serves and stores files. `sandbox` is the one in the path, or `default`."""
+    """The application that serves and stores files; `sandbox` is in the path, or `default`."""
 
     def __init__(self, registry: Registry, media_service: MediaService) -> None:
         """Serve the files of a registry."""
@@ -104,7 +107,7 @@ class MediaApp:
             await self._answer(MediaRequest(scope, receive, taped, sandbox, kind, name))
 
     def _any_origin(self, sandbox: Sandbox, kind: str, name: str) -> bool:
-        """Whether pages of other origins may use a file: clips always, other files by a knob."""
+        """Return whether pages of other origins may use a file: always clips, others by a knob."""
         if kind == "uploads":
             upload = sandbox.state.uploads.get(name)
             provider = upload.issued.provider if upload else ""
@@ -135,7 +138,7 @@ class MediaApp:
             await text_answer(send, 405, text, ((b"allow", allowed),))
 
     async def _with_faults(self, request: MediaRequest) -> None:
-        """Respond with faults armed; a file that was cut does not count as sent."""
+        """Respond to a request with faults armed; a file that was cut does not count as sent."""
         scope, receive, send, sandbox, kind, name = request
         settings = self._registry.settings
         sandbox.run_due()
@@ -210,7 +213,7 @@ class MediaApp:
             self._mark(sandbox, job.id, REVOKED)
 
     async def _finished(self, request: MediaRequest, headers: Headers = ()) -> bool:
-        """Send the file of the job `name`; True once all of it was sent."""
+        """Send the file of the job `name`; return True if the whole file was sent."""
         scope, _, send, sandbox, _, name = request
         job = sandbox.state.jobs.get(name)
         try:
@@ -276,7 +279,7 @@ class MediaApp:
         await text_answer(send, rule.status, rule.message)
 
     def _note(self, sandbox: Sandbox, job: Job, output: OutputFile) -> None:
-        """Record on the job, in the journal and in the log what was generated; once per reason."""
+        """Record generated parts on the job, in the journal and the log, once for each reason."""
         substituted()
         for reason in output.substitutes:
             if reason in job.substitutes or sandbox.abandoned:

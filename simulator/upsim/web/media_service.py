@@ -1,4 +1,4 @@
-"""Measure videos that are not known yet: fetched URLs, sent files, clips and outputs."""
+"""Measure videos with unknown properties: fetched URLs, sent files, clips and outputs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ NOTHING_YET = "a ticket was given for this upload, but nothing was PUT to its UR
 class MissingFile:
     """A missing file of this server; `error` names the catalogue entry.
 
-    `detail` gives the reason, if the URL or the upload ticket shows it.
+    `detail` gives the reason, if the URL or the upload ticket shows the reason.
     """
 
     provider: str | None = None
@@ -58,10 +58,10 @@ class MissingFile:
 
 
 class MediaService:
-    """All work of a server with video bytes; it owns the workers, caches and fetchers."""
+    """The service for all video bytes of a server; it owns the workers, caches and fetchers."""
 
     def __init__(self, registry: Registry) -> None:
-        """Start nothing before it is needed."""
+        """Prepare the service; workers and fetchers start when they are first needed."""
         self._registry = registry
         self._fetchers: dict[bool, Fetcher] = {}
         self._measured: BoundedCache[tuple[bytes, Media], str] = BoundedCache(MAX_MEASUREMENTS_KEPT)
@@ -102,11 +102,11 @@ class MediaService:
         return measured
 
     def _keep(self, source: str, measured: Media, digest: str) -> None:
-        """Remember the file that was measured at a URL, for the output that is made later."""
+        """Remember which file was measured at a URL; outputs may later be made from this file."""
         self._measured[_hashed(source), measured] = digest
 
     def repeats(self, sandbox: Sandbox, call: Call, wanted: Pending) -> bool:
-        """Whether a repeated request would find the same: a clip, or bytes that were sent."""
+        """Return whether a second measurement would give the same result: a clip, or sent bytes."""
         rules = sandbox.scenario_for(call.rules.baseline.provider).media
         if any(isinstance(rule.found, Path) and rule.matches(wanted.source) for rule in rules):
             return False
@@ -142,7 +142,7 @@ class MediaService:
         )
 
     async def _own_content(self, own: HostedMedia) -> bytes | Path | MissingFile:
-        """Return the content of one of our own media paths."""
+        """Return the content at a media path of this server."""
         kind, _, name = own.path.partition("/")
         home = self._registry.sandboxes.get(own.sandbox)
         if home is None:
@@ -173,9 +173,9 @@ class MediaService:
         return path or MissingFile(upload.issued.provider)
 
     async def output(self, sandbox: Sandbox, name: str) -> OutputFile | MissingFile:
-        """Return the output of a job, made at its first download.
+        """Return the output of a job; its first download makes it.
 
-        Raises ClipNameError without room.
+        Raises ClipNameError if there is no room for the output.
         """
         sandbox.run_due()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
@@ -187,14 +187,14 @@ class MediaService:
         return await self._make_output(sandbox, job)
 
     def close(self) -> None:
-        """End the workers that were started."""
+        """End the workers that are running."""
         started = vars(self)
         for name in ("_renderer", "_prober", "_workers"):
             if name in started:
                 started[name].close()
 
     async def _make_output(self, sandbox: Sandbox, job: Job) -> OutputFile:
-        """Make an output of the job's own frames or audio, and generate what is missing."""
+        """Make an output from the job's own frames or audio, and generate the missing parts."""
         clip, origin = output_clip(job), self._origin(sandbox, job)
         resampling = sandbox.choices.render == "resample"
         own_sound = clip.audio and origin not in ("clip", "assumed")
@@ -238,7 +238,7 @@ class MediaService:
         return "fetched" if self._registry.media_lookup.will_fetch(source) else "assumed"
 
     async def _source(self, job: Job, origin: Origin) -> Path | Unmeasurable | None:
-        """Return the video of a job, or why it is unavailable; None if there never was one."""
+        """Return the video of a job, or why it is unavailable; None if it never had a video."""
         source, blobs = job.accepted.source, self._registry.blobs
         if origin == "assumed":
             return None
@@ -257,7 +257,7 @@ class MediaService:
         return _NOT_KEPT if isinstance(content, MissingFile) else content
 
     async def _fetched(self, job: Job) -> Path | Unmeasurable:
-        """Return the file measured at the job's URL; fetch it again if it is gone."""
+        """Return the file that was measured at the job's URL; fetch it again if it was deleted."""
         source, media = job.accepted.source, job.accepted.media
         if media is None:
             return _NEVER_READ

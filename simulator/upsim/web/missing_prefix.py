@@ -1,4 +1,4 @@
-"""Requests that look like a provider's but lack its prefix: a 404 names the right URL."""
+"""Requests that look like a provider's but have no prefix: the 404 names the right URL."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ MAX_SHOWN_LENGTH = 200
 
 @dataclass(slots=True)
 class MissingPrefix:
-    """Responds to paths without a prefix that a provider knows."""
+    """An application for paths that a provider has, but that were sent without its prefix."""
 
     registry: Registry
     own: OwnHosts
     observers: list[Observer] = field(default_factory=list)
 
     def hint(self, method: str, path: str, above: str = "") -> str:
-        """Return the URLs that were probably meant, after a semicolon; empty if nothing is near."""
+        """Return a semicolon and the URLs that were probably meant; empty if none is similar."""
         meant = [f"{above}{one}" for one in self.suggestions(method, path)]
         return f"; did you mean {' or '.join(meant)}?" if meant else ""
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Respond with 404 to a request without its prefix; return whether it was one."""
+        """Respond with 404 if the request lacks a provider's prefix; return whether it did."""
         method, path = scope["method"], scope["path"]
         hint = self.hint(method, path)
         if not hint or not self._is_own_host(host_of(scope)):
@@ -46,7 +46,7 @@ class MissingPrefix:
         return True
 
     def suggestions(self, method: str, path: str) -> list[str]:
-        """Return the URLs with prefixes that may have been meant; empty if there are none."""
+        """Return the URLs with prefix that were probably meant; empty if there are none."""
         providers = self.registry.providers
         if path.startswith("//"):  # a base URL with a trailing slash
             path = f"/{path.lstrip('/')}"
@@ -80,7 +80,7 @@ class MissingPrefix:
         ]
 
     def _is_own_host(self, host: str) -> bool:
-        """Whether the Host header names this server; others are left to the admin rule."""
+        """Return whether the Host header names this server; the admin rule handles other hosts."""
         named = split_authority(host)
         return named is not None and named[0] in self.own
 

@@ -1,7 +1,7 @@
-"""Hints for unknown paths: most come from a wrong base URL or a misspelling.
+"""Hints for unknown paths; most of these come from a wrong base URL or a misspelling.
 
-A hint names the most similar path of the same provider, and other providers with exactly this path.
-A path may contain a whole base URL of a provider, with scheme and host.
+A hint names the most similar path of the same provider, and other providers with exactly this
+path. A path may contain a whole base URL of a provider, with scheme and host.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def hint(
     others: Mapping[str, Provider],
     models: Models,
 ) -> str:
-    """Return the path that was probably meant, after a semicolon; empty if nothing is near."""
+    """Return a semicolon and the path that was probably meant; empty if none is similar."""
     if not path.strip("/"):
         return "; this is the base URL: requests go to paths below it"
     path = pasted(path, baseline.hosts)[1]
@@ -83,30 +83,33 @@ def pasted(path: str, hosts: Container[str]) -> tuple[str, str]:
 def nearest(
     provider: Provider, baseline: Baseline, method: str, path: str
 ) -> tuple[tuple[bool, float], str]:
-    """Return the most similar served path and its similarity; empty if none is similar."""
+    """Return the most similar path that the provider serves, and its similarity.
+
+    The path is empty if none is similar.
+    """
     rating, near = _meant(_segments(path), method, [*_served(provider, baseline)])
     return rating, f"/{'/'.join(near)}" if near else ""
 
 
 def parts_of(provider: Provider, baseline: Baseline) -> set[str]:
-    """Return every segment of all served paths."""
+    """Return the segments of all paths that the provider serves."""
     return {part for *_, one in _served(provider, baseline) for part in one}
 
 
 def is_base(path: str) -> bool:
-    """Whether a path is only the end of a base URL, such as `/api/v1`."""
+    """Return whether a path is only the end of a base URL, such as `/api/v1`."""
     return all(map(_SAYS_NOTHING.fullmatch, _segments(path)))
 
 
 def same_method(provider: Provider, baseline: Baseline, method: str, path: str) -> str:
-    """Return a near path that accepts the method, which this path does not; empty if none."""
+    """Return a similar path that accepts the method, if this path does not; else an empty text."""
     served = [pair for pair in _served(provider, baseline) if pair[0] == method]
     near = _nearest(_segments(path), method, served)[1]
     return f"; did you mean {method} /{'/'.join(near)}?" if near else ""
 
 
 def _served(provider: Provider, baseline: Baseline) -> Iterator[Served]:
-    """Yield method, kind and segments of each served path, with each model as its own segment."""
+    """Yield method, kind and segments of each served path, with one path for each model."""
     for one in provider.operations:
         if one.refuses:
             continue
@@ -123,7 +126,7 @@ def _segments(path: str) -> list[str]:
 def _meant(
     path: Sequence[str], method: str, served: Sequence[Served]
 ) -> tuple[tuple[bool, float], list[str]]:
-    """Return the nearest path; for a base URL alone, the first path that begins with it."""
+    """Return the most similar path; for the end of a base URL, the first path starting with it."""
     if not all(map(_SAYS_NOTHING.fullmatch, path)):
         return _nearest(path, method, served)
     rated = [((takes == method, len(path)), one) for takes, _, one in served]
@@ -137,7 +140,8 @@ def _nearest(
 ) -> tuple[tuple[bool, float], list[str]]:
     """Return the most similar served path, preferably one that accepts the method.
 
-    Among equally similar paths, the nearest spelling wins, then a poll; paid operations come last.
+    Among equally similar paths, the most similar spelling comes first, then a poll. Paid
+    operations come last.
     """
     rated = [
         (takes == method, round(_alike(path, one), 6), _FREELY.index(kind), one)
@@ -154,9 +158,9 @@ def _nearest(
 
 
 def _alike(path: Sequence[str], served: Sequence[str]) -> float:
-    """Return the similarity of two paths, in order, from 0 to 1.
+    """Return the similarity of two paths from 0 to 1; the order of segments matters.
 
-    `api` and versions weigh little, so paths that share nothing else are not similar.
+    `api` and versions count little. Paths that have only these segments in common are not similar.
     """
     best = [0.0] * (len(served) + 1)  # best similarity of the beginnings, by the length of `served`
     for ours in path:

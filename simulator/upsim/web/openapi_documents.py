@@ -26,14 +26,14 @@ Source = Callable[[str, str, str | None, str], Mapping[str, Any] | None]
 
 
 def is_document(method: str, path: str) -> bool:
-    """Whether a request below a provider's prefix asks for its OpenAPI document."""
+    """Return whether a request below a provider's prefix asks for its OpenAPI document."""
     return method in ("GET", "HEAD") and _PATH.fullmatch(path) is not None
 
 
 class Documents:
-    """Finds documents by entry point on first use, and caches some of them encoded.
+    """The OpenAPI documents, found by entry point on first use; some are cached as bytes.
 
-    This package never imports the contract suite, which tests it.
+    This package never imports the contract suite, because the contract suite tests this package.
     """
 
     def __init__(self) -> None:
@@ -50,9 +50,9 @@ class Documents:
         host: str,
         any_key: bool,
     ) -> Reply:
-        """Return the document with this server among its `servers`, or a 404 with the reason.
+        """Return the document with this server in its `servers`, or a 404 with the reason.
 
-        With `any_key`, its description says that the server does not check keys.
+        With `any_key`, the description in the document says that the server does not check keys.
         """
         address, name = origin.api(""), host.partition(":")[0].lower()
         key = (provider, dialect, path, f"{address} {name}", any_key)

@@ -1,4 +1,4 @@
-"""The context of a request before its decision, and its line in the command log."""
+"""The context of a request before its decision, and its entry in the command log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from upsim.web.whole_responses import HttpResponse
 
 
 class RequestContext(msgspec.Struct, frozen=True):
-    """A request whose sandbox, account and rules are known; its body is not read yet.
+    """A request whose sandbox, account and rules are known, but whose body has not been read.
 
     `key` is the name of the sent key in the command log.
     """

@@ -1,7 +1,7 @@
-"""Refuse requests while files, disk or memory are short.
+"""Refuse requests while the system lacks files, disk space or memory.
 
-This is not a bug of the program: one log line reports it, and the client may retry. Refusals below
-`/media` are logged like any other there.
+A shortage is not a bug: the log gets one line, and the client may retry. Refusals below
+`/media` are logged like all other refusals there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHOWN = 200
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether the system lacks files or disk space, or other requests use all memory."""
+    """Return whether the system lacks files or disk space, or other requests use all memory."""
     if isinstance(error, CrowdedError):
         return True
     return isinstance(error, OSError) and error.errno in SHORT
@@ -49,9 +49,10 @@ def words(error: BaseException) -> str:
 
 
 def short(scope: Scope, error: OSError) -> HttpResponse:
-    """Return the response to a request whose provider cannot be loaded now, so has no error format.
+    """Return the response to a request whose provider cannot be loaded because of a shortage.
 
-    Raises the error again if it is not a shortage.
+    The response does not have the provider's error format. An error that is no shortage is raised
+    again.
     """
     if not is_shortage(error):
         raise error
@@ -61,7 +62,7 @@ def short(scope: Scope, error: OSError) -> HttpResponse:
 
 
 async def or_refused(send: Send, answer: Callable[[Send], Awaitable[None]]) -> None:
-    """Respond to a request, or refuse it if the system is short before anything was sent."""
+    """Respond to a request; if a shortage occurs before anything was sent, refuse the request."""
     started = False
 
     async def noting(message: Message) -> None:
@@ -85,7 +86,7 @@ async def or_refused(send: Send, answer: Callable[[Send], Awaitable[None]]) -> N
 
 
 async def on_shortage(request: Request, error: Exception) -> Response:
-    """Refuse a request to the admin API in its error shape."""
+    """Refuse an admin request in the error shape of the admin API."""
     if not is_shortage(error):
         raise error
     text = tell(request.method, request.url.path, error)

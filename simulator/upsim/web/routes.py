@@ -11,7 +11,7 @@ from upsim.core.provider import Operation, Provider
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """No operation: `allowed` are the methods of the path, empty for an unknown path."""
+    """No operation was found: `allowed` are the methods of the path, empty for an unknown path."""
 
     allowed: tuple[str, ...]
 
@@ -31,7 +31,7 @@ MAX_SUBMITS_KEPT = 1024
 
 
 class Routes:
-    """The routes of one provider. Fixed segments win over `{name}`, and those over `{name*}`."""
+    """The routes of one provider; fixed segments win over `{name}`, and `{name}` over `{name*}`."""
 
     def __init__(self, provider: Provider) -> None:
         """Build the tree from the provider's operations and aliases."""
@@ -65,7 +65,7 @@ class Routes:
         return found
 
     def _keep(self, key: tuple[str, str], found: Found) -> None:
-        """Cache the operation of a submit, which uses the same path each time, unlike a poll."""
+        """Cache the operation of a submit: its path is always the same, each poll has its own."""
         self._submits[key] = found
 
     def _add(self, operation: Operation) -> None:
@@ -92,9 +92,9 @@ Models = Callable[[str], Container[str]]
 def serving(
     providers: Mapping[str, Provider], method: str, path: str, models: Models
 ) -> dict[str, bool]:
-    """Return the providers that have a path, each with whether it accepts the method there.
+    """Return the providers that have a path; the value is whether they accept the method there.
 
-    A path that only fits `{model*}` counts if the provider has a model of this name.
+    A path that only fits `{model*}` counts if the provider has a model with this name.
     """
     found: dict[str, bool] = {}
     for name, provider in providers.items():

@@ -1,7 +1,7 @@
-"""The headers of all responses below `/media`: no file there runs as a page of this server.
+"""The headers of all responses below `/media`, which keep a file from running as a page.
 
-Clients upload these files. A browser that opens one must neither guess its type nor run its content
-on the origin of the admin API.
+Clients upload these files. A browser that opens such a file must not guess its type, and must
+not run its content on the origin of the admin API.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ PREFLIGHT: Headers = (
 def safely(send: Send, more: Headers) -> Send:
     """Return a `send` that adds headers, and removes content types that browsers run.
 
-    Faults may set any headers; the added headers replace theirs.
+    Faults may set any headers; the added headers replace the headers of faults.
     """
     ours = {name for name, _ in more}
 
@@ -82,13 +82,13 @@ def safely(send: Send, more: Headers) -> Send:
 
 
 def headers_for(kind: str, *, any_origin: bool) -> Headers:
-    """Return the headers of all responses about one file."""
+    """Return the headers of all responses about a file of this kind."""
     always = ATTACHED if kind == "uploads" else ALWAYS
     return always + ANY_ORIGIN if any_origin else always
 
 
 def is_preflight(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a browser asks what a page of another origin may send (Fetch, CORS preflight)."""
+    """Return whether the request is a CORS preflight (Fetch) for a page of another origin."""
     return scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
 
 

@@ -23,11 +23,12 @@ IN_MEMORY = 1 << 20
 
 
 class Spool:
-    """A body of at most `limit` bytes, taken chunk by chunk; the next chunk waits for the disk.
+    """A body of at most `limit` bytes, read in chunks; reading waits until a chunk is written.
 
-    `head` is its beginning, `digest` the digest of a longer body. Leaving the `with` block deletes
-    a body that was not stored. A `whole` body stays in memory, or is refused if other requests use
-    all memory; of any other body less is kept in memory then. Providers read it as `Content`.
+    `head` is the beginning of the body; `digest` is the digest of a longer body. Leaving the `with`
+    block deletes a body that was not stored.
+    A `whole` body stays in memory; it is refused if other requests use all memory. Any other body
+    then keeps fewer bytes in memory. Providers read the body as `Content`.
     """
 
     def __init__(self, blobs: BlobStore, share: Share, limit: int, *, whole: bool = False) -> None:
@@ -55,22 +56,22 @@ class Spool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Delete the file."""
+        """Delete the file of a body that was not stored."""
         if self._writer is not None:
             self._writer.__exit__(kind, error, trace)
 
     @property
     def digest(self) -> str:
-        """The digest of a body that is longer than its head."""
+        """Return the digest of a body that is longer than `head`."""
         return self._hash.hexdigest() if self.size > len(self.head) else ""
 
     @property
     def problem(self) -> Unmeasurable | None:
-        """The reason why there is no room for the body; None if there is."""
+        """Return the reason why there is no room for the body; None if there is room."""
         return None if self._writer is None else self._writer.problem
 
     async def fill(self, receive: Receive, headers: Headers) -> None:
-        """Read the body, if it is not too long. Raises ClientGoneError, CrowdedError."""
+        """Read the body up to the limit. Raises ClientGoneError or CrowdedError."""
         self.oversized = announced_length(headers) > self._limit
         more, waiting = not self.oversized, 0
         while more and not self.oversized and self.problem is None:
@@ -106,7 +107,7 @@ class Spool:
         return self._writer.finish(leased=True)
 
     def keep(self, carried: Carried) -> SentFile | Unmeasurable:
-        """Store a file inside the body under a lease."""
+        """Store the file that the body contains under a lease."""
         with self._blobs.writer(self._limit) as writer:
             for piece in carried.pieces:
                 if not writer.write(piece):
@@ -117,7 +118,7 @@ class Spool:
         return SentFile(carried.file_name, carried.content_type, writer.size, digest)
 
     def find(self, sought: bytes, start: int, end: int) -> int:
-        """Return the position of some bytes between two positions, or -1."""
+        """Return the first position of the bytes `sought` between two positions, or -1."""
         if self._writer is None:
             return self.head.find(sought, start, end)
         for at in range(start, end, IN_MEMORY):

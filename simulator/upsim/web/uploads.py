@@ -1,4 +1,4 @@
-"""A PUT to the link of an upload ticket: checked as the real storage does, and stored."""
+"""Handle a PUT to the URL of an upload ticket, with the checks of the real storage."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Stores the files of upload tickets."""
+    """The handler that stores the files of upload tickets."""
 
     _registry: Registry
 
     async def put(
         self, scope: Scope, receive: Receive, send: Send, name: str, sandbox: Sandbox
     ) -> None:
-        """Respond to a PUT to a link: store its body, or refuse it."""
+        """Respond to a PUT to an upload URL: store its body, or refuse the request."""
         sandbox.run_due()
         upload = sandbox.state.uploads.get(name)
         if upload is None:
@@ -86,7 +86,7 @@ class Uploads:
             self._registry.blobs.end_lease(digest)
 
     async def _take(self, send: Send, sandbox: Sandbox, upload: Upload, file: SentFile) -> None:
-        """Attach a stored file to a ticket, or refuse it."""
+        """Attach a stored file to its ticket, or refuse the file."""
         if sandbox.abandoned:
             await text_answer(send, 404, "There is no such upload.")
             return
@@ -115,7 +115,10 @@ class Uploads:
 def _differing(
     sandbox: Sandbox, upload: Upload, headers: Mapping[bytes, bytes]
 ) -> tuple[ErrorRule, Mapping[str, object]] | None:
-    """Return why the headers of a PUT differ from those that its link was signed for."""
+    """Return why the headers of a PUT differ from the headers for which its URL was signed.
+
+    Returns None if they do not differ.
+    """
     rules = sandbox.bound(upload.issued.provider).rules
     if rules.knobs.get("upload_headers") != "signed":
         return None

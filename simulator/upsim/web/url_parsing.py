@@ -20,7 +20,7 @@ MAX_PATH_LENGTH = 512
 
 
 class ParsedUrl(msgspec.Struct, frozen=True, gc=False):
-    """A provider's own path, and the parts of the URL before it.
+    """A provider's own path, and the parts of the URL that come before the path.
 
     `provider` is empty for all other paths: `/media/`, pages, admin.
     """
@@ -37,7 +37,7 @@ Origin = tuple[str, bytes | None, str | None, str, str]
 
 
 class UrlParser:
-    """Reads addresses. Prefix and host forms are those of `design.md` 3."""
+    """A parser of URLs; `design.md` 3 defines the forms with a prefix and with a host."""
 
     def __init__(self, registry: Registry) -> None:
         """Parse URLs for the providers of a registry."""
@@ -84,7 +84,7 @@ class UrlParser:
     def origin(
         self, scope: Scope, headers: Headers, place: ParsedUrl, sandbox: Sandbox
     ) -> UrlBuilder:
-        """Return the URL form of a request, which the absolute URLs in its response keep."""
+        """Return a builder of URLs with the same prefix or host as the URL of the request."""
         host = headers.get(b"host")
         if host is not None and len(host) > MAX_HOST_LENGTH:
             host = None
@@ -118,7 +118,7 @@ class UrlParser:
 
 
 def host_of(scope: Scope) -> str:
-    """Return the Host header, or the server's address without a valid one."""
+    """Return the Host header; if it is missing or invalid, return the server's address."""
     host = headers_of(scope).get(b"host")
     if host is not None and len(host) <= MAX_HOST_LENGTH:
         return host.decode("latin-1")

@@ -42,7 +42,7 @@ _SLOTS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKe
 
 
 class Receivers:
-    """Posts to loopback and to allowed hosts; never follows a redirect or uses a proxy."""
+    """A sender of requests to loopback and to allowed hosts; it never redirects or uses a proxy."""
 
     def __init__(
         self, settings: ServerSettings, app: ASGIApp, transport: httpx.AsyncBaseTransport | None
@@ -60,7 +60,7 @@ class Receivers:
         self._own |= _parts(hosts)
 
     async def post(self, posting: Posting, seconds: float) -> AttemptOutcome:
-        """Make one attempt. It always ends in time and never raises."""
+        """Make one attempt; it always ends within its time limit and never raises."""
         await late_imports.read("httpx")
         url = _parsed(posting.url)
         reason = self._refusal(url, posting.url)
@@ -120,7 +120,7 @@ class Receivers:
         return AsyncTransport(checking() if checked else trusting())
 
     def _refusal(self, url: httpx.URL | None, text: str) -> str:
-        """Return why this URL must not be called; empty if it may."""
+        """Return why this URL must not be called; empty if it may be called."""
         flaw = port_flaw(text)
         if flaw:
             return f"{flaw}: {text[:SHOWN]!r}"
@@ -137,12 +137,12 @@ class Receivers:
         return f"{url.host[:SHOWN]} is not loopback; allow it with --webhook-allow"
 
     def is_own(self, text: str) -> bool:
-        """Whether an attempt stays in this process, because it goes to an inbox."""
+        """Return whether an attempt stays in this process because its target is this server."""
         url = _parsed(text)
         return url is not None and not self._refusal(url, text) and self._is_own(url)
 
     def _is_own(self, url: httpx.URL) -> bool:
-        """Whether the URL means this server, by any name of this machine."""
+        """Return whether the URL is this server, by any name of this machine."""
         host, usual = canonical(url.host), PORTS[url.scheme]
         port = url.port or usual
         return (host, port) in self._own or (port == usual and (host, None) in self._own)
@@ -150,7 +150,7 @@ class Receivers:
 
 @cache
 def most_open() -> int:
-    """Return the maximum open connections to receivers that leaves files for clients."""
+    """Return how many connections to receivers may be open; enough files remain for clients."""
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit  # not on every platform
     except ImportError:
@@ -166,20 +166,20 @@ def _slots() -> asyncio.Semaphore:
 
 
 def is_own_posting() -> bool:
-    """Whether the present task delivers a webhook of this server."""
+    """Return whether the current task delivers a webhook of this server."""
     return _POSTING.get()
 
 
 @dataclass(slots=True)
 class _Got:
-    """The response so far: its status decides, even if the body never ends or is cut off."""
+    """The response so far; its status counts even if the body is endless or cut off."""
 
     status: int | None = None
     body: bytearray = field(default_factory=bytearray)
 
 
 async def _read_beginning(answer: httpx.Response, body: bytearray) -> None:
-    """Read the first bytes of a response without waiting for the rest."""
+    """Read the first bytes of a response without waiting for its remaining bytes."""
     if answer.is_stream_consumed:  # made in this process, complete
         body += answer.content[:MAX_ANSWER_KEPT]
         return
@@ -190,7 +190,7 @@ async def _read_beginning(answer: httpx.Response, body: bytearray) -> None:
 
 
 def _parsed(text: str) -> httpx.URL | None:
-    """Return the URL as the client parses it, so that the checked URL is the called one."""
+    """Return the URL as httpx parses it, so that the checked URL is also the called URL."""
     import httpx
 
     if len(text) > MAX_URL_LENGTH:
@@ -207,7 +207,7 @@ def _parts(hosts: Iterable[str]) -> set[tuple[str, int | None]]:
 
 
 def _reached(url: httpx.URL) -> httpx.URL:
-    """Return the URL with a host that every resolver knows."""
+    """Return the URL with its host in a form that every resolver accepts."""
     host = resolvable(url.host)
     return url if host == url.host else url.copy_with(host=host)
 

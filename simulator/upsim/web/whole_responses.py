@@ -1,4 +1,4 @@
-"""Complete responses: known before anything is sent, so that they can be sent in one piece."""
+"""Responses that are complete before sending starts, so that they are sent in one piece."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class HttpResponse(msgspec.Struct, frozen=True):
     """Status, body and headers of a response; it is an ASGI application that sends itself.
 
-    Without `content_type`, no Content-Type is sent.
+    If `content_type` is None, no Content-Type is sent.
     """
 
     status: int

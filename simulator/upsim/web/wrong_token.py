@@ -19,14 +19,14 @@ Observer = Callable[[str, str, int, str], None]
 
 @dataclass(slots=True)
 class WrongToken:
-    """Adds a header to responses that needed no token but got a wrong one."""
+    """A header for responses to requests that needed no token but have a wrong token."""
 
     rule: AdminRule
     observers: list[Observer] = field(default_factory=list)
     _reported: bool = False
 
     def noting(self, scope: Scope, send: Send) -> Send:
-        """Return `send`, or one that adds the note."""
+        """Return `send`, or a `send` that adds the note."""
         wrong = self.rule.local and self.rule.has_wrong_token(scope)
         if not wrong or INBOX.match(scope["path"]):
             return send

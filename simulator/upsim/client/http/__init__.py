@@ -1,10 +1,14 @@
-"""Run the client's effects over httpx, sync or async; no other module of the client uses httpx.
+"""Run the client's effects over httpx, sync or async.
+
+No other module of the client sends requests with httpx.
 
 * `runners`: run a flow to its end, sync and async.
-* `exchanges`: one request and its response, as far as sync and async are the same.
-* `patience`: how long an answer may take in all; `connections`: sockets that keep to it.
-* `wire`: where requests go, and who gets the key; `caller`: calls of a simulator's admin API.
+* `exchanges`: the parts of a request and its response that sync and async code share.
+* `total_timeout`: the total time limit of a response; `connections`: sockets that respect
+  this limit.
+* `wire`: the targets of requests, and which requests carry the key; `json_calls`:
+  requests to a simulator's admin API.
 
-Proxy variables are ignored and redirects never followed. An httpx error never leaves: it becomes a
-`Lost`, without its request.
+Proxy variables are ignored and redirects never followed. An httpx error is converted to a
+`LostResponse`, which does not contain the request.
 """

@@ -56,7 +56,7 @@ def ask_admin(
 ) -> AdminAnswer:
     """Send a request and read its response, which must be uncompressed JSON.
 
-    Raises ProtocolError for any other response, httpx.HTTPError without a response.
+    Raises ProtocolError for an invalid response, httpx.HTTPError if there is no response.
     """
     sent = {**(headers or {}), "accept-encoding": "identity"}
     request = http.build_request(

@@ -1,4 +1,4 @@
-"""Limits on the size and the duration of responses from untrusted servers, also decompressed."""
+"""Limits on the size (after decompression) and the duration of untrusted responses."""
 
 from __future__ import annotations
 

@@ -26,14 +26,20 @@ SILENCE = 5.0
 
 
 def sync_connections(seconds: float = SILENCE) -> httpx.Client:
-    """Return a sync client that limits each response in total, and each silence to `seconds`."""
+    """Return a sync client that limits the total time of a response.
+
+    `seconds` is the maximum time without a byte.
+    """
     return httpx.Client(
         transport=SyncTransport(), trust_env=False, timeout=seconds, cookies=NoCookies()
     )
 
 
 def async_connections(seconds: float = SILENCE) -> httpx.AsyncClient:
-    """Return an async client that limits each silence to `seconds`; the loop limits totals."""
+    """Return an async client that allows at most `seconds` without a byte.
+
+    The event loop limits the total time of a response.
+    """
     transport = AsyncTransport(checking())
     return httpx.AsyncClient(
         transport=transport, trust_env=False, timeout=seconds, cookies=NoCookies()
@@ -83,7 +89,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.SyncBackend):
-    """A network backend that makes such connections."""
+    """A network backend that makes connections with limited reads."""
 
     def connect_tcp(
         self,

@@ -1,7 +1,7 @@
 """Decompress bodies chunk by chunk, and never beyond a maximum size.
 
-An untrusted server may use any encoding, even several, and ones that the client did not ask for:
-a thousand bytes could then become gigabytes.
+An untrusted server may use several encodings, and encodings that the client did not
+request. Then a thousand bytes could become gigabytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Decoding:
     """The decompressed body, of at most `most` bytes."""
 
     def __init__(self, encoding: str, most: int) -> None:
-        """Choose the decompressor. Raises DecodingError for an encoding that was not asked for."""
+        """Choose the decompressor. Raises DecodingError for an encoding that was not requested."""
         name = encoding.strip().lower()
         if name not in (*PLAIN, *_ZIPPED):
             raise httpx.DecodingError(

@@ -1,7 +1,7 @@
-"""One request and its response, as far as sync and async are the same.
+"""The parts of one request and its response that sync and async code share.
 
-An exchange holds the arguments of its request, the destination of the response body, the total
-time limit, and the result.
+An exchange holds the arguments of its request, the destination of the response body, the
+total time limit, and the result.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BodyMode:
     size: int = 0
 
     def take(self, chunk: bytes) -> None:
-        """Take the next chunk. Raises ReadTimeout after the limit, ProtocolError if too large.
+        """Process the next chunk. Raises ReadTimeout after the limit, ProtocolError if too large.
 
         A response in memory has its own, smaller limit.
         """
@@ -73,14 +73,14 @@ class HttpExchange(ABC):
 
     @abstractmethod
     def body(self, response: httpx.Response) -> AbstractContextManager[BodyMode]:
-        """Return a context that says how the body of this response is read."""
+        """Return a context that decides how the body of this response is read."""
 
     @abstractmethod
     def result(self, response: httpx.Response) -> SentResponse | LostResponse:
         """Return the result after the body was read to its end."""
 
     def lost(self, error: Exception) -> LostResponse:
-        """Return the failure, without the request that an httpx error carries."""
+        """Return the failure without the request, which an httpx error would contain."""
         reason = f"no response ({type(error).__name__}: {str(error)[:200]})"
         return LostResponse(reason, sent=not isinstance(error, _NOT_SENT), took=self._took())
 
@@ -138,7 +138,7 @@ class Sending(HttpExchange):
             yield BodyMode(raw=_is_raw(response), write=file.write, patience=self.patience)
 
     def result(self, response: httpx.Response) -> SentResponse | LostResponse:
-        """Return the response; `Lost` if its video is, or could be, shorter than announced."""
+        """Return the response, or `LostResponse` if its video may be shorter than announced."""
         if self._spool is not None:
             length = response.headers.get("content-length", "")
             have = self._spool.stat().st_size
@@ -155,7 +155,7 @@ class Fetching(HttpExchange):
     """A download without the key. Its body goes to the sink if the sink wants it."""
 
     def __init__(self, wire: Wire, effect: Fetch) -> None:
-        """Limit the headers to the same time as the file."""
+        """Apply the time limit of the file to the headers too."""
         super().__init__(wire.fetching(effect), answer=min(wire.timeouts.answer, effect.seconds))
         self._sink = effect.sink
         self._seconds = effect.seconds
@@ -163,7 +163,7 @@ class Fetching(HttpExchange):
 
     @contextmanager
     def body(self, response: httpx.Response) -> Iterator[BodyMode]:
-        """Ask the sink whether it wants the body; otherwise keep the body as a refusal's text."""
+        """Ask the sink whether it accepts the body; otherwise keep the body as an error text."""
         self._wanted = self._sink.begin(response.status_code, headers_of(response))
         if not self._wanted:
             yield self._in_memory(response)
@@ -184,7 +184,7 @@ def headers_of(response: httpx.Response) -> Mapping[str, str]:
 
 
 def _is_raw(response: httpx.Response) -> bool:
-    """Return whether a body is still to be read; a transport may have delivered it already."""
+    """Return whether a body must still be read; a transport may have delivered it already."""
     return not response.is_stream_consumed
 
 
@@ -195,7 +195,10 @@ def _is_video(response: httpx.Response) -> bool:
 
 
 def _ends_by_closing(response: httpx.Response) -> bool:
-    """Return whether an HTTP/1 body ended with its connection, which looks the same as a cut."""
+    """Return whether an HTTP/1 body ended by closing the connection.
+
+    A cut connection looks the same.
+    """
     version = response.extensions.get("http_version", b"")
     framed = {"content-length", "transfer-encoding"} & set(response.headers)
     return version.startswith(b"HTTP/1") and not framed

@@ -32,9 +32,9 @@ class SimulatorClient:
     def call(
         self, method: str, path: str, body: Mapping[str, object] | None = None
     ) -> ProviderResponse:
-        """Send a request.
+        """Send a request and return its response.
 
-        Raises TransientError without a response, ProtocolError for an invalid one.
+        Raises TransientError if there is no response, ProtocolError for an invalid response.
         """
         if self._http is None:
             self._http = self._own = sync_connections()

@@ -39,7 +39,7 @@ class SyncRunner:
     def __init__(
         self, wire: Wire, http: httpx.Client | None, sleeper: Sleeper | SandboxSleep | None
     ) -> None:
-        """Use `http`, or a client of its own without it."""
+        """Use the client `http`; create one if it is None."""
         self._wire = wire
         self._http = http or sync_connections()
         self._own = http is None
@@ -114,7 +114,7 @@ class AsyncRunner:
     def __init__(
         self, wire: Wire, http: httpx.AsyncClient | None, sleeper: Sleeper | SandboxSleep | None
     ) -> None:
-        """Use `http`, or a client of its own without it."""
+        """Use the client `http`; create one if it is None."""
         self._wire = wire
         self._http = http or async_connections()
         self._own = http is None

@@ -1,10 +1,13 @@
-"""Limit the total duration of a response, however often a byte of it arrives.
+"""Limit the total duration of a response, even if its bytes arrive slowly.
 
-httpx limits the silence between two bytes, so a server that sends a byte now and then could hold a
-client forever. This module limits the total: from the end of the request to the end of a small
-response, and from the start of the request to the end of a file. In async code a time-out of the
-event loop ends the wait; in sync code the client's own connections (`connections`) shorten each
-read to the time that is left.
+httpx limits only the time between two bytes. A server that sends a byte now and then
+could block a client forever, so this module limits the total time:
+
+* for a small response, from the end of the request to the end of the response;
+* for a file, from the start of the request to the end of the file.
+
+In async code a time-out of the event loop ends the wait. In sync code the client's own
+connections (`connections`) shorten each read to the time that is left.
 """
 
 from __future__ import annotations
@@ -100,5 +103,5 @@ _KEPT: ContextVar[TotalTimeout | None] = ContextVar("kept", default=None)
 
 
 def active_timeout() -> TotalTimeout | None:
-    """Return the time limit of the exchange that this thread is in."""
+    """Return the time limit of the exchange that the current thread runs."""
     return _KEPT.get()

@@ -37,7 +37,7 @@ class Key(httpx.Auth):
 
 
 class Wire:
-    """The connection settings of one client, and the files that it keeps for requests."""
+    """The connection settings of one client, and its temporary video files."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Wire:
         timeouts: Timeouts,
         watch: Watch | None,
     ) -> None:
-        """Use the provider at `base_url`, which prefixes the provider's own paths."""
+        """Use the provider at `base_url`; the provider's paths are appended to it."""
         self._base_url = base_url.rstrip("/")
         self._auth = Key(adapter, key)
         self._timeout = httpx.Timeout(timeouts.read, connect=timeouts.connect)
@@ -89,7 +89,7 @@ class Wire:
         return self._auth if _is_own(request) else None
 
     def spool(self) -> Path:
-        """Return a new file for a video in a response; `close` removes it."""
+        """Return a new file for a video from a response; `close` removes the file."""
         with self._lock:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="upsim-client-")

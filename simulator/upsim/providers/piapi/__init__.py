@@ -1,4 +1,4 @@
-"""PiAPI: `Qubico/video-toolkit` with `upscale`, the account's views and the upload host."""
+"""PiAPI: `Qubico/video-toolkit` with `upscale`, the account endpoints and the upload host."""
 
 from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets

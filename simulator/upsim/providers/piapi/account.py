@@ -1,4 +1,4 @@
-"""The account's own views: funds, all derived from the ledger, and tasks at work."""
+"""The account endpoints: the balance, computed from the ledger, and the active tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OF_TASKS = ("charge", "refund", "carried")
 
 
 def info(call: Call) -> Reply:
-    """`GET /account/info`: points of the wallet and of the one credit pack behind it."""
+    """`GET /account/info`: points of the wallet and of its only credit pack."""
     who, rules = call.who, call.rules
     plan = rules.baseline.plans[who.plan]
     shown = plan.facts["shown"].value if "shown" in plan.facts else plan.name
@@ -42,7 +42,7 @@ def info(call: Call) -> Reply:
 
 
 def active_tasks(call: Call) -> Reply:
-    """`GET /account/active_tasks`: counts for each family; only the toolkit's can be above 0."""
+    """`GET /account/active_tasks`: counts for each model family; all but the toolkit's are 0."""
     families = cast("tuple[str, ...]", call.rules.fact("active_families"))
     idle = {name: _counts(Counter(), []) for name in families}
     return wire.success(call, {**idle, **_toolkit(call)})

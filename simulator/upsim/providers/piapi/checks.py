@@ -1,4 +1,4 @@
-"""The checks of PiAPI that its baseline puts in order."""
+"""PiAPI's checks; the baseline file sets their order."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def has_video(call: Call) -> Violation | None:
 
 
 def valid_config(call: Call) -> Violation | None:
-    """`config` has its types; the webhook's endpoint may be any text."""
+    """The values in `config` have the right types; the webhook's endpoint may be any string."""
     config = read_config(call.inputs)
     if isinstance(config, Violation):
         return config
@@ -95,7 +95,7 @@ def valid_config(call: Call) -> Violation | None:
 
 
 def below_task_cap(call: Call) -> Violation | None:
-    """Pending and processing tasks are fewer than the plan allows, or the task can be staged."""
+    """The plan allows one more pending or processing task, or the task can be staged."""
     who = call.who
     cap = call.rules.baseline.plans[who.plan].concurrency
     if cap is None:
@@ -111,7 +111,7 @@ def below_task_cap(call: Call) -> Violation | None:
 
 
 def supported_format(call: Call) -> Violation | None:
-    """The container is MP4 by content; the name of the file does not matter."""
+    """The content of the file is MP4; the file name does not matter."""
     allowed, found = call.rules.words["formats"], media_of(call).container
     if found in allowed:
         return None
@@ -121,7 +121,7 @@ def supported_format(call: Call) -> Violation | None:
 
 
 def within_resolution(call: Call) -> Violation | None:
-    """1280x720 inclusive; an upright video is compared by its long and short side."""
+    """The video has at most 1280x720 pixels; a portrait video may have at most 720x1280."""
     media, rules = media_of(call), call.rules
     long, short = rules.wholes["max_long_side"], rules.wholes["max_short_side"]
     if media.width <= long and media.height <= short:
@@ -165,7 +165,7 @@ def still_pending(call: Call) -> Violation | None:
 
 
 def cancel_by_post_exists(call: Call) -> Violation | None:
-    """The path of an early official CLI, unknown unless the knob says otherwise."""
+    """The knob `cancel_by_post` enables the cancel path of an early official CLI (else 404)."""
     if call.rules.knobs["cancel_by_post"] == "present":
         return None
     cause = "path: cancelling by POST needs the knob cancel_by_post: present"

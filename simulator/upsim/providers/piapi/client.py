@@ -60,8 +60,9 @@ def authorise(key: str) -> Mapping[str, str]:
 def submit(order: AdapterRequest) -> Steps[Job]:
     """`POST /api/v1/task`; `meta.usage.consume` of the response is the price.
 
-    The video is a URL or a data URL: the upload host would accept files too, but refuses other
-    containers without saying why. The page's own form of the response has only the id.
+    The video is a URL or a data URL. The upload host would accept files too, but it refuses
+    containers other than its own without giving a reason.
+    If the response has the form that the provider's page shows, it has only the id.
     """
     body: dict[str, object] = {
         "model": order.model,
@@ -89,15 +90,15 @@ def charged(job: Job) -> Steps[Money | None]:
 
 
 def poll(job: Job) -> Steps[Progress]:
-    """`GET /api/v1/task/{id}`; a failed task also gets 200, and 0 points once it is refunded."""
+    """`GET /api/v1/task/{id}`; a failed task also gets 200, and its cost is 0 after the refund."""
     answer = READING.accepted((yield Request("GET", _path(job))))
     return _progress(answer)
 
 
 def webhook(received: ReceivedWebhook) -> WebhookEvent:
-    """Verify a webhook: a header has the secret itself; the body with task and time is unsigned.
+    """Verify a webhook by the secret in its header; the body has the task and an unsigned time.
 
-    So the secret proves who sent it, and nothing proves when.
+    The secret proves who sent the webhook. Nothing proves when it was sent.
     """
     given = received.header(SECRET_HEADER)
     if not hmac.compare_digest(given.encode(errors="surrogatepass"), received.secret.encode()):
@@ -149,10 +150,10 @@ def jobs(limit: int) -> Steps[tuple[Job, ...]]:
 
 
 def is_order(job: Job, order: AdapterRequest) -> Steps[bool]:
-    """Return whether a task was made with this video, by the input that it echoes.
+    """Return whether a task was made with this video, by the input in the task's response.
 
-    For a video sent as base64 the echo is a URL of PiAPI, which identifies nothing: any such task
-    may be the one.
+    If the video was sent as base64, that input is a PiAPI URL, which does not identify the video.
+    Every such task may therefore be the right task.
     """
     answer = READING.accepted((yield Request("GET", _path(job))))
     echoed = answer.text_at("data", "input", "video") or ""

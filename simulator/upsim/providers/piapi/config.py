@@ -13,7 +13,7 @@ from upsim.core.events import WebhookTarget
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The webhook settings and the mode of a task; empty texts are the defaults."""
+    """The webhook settings and the mode of a task; an empty string is the default."""
 
     service_mode: str
     endpoint: str
@@ -21,7 +21,7 @@ class Config:
 
     @property
     def webhook(self) -> WebhookTarget | None:
-        """The webhook of the task; a secret without endpoint is kept because responses echo it."""
+        """The webhook of the task; a secret without an endpoint is kept, as responses show it."""
         if not self.endpoint and not self.secret:
             return None
         return WebhookTarget(self.endpoint, self.secret)
@@ -37,7 +37,7 @@ _DEFAULT = Config("", "", "")
 
 
 def read_config(inputs: Mapping[str, object]) -> Config | Violation:
-    """The config of a request; the webhook is nested in it, one beside it is ignored."""
+    """The config of a request; its webhook is read inside `config` and ignored anywhere else."""
     if inputs.get("config") is None:
         return _DEFAULT
     config = _mapping(inputs, "config", "config")

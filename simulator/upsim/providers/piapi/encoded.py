@@ -24,14 +24,14 @@ class Encoded:
 
 
 def is_web_address(text: str) -> bool:
-    """Return whether the text is meant as an http or https URL."""
+    """Return whether the text starts like an http or https URL."""
     return text[:8].lower().startswith(("http://", "https://"))
 
 
 def encoded(text: str) -> Encoded | None:
     """Return the base64 of a text; None for a data URI that holds something else.
 
-    Of a data URI only the beginning is searched for its head: a long text costs time in one call.
+    In a data URI, only the beginning is searched for the comma: a long text costs time in one call.
     """
     if text[:5].lower() != "data:":
         return Encoded("", text)
@@ -44,7 +44,7 @@ def encoded(text: str) -> Encoded | None:
 
 
 def decoded(file: Encoded) -> bytes | None:
-    """The bytes of base64 text, whitespace ignored; None when it is not valid."""
+    """The bytes of base64 text, ignoring whitespace; None if the text is not valid."""
     plain = unescaped(file.text).decode("latin-1") if file.escaped else file.text
     try:
         return base64.b64decode(plain.translate(_WHITESPACE), validate=True)

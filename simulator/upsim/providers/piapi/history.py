@@ -17,7 +17,7 @@ _NUMBERS = ("page", "page_size", "start_time", "end_time")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The requested page of rows; times are Unix seconds, both inclusive."""
+    """The requested page of rows, and its time range in Unix seconds (both ends inclusive)."""
 
     page: int
     size: int
@@ -27,7 +27,7 @@ class Selection:
 
 
 def read_selection(call: Call) -> Selection | Violation:
-    """The query parameters, all optional; a page size above the limit is brought down to it."""
+    """The query parameters, all optional; a page size above the limit becomes the limit."""
     query = call.query()
     numbers: dict[str, int | None] = {}
     for name in _NUMBERS:
@@ -47,7 +47,7 @@ def read_selection(call: Call) -> Selection | Violation:
 
 
 def history_selection(call: Call) -> Violation | None:
-    """The numbers in the query are numbers."""
+    """The numeric query parameters are valid numbers."""
     selection = read_selection(call)
     return selection if isinstance(selection, Violation) else None
 
@@ -83,7 +83,7 @@ def _family(call: Call, job: Job) -> str:
 
 
 def _numbers(call: Call) -> dict[str | None, int]:
-    """Return the number of each task's row, which is that of its charge in the ledger."""
+    """Return the row number of each task, which is the number of its charge in the ledger."""
     entries = call.sandbox.entries_of(call.who)
     return {entry.job: entry.number for entry in entries if entry.kind == "charge"}
 

@@ -15,7 +15,7 @@ from upsim.providers.piapi.uploads import stored_file
 
 
 def create(call: Call) -> Reply:
-    """`POST /api/v1/task`: charged at once; the answer already carries the charge."""
+    """`POST /api/v1/task`: the task is charged at once, and the response reports the charge."""
     config = config_of(call)
     inputs = {"video": _echo(call), "service_mode": config.service_mode}
     job = call.sandbox.accept(call, inputs=inputs, webhook=config.webhook)
@@ -34,7 +34,7 @@ def cancel(call: Call) -> Reply:
 
 
 def cancel_many(call: Call) -> Reply:
-    """`DELETE /api/v1/tasks`: the pending tasks of the selection; others stay as they are."""
+    """`DELETE /api/v1/tasks`: cancel the selected tasks that are pending; keep all other tasks."""
     selection = bulk_of(call)
     if selection.family == call.rules.texts["cancel_all"]:
         for job in list(call.sandbox.jobs_of(call.who)):
@@ -48,7 +48,7 @@ def _cancel(call: Call, job: Job) -> None:
 
 
 def _echo(call: Call) -> str:
-    """Return the video as responses show it: unchanged, but long base64 as a link to its bytes."""
+    """Return the video as responses show it: unchanged, or a link if it is long base64."""
     video = call.source
     if is_web_address(video) or len(video) <= call.rules.wholes["echoed_characters"]:
         return video

@@ -34,7 +34,7 @@ def whole(query: Mapping[str, str], name: str) -> int | Violation | None:
 
 
 def bad_query(query: Mapping[str, str], name: str, expected: str) -> Violation:
-    """The refusal of a query parameter."""
+    """The refusal of an invalid query parameter."""
     cause = f"query: {causes.of(name, query, expected)}"
     return Violation("bad_query", {"field": name}, cause=cause)
 

@@ -1,6 +1,7 @@
 """`POST /api/ephemeral_resource` of the upload host: its checks and its operation.
 
-Every mistake is one answer here, also a file that is too large, which a create answers with 413.
+Every invalid request gets the same error. This includes a file that is too large, which
+the create endpoint refuses with 413.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def upload_request(call: Call) -> Violation | None:
 
 
 def upload_object(call: Call) -> Violation | None:
-    """The body is a JSON object with two texts that are not empty."""
+    """The body is a JSON object; `file_name` and `file_data` are strings that are not empty."""
     document = call.json()
     if isinstance(document, Malformed):
         return _bad(f"body: {document.detail}")
@@ -51,7 +52,7 @@ def upload_object(call: Call) -> Violation | None:
 
 
 def uploadable(call: Call) -> Violation | None:
-    """The name is short and ends as allowed; the file fits it and the limit, by decoded bytes."""
+    """The name is short and has a known extension; the decoded file fits its type and the limit."""
     name = str(call.inputs["file_name"])
     most = call.rules.wholes["upload_name_length"]
     if len(name) > most:

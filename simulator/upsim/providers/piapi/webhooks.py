@@ -1,4 +1,4 @@
-"""PiAPI's webhooks: the task under a timestamp, and the secret unchanged."""
+"""PiAPI's webhooks: the task with a timestamp, and the secret unchanged."""
 
 from __future__ import annotations
 

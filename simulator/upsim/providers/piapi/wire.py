@@ -21,7 +21,7 @@ def success(call: Call, data: object, **beside: object) -> Reply:
 
 
 def created(call: Call, job: Job) -> Reply:
-    """Return the response to a create: the page's bare id, the live envelope, or both in one."""
+    """Return the response to a create: the documented bare id, the observed envelope, or both."""
     form = call.rules.knobs["response_form"]
     if form == "bare":
         return Reply(200, {"task_id": job.id})
@@ -30,7 +30,7 @@ def created(call: Call, job: Job) -> Reply:
 
 
 def problem(call: Call, violation: Violation) -> Reply:
-    """The error of a catalogue entry: the envelope, or plain text where the entry says so."""
+    """The response for a catalogue error: the envelope, or plain text if the entry says so."""
     rule = call.rules.errors[violation.name]
     message = rule.message.format_map(violation.values)
     headers = {k.lower(): v.format_map(violation.values) for k, v in rule.headers.items()}
@@ -44,7 +44,7 @@ def problem(call: Call, violation: Violation) -> Reply:
 
 
 def draw_id(stream: RandomSource) -> str:
-    """A UUID of version 4."""
+    """A random UUID (version 4)."""
     return uuid4_text(stream.getrandbits(128))
 
 
@@ -83,7 +83,7 @@ def task(call: Call, job: Job) -> dict[str, object]:
 
 
 def error(job: Job) -> dict[str, object]:
-    """Return the error object, which a task without an error has too, with code 0."""
+    """Return the error object of a task; a task without an error has one too, with code 0."""
     failure = job.failure
     if failure is None:
         return {"code": 0, "raw_message": "", "message": "", "detail": None}
@@ -100,7 +100,7 @@ def consumed(call: Call, job: Job) -> int:
 
 
 def moment(call: Call, instant: Instant | None) -> str:
-    """Return an RFC 3339 time with as many digits as needed; the year 1 means not yet."""
+    """Return an RFC 3339 time with as many digits as needed; None becomes a time in the year 1."""
     if instant is None:
         return call.rules.texts["not_yet"]
     zone = call.rules.knobs["time_zone"]
@@ -109,12 +109,12 @@ def moment(call: Call, instant: Instant | None) -> str:
 
 @cache
 def _ahead(zone: str) -> Instant:
-    """Return the offset of a zone such as `+08:00`; cached, as a knob has few values."""
+    """Return the offset of a zone such as `+08:00`; cached, because few zones are used."""
     return -from_iso(f"1970-01-01T00:00:00{zone}")
 
 
 def _video(job: Job) -> object:
-    """Return a URL unchanged, of any length; any other video as it was stored."""
+    """Return a URL unchanged, of any length; return any other video as it was stored."""
     source = job.accepted.source
     return source if is_web_address(source) else job.accepted.inputs["video"]
 

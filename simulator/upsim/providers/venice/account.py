@@ -9,7 +9,7 @@ from upsim.providers.venice.wire import filled
 
 
 def balance(call: Call) -> Reply:
-    """`GET /billing/balance`: a balance that is not positive shows as null."""
+    """`GET /billing/balance`: a balance of 0 or less is shown as null."""
     usd, positive = call.who.balance, call.who.balance > 0
     return Reply(
         200,

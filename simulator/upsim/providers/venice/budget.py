@@ -38,7 +38,7 @@ def within_failure_budget(call: Call) -> Violation | None:
 
 
 def count_refusal(call: Call, violation: Violation, status: int) -> None:
-    """Count a refusal against the budget, unless it happened before the check of the budget."""
+    """Count a refusal against the error budget, if the budget was checked before the refusal."""
     if violation.name not in _BEFORE_THE_BUDGET:
         count_failure(call, status)
 

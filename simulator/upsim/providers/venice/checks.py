@@ -1,4 +1,4 @@
-"""The checks of Venice that its baseline puts in order."""
+"""Venice's checks; the baseline file sets their order."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def authenticated_for_quote(call: Call) -> Violation | None:
 
 
 def admin_key(call: Call) -> Violation | None:
-    """The key is an admin key by its prefix, if the knob asks for that."""
+    """The prefix of the key is that of an admin key, if the knob asks for that."""
     if call.rules.knobs["billing_key"] == "any":
         return None
     token = (call.header(b"authorization") or "").partition(" ")[2].strip()
@@ -78,7 +78,7 @@ def acceptable_duration(call: Call) -> Violation | None:
 
 
 def within_key_cap(call: Call) -> Violation | None:
-    """The sum of the key's spending and the price is within the cap of its plan."""
+    """The key's spending plus the price is within the spending cap of its plan."""
     cap = call.rules.baseline.plans[call.who.plan].facts.get("usd_cap")
     if cap is None:
         return None
@@ -93,7 +93,7 @@ def within_key_cap(call: Call) -> Violation | None:
 
 
 def polled_model(call: Call) -> Violation | None:
-    """`model` is a text, or absent if allowed; a later check compares it with the job's model."""
+    """`model` is a string, or absent if allowed; a later check compares it with the job's model."""
     name = call.inputs.get("model")
     if name is None:
         if call.rules.knobs["model_on_poll"] != "required":
@@ -136,7 +136,7 @@ def own_request(call: Call) -> Violation | None:
 
 
 def media_there(call: Call) -> Violation | None:
-    """The file of a finished job was not deleted and has not expired."""
+    """The file of a finished job has not expired and was not deleted."""
     job = call.target
     if job.state is not JobState.COMPLETED or not call.sandbox.output_gone(job):
         return None
@@ -145,7 +145,7 @@ def media_there(call: Call) -> Violation | None:
 
 
 def completable(call: Call) -> Violation | None:
-    """The knobs allow `complete` for this job, and its file was not deleted by it before."""
+    """The knobs allow `complete` for this job, and no earlier `complete` deleted its file."""
     job = call.target
     if call.rules.knobs["complete_ids"] == "refused":
         return no_own_job(
@@ -163,12 +163,12 @@ def completable(call: Call) -> Violation | None:
 
 
 def not_retired(call: Call) -> Violation:
-    """Always refused: the endpoint is retired."""
+    """Always refuse the request: the endpoint is retired."""
     return Violation("retired", cause=f"path: {call.path} is gone for everybody")
 
 
 def listable_type(call: Call) -> Violation | None:
-    """`type` is absent or a type of models."""
+    """`type` is absent or a known model type."""
     value, known = call.query().get("type"), call.rules.words["model_types"]
     return None if value is None or value in known else fields.wrong_text("type", known, value)
 

@@ -1,4 +1,4 @@
-"""The adapter of Venice: it sends a data URL, and gets a link or the file from retrieve."""
+"""The adapter of Venice: it sends a data URL; retrieve returns a link or the file itself."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def submit(order: AdapterRequest) -> Steps[Job]:
 
 
 def quote(order: AdapterRequest) -> Steps[Quote]:
-    """`POST /video/quote` of the same body: "exact pricing", as the guide says."""
+    """`POST /video/quote` with the body of queue; the guide promises "exact pricing"."""
     answer = READING.accepted((yield Request("POST", f"{VIDEO}/quote", _body(order), cost="free")))
     amount = answer.number_at("quote")
     if amount is None:
@@ -68,10 +68,10 @@ def quote(order: AdapterRequest) -> Steps[Quote]:
 
 
 def poll(job: Job) -> Steps[Progress]:
-    """`POST /video/retrieve`. A finished job is a link or the MP4 itself, by the dialect.
+    """`POST /video/retrieve`; the dialect decides if a finished job is a link or the MP4 itself.
 
     Every poll of a failed job gets the status and the text of its failure. A 500 may also
-    be a server error, so it counts only if the next poll gets it again.
+    be a server error, so a 500 counts as a failure only if the next poll gets it again.
     """
     body = {"model": job.model, "queue_id": job.id}
     answer = yield Request("POST", f"{VIDEO}/retrieve", body, cost="free")

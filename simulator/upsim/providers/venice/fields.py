@@ -1,4 +1,4 @@
-"""Violations of single fields, as Venice's validator words them."""
+"""Violations of single fields, in the wording of Venice's validator."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def wrong_type(field: str, expected: str, value: object) -> Violation:
 
 
 def wrong_number(field: str, allowed: Iterable[str], value: object) -> Violation:
-    """Return the violation of a field that has none of the allowed numbers."""
+    """Return the violation of a field whose value is not one of the allowed numbers."""
     choices = tuple(allowed)
     cause = causes.wrong_choice(field, value, choices, "number")
     return _wrong_value(field, choices, str(value)[:SHOWN], cause)
 
 
 def wrong_text(field: str, allowed: Iterable[str], value: str) -> Violation:
-    """Return the violation of a field that has none of the allowed texts, shown in quotes."""
+    """Return the violation of a field whose value is not one of the allowed strings (quoted)."""
     choices = tuple(allowed)
     cause = causes.wrong_choice(field, value, choices)
     return _wrong_value(field, (f"'{text}'" for text in choices), f"'{value[:SHOWN]}'", cause)
@@ -55,7 +55,7 @@ def unrecognized(field: str, known: Iterable[str], name: str = "field_unrecogniz
 
 
 def number(value: object) -> Decimal | None:
-    """Return a JSON number, exactly; None for any other value."""
+    """Return a JSON number as an exact decimal; None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     return Decimal(str(value)) if isinstance(value, float) else Decimal(value)

@@ -37,7 +37,7 @@ def response_headers(call: Call, reply: Reply) -> Headers:
 
 
 def balance_before(call: Call) -> Headers:
-    """Return the balance header, taken before a request changes the balance."""
+    """Return the header with the balance before this request changes it."""
     return ((call.rules.header_names["balance_usd"], _dollars(call.who).encode()),)
 
 
@@ -46,9 +46,9 @@ def _dollars(account: Account) -> str:
 
 
 def _request_id(call: Call) -> str:
-    """Return an opaque id: the same request at the same time gets the same id.
+    """Return an opaque id: an equal request at the same time gets the same id.
 
-    It depends on nothing that an export redacts, so a replay gives the same id.
+    The id depends on nothing that an export redacts, so a replay gives the same id.
     """
     job = call.job.accepted.job if call.job is not None else ""
     sizes = f"{len(call.query_string)} {len(call.body)}"

@@ -1,4 +1,4 @@
-"""`GET /billing/usage-history`: the ledger, oldest first, in pages that a cursor continues."""
+"""`GET /billing/usage-history`: pages of the ledger, oldest first, continued by a cursor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BEFORE_ALL = -1
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The requested page of the ledger: its size, times, currency, and last number."""
+    """The requested page of the ledger: size, times, currency, and the last number before it."""
 
     size: int
     start: Instant | None = None
@@ -46,7 +46,7 @@ class Page:
 
 
 def well_formed_page(call: Call) -> Violation | None:
-    """The query is a first page with filters, or a cursor alone."""
+    """The query describes the first page with filters, or has only a cursor."""
     query = call.query()
     other = next((name for name in query if name not in (*_FILTERS, "cursor")), None)
     if other is not None:
@@ -119,7 +119,7 @@ def _cursor(call: Call, page: Page) -> str:
 
 
 def _continued(call: Call) -> Page | None:
-    """Return the page of the cursor; None without a cursor, or with one that was never issued."""
+    """Return the page that a cursor names; None if the cursor is missing or was never issued."""
     cursor = call.query().get("cursor", "")
     if not _CURSOR.fullmatch(cursor) or len(cursor) % 4 == 1:
         return None

@@ -15,7 +15,7 @@ _NO_RESOLUTION = "upscale_factor decides the size"
 
 
 def on_queue(call: Call) -> Mapping[str, str]:
-    """Fields of `POST /video/queue`; a field that a rule refuses has an effect."""
+    """Fields of `POST /video/queue` without effect; a field that a rule refuses is not listed."""
     return {
         **_OTHER_MODELS,
         "duration": "the length of the video decides",
@@ -25,7 +25,7 @@ def on_queue(call: Call) -> Mapping[str, str]:
 
 
 def on_quote(call: Call) -> Mapping[str, str]:
-    """Fields of `POST /video/quote`, where a video takes precedence over a described clip."""
+    """Fields of `POST /video/quote` without effect; a video overrides the described properties."""
     has_video = call.inputs.get("video_url") is not None
     measured = has_video or call.rules.knobs["quote_basis"] == "video"
     described = "the video is measured" if measured else ""

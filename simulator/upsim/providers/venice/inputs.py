@@ -1,4 +1,4 @@
-"""The checks of fields that queue and quote share: model, factor, video, refused fields."""
+"""The field checks that queue and quote share: model, factor, video, forbidden fields."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def long_enough(call: Call) -> Violation | None:
 
 
 def short_enough(call: Call) -> Violation | None:
-    """The measured duration is within the limit and the tolerance, none by default."""
+    """The measured duration is within the limit plus the tolerance (0 by default)."""
     limit = call.rules.limits["max_seconds"] + call.rules.limits["max_seconds_tolerance"]
     media = media_of(call)
     duration = media.duration

@@ -32,7 +32,7 @@ def retrieve(call: Call) -> Reply | FileReply:
 
 
 def complete(call: Call) -> Reply:
-    """`POST /video/complete`: finalise a finished job; a running job goes on."""
+    """`POST /video/complete`: finalise a finished job; a running job continues."""
     job = call.target
     if not job.ended:
         return Reply(200, {"success": False})

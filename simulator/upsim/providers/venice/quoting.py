@@ -1,4 +1,4 @@
-"""The checks of quote alone, and the price of a clip that is described instead of sent."""
+"""The checks that only quote has, and the price of a clip that is described instead of sent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def no_resolution_on_quote(call: Call) -> Violation | None:
 
 
 def quotable(call: Call) -> Violation | None:
-    """There is a video, or a duration where that is enough."""
+    """There is a video, or a duration if a duration is enough."""
     if call.inputs.get("video_url") is not None or call.rules.knobs["quote_basis"] == "video":
         return has_video(call)
     duration = call.inputs.get("duration")
@@ -84,7 +84,7 @@ def quoted_height(call: Call) -> Violation | None:
 
 
 def quoted_video(call: Call) -> Violation | Pending | None:
-    """The video is measured and checked as on queue; it replaces described properties."""
+    """The video is measured and checked as on queue; it overrides the described properties."""
     if not call.source:
         return None
     return first_violation(
@@ -109,7 +109,7 @@ def seconds_of(duration: object) -> Decimal | None:
 
 
 def estimate(call: Call) -> PriceQuote:
-    """The price by `duration` and `input_height`; the surcharge needs a file."""
+    """The price by `duration` and `input_height`; without a file there is no surcharge."""
     (model,) = call.rules.baseline.models.values()
     return price(
         model.billing,

@@ -21,7 +21,7 @@ _WALLET_KEYS = ("x402Version", "error", "resource", "accepts", "extensions")
 
 
 def problem(call: Call, violation: Violation) -> Reply:
-    """Return the error of a catalogue entry: a text, and `details` if one field caused it."""
+    """Return the response for a catalogue error: a text, and `details` if one field caused it."""
     rule = call.rules.errors[violation.name]
     count_refusal(call, violation, rule.status)
     values = {"url": call.urls.api(call.path), **violation.values}
@@ -48,7 +48,7 @@ def error_body(call: Call, rule: ErrorRule, values: Mapping[str, object]) -> dic
 
 
 def filled(value: object, values: Mapping[str, object] | None = None) -> object:
-    """Return a baseline value as JSON, with the names in its texts filled in from `values`."""
+    """Return a baseline value as JSON; names in its texts are replaced from `values`."""
     if isinstance(value, str):
         return value if values is None else value.format_map(values)
     if isinstance(value, Mapping):
@@ -96,7 +96,7 @@ def finalised(call: Call, job: Job) -> dict[str, object]:
 
 
 def failed(call: Call, job: Job) -> Reply:
-    """Return the failure recorded on a job, the same at every poll."""
+    """Return the failure recorded on a job; every poll gets the same failure."""
     failure = job.failure or failure_of(call.rules.failures["inference_failed"])
     if call.rules.knobs["failure_form"] == "body":
         shown = {"status": _word(call, job), "error": failure.message, "error_code": failure.code}

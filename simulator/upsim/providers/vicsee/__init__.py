@@ -1,4 +1,4 @@
-"""VicSee: `topaz-video-upscale` by a dedicated and a unified endpoint."""
+"""VicSee: `topaz-video-upscale` through a dedicated endpoint and a unified endpoint."""
 
 from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets

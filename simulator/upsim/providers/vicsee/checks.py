@@ -1,4 +1,4 @@
-"""The checks of VicSee that its baseline puts in order."""
+"""VicSee's checks; the baseline file sets their order."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def issued_key(call: Call) -> Violation | None:
 
 
 def known_tool(call: Call) -> None:
-    """The dedicated endpoint serves one model; its inputs are the body itself."""
+    """Set the only model of the dedicated endpoint; the body itself has the inputs."""
     call.model = call.rules.baseline.models[MODEL]
 
 
 def known_model(call: Call) -> Violation | None:
-    """`model` names an emulated model; the inputs are below `input`."""
+    """`model` names an emulated model; the key `input` of the body has the inputs."""
     name, models = call.inputs.get("model"), call.rules.baseline.models
     if name is None or name == "":
         expected = f"the text {' or '.join(map(causes.quoted, models))}"
@@ -69,7 +69,7 @@ def known_model(call: Call) -> Violation | None:
 
 
 def _field(call: Call, name: str) -> str:
-    """Return where a body holds an input: below `input` where the body also names the model."""
+    """Return the path of an input in the body: in `input` if the body also names the model."""
     return f"input.{name}" if call.operation == "generate" else name
 
 
@@ -161,7 +161,7 @@ def has_result(call: Call) -> Violation | None:
 
 
 def uploadable(call: Call) -> Violation | None:
-    """`contentType` is on the allow-list and `sizeBytes` within the limit of its kind."""
+    """`contentType` is allowed, and `sizeBytes` is within the limit of its kind of file."""
     kind, size = call.inputs.get("contentType"), whole_number(call.inputs.get("sizeBytes"))
     known = call.rules.table("upload_types")
     if not isinstance(kind, str) or kind not in known:

@@ -47,7 +47,7 @@ def authorise(key: str) -> Mapping[str, str]:
 
 
 def upload(file: File) -> Steps[str]:
-    """A ticket by `POST /upload`, then the bytes by PUT, without the key."""
+    """Request a ticket by `POST /upload`; then send the bytes by PUT, without the key."""
     wanted = {"contentType": file.content_type, "sizeBytes": file.size}
     ticket = READING.accepted((yield Request("POST", "/api/v1/upload", wanted, cost="free")))
     headers = {"Content-Type": file.content_type}
@@ -92,7 +92,7 @@ def poll(job: Job) -> Steps[Progress]:
 
 
 def balance() -> Steps[Money]:
-    """`GET /credits`: one number over all sources."""
+    """`GET /credits`: one number, the sum of all sources."""
     answer = READING.accepted((yield Request("GET", "/api/v1/credits")))
     number = answer.number_at("data", "credits")
     if number is None:

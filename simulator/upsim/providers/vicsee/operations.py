@@ -10,7 +10,7 @@ from upsim.providers.vicsee import wire
 
 
 def upscale(call: Call) -> Reply:
-    """`POST /tools/upscale-video`: a job; the response shows how its cost was computed."""
+    """`POST /tools/upscale-video`: create a job; the response shows how its cost was computed."""
     job = call.sandbox.accept(call, inputs=call.inputs)
     quote = job.accepted.quote
     shown = {
@@ -26,7 +26,7 @@ def upscale(call: Call) -> Reply:
 
 
 def generate(call: Call) -> Reply:
-    """`POST /generate`: the same job; the response has no `input`."""
+    """`POST /generate`: create the same job; the response has no `input`."""
     return wire.success(wire.submitted(call, call.sandbox.accept(call, inputs=call.inputs)))
 
 
@@ -36,7 +36,7 @@ def get_task(call: Call) -> Reply:
 
 
 def download(call: Call) -> Reply | FileReply:
-    """`GET /tasks/{id}/download`, from the older pages; `?mode=proxy` returns the bytes."""
+    """`GET /tasks/{id}/download`, as on the older pages; `?mode=proxy` returns the bytes."""
     job = call.target
     if call.query().get("mode") == "proxy":
         return FileReply(job.id)
@@ -44,7 +44,7 @@ def download(call: Call) -> Reply | FileReply:
 
 
 def credits(call: Call) -> Reply:  # noqa: A001 - the operation's own name
-    """`GET /credits`: one integer over all sources."""
+    """`GET /credits`: one integer, the sum of all sources."""
     return wire.success({"credits": int(call.who.balance)})
 
 
@@ -58,7 +58,7 @@ def models(call: Call) -> Reply:
 
 
 def upload(call: Call) -> Reply:
-    """`POST /upload`: a ticket; the bytes are then PUT to `uploadUrl` without a key."""
+    """`POST /upload`: return a ticket; then the client PUTs the bytes to `uploadUrl`, keyless."""
     kind, size = str(call.inputs["contentType"]), whole_number(call.inputs["sizeBytes"])
     name = f"upload.{call.rules.table('upload_types')[kind]}"
     ticket = call.sandbox.issue_upload(call, file_name=name, content_type=kind, size=size)

@@ -24,7 +24,7 @@ def success(data: object) -> Reply:
 
 
 def problem(call: Call, violation: Violation) -> Reply:
-    """Return the error envelope of a catalogue entry; an entry with a content type is no JSON."""
+    """Return the error envelope of a catalogue entry; an entry with a content type is not JSON."""
     rule, values = call.rules.errors[violation.name], violation.values
     message = rule.message.format_map(values)
     headers = {k.lower(): v.format_map(values) for k, v in rule.headers.items()}
@@ -37,7 +37,7 @@ def problem(call: Call, violation: Violation) -> Reply:
 
 
 def draw_id(stream: RandomSource) -> str:
-    """`task_` and eight letters and digits."""
+    """`task_` and eight random characters (letters and digits)."""
     bits, first = divmod(stream.getrandbits(64), len(_PAIRS))
     bits, second = divmod(bits, len(_PAIRS))
     bits, third = divmod(bits, len(_PAIRS))
@@ -45,7 +45,7 @@ def draw_id(stream: RandomSource) -> str:
 
 
 def seconds_text(media: Media) -> str:
-    """Return the exact measured duration, such as `8.5s`; it is billed rounded up."""
+    """Return the exact measured duration, such as `8.5s`; billing rounds it up."""
     return f"{plain(media.seconds)}s"
 
 

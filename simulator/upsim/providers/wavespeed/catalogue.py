@@ -17,7 +17,7 @@ def models(call: Call) -> Reply:
 
 
 def price(call: Call) -> Reply:
-    """`POST /model/price`: the price, before and after a discount."""
+    """`POST /model/price`: the price before the discount and after it."""
     amount = _quoted(call)
     shown = {
         "model_id": model_of(call).id,
@@ -30,7 +30,7 @@ def price(call: Call) -> Reply:
 
 
 def pricing(call: Call) -> Reply:
-    """`POST /model/pricing`: the price, under the older path and in the older shape."""
+    """`POST /model/pricing`: the same price, with the older path and response format."""
     shown = {
         "model_id": model_of(call).id,
         "unit_price": _quoted(call),
@@ -40,7 +40,7 @@ def pricing(call: Call) -> Reply:
 
 
 def base_price(call: Call, model: Model) -> Decimal:
-    """Return the price on a model's page; for one model a knob chooses between readings."""
+    """Return the price on a model's page; a knob selects how the page of one model is read."""
     knob = model.facts.get("base_price_by")
     value = call.rules.knobs[str(knob.value)] if knob else str(model.facts["base_price"].value)
     return plain(Decimal(value))

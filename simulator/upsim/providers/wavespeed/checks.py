@@ -1,4 +1,4 @@
-"""The checks of WaveSpeedAI's model calls that its baseline puts in order."""
+"""The checks of WaveSpeedAI's model requests; the baseline file sets their order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHOWN = 100
 
 
 def account_active(call: Call) -> Violation | None:
-    """The key was activated by a top-up, its account is not suspended, its role suffices."""
+    """The key was activated by a top-up, the account is not suspended, and its role may do this."""
     plan = call.rules.baseline.plans[call.who.plan]
     if plan.access:
         return None
@@ -47,7 +47,7 @@ def known_model(call: Call) -> Violation | None:
 
 
 def model_to_price(call: Call) -> Violation | None:
-    """`model_id` names an emulated model, whose inputs are below `inputs`."""
+    """`model_id` names an emulated model, and the key `inputs` has its inputs."""
     violation = _take_model(call, str(call.inputs[MODEL_ID]), MODEL_ID)
     inner = call.inputs[INPUTS]
     call.inputs = inner if isinstance(inner, dict) else {}
@@ -60,7 +60,7 @@ def has_video(call: Call) -> Violation | None:
 
 
 def may_have_video(call: Call) -> Violation | None:
-    """`video` is absent or a text; a quote without one is the model's base price."""
+    """`video` is absent or a string; a quote without a video is the model's base price."""
     video = call.inputs.get(VIDEO)
     if video is not None and not isinstance(video, str):
         return bad_type(call, VIDEO, "text")
@@ -69,7 +69,7 @@ def may_have_video(call: Call) -> Violation | None:
 
 
 def known_keys(call: Call) -> Violation | None:
-    """Unknown and null keys are ignored, or refused as the published schemas say (a knob)."""
+    """Unknown and null keys are ignored; with a knob they are refused, as the schemas say."""
     if call.rules.knobs["unknown_keys"] == "ignore":
         return None
     model = model_of(call)
@@ -100,7 +100,7 @@ def valid_options(call: Call) -> Violation | None:
 
 
 def valid_platform_keys(call: Call) -> Violation | None:
-    """`enable_sync_mode` is a boolean; `webhook_url` a text where a knob honours it."""
+    """`enable_sync_mode` is a boolean; `webhook_url` is a string if a knob makes it effective."""
     sync, webhook = call.inputs.get(SYNC), call.inputs.get(WEBHOOK)
     if sync is not None and not isinstance(sync, bool):
         return bad_type(call, SYNC, "switch")
@@ -110,9 +110,9 @@ def valid_platform_keys(call: Call) -> Violation | None:
 
 
 def measured_or_failing(call: Call) -> Violation | Pending | None:
-    """The video is measured; with an unavailable video the task is accepted and then fails.
+    """The video is measured; if it is not available, the task is accepted and then fails.
 
-    A video beyond the limits of this simulator is refused at once, as no provider has them.
+    A video beyond the limits of this simulator is refused at once: no provider has these limits.
     """
     if not call.source:
         return None
@@ -138,7 +138,7 @@ def measured_or_failing(call: Call) -> Violation | Pending | None:
 
 
 def length_within_limit(call: Call) -> Violation | None:
-    """The measured duration is within the limit; a knob compares the rounded one, or none."""
+    """The measured duration is within the limit; a knob rounds it first, or removes the limit."""
     how = call.rules.knobs["length_limit"]
     if call.media is None or how == "clamp":
         return None
@@ -153,7 +153,7 @@ def length_within_limit(call: Call) -> Violation | None:
 
 
 def affordable_or_failing(call: Call) -> Violation | None:
-    """The balance covers the price; a knob accepts the task unpaid instead and lets it fail."""
+    """The balance covers the price; with a knob an unpaid task is accepted, and then fails."""
     violation = affordable(call)
     if violation is None or call.rules.knobs["funds_refusal"] != "task":
         return violation
@@ -180,7 +180,7 @@ def own_job(call: Call, name: str) -> Job | None:
 
 
 def not_a_task(call: Call) -> Violation:
-    """A `GET` of any other path is refused: a model accepts only POST."""
+    """Refuse a `GET` of any other path: unknown paths get 404, models accept only POST."""
     if call.params["model"] not in call.rules.baseline.models:
         cause = f"path: found {causes.quoted(call.path)}, where nothing is served"
         return Violation("no_route", cause=cause)
@@ -218,7 +218,7 @@ def is_switch(option: Option) -> bool:
 
 
 def _with_minimum(model: Model, minimum: Decimal) -> Model:
-    """Return the model with the billed minimum that a knob sets."""
+    """Return the model with the minimum price that a knob sets."""
     quantity = replace(model.billing.quantity, minimum=minimum)
     return replace(model, billing=replace(model.billing, quantity=quantity))
 
@@ -235,7 +235,7 @@ def _take_model(call: Call, name: str, field: str) -> Violation | None:
 
 
 def model_of(call: Call) -> Model:
-    """The model; for checks and operations that run after one has found it."""
+    """The model of a request, for checks and operations that run after the check of the model."""
     if call.model is None:
         msg = (
             f"{call.operation}: a check that needs the model is listed before the one that finds it"
@@ -245,7 +245,7 @@ def model_of(call: Call) -> Model:
 
 
 def _field(call: Call, name: str) -> str:
-    """Return where a body holds an input of a model: a price has them below `inputs`."""
+    """Return the path of a model's input in the body; for a price it is in `inputs`."""
     priced = call.model is not None and call.operation in ("model/price", "model/pricing")
     return f"{INPUTS}.{name}" if priced else name
 

@@ -65,7 +65,7 @@ def authorise(key: str) -> Mapping[str, str]:
 
 
 def upload(file: File) -> Steps[str]:
-    """A ticket by `POST /media/uploads`, then the bytes by PUT with the ticket's headers."""
+    """Request a ticket by `POST /media/uploads`; then PUT the bytes with the ticket's headers."""
     wanted = {"filename": file.name, "size": file.size, "content_type": file.content_type}
     ticket = READING.accepted((yield Request("POST", f"{V3}/media/uploads", wanted, cost="free")))
     address = ticket.word_at("data", "upload", "url")
@@ -100,7 +100,7 @@ def charged(job: Job) -> Steps[Money | None]:
 
 
 def refunded(job: Job) -> Steps[bool | None]:
-    """Return whether the billing records have the refund, which may come up to 3 hours later."""
+    """Return True if the billing records have the refund; None if not (it may take 3 hours)."""
     rows = yield from _bills(job, "refund")
     return True if rows else None
 
@@ -124,9 +124,9 @@ def poll(job: Job) -> Steps[Progress]:
 
 
 def webhook(received: ReceivedWebhook) -> WebhookEvent:
-    """`v3,<hex>` is HMAC-SHA256 of `id.timestamp.body`; the body is the bare record.
+    """Verify `v3,<hex>`, an HMAC-SHA256 of `id.timestamp.body`; the body is the plain record.
 
-    The key is the secret without `whsec_`, as text: it is not decoded from base64.
+    The key of the HMAC is the secret as text, without `whsec_`. It is not decoded from base64.
     """
     name = received.header("webhook-id")
     second = received.header("webhook-timestamp", TIMESTAMP, "whole seconds")
@@ -200,7 +200,7 @@ def _price(row: Mapping[str, object]) -> Decimal | None:
 
 
 def _progress(answer: ProviderResponse, *place: str) -> Progress:
-    """Return the progress in a prediction record at this place of the document."""
+    """Return the progress in the prediction record at `place` in the document."""
     status = answer.word_at(*place, "status")
     state = STATES.get(status.lower(), "unknown")
     return Progress(
@@ -214,7 +214,7 @@ def _progress(answer: ProviderResponse, *place: str) -> Progress:
 
 
 def _first(outputs: object) -> object:
-    """Return the first output; one page documents a bare text in place of a list."""
+    """Return the first output; one page documents a plain string instead of a list."""
     if isinstance(outputs, list):
         return outputs[0] if outputs else None
     return outputs

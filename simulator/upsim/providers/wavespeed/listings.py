@@ -1,4 +1,4 @@
-"""Lists and sums: predictions, billing rows and usage, all views of the jobs and the ledger."""
+"""Lists and sums (predictions, billing rows, usage), computed from the jobs and the ledger."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 
 
 def predictions(call: Call) -> Reply:
-    """`POST /predictions`: newest first, without deleted ones."""
+    """`POST /predictions`: the account's predictions, newest first, without deleted predictions."""
     jobs = [job for job in call.sandbox.jobs_of(call.who) if _is_listed(call, job)]
     jobs.reverse()
     with_inputs = call.inputs.get("include_inputs") is True
@@ -199,7 +199,7 @@ def _cost(call: Call, jobs: Sequence[Job]) -> Decimal:
 
 
 def _grouped(jobs: Sequence[Job], key: Callable[[Job], str]) -> dict[str, list[Job]]:
-    """Return the jobs by a key, with the keys in the order of their first job."""
+    """Return the jobs grouped by a key; the keys have the order of their first job."""
     groups: dict[str, list[Job]] = {}
     for job in jobs:
         groups.setdefault(key(job), []).append(job)

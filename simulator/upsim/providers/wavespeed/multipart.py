@@ -1,8 +1,8 @@
 """Find the file part of a multipart/form-data body (RFC 7578).
 
-The body may be larger than the memory: it is looked through piece by piece. What a form may have
-beside its files is bounded (by us: nothing is documented), since reading it takes longer than the
-files do.
+The body may be larger than the memory, so it is searched in pieces. The simulator limits
+the parts, headers and parameters of a form, because reading many of them takes long.
+The providers document no such limits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 def file_part(content_type: str, body: Content, name: str) -> Carried | None:
-    """Return the part of this name among the first ones; None if there is none."""
+    """Return the part with this name, searching only the first parts; None if there is none."""
     for headers, start, end in _headed(content_type, body):
         if headers.get_param("name", header="content-disposition") == name:
             data = _pieces(body, start, end)
@@ -32,13 +32,13 @@ def file_part(content_type: str, body: Content, name: str) -> Carried | None:
 
 
 def part_names(content_type: str, body: Content) -> Iterator[str]:
-    """Yield the names of the first parts, in their order; that of one without a name is empty."""
+    """Yield the names of the first parts in order; a part without a name has the empty name."""
     for headers, _start, _end in _headed(content_type, body):
         yield str(headers.get_param("name", "", header="content-disposition"))
 
 
 def _headed(content_type: str, body: Content) -> Iterator[tuple[Message, int, int]]:
-    """Yield the headers of each of the first parts, and where its data starts and ends."""
+    """Yield, for each of the first parts, its headers and the start and end of its data."""
     for start, end in _parts(body, _boundary(content_type)):
         blank = body.find(_END_OF_HEAD, start, min(end, start + _MAX_HEAD_LENGTH))
         if blank >= 0:
@@ -79,7 +79,7 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _headers(head: bytes) -> Message:
-    """Return the headers of a part; none if it has too many."""
+    """Return the headers of a part; no headers if they have too many parameters."""
     headers = Message()
     if head.count(b";") > _MAX_PARAMETERS:
         return headers

@@ -1,4 +1,4 @@
-"""Respond to requests of the task and account endpoints of WaveSpeedAI that passed the checks."""
+"""The task and account endpoints of WaveSpeedAI, after their checks have passed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from upsim.providers.wavespeed.parameters import texts
 
 
 def submit(call: Call) -> Reply | Hold:
-    """`POST /{model}`: a task; in sync mode the response waits for its end."""
+    """`POST /{model}`: create a task; in sync mode the response waits for the end of the task."""
     call.job = call.sandbox.accept(call, inputs=call.inputs, webhook=webhooks.requested(call))
     if call.inputs.get(SYNC) is True:
         return Hold(call.job.id, float(call.rules.limits["sync_seconds"]), held)
@@ -40,7 +40,7 @@ def held(call: Call, timed_out: bool) -> Reply:  # noqa: FBT001 - the form that 
 
 
 def _as_of(job: Job, instant: Instant) -> Job:
-    """Return the job as it was at a time: one advance may pass the time limit and the end."""
+    """Return the job as it was at a time that the clock may already have passed."""
     return replace(job, moves=tuple(move for move in job.moves if move.at <= instant))
 
 
@@ -50,7 +50,7 @@ def result(call: Call) -> Reply:
 
 
 def delete(call: Call) -> Reply:
-    """`POST /predictions/delete`: delete the account's own tasks, each counted once."""
+    """`POST /predictions/delete`: delete tasks of the account; each task is counted once."""
     found = [own_job(call, name) for name in dict.fromkeys(texts(call, "ids"))]
     present = [job for job in found if job is not None and job.state is not JobState.DELETED]
     for job in present:
@@ -59,7 +59,7 @@ def delete(call: Call) -> Reply:
 
 
 def balance(call: Call) -> Reply:
-    """`GET /balance`: dollars as a number."""
+    """`GET /balance`: the balance in dollars, as a number."""
     return wire.success(call, {"balance": plain(call.who.balance)})
 
 

@@ -1,4 +1,4 @@
-"""Body fields of calls other than models: the baseline's tables, and their checks."""
+"""Body fields of operations without a model: the tables of the baseline, and their checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = Mapping[str, Plain]
 
 
 def well_formed(call: Call) -> Violation | None:
-    """Each field of the operation's table is absent, null, or valid by the table."""
+    """Each field in the operation's table is absent, null, or valid for its row."""
     for name, row in table(call).items():
         value = call.inputs.get(name)
         violation = _refused(call, name, row, value)
@@ -31,7 +31,7 @@ def well_formed(call: Call) -> Violation | None:
 
 
 def query_as_inputs(call: Call) -> None:
-    """An old path has no body: its query is read by the same table, with the table's defaults."""
+    """Read the query of an old path by the operation's table, with defaults: it has no body."""
     query = call.query()
     found = {name: _from_query(row, query.get(name)) for name, row in table(call).items()}
     call.inputs = {name: value for name, value in found.items() if value is not None}
@@ -60,18 +60,18 @@ def table(call: Call) -> Mapping[str, Row]:
 
 
 def whole(call: Call, name: str) -> int:
-    """Return a whole number in a field; 0 if it is absent."""
+    """Return the whole number in a field; 0 if the field is absent."""
     return whole_number(call.inputs.get(name)) or 0
 
 
 def text(call: Call, name: str) -> str | None:
-    """Return a text in a field; None if it is absent or empty."""
+    """Return the text in a field; None if the field is absent or empty."""
     value = call.inputs.get(name)
     return value if isinstance(value, str) and value else None
 
 
 def texts(call: Call, name: str) -> list[str]:
-    """Return a list of texts in a field; empty if it is absent."""
+    """Return the list of texts in a field; empty if the field is absent."""
     value = call.inputs.get(name)
     return value if isinstance(value, list) else []
 
@@ -83,7 +83,7 @@ def moment(call: Call, name: str) -> Instant | None:
 
 
 def milliseconds(call: Call, name: str) -> Instant | None:
-    """Return milliseconds since the epoch, which a field has as text."""
+    """Return the time in a field that has milliseconds since the epoch as text."""
     value = text(call, name)
     return None if value is None else int(value) * _MICROSECONDS_PER_MILLISECOND
 

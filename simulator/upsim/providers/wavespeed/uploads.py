@@ -32,7 +32,7 @@ def upload_within_limit(call: Call) -> Violation | None:
 
 
 def upload_body_within_limit(call: Call) -> Violation | None:
-    """The form is within the limit of an upload by form."""
+    """The form is within the size limit of a form upload."""
     if not call.oversized:
         return None
     limit = call.rules.wholes["upload_body_bytes"]
@@ -49,7 +49,7 @@ def multipart_file(call: Call) -> Violation | None:
 
 
 def carried(call: Call, content: Content) -> Carried | None:
-    """Return the part `file` of the form; None if there is none, or no form."""
+    """Return the part `file` of the form; None if the body has no such part or is no form."""
     content_type = call.header(b"content-type") or ""
     found = file_part(content_type, content, "file")
     if found is None:
@@ -58,7 +58,7 @@ def carried(call: Call, content: Content) -> Carried | None:
 
 
 def upload_supported(call: Call) -> Violation | None:
-    """The file is an image, a video or an audio file, by its content type or else its ending."""
+    """The file is image, video or audio, by its content type or, failing that, its extension."""
     found = _kind_and_type(call, _base_name(call), text(call, "content_type") or "")
     if found is None:
         return Violation("unsupported_upload", cause=_type_flaw(call))
@@ -89,7 +89,7 @@ def _type_flaw(call: Call) -> str:
 
 
 def request_upload(call: Call) -> Reply:
-    """`POST /media/uploads`: a ticket; the bytes are then PUT to `upload.url` without a key."""
+    """`POST /media/uploads`: return a ticket; the client then PUTs the bytes to `upload.url`."""
     size = whole(call, "size")
     ticket = _issue(call, size)
     upload = {
@@ -102,7 +102,7 @@ def request_upload(call: Call) -> Reply:
 
 
 def upload_binary(call: Call) -> Reply:
-    """`POST /media/upload/binary`: the file comes with the call."""
+    """`POST /media/upload/binary`: the request itself contains the file."""
     file = cast("SentFile", call.file)  # the check `multipart_file` saw that there is one
     ticket = _issue(call, file.size)
     if not call.sandbox.store_upload(ticket, file):
@@ -137,7 +137,7 @@ def _base_name(call: Call) -> str:
 
 
 def _kind_and_type(call: Call, name: str, given: str) -> tuple[str, str] | None:
-    """Return kind and content type; None if neither the type nor the ending is supported."""
+    """Return kind and content type; None if neither the type nor the extension is supported."""
     given = given.partition(";")[0].strip().lower()
     if given and given != _ANY_BYTES:
         return _kind_of(call, given)

@@ -17,9 +17,9 @@ from upsim.providers.wavespeed.checks import WEBHOOK
 
 
 def requested(call: Call) -> WebhookTarget | None:
-    """The URL of the query parameter `webhook`; a knob also honours the body key.
+    """The URL in the query parameter `webhook`; a knob makes the key in the body effective too.
 
-    One published client does not encode the URL, so that everything up to the next `&` is taken.
+    One published client does not encode the URL, so all text up to the next `&` belongs to it.
     """
     url: object = call.query_string and call.query().get("webhook")
     if not url and call.rules.knobs["webhook_key"] == "body":
@@ -72,7 +72,7 @@ NOTICE = Notice(body=body, headers=headers, secrets=SECRETS)
 def signature(key: str, *, name: str, seconds: int, content: bytes) -> str:
     """Return the lower-case hex HMAC-SHA256 of `id.timestamp.body`.
 
-    The key is the secret without its prefix, as text: it is not decoded from base64.
+    The key of the HMAC is the secret as text, without its prefix. It is not decoded from base64.
     """
     signed = f"{name}.{seconds}.".encode() + content
     return hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()

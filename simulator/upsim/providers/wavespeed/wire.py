@@ -28,7 +28,7 @@ def success(call: Call, data: object) -> Reply:
 
 
 def problem(call: Call, violation: Violation) -> Reply:
-    """Return the error envelope of a catalogue entry; an entry with a content type is no JSON."""
+    """Return the error envelope of a catalogue entry; an entry with a content type is not JSON."""
     rule = call.rules.errors[violation.name]
     message = rule.message.format_map(violation.values)
     headers = {k: v.format_map(violation.values) for k, v in rule.headers.items()}
@@ -45,7 +45,7 @@ def draw_id(stream: RandomSource) -> str:
 
 
 def status(call: Call, job: Job) -> str:
-    """Return the status word of a job; a job that waits for concurrency is always `created`."""
+    """Return the status word of a job; `created` if it waits for the concurrency limit."""
     return _word(call, job, job.state)
 
 
@@ -83,7 +83,7 @@ def record(call: Call, job: Job) -> dict[str, object]:
 
 
 def result(call: Call, job: Job) -> dict[str, object]:
-    """Return the record as a result call shows it, in the form of one of the two result tables."""
+    """Return the record as the result endpoint shows it, in one of its two documented forms."""
     shown = record(call, job)
     if call.rules.knobs["result_outputs"] == "string":
         none = None if call.rules.knobs["empty_fields"] == "null" else ""
@@ -94,7 +94,7 @@ def result(call: Call, job: Job) -> dict[str, object]:
 
 
 def outputs(call: Call, job: Job) -> list[str]:
-    """Return one URL for a completed job, and none in any other state."""
+    """Return one URL for a completed job, and an empty list in any other state."""
     return _outputs(call, job, job.state)
 
 
@@ -104,7 +104,7 @@ def _outputs(call: Call, job: Job, state: JobState) -> list[str]:
 
 
 def get_url(call: Call, job: Job) -> str:
-    """Return the URL of the result, always in the form of version 3."""
+    """Return the URL of the result, always with the path of version 3."""
     ending = "/result" if call.rules.knobs["get_url"] == "result" else ""
     return call.urls.api(f"/api/v3/predictions/{job.id}{ending}")
 
@@ -119,7 +119,7 @@ def inference(job: Job) -> int:
 
 
 def words(call: Call, name: str) -> Mapping[str, str]:
-    """Return a fact of the baseline that is a table of words."""
+    """Return a fact of the baseline that maps names to words."""
     table = call.rules.fact(name)
     return {k: str(v) for k, v in table.items()} if isinstance(table, Mapping) else {}
 

@@ -48,7 +48,7 @@ _TIME = "a duration such as 90s, 2m30s or 50ms, or {real: 50ms}, which is at mos
 
 
 def action_mistakes(do: object, stage: Stage | None, known: FaultVocabulary) -> Found:
-    """Yield the mistakes in a fault's action (at a stage of None: at any stage)."""
+    """Yield the mistakes in a fault's action at this stage (None: at any stage)."""
     if isinstance(do, str):
         name, value = do, None
     elif isinstance(do, Mapping) and len(do) == 1:
@@ -102,14 +102,14 @@ def _wrong_name(name: object, stage: Stage | None, known: FaultVocabulary) -> st
 
 
 class _Form(NamedTuple):
-    """The argument of an action: its mistakes, and the action that it gives."""
+    """The argument of an action: a check for mistakes, and a function that builds the action."""
 
     mistakes: Callable[[object, Stage | None, FaultVocabulary], Found]
     build: Callable[[Any], Action]
 
 
 def _read(read: Callable[[object], Action | None], form: str) -> _Form:
-    """Return the form of an action with a single argument; `form` describes a valid one."""
+    """Return the form of an action with one argument; `form` describes valid arguments."""
 
     def mistakes(value: object, *_rest: object) -> Found:
         if read(value) is None:

@@ -1,4 +1,4 @@
-"""Replacement responses of faults, and replaced headers."""
+"""Responses and headers with which faults replace the real ones."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def answer_of(value: object) -> Respond:
 
 
 def _kind_of(body: object) -> str | None:
-    """Return the content type of a body without one; None without a body."""
+    """Return the default content type of a body; None without a body."""
     if isinstance(body, str):
         return "text/plain; charset=utf-8" if body else None
     return "application/json"

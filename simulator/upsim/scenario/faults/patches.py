@@ -1,4 +1,4 @@
-"""Find patches whose fields are in none of the responses that they could change."""
+"""Find patches that can have no effect: no response that they apply to has their fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLACE = re.compile(r"(?<=\.)[0-9]+(?=\.|\Z)")
 
 
 def patch_mistakes(node: Node, stage: Stage | None, known: FaultVocabulary) -> Found:
-    """Yield a mistake for a patch that finds none of its fields, so that it can never fire."""
+    """Yield a mistake if a patch can never fire, because no response has any of its fields."""
     do = node.get("do")
     fields = do.get("patch") if isinstance(do, Mapping) else None
     if stage is None or not isinstance(fields, Mapping) or not fields:
@@ -36,7 +36,7 @@ def patch_mistakes(node: Node, stage: Stage | None, known: FaultVocabulary) -> F
 
 
 def _named(field: str) -> str:
-    """Return the named part of a path, without indexes and wildcards."""
+    """Return a field path up to its first index or wildcard."""
     return re.sub(r"(?:\.|\A)[0*](?:\..*)?\Z", "", field)
 
 
@@ -50,7 +50,7 @@ def _operations(on: object, stage: Stage, known: FaultVocabulary) -> list[str]:
 
 
 def _is_in(path: str, answered: Collection[str]) -> bool:
-    """Whether a path names a known field, an object around one, or a field below an open object."""
+    """Return whether a path names a known field, a parent of one, or a child of an open object."""
     path = _PLACE.sub("0", path)
     last = path.rpartition(".")[2]
     return any(

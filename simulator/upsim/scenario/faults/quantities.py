@@ -18,12 +18,12 @@ _MAX_NUMBER_LENGTH = 40
 
 
 def is_whole(value: object, least: int = 0, most: int = MOST) -> TypeGuard[int]:
-    """Whether a value is a whole number within these limits."""
+    """Return whether a value is a whole number within these limits."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def wrong_count(value: object, least: int = 1) -> str | None:
-    """Return why a value is not a count; None if it is one."""
+    """Return the reason why a value is not a valid count; None if it is valid."""
     if is_whole(value, least):
         return None
     return f"{shown(value)} is not a whole number from {least} to {MOST}"
@@ -40,7 +40,7 @@ def decimal_of(value: object) -> Decimal | None:
 
 
 def wait_of(value: object) -> Wait | None:
-    """Return the time of `90s`, `{virtual: 90s}` or `{real: 50ms}`; None for anything else."""
+    """Return the wait that `90s`, `{virtual: 90s}` or `{real: 50ms}` means, or else None."""
     real = isinstance(value, Mapping) and list(value) == ["real"]
     if isinstance(value, Mapping):
         value = next(iter(value.values())) if real or list(value) == ["virtual"] else None

@@ -1,7 +1,7 @@
-"""A whole fault: all of its mistakes, and the rule of a valid fault.
+"""A whole fault: validate it with all of its mistakes, and build its rule.
 
-Validation uses no schema, so that scenarios and the admin API report the same mistakes. Places are
-relative to the fault.
+Validation uses no schema, so that scenarios and the admin API report the same mistakes.
+The places of mistakes are relative to the fault.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def all_mistakes(faults: object, known: FaultVocabulary) -> Found:
 
 
 def fault_mistakes(node: object, known: FaultVocabulary) -> Found:
-    """Yield all mistakes in one fault, with the nearest valid names."""
+    """Yield all mistakes in one fault, with suggestions for misspelt names."""
     if not isinstance(node, Mapping):
         yield (), f"a fault is a mapping such as {_EXAMPLE}, not {shown(node)}"
         return
@@ -104,7 +104,7 @@ def build_faults(tree: Node) -> tuple[FaultRule, ...]:
 
 
 def _free_name(place: int, given: Collection[str]) -> str:
-    """Return a name for a fault without an id that no other fault of the file has."""
+    """Return a name for a fault without an id; no other fault of the file has this name."""
     further = (f"fault-{place}-{n}" for n in count(2))
     names = chain((f"f{place}", f"fault-{place}"), further)
     return next(name for name in names if name not in given)

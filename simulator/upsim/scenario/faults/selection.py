@@ -1,4 +1,4 @@
-"""The requests that a fault applies to, and how often; find selections that never match."""
+"""The requests a fault applies to, and how often; find selections that can never match."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ACCEPTED: tuple[Stage, ...] = ("after_accept", "webhook")
 
 
 def count_mistakes(node: Node) -> Found:
-    """Yield the mistakes in how often a fault fires."""
+    """Yield the mistakes in the keys that limit how often a fault fires."""
     for key, least in _LEAST.items():
         message = wrong_count(node.get(key, least), least)
         if message is not None:
@@ -71,7 +71,7 @@ def _wrong_on(on: object, stage: Stage | None, known: FaultVocabulary) -> str | 
 
 
 def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -> str | None:
-    """Return why a rule for `on` can never match at a stage; None if it can."""
+    """Return why a rule for `on` can never match at a stage; None if it can match."""
     if on is None:
         return None
     fitting = named_at(stage, operations)
@@ -87,7 +87,7 @@ def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -
 
 
 def _of_kind(on: str, fitting: Sequence[str], operations: Mapping[str, str]) -> str:
-    """Return a question with the operations whose kind is spelled nearly like `on`, if any."""
+    """Return a question with the operations whose kind is spelled nearly like `on`; else ""."""
     kinds = {name: operations.get(name, "") for name in fitting}  # files of a stage have none
     kind = closest(on, dict.fromkeys(filter(None, kinds.values())))
     names = [name for name in fitting if kind and kinds[name] == kind]
@@ -95,13 +95,13 @@ def _of_kind(on: str, fitting: Sequence[str], operations: Mapping[str, str]) -> 
 
 
 def unreached(stage: Stage, operations: Mapping[str, str]) -> bool:
-    """Whether a provider has no operation that reaches a stage."""
+    """Return whether no operation of a provider reaches a stage."""
     kinds = set(operations.values())
     return stage != "download" and "" not in kinds and not kinds & KINDS_AT[stage]
 
 
 def named_at(stage: Stage | None, operations: Mapping[str, str]) -> list[str]:
-    """Return the names that `on` may have at a stage, or (None) at any stage."""
+    """Return the names that `on` may have at a stage (None: at any stage)."""
     if stage is None:
         return [*operations, *chain.from_iterable(FILES_AT.values())]
     if stage == "download":
@@ -119,7 +119,7 @@ def _wrong_account(account: object, _stage: Stage | None, known: FaultVocabulary
 
 
 def _wrong_state(state: object, stage: Stage | None, known: FaultVocabulary) -> str | None:
-    """Return why no job in this state ever reaches a stage; None if one can."""
+    """Return why no job in this state ever reaches a stage; None if a job can."""
     if not isinstance(state, str) or state not in list(JobState):
         return unknown_state(state, known.statuses, known.provider)
     if stage in ("before_accept", "upload"):
@@ -172,7 +172,7 @@ def _when(when: object, stage: Stage | None, on: object, known: FaultVocabulary)
 
 
 def _is_one_of(value: object, allowed: Sequence[str]) -> bool:
-    """Whether a request with this value, in any spelling, may be accepted."""
+    """Return whether the provider may accept a request with this value, in any spelling."""
     found, number = spelt(value).lower(), decimal_of(value)
     same = number is not None and number in map(decimal_of, allowed)
     same = same or any(is_like(one, spelt(value)) for one in allowed)
@@ -180,7 +180,7 @@ def _is_one_of(value: object, allowed: Sequence[str]) -> bool:
 
 
 def _is_bodiless(stage: Stage | None, on: object, known: FaultVocabulary) -> bool:
-    """Whether none of the requests of a rule has a body."""
+    """Return whether no request of a rule has a body."""
     if stage is None:
         return False
     allowed = UNNAMED_AT[stage] if on is None else KINDS_AT[stage]

@@ -1,7 +1,7 @@
-"""Find faults that can never fire, because an earlier fault fires on every request they match.
+"""Find faults that can never fire, because an earlier fault fires on all of their requests.
 
-At each stage only the first matching fault fires. A fault with an `id` does not count, because the
-user may disarm it, and then later faults can fire.
+At each stage only the first matching fault fires. An earlier fault with an `id` does not
+count: the user may disarm it, and then later faults can fire.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 
 
 def shadow_of(node: Node, above: Mapping[int, Node], known: FaultVocabulary) -> int | None:
-    """Return the earlier fault that leaves this one no request, if any; all of them are valid."""
+    """Return the index of an earlier fault that fires on all requests of this fault; else None.
+
+    All of these faults are valid.
+    """
     return next((i for i, other in above.items() if _leaves_nothing(other, node, known)), None)
 
 
@@ -46,7 +49,7 @@ def _conditions(node: Node) -> frozenset[tuple[str, str]]:
 
 
 def _speaks_of_all(other: Node, node: Node, known: FaultVocabulary) -> bool:
-    """Whether one fault applies to all operations and folders of another."""
+    """Return whether the first fault applies to all operations and folders of the second fault."""
     if other.get("on") == node.get("on"):
         return True
     stage: Stage = node["at"]

@@ -1,6 +1,6 @@
-"""Limits on the size of a fault, and of all faults of a sandbox together.
+"""Limits on the size of one fault, and on the total size of all faults of a sandbox.
 
-They matter because a request may be compared with each fault.
+The limits matter because a request may be compared with every fault.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FIELDS_OF = {"when": 50, "patch": 200, "headers": 100, "values": 100}
 
 
 class Size(NamedTuple):
-    """The cost of a fault: fields that are looked up, values that are written, and characters."""
+    """The size of a fault: fields to look up, values to write, and characters."""
 
     fields: int = 0
     values: int = 0
@@ -36,7 +36,7 @@ MAX_TOGETHER = Size(2_000, 10_000, 4_000_000)
 
 
 def size_of(node: Node) -> Size:
-    """Return the size of a fault as it is written."""
+    """Return the size of a fault in the form that the user wrote."""
     values = characters = 0
     left: list[object] = [node]
     while left:
@@ -53,12 +53,12 @@ def size_of(node: Node) -> Size:
 
 
 def size_of_rule(rule: FaultRule) -> Size:
-    """Return the size of a fault that is armed."""
+    """Return the size of an armed fault."""
     return size_of({"do": rule.written, "when": dict(rule.when)})
 
 
 def size_mistakes(node: Node) -> Found:
-    """Yield why a fault is too large; its other mistakes are not checked then."""
+    """Yield why a fault is too large; a fault that is too large is not checked further."""
     for place, fields in _mappings(node):
         name, most = place[-1], _FIELDS_OF[place[-1]]
         if len(fields) > most:
@@ -74,7 +74,7 @@ def size_mistakes(node: Node) -> Found:
 
 
 def too_large(size: Size, most: Size, subject: str) -> str:
-    """Return a sentence about the first part of a size beyond its limit; empty if none is."""
+    """Return a sentence about the first part of a size that exceeds its limit; else ""."""
     for name, found, allowed in zip(Size._fields, size, most, strict=True):
         if found > allowed:
             return f"{subject} {found} {name}; at most {allowed} are allowed"
@@ -82,13 +82,13 @@ def too_large(size: Size, most: Size, subject: str) -> str:
 
 
 def together(nodes: Iterable[Node]) -> str:
-    """Return why the faults of a file are too large together; empty if they are not."""
+    """Return why the total size of the faults of a file is too large; else ""."""
     size = sum(map(size_of, nodes), Size())
     return too_large(size, MAX_TOGETHER, "the faults have together")
 
 
 def too_much(rules: Iterable[FaultRule], rule: FaultRule) -> str:
-    """Return why a sandbox with these faults cannot accept another; empty if it can."""
+    """Return why a sandbox with these faults cannot accept another fault; else ""."""
     every = [*rules, rule]
     size = sum(map(size_of_rule, every), Size())
     return too_large(size, MAX_TOGETHER, "with this fault the sandbox's faults have") or excess(

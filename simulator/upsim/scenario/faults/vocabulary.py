@@ -19,13 +19,14 @@ Node = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FaultVocabulary:
-    """The names that a fault may use: a provider's operations with their kinds, and its catalogue.
+    """The names that a fault may use: a provider's operations, and its catalogue.
 
     A kind is empty if only the names of operations are known. None or an empty value means unknown.
 
-    * `errors`: the placeholders in the message of each catalogue entry.
-    * `variants`: those of all variants of an entry, where `errors` has only the one in effect.
-    * `fields`: the top-level fields of submit bodies; `options`: their values, also of `model`.
+    * `errors`: the placeholders in the message of each catalogue entry, for its active variant.
+    * `variants`: the placeholders of each catalogue entry, over all of its variants.
+    * `fields`: the top-level fields of submit bodies.
+    * `options`: the allowed values of fields, including `model`.
     * `told`: the states that webhooks report; `signing`: how webhooks are signed.
     * `bodiless`: operations without a request body; `answers`: the response fields of operations.
     * `statuses`: the provider's words for states.
@@ -69,7 +70,7 @@ def known_in(
 
 
 def options_in(baseline: Baseline) -> dict[str, list[str]]:
-    """Return the options of all models of a baseline with the allowed values, and the models."""
+    """Return the options of all models of a baseline with allowed values, and the model names."""
     found: dict[str, list[str]] = {MODEL: [*baseline.models]}
     for model in baseline.models.values():
         for name, option in model.options.items():

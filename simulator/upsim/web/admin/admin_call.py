@@ -25,7 +25,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 class AdminCall:
     """One call: its path below `/__sim`, its parameters, and the shape of its response.
 
-    `errors` are additional error statuses, besides those of every call of its kind.
+    `errors` are additional error statuses; all calls of one kind share the common statuses.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""The calls of the admin API, and the rule that guards them."""
+"""The calls of the admin API, and the access rule that protects them."""
 
 from __future__ import annotations
 
@@ -167,13 +167,13 @@ CALLS = (
 
 @cache
 def routes() -> tuple[BaseRoute, ...]:
-    """Return one route for each path, so that a 405 names all its methods."""
+    """Return one route for each path, so that a 405 lists all methods of the path."""
     grouped = groupby(CALLS, key=lambda call: call.path)
     return (*(_route(path, list(calls)) for path, calls in grouped), Route(f"{PREFIX}/", index))
 
 
 async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -> bool:
-    """Return whether the admin API's rule refused the request and sent the refusal."""
+    """Return True if the admin API's rule refused the request (the refusal is already sent)."""
     if scope["path"] in OPEN:
         return False
     refusal = page_refusal(scope) if INBOX.match(scope["path"]) else rule.refusal(scope)

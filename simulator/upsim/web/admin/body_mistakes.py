@@ -1,4 +1,4 @@
-"""Messages about bodies of the wrong shape: the field, the value found, and the expected value."""
+"""Messages about bodies with the wrong shape: the field, the value, and the expected value."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WORDS = {
 
 
 def of(message: str, body: bytes, shape: type[msgspec.Struct]) -> str:
-    """Return the message for an error of msgspec about a JSON body."""
+    """Return a message that explains an error of msgspec about a JSON body."""
     found = _PLACE.search(message)
     place = found["place"] if found else ""
     said = message[: found.start()] if found else message
@@ -64,7 +64,7 @@ def of(message: str, body: bytes, shape: type[msgspec.Struct]) -> str:
 
 
 def nearest(wrong: str, allowed: Iterable[str]) -> str:
-    """Return the nearest allowed value as a question, or all allowed values."""
+    """Return a question with the most similar allowed value, or a list of all allowed values."""
     names = list(allowed)
     near = closest(wrong, names)
     return f"did you mean {near}?" if near else f"allowed: {', '.join(names) or 'nothing'}"
@@ -126,7 +126,7 @@ def _choices(kind: Any) -> Iterable[str]:  # noqa: ANN401 - any annotation
 
 
 def _shape_at(shape: type[msgspec.Struct], place: str) -> type[msgspec.Struct]:
-    """Return the struct of a field such as `clock`, which contains the field of a message."""
+    """Return the struct of a field such as `clock` that contains the field of the message."""
     for name in filter(None, place.split(".")):
         types = {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
         kinds = get_args(types[name]) or (types[name],)

@@ -1,7 +1,8 @@
 """`GET …/events`: the events of a sandbox, as server-sent events.
 
-Each reader has a position in the sandbox's bounded ring of events. A reader that is too slow gets a
-message about the lost events, and its stream ends. Other requests never wait for a reader.
+Each reader has a position in the sandbox's ring of recent events. A reader that is too slow
+gets a message about the lost events, and then its stream ends. Other requests never wait for
+a reader.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ MEDIA = "text/event-stream"
 
 
 class Streams:
-    """The open streams of a server, which end with it."""
+    """The open streams of a server; they end when the server ends."""
 
     def __init__(self) -> None:
         """Start without readers."""
@@ -44,17 +45,18 @@ class Streams:
         self.readers: set[asyncio.Event] = set()
 
     def close(self) -> None:
-        """Let every stream send its last event and end."""
+        """Make every stream send its last event and end."""
         self.closing = True
         for changed in self.readers:
             changed.set()
 
 
 async def follow(request: Request) -> Response:
-    """`GET …/events`: send the events from now on, as server-sent events.
+    """`GET …/events`: send all events from now on, as server-sent events.
 
-    `Last-Event-ID` continues after a known event if later events are still kept; an event `gap`
-    reports lost events. The last event says why the stream ends: `dropped` (too slow) or `end`.
+    With `Last-Event-ID` the stream continues after that event, if the next event is still kept.
+    The event `gap` reports lost events. The last event gives the reason why the stream ends:
+    `dropped` (the reader was too slow) or `end`.
     """
     sandbox = sandbox_of(request)
     wanted = _wanted(request)
@@ -71,7 +73,7 @@ async def follow(request: Request) -> Response:
 
 
 class EventStream(Response):
-    """One stream. With `once` it ends after the kept events, because in process it cannot wait."""
+    """One stream; with `once` it ends after the kept events, as in-process clients cannot wait."""
 
     media_type = MEDIA
 
@@ -84,7 +86,7 @@ class EventStream(Response):
         *,
         once: bool = False,
     ) -> None:
-        """Follow a sandbox; `wanted` are names and families of events, None for all."""
+        """Prepare a stream of a sandbox; `wanted` are names and families of events (None: all)."""
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
         self._sandbox, self._feed = sandbox, sandbox.feed
@@ -185,7 +187,7 @@ class EventStream(Response):
         return "in process nothing can be followed" if self._once else ""
 
     async def _wait(self, changed: asyncio.Event, seconds: float) -> bool:
-        """Wait for an event; run what becomes due in between. False after silence."""
+        """Wait for an event and run due deadlines; return False after `seconds` without either."""
         sandbox = self._sandbox
         due = sandbox.deadlines.next()
         until = None if due is None else sandbox.clock.real_seconds_until(due.at)
@@ -198,7 +200,7 @@ class EventStream(Response):
         return True
 
     async def _watch(self, receive: Receive, changed: asyncio.Event) -> None:
-        """Notice that the reader left."""
+        """Wait until the reader disconnects, and then wake the stream."""
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone = True
@@ -210,7 +212,7 @@ class EventStream(Response):
 
 
 def _wanted(request: Request) -> frozenset[str] | None:
-    """Return the names and families in `?types=`. Raises AdminError for an unknown one."""
+    """Return the names and families in `?types=`. Raises AdminError for an unknown name."""
     text = TYPES.text(request)
     if not text:
         return None

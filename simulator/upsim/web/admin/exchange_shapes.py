@@ -31,7 +31,7 @@ class Rule(TypedDict):
 
 
 class Acted(TypedDict):
-    """A fault that fired on a response; a fault of the scenario has the scenario's evidence."""
+    """A fault that fired on a response; if the scenario defines the fault, with its evidence."""
 
     id: str
     at: str
@@ -43,10 +43,11 @@ class Acted(TypedDict):
 class Why(TypedDict):
     """The reasons for a response.
 
-    `check` is the check that refused, and `rule` the catalogue entry that it chose. `cause` is a
-    sentence with the part of the request, its value and the expected value; `compared` are the
-    values that the check compared. Both are also given if an accepted job will fail because of
-    them. `measured` is the video, `price` the evidence of the model's price, `entries` the ledger
+    `check` is the check that refused the request, and `rule` the catalogue entry that it chose.
+    `cause` is a sentence with the part of the request, its value and the expected value.
+    `compared` are the values that the check compared. `cause` and `compared` are also present if
+    an accepted job will fail because of them.
+    `measured` is the video, `price` the evidence of the model's price, `entries` the ledger
     entries, `faults` the faults that fired. `hint` names the dialect that fits the client.
     """
 
@@ -88,7 +89,7 @@ class Exchange(TypedDict):
 
 
 class Journal(TypedDict):
-    """Requests in order, oldest first: `kept` of `total` are still available."""
+    """Requests in order, oldest first; `kept` of the `total` requests are still available."""
 
     exchanges: list[Exchange]
     kept: int
@@ -109,7 +110,7 @@ class Count(TypedDict):
 
 
 class Shown(TypedDict):
-    """A request that a finding refers to; only its number if the journal no longer has it."""
+    """A request that a finding refers to; only its number if it is no longer in the journal."""
 
     number: int
     at: At | None
@@ -119,7 +120,7 @@ class Shown(TypedDict):
 
 
 class Finding(TypedDict):
-    """A client mistake; `numbers` count it."""
+    """A client mistake; `numbers` has its counts and measured values."""
 
     name: str
     severity: str
@@ -140,7 +141,7 @@ class Advised(TypedDict):
 
 
 class Caller(TypedDict):
-    """The polling of one provider's jobs; pauses are in seconds between the client's polls."""
+    """A client's polling of one provider's jobs; pauses between polls are in seconds."""
 
     provider: str
     jobs: int
@@ -152,7 +153,7 @@ class Caller(TypedDict):
 
 
 class ReportCard(TypedDict):
-    """The client mistakes in a sandbox; `clean` if there are none."""
+    """The client mistakes in a sandbox; `clean` is true if there are no mistakes."""
 
     clean: bool
     findings: list[Finding]

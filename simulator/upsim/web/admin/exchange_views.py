@@ -21,7 +21,7 @@ MAX_CAUSE_LENGTH = 500
 
 
 class ShownExchange(NamedTuple):
-    """A request, with the sandbox's knowledge of it at one time."""
+    """A request, with the data of its sandbox at one time."""
 
     found: JournalEntry
     secrets: Secrets
@@ -29,14 +29,14 @@ class ShownExchange(NamedTuple):
 
 
 def seen(box: Sandbox, found: JournalEntry) -> ShownExchange:
-    """Return a request ready to be shown later, in any thread."""
+    """Return a request that can be shown later, in any thread."""
     return ShownExchange(
         found, secrets_of(box, found), [acted(box, fault) for fault in found.faults]
     )
 
 
 def exchange(shown: ShownExchange) -> exchange_shapes.Exchange:
-    """Return a request and its response with reasons, secrets hidden. Slow for long bodies."""
+    """Return a request and its response with reasons, without secrets. Slow for long bodies."""
     found, secrets, _ = shown
     rule = found.rule
     return show(
@@ -73,9 +73,9 @@ def cause_of(found: JournalEntry) -> str | None:
 
 
 def reason(check: str | None, cause: str | None, values: Mapping[str, str]) -> str:
-    """Return the refusing check and its cause, for the log and for test reports.
+    """Return the check that refused and its cause, for the log and for test reports.
 
-    `values` are used if no cause names the part of the request.
+    The compared `values` are shown if no cause names the part of the request.
     """
     found = cause or ", ".join(f"{name} {value}" for name, value in values.items())
     return ": ".join(part for part in (check, found) if part)
@@ -93,7 +93,7 @@ def value_text(value: object) -> str:
 
 
 def acted(box: Sandbox, fault: FaultRule) -> exchange_shapes.Acted:
-    """Return a fault that fired; a fault of the scenario has its evidence."""
+    """Return a fault that fired; if the scenario defines the fault, with its evidence."""
     planned = fault in box.planned_faults
     source = box.scenario_for(fault.provider).evidence if planned else None
     evidence = show(Evidence, source) if source else None

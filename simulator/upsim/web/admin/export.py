@@ -17,7 +17,7 @@ PIECE = 256 * 1024
 
 
 async def export(request: Request) -> Response:
-    """`GET …/export`: return one file from which `upsim replay` runs this sandbox again."""
+    """`GET …/export`: return a file with which `upsim replay` runs this sandbox again."""
     sandbox = sandbox_of(request)
     found = exported(registry_of(request), sandbox, version=own_version())
     parts = await asyncio.to_thread(lambda: list(found.parts()))
@@ -29,7 +29,7 @@ async def export(request: Request) -> Response:
 
 
 async def _each(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Yield pieces that a connection accepts at once, because it would copy the rest."""
+    """Yield pieces small enough for a connection to send at once, so that it copies nothing."""
     for part in parts:
         for start in range(0, len(part), PIECE):
             yield part[start : start + PIECE]

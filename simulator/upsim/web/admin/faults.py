@@ -59,7 +59,7 @@ async def listing(request: Request) -> Response:
 
 
 async def arm_one(request: Request) -> Response:
-    """`POST …/faults`: arm a fault; 201 with the fault, or all mistakes at once."""
+    """`POST …/faults`: arm a fault; return 201 with the fault, or an error with all mistakes."""
     sandbox = sandbox_of(request)
     asked = await read(request, FaultOrder)
     provider = _provider(request, sandbox, asked.provider)
@@ -93,7 +93,7 @@ def _validated(asked: FaultOrder, known: FaultVocabulary) -> dict[str, Any]:
 
 
 async def clear(request: Request) -> Response:
-    """`DELETE …/faults`: disarm all faults, also those of the scenario."""
+    """`DELETE …/faults`: disarm all faults, including the faults of the scenario."""
     sandbox = sandbox_of(request)
     return answer({"disarmed": disarm_all(sandbox)})
 
@@ -173,7 +173,7 @@ def _sentence(place: tuple[str | int, ...], message: str) -> str:
 
 
 def _exact(value: object) -> object:
-    """Return numbers with a point in the form that scenarios use."""
+    """Return a number with a decimal point in the form that scenarios use."""
     if isinstance(value, float):
         return Decimal(str(value))
     if isinstance(value, list):

@@ -20,7 +20,7 @@ class Media(TypedDict):
 
 
 class Failure(TypedDict):
-    """The reason of a failed job."""
+    """The reason why a job failed."""
 
     name: str
     code: str | int | None
@@ -37,8 +37,8 @@ class Moment(TypedDict):
 class Output(TypedDict):
     """The file that a job makes.
 
-    `substitutes` lists, after the first download, the parts that are generated instead of taken
-    from the job's video, with the reasons.
+    `substitutes` is available after the first download. It lists the parts that were generated,
+    because they could not be taken from the job's video, with the reasons.
     """
 
     size: Annotated[str, From("dimensions")]
@@ -90,7 +90,7 @@ class Account(TypedDict):
 
 
 class NewKey(Account):
-    """A new key, and the account that it belongs to."""
+    """A new key, and the account to which it belongs."""
 
     key: str
 

@@ -1,4 +1,4 @@
-"""Long lists of the admin API: filtered and encoded outside of the event loop, item by item.
+"""Long lists of the admin API: filtered and encoded item by item outside the event loop.
 
 The given collection must be a snapshot of immutable items.
 """
@@ -22,7 +22,7 @@ SHORT = 16 * 1024
 
 
 async def chosen(found: Collection[T], fits: Callable[[T], bool]) -> list[T]:
-    """Return the items that fit, in their order."""
+    """Return the items for which `fits` is true, in their order."""
 
     def choose() -> list[T]:
         return [item for item in found if fits(item)]
@@ -31,7 +31,7 @@ async def chosen(found: Collection[T], fits: Callable[[T], bool]) -> list[T]:
 
 
 async def ordered(found: Collection[T], place: Callable[[T], int]) -> list[T]:
-    """Return the items sorted by their positions."""
+    """Return the items sorted by `place`."""
     sort = partial(sorted, found, key=place)
     return sort() if len(found) <= FEW else await asyncio.to_thread(sort)
 
@@ -49,13 +49,13 @@ async def listed(
 
 
 async def made(make: Callable[[], object]) -> Response:
-    """Return a JSON response that is slow to make."""
+    """Return a JSON response whose content takes long to make."""
     written = await asyncio.to_thread(lambda: encode(make()))
     return Response(written, media_type="application/json")
 
 
 def _written(items: Iterable[T], view: Callable[[T], object]) -> list[bytes]:
-    """Encode each item separately, so that other threads can run in between."""
+    """Encode each item separately, so that other threads can run between two items."""
     return [encode(view(item)) for item in items]
 
 

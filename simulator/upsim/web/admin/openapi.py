@@ -67,7 +67,7 @@ def document(calls: Iterable[AdminCall], registry: Registry, prefix: str, versio
 
 
 def _components(calls: Iterable[AdminCall]) -> tuple[dict[Any, Any], dict[str, Any]]:
-    """Return the schema of every shape in calls and responses, and the components they refer to."""
+    """Return the schema of every shape, and the components that the schemas refer to."""
     kinds: dict[Any, None] = {server_shapes.Problem: None}
     for call in calls:
         kinds[call.answer] = None

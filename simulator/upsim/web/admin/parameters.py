@@ -21,11 +21,11 @@ class Parameter:
     choices: tuple[str, ...] = ()
 
     def whole(self, request: Request) -> int:
-        """Return the requested number or the default. Raises AdminError."""
+        """Return the number in the query, or the default. Raises AdminError."""
         return whole(request, self.name, self.default, self.most or 0)
 
     def text(self, request: Request) -> str | None:
-        """Return the requested text or None. Raises AdminError for an invalid choice."""
+        """Return the text in the query, or None. Raises AdminError for an invalid choice."""
         value = request.query_params.get(self.name)
         if value is not None and self.choices and value not in self.choices:
             message = f"{self.name}={shown(value)} is unknown; {nearest(value, self.choices)}"

@@ -1,4 +1,4 @@
-"""Error responses of the admin API, and the reading of its bodies."""
+"""Error responses of the admin API, and functions that read the bodies of its requests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class AdminError(Exception):
 
 
 def answer(value: object, status: int = 200) -> Response:
-    """Return a JSON response; amounts must be texts already."""
+    """Return a JSON response; the caller must convert amounts to texts first."""
     return Response(encode(value), status, media_type="application/json")
 
 
@@ -61,7 +61,7 @@ async def on_admin_error(_request: Request, error: Exception) -> Response:
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """Give the router's own errors (unknown path, wrong method) the shape of the admin API."""
+    """Convert the router's own errors (unknown path, wrong method) to the admin API's shape."""
     if not isinstance(error, HTTPException):
         raise error
     code = {404: "not_found", 405: "wrong_method"}.get(error.status_code, "refused")
@@ -81,7 +81,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 def _nearest_path(request: Request) -> str:
-    """Return the path of the call that was probably meant, with its ids; else an empty text."""
+    """Return the path of the call that was probably meant, including ids; else an empty text."""
     path = request.url.path[:SHOWN]
     ours = path.split("/")
     filled: dict[str, str] = {}
@@ -97,11 +97,11 @@ def _nearest_path(request: Request) -> str:
 
 
 class NoBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a call without parameters: nothing, or an empty object."""
+    """The body of a call without parameters: empty, or an empty JSON object."""
 
 
 async def read(request: Request, shape: type[S]) -> S:
-    """Return the body as a struct. Raises AdminError 400 or 413 that names all mistakes."""
+    """Return the body as a struct. Raises AdminError (400 or 413) with all mistakes in it."""
     parts: list[bytes] = []
     size, share = 0, request.state.share
     async for part in request.stream():

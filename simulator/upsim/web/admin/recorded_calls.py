@@ -1,4 +1,4 @@
-"""Log admin calls in the command log, if they may change a sandbox, with their responses."""
+"""Write admin calls that may change a sandbox to its command log, with their responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUESTIONS = frozenset({"find", "count"})
 
 
 async def recorded(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Carry out an admin call, and log it in its sandbox unless it only reads."""
+    """Run an admin call, and log it in its sandbox unless it only reads."""
     registry: Registry = request.app.state.registry
     sandbox = registry.sandboxes.get(request.path_params.get("id", ""))
     if sandbox is None or request.method not in WRITES or handle.__name__ in QUESTIONS:
@@ -36,13 +36,13 @@ async def recorded(request: Request, handle: Callable[[Request], Awaitable[Respo
 
 
 def begin(request: Request, sandbox: Sandbox) -> None:
-    """Log the start of a call that lets other requests in before its response."""
+    """Log the start of a call during which other requests may run."""
     command = _command(request, sandbox, getattr(request.state, "body", b""))
     request.state.command = sandbox.commands.begin(command)
 
 
 def note(request: Request, sandbox: Sandbox, body: bytes, response: Response) -> None:
-    """Log a call that was carried out, with its response."""
+    """Log a completed call, with its response."""
     with sandbox.commands.during(_command(request, sandbox, body)) as command:
         command.answered(response.status_code, response.raw_headers, bytes(response.body))
 

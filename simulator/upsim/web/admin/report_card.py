@@ -22,7 +22,7 @@ from upsim.web.admin.shape_fields import show
 
 
 async def report_card(request: Request) -> Response:
-    """`GET …/report-card`: return client mistakes in polls, waits, submits and unread results."""
+    """`GET …/report-card`: return client mistakes: polls, waits, submits, results never read."""
     sandbox = sandbox_of(request)
     everything = PAUSES.text(request) == "all"
     card = await _drawn(
@@ -45,7 +45,7 @@ async def report_card(request: Request) -> Response:
 
 
 async def _drawn(drawing: Generator[None, None, Card]) -> Card:
-    """Let other requests run at each pause."""
+    """Build a report card in steps; other requests run between two steps."""
     while True:
         try:
             next(drawing)
@@ -56,7 +56,7 @@ async def _drawn(drawing: Generator[None, None, Card]) -> Card:
 
 
 def _numbers(card: Card) -> set[int]:
-    """Return the numbers of the requests that a card refers to."""
+    """Return the numbers of the requests that a report card refers to."""
     return {number for finding in card.findings for number in finding.exchanges}
 
 

@@ -48,14 +48,14 @@ class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KeyOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST …/accounts/<provider>/keys`; `account` names the owner, created if new."""
+    """Body of `POST …/accounts/<provider>/keys`; a new account name creates an account."""
 
     account: Name = MAIN
     key: Text | None = None
 
 
 class JournalQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST …/journal/count`; all given conditions must match."""
+    """Body of `POST …/journal/count`; a request counts if it matches all given conditions."""
 
     provider: Text | None = None
     operation: Text | None = None
@@ -94,7 +94,7 @@ async def job(request: Request) -> Response:
 
 
 async def set_state(request: Request) -> Response:
-    """`PUT …/jobs/<job>/state`: force a legal transition."""
+    """`PUT …/jobs/<job>/state`: force an allowed state change."""
     sandbox, asked = await sandbox_and(request, StateChange)
     found = _job(sandbox, request)
     if asked.state not in list(JobState):
@@ -115,7 +115,7 @@ async def set_state(request: Request) -> Response:
 
 
 async def accounts(request: Request) -> Response:
-    """`GET …/accounts`: list every account with its balance and plan."""
+    """`GET …/accounts`: list all accounts with their balances and plans."""
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), MANY.whole(request)
     found = list(sandbox.state.accounts.values())
@@ -174,7 +174,7 @@ async def ledger(request: Request) -> Response:
 async def journal(request: Request) -> Response:
     """`GET …/journal`: list the newest requests and responses in order, each with its reasons.
 
-    With `since`, list the requests after it, oldest first, so that none is skipped.
+    With `since`, list the requests after that number, oldest first, so that no request is skipped.
     """
     sandbox = sandbox_of(request)
     since, limit = SINCE.whole(request), LIMIT.whole(request)
@@ -289,10 +289,10 @@ def one_provider(request: Request) -> str | None:
 
 
 def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
-    """Return the account of this number; without a number that of the sandbox's own keys.
+    """Return the account with this number, or else the account of the sandbox's own keys.
 
-    In `default` every key has its own account, so a provider's only account needs no number.
-    Raises AdminError for several accounts.
+    In the sandbox `default` every key has its own account. If a provider has only one account,
+    the number can be omitted. Raises AdminError if a number is needed.
     """
     provider = _provider(request)
     if number is None and sandbox.id != DEFAULT:
@@ -313,7 +313,7 @@ def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
 
 
 def _choice(provider: str, accounts: list[Account]) -> str:
-    """Return a message with the numbers of the accounts, one of which must be given."""
+    """Return a message that lists the numbers of the accounts and asks for one of them."""
     numbers = [str(account.number) for account in accounts[:MAX_NUMBERS]]
     more = "" if len(accounts) <= MAX_NUMBERS else f", … (GET …/accounts lists {len(accounts)})"
     message = f"{provider} has several accounts in sandbox {DEFAULT!r}"

@@ -50,7 +50,7 @@ class Sandboxes(TypedDict):
 
 
 class Deleted(TypedDict):
-    """The deleted sandbox; `default` is reset instead."""
+    """The deleted sandbox; the sandbox `default` is reset instead of deleted."""
 
     deleted: str
     emptied: bool
@@ -76,10 +76,10 @@ class Advanced(TypedDict):
 
 
 class Fault(TypedDict):
-    """An armed fault: whose calls it is for, what it does, and how often it did.
+    """An armed fault: the requests that it applies to, its action, and how often it fired.
 
-    `on` is as it was written; `operations` are those that it really is for, and of files the
-    folders below `/media/`.
+    `on` is the value that the user wrote. `operations` are the operations that the fault applies
+    to; for files they are the folders below `/media/`.
     """
 
     id: Annotated[str, From("rule.id")]
@@ -108,13 +108,13 @@ class Faults(TypedDict):
 
 
 class Disarmed(TypedDict):
-    """The faults that were taken away."""
+    """The faults that were disarmed."""
 
     disarmed: list[str]
 
 
 class Export(TypedDict):
-    """A sandbox as `upsim replay` reads it: how it was made, and everything that came in since."""
+    """A sandbox as `upsim replay` reads it: how it was created, and all input since then."""
 
     format: str
     version: int

@@ -14,7 +14,7 @@ from upsim.web.admin.shape_fields import exact, show
 
 
 def clock(sandbox: Sandbox) -> sandbox_shapes.Clock:
-    """Return a sandbox's clock; only a `real` clock has a pace."""
+    """Return the clock of a sandbox; only a `real` clock has a pace."""
     pace = sandbox.clock.pace if sandbox.clock.mode == "real" else None
     return show(sandbox_shapes.Clock, sandbox, pace=pace)
 
@@ -25,7 +25,7 @@ def sandbox(box: Sandbox) -> sandbox_shapes.Sandbox:
 
 
 def fired(box: Sandbox, deadline: Deadline) -> sandbox_shapes.Fired:
-    """Return a deadline that an advance ran, and the resulting state of its job."""
+    """Return a deadline that ran during an advance, and the resulting state of its job."""
     found = box.state.jobs.get(deadline.key)
     shown: sandbox_shapes.Fired = {
         "at": iso(deadline.at, 6),
@@ -52,7 +52,7 @@ class Paid(NamedTuple):
 
 
 def paid(box: Sandbox, found: Job) -> Paid:
-    """Return a job ready to be shown later, in any thread."""
+    """Return a job that can be shown later, in any thread."""
     return Paid(found, box.state.charge_of(found.id), box.state.refund_of(found.id))
 
 

@@ -46,7 +46,7 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """`clock` of a new sandbox with more than a mode; the format in which the server shows it."""
+    """`clock` of a new sandbox, if it has more than a mode; the server shows the same format."""
 
     mode: Text | None = None
     now: Text | None = None
@@ -81,8 +81,8 @@ class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
 class ClockChange(msgspec.Struct, forbid_unknown_fields=True):
     """Body of `PATCH sandboxes/<id>/clock`: the clock as the server shows it, or a part of it.
 
-    A `manual` or `auto` clock advances to `now`. A `real` or `scaled` clock ignores a time that has
-    passed.
+    A `manual` or `auto` clock advances to `now`. A `real` or `scaled` clock ignores a `now` that
+    is in the past.
     """
 
     mode: Text | None = None
@@ -113,7 +113,7 @@ def deliverer_of(request: Request) -> Deliverer:
 
 
 def sandbox_of(request: Request) -> Sandbox:
-    """Return the sandbox in the path, with all due work done. Raises AdminError 404."""
+    """Return the sandbox in the path, after running all due deadlines. Raises AdminError 404."""
     registry = registry_of(request)
     name = request.path_params["id"]
     if name not in registry.sandboxes:
@@ -128,7 +128,7 @@ def sandbox_of(request: Request) -> Sandbox:
 async def sandbox_and(request: Request, shape: type[S]) -> tuple[Sandbox, S]:
     """Return the sandbox in the path, and the body.
 
-    The sandbox is looked up again after the body was read, because it may have been reset.
+    The sandbox is looked up again after reading the body, because it may have been reset.
     """
     sandbox_of(request)
     asked = await read(request, shape)
@@ -212,7 +212,7 @@ async def delete(request: Request) -> Response:
 
 
 async def reset(request: Request) -> Response:
-    """`POST sandboxes/<id>/reset`: reset all of a sandbox, or one part (`what`)."""
+    """`POST sandboxes/<id>/reset`: reset a whole sandbox, or only the part named by `what`."""
     sandbox = sandbox_of(request)
     what = WHAT.text(request) or "all"
     if what == "all":
@@ -266,7 +266,10 @@ def _check_pace(pace: int | None) -> None:
 
 
 def _later(sandbox: Sandbox, mode: str, to: Instant | None) -> Instant | None:
-    """Return the time to advance to, if it is later. Raises ClockError if it is impossible."""
+    """Return the time to advance to, or None if it is not later.
+
+    Raises ClockError if the clock cannot advance to this time.
+    """
     kind, _ = parse_mode(mode)
     if to is None or to == sandbox.now:
         return None
@@ -363,7 +366,7 @@ def _baseline(registry: Registry, provider: str) -> Baseline | None:
 
 
 async def _scenario(request: Request, asked: SandboxOrder) -> str | Scenario | None:
-    """Return the requested scenario, loaded outside of the event loop because that may be slow."""
+    """Return the requested scenario; it is loaded outside the event loop, which may take long."""
     registry = registry_of(request)
     if isinstance(asked.scenario, dict):
         return await asyncio.to_thread(_sent, registry, request.state.body)

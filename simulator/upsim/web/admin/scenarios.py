@@ -19,7 +19,7 @@ from upsim.web.admin.sandboxes import registry_of
 
 
 async def scenarios(request: Request) -> Response:
-    """`GET scenarios`: list every scenario with its summary."""
+    """`GET scenarios`: list all scenarios with their summaries."""
     offset, limit = OFFSET.whole(request), MANY.whole(request)
     found = await asyncio.to_thread(listing, registry_of(request).library)
     page = [dataclasses.asdict(item) for item in found[offset : offset + limit]]
@@ -42,6 +42,6 @@ async def scenario(request: Request) -> Response:
 
 
 async def schema(request: Request) -> Response:
-    """`GET schema`: return the JSON Schema of scenario files, with the names that exist here."""
+    """`GET schema`: return the JSON Schema of scenario files, with the names of this server."""
     library = registry_of(request).library
     return await made(lambda: schema_of(library))

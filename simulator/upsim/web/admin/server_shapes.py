@@ -31,7 +31,7 @@ class Called(TypedDict, total=False):
 
 
 class Index(TypedDict):
-    """Every call, and the URL of the OpenAPI document."""
+    """All calls, and the URL of the OpenAPI document."""
 
     openapi: str
     calls: list[Called]
@@ -45,7 +45,7 @@ class ErrorText(TypedDict):
 
 
 class Problem(TypedDict):
-    """The one shape of every error."""
+    """The shape of all errors."""
 
     error: ErrorText
 

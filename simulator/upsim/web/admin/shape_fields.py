@@ -62,9 +62,9 @@ NonEmpty = Annotated[str | None, As(lambda text: text or None)]
 
 
 def show(shape: type[_Shape], found: object, **given: object) -> _Shape:
-    """Return an object in a shape; every field that is not given is read from an attribute.
+    """Return an object in a shape; fields not in `given` are read from the object's attributes.
 
-    A field whose type is a shape converts its attribute into that shape.
+    If the type of a field is itself a shape, the attribute is converted into that shape.
     """
     readers = _readers(cast("Hashable", shape))
     shown = {name: given[name] if name in given else read(found) for name, read in readers}
@@ -85,7 +85,7 @@ def _reader(name: str, hint: Any) -> _Convert:  # noqa: ANN401 - a type
 
 
 def _converter(hint: Any) -> _Convert | None:  # noqa: ANN401 - a type
-    """Return the conversion of an attribute to this type; None if it stays unchanged."""
+    """Return the conversion of an attribute to this type; None if no conversion is needed."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         own = (note.convert for note in arguments[1:] if isinstance(note, As))

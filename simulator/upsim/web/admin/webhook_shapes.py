@@ -10,7 +10,7 @@ from upsim.web.admin.shape_fields import As, At, From, HiddenOrNone, NonEmpty
 
 
 class Attempt(TypedDict):
-    """One attempt to deliver: the sent headers, and the response."""
+    """One attempt to deliver a webhook: the sent headers, and the response."""
 
     at: At
     number: Annotated[int | None, As(lambda number: number or None)]

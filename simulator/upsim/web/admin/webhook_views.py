@@ -43,7 +43,7 @@ def attempt(made: AttemptMade, secrets: Secrets) -> webhook_shapes.Attempt:
 
 
 def secrets_of_webhook(box: Sandbox, found: Delivery) -> Secrets:
-    """Return the secrets that the provider of a delivery's job declares; all if the job is gone."""
+    """Return the secrets that the job's provider declares; if the job is gone, all secrets."""
     job = box.state.jobs.get(found.created.job)
     notice = box.bound(job.accepted.provider).provider.notice if job else None
     return notice.secrets if notice else NONE

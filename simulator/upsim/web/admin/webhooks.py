@@ -48,7 +48,7 @@ async def show(request: Request) -> Response:
 
 
 async def resend(request: Request) -> Response:
-    """`POST …/webhooks/<delivery>/resend`: send once more now, besides the provider's schedule."""
+    """`POST …/webhooks/<delivery>/resend`: send once more now, in addition to the schedule."""
     sandbox = sandbox_of(request)
     found = _delivery(sandbox, request)
     begin(request, sandbox)
@@ -152,9 +152,11 @@ def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
 
 
 def _status(request: Request) -> int:
-    """Return the status in the URL. Raises AdminError for none, two, or a misspelt parameter.
+    """Return the status in the URL.
 
-    Other parameters belong to the client, for example a number in its webhook URL.
+    Raises AdminError if `status` is invalid, repeated or misspelt.
+
+    All other parameters belong to the client, for example a number in its webhook URL.
     """
     for name in request.query_params:
         if name != STATUS.name and closest(name.lower(), (STATUS.name,)):
@@ -176,7 +178,7 @@ def _shown(sandbox: Sandbox, found: Delivery) -> Response:
 
 
 def _beside(sandbox: Sandbox, found: Delivery) -> tuple[Secrets, Instant | None]:
-    """Return the secrets and the delay that the view of a delivery needs."""
+    """Return the secrets to hide and the delay to show in the view of a delivery."""
     return secrets_of_webhook(sandbox, found), sandbox.webhooks.held_until(found)
 
 

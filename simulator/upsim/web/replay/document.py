@@ -1,4 +1,4 @@
-"""Read an export: every part has a shape, and mistakes are reported with their places."""
+"""Read an export: validate every part, and report each mistake with its place."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Bytes(msgspec.Struct, omit_defaults=True):
 
     @property
     def data(self) -> bytes:
-        """The decoded bytes."""
+        """Return the decoded bytes."""
         if self.base64 is not None:
             return base64.b64decode(self.base64)
         return (self.text or "").encode()
@@ -104,12 +104,12 @@ class ExportedRequest(msgspec.Struct, omit_defaults=True):
 
     @property
     def target(self) -> str:
-        """Path and query."""
+        """Return the path and the query."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
 class Answered(msgspec.Struct, omit_defaults=True):
-    """A recorded response; if `connection` is `cut`, the rest may be missing."""
+    """A recorded response; if `connection` is `cut`, the end of the response may be missing."""
 
     status: int | None
     headers: list[Pair]
@@ -119,7 +119,7 @@ class Answered(msgspec.Struct, omit_defaults=True):
 
 
 class Point(msgspec.Struct):
-    """The point at which a command continued."""
+    """The point at which a waiting request continued."""
 
     of: int
     point: str
@@ -192,12 +192,12 @@ class ExportEntry(msgspec.Struct, omit_defaults=True):
 
     @property
     def instant(self) -> Instant:
-        """The time at which it was run."""
+        """Return the time at which the entry was run."""
         return instant_of(self.at)
 
 
 class Incomplete(msgspec.Struct):
-    """The entry after which entries are missing, and the reason."""
+    """The entry after which the log is incomplete, and the reason."""
 
     after: int
     why: str
@@ -262,7 +262,7 @@ def known(head: object, *, name: str) -> Document:
 
 
 def instant_of(text: str) -> Instant:
-    """Return the time of a text, within the range of clocks. Raises ExportError."""
+    """Return the time in a text, if a clock can have that time. Raises ExportError."""
     try:
         found = from_iso(text)
     except (ValueError, OverflowError):

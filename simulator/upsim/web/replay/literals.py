@@ -11,7 +11,7 @@ STEP = " " * 4
 
 
 def literal(value: object, used: int) -> str:
-    """Return a value as code, over several lines if the first has less room than it needs."""
+    """Return a value as code; use several lines if it does not fit behind `used` characters."""
     line = flat(value)
     if used + len(line) <= WIDTH or not isinstance(value, dict | list | tuple) or not value:
         return line

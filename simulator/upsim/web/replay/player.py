@@ -1,4 +1,4 @@
-"""Play the entries of an export one after the other, each at its time."""
+"""Replay the entries of an export one after the other, each at its time."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ ADMIN = "/__sim/"
 
 
 class DivergedError(RuntimeError):
-    """The replay differs from the recording, so that an entry does not fit."""
+    """The replay differs from the recording, so that the next entry cannot be replayed."""
 
 
 class UnplayableError(RuntimeError):
-    """An entry that cannot be played, because a part of it was not kept."""
+    """The entry cannot be replayed, because a part of it was not kept."""
 
 
 @dataclass(slots=True)
@@ -59,10 +59,10 @@ class Running:
 
 @dataclass(slots=True)
 class Player:
-    """One replay. `play` returns the response once a command has one.
+    """One replay; `play` returns the response of a command when it is complete.
 
-    `skipped` has a sentence for each request that cannot be repeated but was refused, and so had no
-    effect: the replay continues without it.
+    `skipped` has a sentence for each request that cannot be repeated. Such a request was refused
+    and had no effect, so the replay continues without it.
     """
 
     app: Application
@@ -80,9 +80,9 @@ class Player:
     async def play(
         self, entry: ExportEntry, waits: Iterable[ExportEntry] = ()
     ) -> tuple[int, ReplayedExchange] | None:
-        """Play one entry; `waits` are the entries in which its command continues later.
+        """Replay one entry; `waits` are the later entries in which its command continues.
 
-        Returns the number and the exchange of the command that got its response, if one did.
+        Returns the number and the exchange of the command that got its response, or None.
         Raises DivergedError or UnplayableError.
         """
         clock = self.sandbox.clock
@@ -115,7 +115,7 @@ class Player:
 
     @property
     def _advancing(self) -> bool:
-        """Whether an advance is running, which then runs all due work."""
+        """Return whether an advance is running, which then runs all due deadlines."""
         places = (running.played.at_turn for running in self._running.values())
         return any(place is not None and place[0] in ADVANCE for place in places)
 
@@ -196,7 +196,7 @@ class Player:
         return await self._go_on(point.of, running)
 
     async def _go_on(self, number: int, running: Running) -> tuple[int, ReplayedExchange] | None:
-        """Continue a command until it waits again or has its response."""
+        """Continue a command until it waits again or its response is complete."""
         waiting = asyncio.ensure_future(running.played.waiting.wait())
         await asyncio.wait(
             {running.task, waiting}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
@@ -227,7 +227,10 @@ class Player:
 
 
 def _body(number: int, asked: ExportedRequest) -> bytes:
-    """Return the body of a request; fill missing bytes of an upload. JSON must be complete."""
+    """Return the body of a request; missing bytes of an upload are filled in.
+
+    A JSON body must be complete.
+    """
     body = asked.body
     if body is None or asked.oversized:
         return b""

@@ -45,7 +45,7 @@ def test_session() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A test: its text, the files beside it by name, and the missing parts of the export."""
+    """A test: its text, its additional files by name, and the missing parts of the export."""
 
     text: str
     files: Mapping[str, bytes]
@@ -56,10 +56,10 @@ class Written:
 async def written(
     app: Application, document: Document, *, source: str, folder: str | None = None
 ) -> Written:
-    """Write the test of an export. Raises ExportError if the replay gives other responses.
+    """Write the test of an export. Raises ExportError if the replay gives different responses.
 
-    Long bodies become files in this folder beside the test; without a folder they are written into
-    the test.
+    Long bodies become files in `folder` beside the test. Without a folder they become part of the
+    test's text.
     """
     return await _Writer(Player(app, document), document, folder is not None).written(
         source, folder or ""
@@ -190,7 +190,7 @@ class _Writer:
 
 
 def _session(document: Document, player: Player) -> dict[str, Any]:
-    """Return the creation of the sandbox: the export without its entries."""
+    """Return the data that creates the sandbox: the export without its entries."""
     made: dict[str, Any] = msgspec.to_builtins(document)
     made["commands"] = []
     name = document.sandbox.scenario
@@ -224,7 +224,7 @@ def _failure(reason: str) -> str:
 
 
 def _as_json(text: str) -> object | None:
-    """Return the document with this plain notation; None for any other text."""
+    """Return the JSON document if this text is its compact notation; None for any other text."""
     value = _parsed(text)
     if value is None:
         return None

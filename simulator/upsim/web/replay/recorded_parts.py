@@ -1,4 +1,4 @@
-"""Replacements for a replay of the parts that reach outside: they return recorded results."""
+"""Replacements for parts that use network or disk; in a replay they return recorded results."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Application(Protocol):
 
 
 class PlayedSources(MediaLookup):
-    """A media lookup that does not know videos which were measured when recorded."""
+    """A media lookup that treats a video as unknown if it had to be measured when recorded."""
 
     def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
         """Return a known video; None if the recording had to measure it."""
@@ -66,7 +66,7 @@ class PlayedSources(MediaLookup):
 
 
 class PlayedDesk(MediaService):
-    """A media service that measures sent and own files, and returns recorded results otherwise."""
+    """A media service that measures only sent files and own files; other results are recorded."""
 
     async def measure(self, sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
         """Return the recorded measurement."""
@@ -86,14 +86,14 @@ class PlayedDesk(MediaService):
 
 
 class PlayedClockDriver(ClockDriver):
-    """A clock driver whose advances start where they started, also inside a webhook handler."""
+    """A clock driver that never waits for an earlier advance; recorded entries set the order."""
 
     async def _has_turn(self, sandbox: Sandbox) -> bool:
         return not self.is_advancing(sandbox)
 
 
 class PlayedDeliverer(Deliverer):
-    """A deliverer that delivers nothing: results of attempts are entries of the log."""
+    """A deliverer that delivers nothing: the log has an entry for the result of each attempt."""
 
     def __init__(self, registry: Registry, app: ASGIApp) -> None:
         """Deliver for the sandboxes of a registry."""
@@ -112,7 +112,7 @@ class PlayedDeliverer(Deliverer):
         await resumed("resent")
 
     async def tell(self, sandbox: Sandbox, posting: Posting, outcome: AttemptOutcome) -> None:
-        """Record the result of an attempt; post to an inbox again."""
+        """Record the result of an attempt; if the target is an inbox, post to the inbox again."""
         if self._receivers.is_own(posting.url):
             await self._receivers.post(posting, INBOX_SECONDS)
         sandbox.webhooks.record(posting, outcome)
@@ -194,7 +194,7 @@ def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -
 
 
 def _remember(registry: Registry, name: str, values: object) -> None:
-    """Use a scenario with values of an export under this name."""
+    """Store a scenario with the values of an export under this name."""
     scenario = held(registry.library, registry.providers, name, values)
     _check_provider(registry, scenario.baseline.provider, "provider")
     registry.library.remember(scenario)
@@ -210,7 +210,7 @@ def changed_rules(sandbox: Sandbox, document: Document) -> list[str]:
 
 
 def issue(registry: Registry, sandbox: Sandbox, document: Document) -> KeyHeaders:
-    """Return the header of each named key; the keys are new and have the same owners."""
+    """Return the header of each named key; the keys are new, but have the same owners."""
     headers: KeyHeaders = {}
     for number, key in enumerate(document.keys, 1):
         _check_provider(registry, key.provider, f"$.keys[{number - 1}].provider")

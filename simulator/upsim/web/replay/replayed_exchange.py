@@ -1,4 +1,4 @@
-"""One request of a replay, and its response: an ASGI connection without a socket."""
+"""One request of a replay and its response, through an ASGI connection without a socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BEYOND = b"9" * 18
 
 @dataclass(slots=True)
 class ReplayedExchange:
-    """A request with its headers, and the response so far."""
+    """A request with its headers, and the part of the response that has arrived."""
 
     asked: ExportedRequest
     headers: list[tuple[bytes, bytes]]
@@ -32,12 +32,12 @@ class ReplayedExchange:
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, app: Callable[..., Awaitable[None]]) -> None:
-        """Send the request and receive the response."""
+        """Send the request to the application, and receive the response."""
         await app(self.scope(), self.receive, self.send)
 
     @property
     def content(self) -> bytes:
-        """The body of the response."""
+        """Return the body of the response."""
         return b"".join(self.parts)
 
     def scope(self) -> Scope:
@@ -61,7 +61,7 @@ class ReplayedExchange:
         }
 
     async def receive(self) -> Message:
-        """Return the body, and a disconnect once the response is complete."""
+        """Return the body of the request; return a disconnect after the response is complete."""
         if self._asked:
             await self._over.wait()
             return {"type": "http.disconnect"}

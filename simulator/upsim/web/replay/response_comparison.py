@@ -1,4 +1,4 @@
-"""Compare the responses of a replay with the recorded ones."""
+"""Compare the responses of a replay with the recorded responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = 400
 
 @dataclass(frozen=True, slots=True)
 class ReplayDifference:
-    """One response that differs: the part, the recorded value and the new one."""
+    """One difference in a response: the part, the recorded value and the new value."""
 
     number: int
     at: str
@@ -27,7 +27,7 @@ class ReplayDifference:
 
 @dataclass(slots=True)
 class ReplayReport:
-    """The result of a replay. `stopped` says why it ended early.
+    """The result of a replay; if it ended early, `stopped` is the reason.
 
     `skipped` has a sentence for each refused request that could not be sent again.
     """
@@ -43,12 +43,12 @@ class ReplayReport:
 
     @property
     def same(self) -> bool:
-        """Whether every entry was replayed and every response equals the recorded one."""
+        """Return whether all entries were replayed with the recorded responses."""
         return not (self.differences or self.stopped or self.skipped)
 
 
 async def replay(app: Application, document: Document) -> ReplayReport:
-    """Play a whole document. Raises ExportError if its sandbox cannot be created."""
+    """Replay a whole document. Raises ExportError if its sandbox cannot be created."""
     player = Player(app, document)
     report = ReplayReport(len(document.commands))
     report.notes += [
@@ -114,8 +114,8 @@ def differences(
 ) -> list[tuple[str, str, str]]:
     """Return each part of a response that differs: its name, the recorded and the new value.
 
-    A replay downloads nothing, so it cannot make an output of a fetched video: for such a file only
-    the status is compared.
+    A replay downloads nothing, so it cannot make the output of a fetched video. For such an output
+    only the status is compared.
     """
     if exchange.status is None and recorded.status is None:
         return []

@@ -47,13 +47,13 @@ class ReplayResponse:
 
     @property
     def sha256(self) -> str:
-        """The digest of the body."""
+        """Return the SHA-256 digest of the body."""
         return hashlib.sha256(self.content).hexdigest()
 
 
 @dataclass(slots=True)
 class ReplaySession:
-    """One replay, in a `with` block. Each step first advances to its time."""
+    """One replay, in a `with` block; each step first advances the clock to the time of the step."""
 
     app: Application
     document: Document
@@ -81,11 +81,11 @@ class ReplaySession:
         waits: Sequence[tuple[str, int]] = (),
         found: Mapping[tuple[str, int], Mapping[str, object]] | None = None,
     ) -> ReplayResponse:
-        """Send a request with the key of this name.
+        """Send a request with the key that has this name.
 
-        A request that waits gets its response from `goes_on`; `waits` are the points at which it
-        waits, and `found` is the video's measurement there. The body is `json`, `text`, `base64` or
-        the bytes of `file`; `size` is the original size of an incomplete body.
+        A request that waits gets its response from `goes_on`. `waits` are the points at which the
+        request waits, and `found` is the video's measurement there. The body is `json`, `text`,
+        `base64` or the bytes of `file`. If the body is incomplete, `size` is its original size.
         """
         path, _, query = target.partition("?")
         if json is not NOTHING:
@@ -138,7 +138,7 @@ class ReplaySession:
         answer: str = "",
         refused: bool = False,
     ) -> None:
-        """Give this response of the receiver to a webhook."""
+        """Set the receiver's response to one attempt to deliver a webhook."""
         told = ToldPart(delivery, attempt, status, error, refused, Bytes(text=answer))
         self._play(ExportEntry(n=0, at=at, webhook=told))
 

@@ -33,6 +33,8 @@ NOT_YET: tuple[str, ...] = (
 )
 """Folders and files whose prose is still to be rewritten; the list may only become shorter."""
 
+CONDITIONS = frozenset({"For", "If", "Unless", "When", "While", "With", "Without"})
+"""A sentence may open with these if a main clause follows after a comma."""
 OPENERS = re.compile(
     "(Again|Also|And|As|At|Because|But|Either|Even|For|If|Instead|Like|Neither|Nor|Not|Only|Or"
     "|Otherwise|So|Some|Still|Than|Then|Therefore|Though|Too|Unless|Until|What|Whatever|When"
@@ -153,6 +155,8 @@ def _opening_of(prose: Prose) -> Iterator[Finding]:
         return
     sentence = prose.text.strip().partition("\n\n")[0]
     first = sentence.split(" ", 1)[0].strip(",:;.")
+    if first in CONDITIONS and ", " in sentence:
+        return
     if OPENERS.fullmatch(first):
         advice = "begin with a verb or a noun phrase, so that it can be read alone"
         yield Finding(prose.line, f"docstring opens with '{first}'", advice)

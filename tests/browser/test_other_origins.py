@@ -151,7 +151,7 @@ def browser(program: str, folder: Path, url: str, *options: str) -> Iterator[Non
 def test_a_page_of_another_origin_can_do_nothing(
     server: Server, require_tool: Callable[[str], str], tmp_path: Path, host: str
 ) -> None:
-    """Nothing is read and nothing is reset, whatever a page tries from another port or site."""
+    """A web page from another port or site can neither read from nor reset the simulator."""
     program = require_tool("chromium")
     with page_of_another(ATTACKS.replace("SIM", server.base_url)) as (port, report):
         names = f"--host-resolver-rules=MAP {host} 127.0.0.1"
@@ -165,7 +165,7 @@ def test_a_page_of_another_origin_can_do_nothing(
 def test_a_rebound_name_shows_nothing(
     server: Server, require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
-    """A name that was made to point here gets a refusal in place of a page."""
+    """A browser gets an error, not a page, under a host name that was rebound to the server."""
     port = httpx.URL(server.base_url).port
     command = [
         require_tool("chromium"),
@@ -181,10 +181,10 @@ def test_a_rebound_name_shows_nothing(
     assert ("foreign_host" in done.stdout, "task_" in done.stdout) == (True, False)
 
 
-def test_the_own_page_is_shown(
+def test_the_landing_page_is_shown(
     server: Server, require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
-    """Who types the address gets the landing page."""
+    """A browser shows the landing page at the server's own URL."""
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     command = [require_tool("chromium"), *CHROMIUM, profile, "--dump-dom", server.base_url]
     done = subprocess.run(
@@ -216,7 +216,10 @@ async function attempt(name, path, options) {
 def test_a_page_under_a_rebound_name_reaches_no_path(
     server: Server, require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
-    """With the browser's own protection off, a page of the same rebound name still gets nothing."""
+    """The server refuses every path to a page under a rebound host name.
+
+    The browser's own protection is off in this test.
+    """
     port = httpx.URL(server.base_url).port
     options = ["--host-resolver-rules=MAP evil.test 127.0.0.1", "--disable-web-security"]
     with page_of_another(REBOUND.replace("HOST", f"evil.test:{port}")) as (site, report):
@@ -241,10 +244,10 @@ setTimeout(() => fetch("/report", {method: "POST", body: '"nothing ran"'}), 3000
 
 
 @pytest.mark.parametrize("kind", ["image/svg+xml", "image/x-page", "video/mp4"])
-def test_an_uploaded_page_runs_no_script(
+def test_an_uploaded_svg_runs_no_script(
     server: Server, require_tool: Callable[[str], str], tmp_path: Path, kind: str
 ) -> None:
-    """An SVG in a frame, which reports as soon as its script runs, reports nothing."""
+    """A script in an uploaded SVG does not run when a page shows the SVG in a frame."""
     with page_of_another("") as (port, _):
         url = upload(server, SVG.replace("PORT", str(port)).encode(), kind)
     program, at = require_tool("chromium"), f"http://127.0.0.1:{port}/"
@@ -279,10 +282,10 @@ const type = kind => ({method: "PUT", headers: {"content-type": kind}, body: new
 </script>"""
 
 
-def test_a_page_may_use_storage_and_nothing_else(
+def test_a_page_may_use_only_storage(
     server: Server, require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
-    """A page of another origin puts a file and reads it and an output; all else is closed to it."""
+    """A page of another origin can upload a file and read files, but reaches no other path."""
     http, key = server.http, {"authorization": "Bearer sk-any"}
     api = f"{server.base_url}/vicsee/api/v1"
     asked = {"contentType": "video/mp4", "sizeBytes": 4}

@@ -16,7 +16,7 @@ CLIP = f"{HOME}/media/synthetic/640x360_30fps_1s.mp4"
 
 
 def test_unusable_sleeper_is_reported_before_the_submit(tmp_path: Path) -> None:
-    """A sleeper of a sandbox that does not exist fails while nothing is paid, sync and async."""
+    """A sleeper for a missing sandbox raises an error before the submit, sync and async."""
     with Simulator() as sim:
         http = httpx.Client(transport=sim.transport())
         sleeper = sandbox_sleeper(HOME, sandbox="nope", http=http)
@@ -41,7 +41,7 @@ async def _submit(sim: Simulator) -> Job:
 
 
 def test_closed_client_refuses_calls() -> None:
-    """After its block, a client says that it is closed, with connections of its own or given."""
+    """A client that is used after its `with` block raises an error: it is closed."""
     client = connect("venice", api_key="k", base_url=f"{HOME}/venice")
     with client:
         pass

@@ -75,7 +75,7 @@ DRIPS = HEADS | {
 
 
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
-def test_answer_is_given_up(client_at: Connect, drip: Reply) -> None:
+def test_endless_response_times_out(client_at: Connect, drip: Reply) -> None:
     """A response with any endless part times out as a transient error."""
     with serving(drip) as (url, lines):
         with pytest.raises(TransientError, match=OVER):
@@ -85,8 +85,8 @@ def test_answer_is_given_up(client_at: Connect, drip: Reply) -> None:
 
 
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
-def test_paid_answer_is_unknown(client_at: Connect, drip: Reply) -> None:
-    """A submit that is given up may have been accepted: it is not repeated, its price is held."""
+def test_timed_out_submit_is_not_repeated(client_at: Connect, drip: Reply) -> None:
+    """The client does not repeat a submit that timed out, and keeps its price reserved."""
     with serving(drip) as (url, lines):
         client = client_at(url, cap=2000, retries=Retries(attempts=3))
         with pytest.raises(OutcomeUnknownError, match=OVER):
@@ -96,8 +96,10 @@ def test_paid_answer_is_unknown(client_at: Connect, drip: Reply) -> None:
 
 
 @pytest.mark.parametrize("drip", HEADS.values(), ids=HEADS)
-def test_file_is_given_up(client_at: Connect, drip: Reply, tmp_path: Path) -> None:
-    """A download whose head never ends is given up with the time of a file, and leaves nothing."""
+def test_download_with_endless_headers_times_out(
+    client_at: Connect, drip: Reply, tmp_path: Path
+) -> None:
+    """A download with endless headers times out and leaves no file."""
     with serving(drip) as (url, lines):
         client = client_at(url, retries=Retries(attempts=3))
         with pytest.raises(TransientError, match=r"has not ended within 0\.1 s"):
@@ -107,8 +109,8 @@ def test_file_is_given_up(client_at: Connect, drip: Reply, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_file_drop_by_drop(client_at: Connect, tmp_path: Path) -> None:
-    """A file that never ends is given up, and nothing of it stays."""
+def test_endless_download_times_out(client_at: Connect, tmp_path: Path) -> None:
+    """A download of an endless file times out and leaves no partial file."""
     with serving(drops("video/mp4")) as (url, lines):
         with pytest.raises(TransientError, match=r"the file has not ended within 0\.1 s"):
             client_at(url).download(finished(f"{url}/out.mp4"), tmp_path / "out.mp4")
@@ -117,8 +119,8 @@ def test_file_drop_by_drop(client_at: Connect, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_file_byte_by_byte(client_at: Connect, tmp_path: Path) -> None:
-    """A file of which each attempt brings one byte is given up when its time is over."""
+def test_download_of_one_byte_per_attempt_times_out(client_at: Connect, tmp_path: Path) -> None:
+    """A download that gets one byte per attempt times out after the total time for a file."""
 
     def one(headers: dict[str, str]) -> Iterator[bytes]:
         asked = re.fullmatch(r"bytes=(\d+)-", headers.get("range", ""))
@@ -136,7 +138,7 @@ def test_file_byte_by_byte(client_at: Connect, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_file_that_is_resumed(client_at: Connect, tmp_path: Path) -> None:
+def test_resumed_download_keeps_its_time_limit(client_at: Connect, tmp_path: Path) -> None:
     """A resumed download has only the time that the first attempt left."""
 
     def cut(_headers: dict[str, str]) -> Iterator[bytes]:
@@ -154,8 +156,8 @@ def test_file_that_is_resumed(client_at: Connect, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_connection_that_was_kept(client_at: Connect) -> None:
-    """The second answer over a connection is bounded as the first one is, by its own time."""
+def test_each_response_of_a_connection_has_a_time_limit(client_at: Connect) -> None:
+    """The second response over a kept connection has its own time limit, like the first one."""
     whole = reply(CREDITS, connection="keep-alive")
     with serving(whole, DRIPS["header"], whole) as (url, lines):
         client = client_at(url, timeouts=Timeouts(connect=60, read=60, answer=2))
@@ -167,8 +169,8 @@ def test_connection_that_was_kept(client_at: Connect) -> None:
         assert len(lines) == 3
 
 
-def test_silence_is_shorter_than_patience(client_at: Connect) -> None:
-    """A server that says nothing is given up by the time-out between two bytes."""
+def test_silent_server_hits_the_read_timeout(client_at: Connect) -> None:
+    """If a server sends nothing, the client stops after the timeout between two bytes."""
 
     def silent(_headers: dict[str, str]) -> Iterator[bytes]:
         threading.Event().wait(60)
@@ -181,8 +183,10 @@ def test_silence_is_shorter_than_patience(client_at: Connect) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
-def test_encrypted(client_at: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer that drips over TLS is bounded, too."""
+def test_slow_tls_response_times_out(
+    client_at: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response that arrives slowly over TLS has the time limit, too."""
     files = ["-keyout", f"{tmp_path}/key.pem", "-out", f"{tmp_path}/cert.pem"]
     kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]

@@ -52,7 +52,7 @@ def media_of(source: Path | bytes) -> Media:
 def test_output_has_the_promised_size(
     client: Hand, world: World, video: Path, tmp_path: Path
 ) -> None:
-    """A clip becomes a whole file of the size that the job promised."""
+    """An upscale saves a complete file with the size that the job promised."""
     done = client.upscale(video, tmp_path / "out.mp4")
     found = media_of(tmp_path / "out.mp4")
 
@@ -70,7 +70,7 @@ def test_price_is_what_was_charged(client: Hand, world: World, video: Path, tmp_
 
 
 def test_billed_quantity_has_its_unit(client: Hand, world: World, video: Path) -> None:
-    """Seconds or frames, counted as the model counts them."""
+    """The billed quantity is in seconds or frames, counted as the model counts them."""
     assert PRICES[world.model][2] == str(client.submit(video).billed)
 
 
@@ -81,8 +81,8 @@ def test_client_counts_what_it_spent(client: Hand, video: Path) -> None:
     assert (client.spent, client.reserved.amount) == (job.price, 0)
 
 
-def test_download_tells_its_size(client: Hand, video: Path, tmp_path: Path) -> None:
-    """The reported size is that of the file, and no partial file remains."""
+def test_download_reports_its_size(client: Hand, video: Path, tmp_path: Path) -> None:
+    """The download reports the size of the saved file and leaves no partial file."""
     done = client.upscale(video, tmp_path / "out.mp4")
 
     assert done.file.bytes == (tmp_path / "out.mp4").stat().st_size
@@ -90,7 +90,7 @@ def test_download_tells_its_size(client: Hand, video: Path, tmp_path: Path) -> N
 
 
 def test_an_older_file_is_replaced(client: Hand, video: Path, tmp_path: Path) -> None:
-    """The file takes the place of one that was there."""
+    """A download replaces an older file at its path."""
     (tmp_path / "out.mp4").write_bytes(b"older")
     client.upscale(video, tmp_path / "out.mp4")
 
@@ -100,7 +100,7 @@ def test_an_older_file_is_replaced(client: Hand, video: Path, tmp_path: Path) ->
 def test_the_source_is_never_replaced(
     client: Hand, world: World, video: Path, tmp_path: Path
 ) -> None:
-    """The client refuses an output that is the source, by any name, before it submits anything."""
+    """If the output path is the source file by any name, the client refuses before the submit."""
     before = video.read_bytes()
     (tmp_path / "soft.mp4").symlink_to(video)
     (tmp_path / "hard.mp4").hardlink_to(video)
@@ -114,15 +114,15 @@ def test_the_source_is_never_replaced(
     assert not world.entries("charge")
 
 
-def test_raw_answers_can_be_reached(client: Hand, video: Path) -> None:
-    """The submit's answer is there as the provider gave it, and the job's id is in it."""
+def test_raw_responses_can_be_read(client: Hand, video: Path) -> None:
+    """The client keeps the provider's response to the submit unchanged, with the job's id."""
     job = client.submit(video)
 
     assert job.id in str(job.raw)
 
 
 def test_wait_and_download_of_a_job(client: Hand, video: Path, tmp_path: Path) -> None:
-    """A job that was submitted earlier can be waited for and fetched."""
+    """The client can wait for a job that was submitted earlier, and download its file."""
     job = client.submit(video)
     progress = client.wait(job)
     client.download(progress, tmp_path / "one.mp4")
@@ -132,21 +132,21 @@ def test_wait_and_download_of_a_job(client: Hand, video: Path, tmp_path: Path) -
 
 
 def test_job_can_be_rebuilt_from_its_id(client: Hand, video: Path) -> None:
-    """Another process that kept id and model can go on polling."""
+    """Another process can continue to poll a job with only its id and its model."""
     job = client.submit(video)
 
     assert client.wait(Job(job.id, job.model)).state == "completed"
 
 
-def test_first_poll_finds_work_going_on(client: Hand, video: Path) -> None:
-    """Right after the submit a job is on its way, in the provider's own word."""
+def test_first_poll_finds_a_running_job(client: Hand, video: Path) -> None:
+    """The first poll after the submit finds the job queued or running, in the provider's word."""
     progress = client.poll(client.submit(video))
 
     assert (progress.ended, progress.state in ("waiting", "processing")) == (False, True)
 
 
-def test_progress_is_told(start: Open, video: Path, tmp_path: Path) -> None:
-    """The callback gets the progress of each poll; the last one is completed."""
+def test_progress_is_reported(start: Open, video: Path, tmp_path: Path) -> None:
+    """The callback gets the progress of each poll; the progress of the last poll is completed."""
     seen: list[str] = []
     start(progress=lambda progress: seen.append(progress.state)).upscale(video, tmp_path / "o.mp4")
 
@@ -198,16 +198,16 @@ def test_missing_file_is_a_source_error(client: Hand, world: World, tmp_path: Pa
     assert world.entries("charge") == []
 
 
-def test_what_is_no_source_is_told(client: Hand) -> None:
-    """A number is no video; the message says what is one."""
+def test_invalid_source_type_is_explained(client: Hand) -> None:
+    """A number as the source raises an error that lists the valid kinds of source."""
     with pytest.raises(
         SourceError, match="a video must be a path, bytes, a binary file object or a URL"
     ):
         client.submit(4)
 
 
-def test_text_is_no_video(client: Hand, world: World) -> None:
-    """A file that is no video ends in a refusal or a failed job, never in a charge that stays."""
+def test_text_file_is_never_charged(client: Hand, world: World) -> None:
+    """A text file as the source is refused, or its job fails; no charge remains."""
     with pytest.raises((RefusedError, JobFailedError)):
         client.upscale(b"no video at all", "unused.mp4")
     world.admin("POST", f"sandboxes/{world.sandbox}/clock/advance", {"to": "idle"})
@@ -227,19 +227,19 @@ def test_quote_of_a_file_is_the_charge(client: Hand, world: World, video: Path) 
 
 
 def test_quote_charges_nothing(client: Hand, world: World, video: Path) -> None:
-    """A quote makes no job."""
+    """A quote creates no job and charges nothing."""
     client.quote(video)
 
     assert world.entries("charge") == []
 
 
 def test_quote_of_measured_media(client: Hand, world: World, video: Path) -> None:
-    """Measured media are enough for a quote; the client sends nothing."""
+    """A quote for measured media needs no request."""
     price = client.quote(media_of(video)).price
     assert (f"{price.amount:f}", price.unit) == PRICES[world.model][:2]
 
 
-def test_quote_of_an_address_is_never_too_low(client: Hand, world: World) -> None:
+def test_quote_of_a_url_is_never_too_low(client: Hand, world: World) -> None:
     """The quote of a URL comes from the provider, or is the highest price of the model."""
     quoted = client.quote(world.media_url)
 
@@ -250,15 +250,15 @@ def test_quote_of_an_address_is_never_too_low(client: Hand, world: World) -> Non
 # -- sizes
 
 
-def test_size_that_the_model_makes(client: Hand, world: World, video: Path, tmp_path: Path) -> None:
-    """A target height that the model makes of this clip is what comes out."""
+def test_possible_target_height(client: Hand, world: World, video: Path, tmp_path: Path) -> None:
+    """The output has the requested target height if the model supports it for this clip."""
     height = int(PRICES[world.model][3].partition("x")[2])
     client.upscale(video, tmp_path / "out.mp4", target_height=height)
 
     assert media_of(tmp_path / "out.mp4").height == height
 
 
-def test_size_that_no_model_makes(client: Hand, world: World, video: Path) -> None:
+def test_impossible_target_height(client: Hand, world: World, video: Path) -> None:
     """An impossible height raises an error before anything is sent, and lists the possible ones."""
     with pytest.raises(UnsupportedError, match=r"cannot make 777 lines from 640x360; it makes \d+"):
         client.submit(video, target_height=777)
@@ -266,7 +266,7 @@ def test_size_that_no_model_makes(client: Hand, world: World, video: Path) -> No
 
 
 def test_factor_and_height_exclude_each_other(client: Hand, video: Path) -> None:
-    """One of the two says the size."""
+    """The client refuses a request that has both a factor and a target height."""
     with pytest.raises(UnsupportedError, match="target_height or factor, not both"):
         client.quote(video, target_height=720, factor=2)
 
@@ -275,7 +275,7 @@ def test_factor_and_height_exclude_each_other(client: Hand, video: Path) -> None
 
 
 def test_polls_follow_the_advice(client: Hand, world: World, video: Path, tmp_path: Path) -> None:
-    """Between submit and end there are some polls, as advised, and not hundreds."""
+    """The client polls at the advised interval, so a job needs a few polls and not hundreds."""
     client.upscale(video, tmp_path / "out.mp4")
     polls = [*world.calls("GET", "/"), *world.calls("POST", "/retrieve")]
 
@@ -283,7 +283,7 @@ def test_polls_follow_the_advice(client: Hand, world: World, video: Path, tmp_pa
 
 
 def test_deadline(start: Open, world: World, video: Path) -> None:
-    """A job that takes longer than the caller's patience is a time-out that names the job."""
+    """A job that runs longer than the caller's timeout raises a timeout error with the job."""
     client = start(polling=Polling(timeout=1.5))
     job = client.submit(video)
     with pytest.raises(
@@ -295,7 +295,7 @@ def test_deadline(start: Open, world: World, video: Path) -> None:
 
 
 def test_unknown_job_is_not_found(client: Hand, world: World) -> None:
-    """An id that the provider does not know."""
+    """A poll with an id that the provider does not have raises a not-found error."""
     model = world.model.partition("/")[2]
     with pytest.raises(NotFoundError):
         client.poll(Job("00000000-0000-4000-8000-000000000000", model))
@@ -335,17 +335,17 @@ FLAKY = {
 
 
 @pytest.mark.parametrize("do", FLAKY.values(), ids=FLAKY)
-def test_flaky_polls_are_survived(
+def test_two_failed_polls_are_retried(
     client: Hand, world: World, video: Path, tmp_path: Path, do: object
 ) -> None:
-    """Two polls that go wrong in a row do no harm."""
+    """The client retries after two failed polls in a row, and the job still succeeds."""
     world.arm(at="poll", first=2, do=do)
     client.upscale(video, tmp_path / "out.mp4")
 
     assert len(world.entries("charge")) == 1
 
 
-def test_polls_that_stay_broken_are_told(client: Hand, world: World, video: Path) -> None:
+def test_permanently_failing_polls_raise_an_error(client: Hand, world: World, video: Path) -> None:
     """The client gives up when every poll fails, and the error names the job."""
     world.arm(at="poll", do=FLAKY["gateway"])
     with pytest.raises(TransientError, match="502") as caught:
@@ -353,16 +353,16 @@ def test_polls_that_stay_broken_are_told(client: Hand, world: World, video: Path
     assert (caught.value.job is not None, len(world.entries("charge"))) == (True, 1)
 
 
-def test_submit_limited_for_a_moment(client: Hand, world: World, video: Path) -> None:
-    """A submit that is refused with 429 was not accepted, and is sent again."""
+def test_submit_with_a_short_rate_limit_is_retried(client: Hand, world: World, video: Path) -> None:
+    """The client retries a submit that got a 429, because the provider did not accept it."""
     world.arm(at="before_accept", first=2, do=FLAKY["limited"])
     client.submit(video)
 
     assert len(world.entries("charge")) == 1
 
 
-def test_submit_limited_for_good(client: Hand, world: World, video: Path) -> None:
-    """A limit that stays is an error, and nothing is spent or reserved."""
+def test_submit_with_a_permanent_rate_limit_fails(client: Hand, world: World, video: Path) -> None:
+    """A permanent rate limit raises an error, and nothing is spent or reserved."""
     world.arm(at="before_accept", do=FLAKY["limited"])
     with pytest.raises(RateLimitError):
         client.submit(video)
@@ -371,10 +371,10 @@ def test_submit_limited_for_good(client: Hand, world: World, video: Path) -> Non
 
 @pytest.mark.parametrize("stage", ["before_accept", "after_accept"])
 @pytest.mark.parametrize("do", ["drop_connection", "reset_connection"])
-def test_lost_answer_of_a_submit_is_not_repeated(
+def test_submit_with_a_lost_response_is_not_repeated(
     client: Hand, world: World, video: Path, stage: str, do: str
 ) -> None:
-    """A submit whose answer is lost is sent once, and its worst price stays reserved."""
+    """The client sends a submit with a lost response once, and keeps its highest price reserved."""
     world.arm(at=stage, first=1, do=do)
     with pytest.raises(OutcomeUnknownError, match="may have been accepted and charged") as caught:
         client.submit(video)
@@ -382,10 +382,10 @@ def test_lost_answer_of_a_submit_is_not_repeated(
     assert caught.value.reserved == client.reserved
 
 
-def test_truncated_download_is_never_a_file(
+def test_truncated_download_leaves_no_file(
     start: Open, world: World, video: Path, tmp_path: Path
 ) -> None:
-    """A download that always ends early is an error, and there is no file, not even a part."""
+    """A download that is always cut off raises an error and leaves no file or partial file."""
     in_the_poll = world.provider == "venice" and world.base_url.endswith("/live")
     stage = {"at": "poll", "state": "completed"} if in_the_poll else {"at": "download"}
     world.arm(**stage, do={"truncate": "50%"})
@@ -407,8 +407,8 @@ def test_cap_stops_the_second_job(start: Open, world: World, video: Path) -> Non
     assert len(world.entries("charge")) == 1
 
 
-def test_refund_gives_the_cap_back(start: Open, world: World, video: Path) -> None:
-    """A job that failed and is seen to be refunded makes room under the cap again."""
+def test_refund_frees_the_cap(start: Open, world: World, video: Path) -> None:
+    """After the refund of a failed job, its price is available under the cap again."""
     client = start(cap=Money(Decimal(PRICES[world.model][0]), PRICES[world.model][1]))
     job = client.submit(video)
     path = f"sandboxes/{world.sandbox}/jobs/{job.id}/state"
@@ -420,7 +420,7 @@ def test_refund_gives_the_cap_back(start: Open, world: World, video: Path) -> No
 
 
 def test_missing_key(world: World, way: Way) -> None:
-    """A client without a key says where it looked for one."""
+    """A client without an API key raises an error that says where the client looked for a key."""
     from upsim.client import connect
 
     assert way
@@ -439,8 +439,8 @@ def test_key_shows_nowhere(client: Hand, world: World, video: Path) -> None:
     assert world.key not in " ".join([*shown, str(vars(caught.value))])
 
 
-def test_lists_or_says_that_it_cannot(client: Hand, world: World, video: Path) -> None:
-    """The new job is first in the provider's list; other providers raise UnsupportedError."""
+def test_new_job_is_listed_first(client: Hand, world: World, video: Path) -> None:
+    """The new job is first in the provider's list; without a list, UnsupportedError is raised."""
     job = client.submit(video)
     if world.provider in ("wavespeed", "piapi"):
         assert [listed.id for listed in client.jobs(limit=10)] == [job.id]
@@ -449,8 +449,10 @@ def test_lists_or_says_that_it_cannot(client: Hand, world: World, video: Path) -
             client.jobs(limit=10)
 
 
-def test_oversized_file_is_refused_here(client: Hand, world: World, tmp_path: Path) -> None:
-    """A file above the provider's limit is not even sent; the message names both sizes."""
+def test_oversized_file_is_refused_before_sending(
+    client: Hand, world: World, tmp_path: Path
+) -> None:
+    """The client does not send a file above the provider's limit; the error has both sizes."""
     large = tmp_path / "large.mp4"
     with large.open("wb") as file:
         file.truncate(400 * 1024**2)

@@ -51,15 +51,15 @@ JOB = Job("j", "topaz-video-upscale", "vicsee")
 
 
 @pytest.mark.parametrize("told", ["1e999999999", '"1e999999999"', "1e-999999999", "9" * 40])
-def test_numbers_of_no_sane_size(told: str) -> None:
-    """A number that would take minutes and gigabytes to write out is no number."""
+def test_absurdly_large_numbers_are_refused(told: str) -> None:
+    """The client does not accept a number that needs minutes and gigabytes to write out."""
     body = f'{{"success": true, "data": {{"credits": {told}}}}}'.encode()
     with client_of(reply(body)) as client, pytest.raises(ProtocolError, match="is no number"):
         client.balance()
 
 
-def test_numbers_of_a_sane_size() -> None:
-    """Amounts as providers write them are read exactly."""
+def test_ordinary_amounts_are_read_exactly() -> None:
+    """The client reads amounts exactly, in every form that providers use."""
     assert [number(text) for text in ("0.052", "-5", "0", "2E+4")] == [
         Decimal("0.052"),
         Decimal(-5),
@@ -69,7 +69,7 @@ def test_numbers_of_a_sane_size() -> None:
 
 
 def test_huge_status_in_the_body() -> None:
-    """A status in the body that no computer counts to is not counted to."""
+    """The client reads a response whose body has a huge number as its status code."""
     body = b'{"code": 1e999999999, "data": {"balance": 3}}'
     with client_of(reply(body), model="upscale-v1") as client:
         assert client.balance() == Money(Decimal(3), "USD")
@@ -90,7 +90,7 @@ SQUEEZED = {
 
 @pytest.mark.parametrize("encoding", SQUEEZED)
 def test_compressed_responses(encoding: str) -> None:
-    """A response is unpacked once, up to a size; any other encoding is not even tried."""
+    """The client unpacks one layer of compression up to a size, and refuses other encodings."""
     body, says = SQUEEZED[encoding]
     with client_of(reply(body, content_encoding=encoding)) as client:
         if not says:
@@ -101,8 +101,10 @@ def test_compressed_responses(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_clocks_of_strangers(monkeypatch: pytest.MonkeyPatch, *, is_async: bool) -> None:
-    """A sleeper reads neither a long, a compressed nor an endless response of its simulator."""
+def test_sleeper_limits_the_responses_of_its_simulator(
+    monkeypatch: pytest.MonkeyPatch, *, is_async: bool
+) -> None:
+    """A sleeper does not read a long, compressed or endless response of its simulator."""
     cases = {
         "more than 16777216 bytes": reply(b" " * (MAX_ADMIN_BYTES + 1)),
         "compressed": reply(gzip.compress(b"{}"), content_encoding="gzip"),
@@ -118,8 +120,8 @@ MODES = ("0", "abc", "1e-320", "nan", "-1", "1e-9", "0.5", "inf", "", "9" * 19, 
 
 
 @pytest.mark.parametrize("mode", [*(f"scaled:{speed}" for speed in MODES), "scaled", "real:", "x"])
-def test_clock_with_an_impossible_mode(mode: str) -> None:
-    """A sleeper sleeps by no speed that would fail or last longer than it was asked to."""
+def test_sleeper_refuses_an_unknown_clock_mode(mode: str) -> None:
+    """A sleeper raises ProtocolError for an unknown clock mode, and lists the allowed modes."""
     http = httpx.Client(
         transport=httpx.MockTransport(lambda _request: httpx.Response(200, json={"mode": mode}))
     )
@@ -145,7 +147,9 @@ async def _sleep_async(url: str) -> None:
         (drops("application/json"), "has not ended within 0.3 s"),
     ],
 )
-def test_targets_of_verify(monkeypatch: pytest.MonkeyPatch, answer: Reply, says: str) -> None:
+def test_verify_limits_what_it_reads(
+    monkeypatch: pytest.MonkeyPatch, answer: Reply, says: str
+) -> None:
     """`upsim verify` reads responses of an unknown server within a limit of size and time."""
     monkeypatch.setattr(bounded_responses, "MAX_BYTES", 2_000_000)
     monkeypatch.setattr(bounded_responses, "SECONDS", 0.3 if "0.3 s" in says else 300)
@@ -176,8 +180,8 @@ def test_strange_responses_end_verify_with_a_sentence(answer: Reply) -> None:
         run(order | {"target": url, "providers": ("vicsee",)}, {}, lambda _line: None)
 
 
-def test_price_below_zero_makes_no_room() -> None:
-    """A job that says it was paid for by the provider is counted at its worst price."""
+def test_negative_price_does_not_widen_the_cap() -> None:
+    """A job with a negative price counts at its highest possible price."""
     body = b'{"success": true, "data": {"id": "j", "creditsUsed": -500}}'
     with client_of(reply(body), cap=2000) as client:
         client.submit(SOURCE)
@@ -185,8 +189,8 @@ def test_price_below_zero_makes_no_room() -> None:
         assert client.spent == Money(Decimal(960), "credit")
 
 
-def test_quote_below_zero() -> None:
-    """A quote below zero is no quote, and nothing is sent under a cap that relies on it."""
+def test_negative_quote_raises_protocol_error() -> None:
+    """Under a cap, a negative quote raises ProtocolError, and nothing is spent or reserved."""
     body = b'{"code": 200, "data": {"price": -100, "id": "x"}}'
     with client_of(reply(body), model="upscale-v1", cap=1) as client:
         with pytest.raises(ProtocolError, match=r"the provider quoted -100 USD, which is not"):
@@ -214,8 +218,8 @@ def test_id_that_no_address_can_hold(name: str, said: str) -> None:
         client.submit(SOURCE)
 
 
-def test_file_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is longer than any video is not saved, and nothing of it stays."""
+def test_endless_file_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client does not save a file that is longer than any video, even in part."""
     monkeypatch.setattr(exchanges, "MAX_FILE_BYTES", len(VIDEO) - 1)
     endless = reply(VIDEO, content_type="video/mp4")
     with client_of(endless) as client, pytest.raises(ProtocolError, match="has more than"):
@@ -230,8 +234,8 @@ def test_usage_that_is_no_number() -> None:
         assert [job.price for job in client.jobs()] == [None]
 
 
-def test_file_that_ends_by_closing(tmp_path: Path) -> None:
-    """A body that ends with its connection may have been cut: it is not taken for a whole one."""
+def test_body_without_a_length_is_incomplete(tmp_path: Path) -> None:
+    """A body that ends with its connection counts as incomplete, because it may be cut off."""
     with client_of(reply(VIDEO, kind="video/mp4", content_length="")) as client:
         with pytest.raises(TransientError, match="neither Content-Length nor chunks"):
             client.download(finished(f"{client._base_url}/out.mp4"), tmp_path / "out.mp4")
@@ -249,8 +253,8 @@ PARTS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_part_that_was_not_asked_for(name: str, tmp_path: Path) -> None:
-    """A response that does not continue the file is dropped, and the download starts again."""
+def test_wrong_part_restarts_the_download(name: str, tmp_path: Path) -> None:
+    """If a response does not continue the partial file, the client restarts the download."""
     cut = reply(VIDEO[:1000], kind="video/mp4", etag='"a"', content_length=str(len(VIDEO)))
     wrong = reply(b"wrong", "206 Partial Content", kind="video/mp4", **PARTS[name])
     with client_of(cut, wrong, reply(VIDEO, kind="video/mp4")) as client:
@@ -259,8 +263,8 @@ def test_part_that_was_not_asked_for(name: str, tmp_path: Path) -> None:
     assert done.path.read_bytes() == VIDEO
 
 
-def test_redirect_to_what_is_no_address(tmp_path: Path) -> None:
-    """A redirect that cannot be read breaks the contract."""
+def test_unreadable_redirect(tmp_path: Path) -> None:
+    """A redirect to an invalid URL raises the error for a response that breaks the contract."""
     moved = reply(b"", "302 Found", location="http://[")
     with client_of(moved) as client, pytest.raises(ProtocolError, match="an invalid URL"):
         client.download(finished(f"{client._base_url}/out.mp4"), tmp_path / "out.mp4")
@@ -275,8 +279,8 @@ def test_redirect_to_what_is_no_address(tmp_path: Path) -> None:
         "https://10.0.0.1/",
     ],
 )
-def test_provider_outside_names_no_address_inside(link: str) -> None:
-    """A real provider cannot make the client ask this machine, or this network, for something."""
+def test_public_provider_cannot_name_a_local_url(link: str) -> None:
+    """The client does not request local or private addresses that a real provider names."""
     guard = RequestGuard(
         "https://api.venice.ai",
         budget=Budget(Money(Decimal(1), "USD")),
@@ -288,8 +292,8 @@ def test_provider_outside_names_no_address_inside(link: str) -> None:
         guard.admit_link(link)
 
 
-def test_place_is_tried_before_paying(tmp_path: Path) -> None:
-    """An upscale whose file could not be written is not even begun."""
+def test_output_path_is_checked_before_the_submit(tmp_path: Path) -> None:
+    """The client does not submit an upscale whose output file could not be written."""
     with serving(reply(b"{}")) as (url, lines), connect("vicsee", **settings_of(url)) as client:
         with pytest.raises(DestinationError, match=r"out\.mp4 cannot be written: No such file"):
             client.upscale(SOURCE, tmp_path / "missing" / "out.mp4")
@@ -329,8 +333,10 @@ def test_stopped_while_waiting(error: BaseException, tmp_path: Path) -> None:
         ((ACCEPTED, drops("application/json")), "job j7 of topaz-video-upscale was accepted"),
     ],
 )
-def test_cancelled(replies: tuple[Reply, ...], note: str, tmp_path: Path) -> None:
-    """A cancelled task says what may have been paid for, and leaves nothing."""
+def test_cancelled_task_names_the_possible_charge(
+    replies: tuple[Reply, ...], note: str, tmp_path: Path
+) -> None:
+    """A cancelled task says what may have been paid for, and leaves no file."""
 
     async def begin(url: str) -> None:
         settings = settings_of(url) | {"timeouts": Timeouts(), "sleeper": None}
@@ -360,15 +366,15 @@ ERRORS: list[ClientError] = [
 
 @pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])  # noqa: S301
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_errors_cross_processes(error: ClientError, again: Callable[..., ClientError]) -> None:
-    """An error that was copied or pickled is the same, as pools of processes need."""
+def test_errors_survive_pickling(error: ClientError, again: Callable[..., ClientError]) -> None:
+    """A copied or pickled error equals the original, so that process pools can return it."""
     found = again(error)
 
     assert (type(found), str(found), vars(found)) == (type(error), str(error), vars(error))
 
 
-def test_one_place_for_each_download(tmp_path: Path) -> None:
-    """Two downloads to one place at once do not write into one another's file."""
+def test_simultaneous_downloads_use_separate_files(tmp_path: Path) -> None:
+    """Two simultaneous downloads to one path do not write into the same partial file."""
     small = httpx.Response(200, content=VIDEO[:20], headers={"content-type": "video/mp4"})
 
     class Slow(httpx.AsyncBaseTransport):
@@ -399,8 +405,8 @@ def test_one_place_for_each_download(tmp_path: Path) -> None:
     assert asyncio.run(run()) == VIDEO[:20] + VIDEO
 
 
-def test_answers_are_answers() -> None:
-    """A Retry-After that is nonsense says nothing."""
+def test_invalid_retry_after_is_ignored() -> None:
+    """The client ignores a `Retry-After` header with an invalid value."""
     told = ["-5", "1e9", "soon", "1.5", "Wed, 21 Oct 99999 07:28:00 GMT"]
 
     assert [ProviderResponse(429, b"", {"retry-after": text}).retry_after for text in told] == [
@@ -408,8 +414,8 @@ def test_answers_are_answers() -> None:
     ] * 5
 
 
-def test_stopped_while_the_price_is_asked(tmp_path: Path) -> None:
-    """An exception between the submit and its price carries a note with the job, too."""
+def test_stopped_during_the_price_request(tmp_path: Path) -> None:
+    """An exception between the submit and the price request carries a note with the job."""
     accepted = reply(b'{"code": 200, "data": {"id": "j8", "status": "created"}}')
     busy = reply(b"{}", "503 Busy")
 

@@ -60,8 +60,8 @@ def over(answer: Answer) -> httpx.Client:
 
 
 @pytest.mark.parametrize("url", UNUSABLE_URLS.values(), ids=UNUSABLE_URLS)
-def test_url_that_no_request_can_have(url: str, clip: Path, tmp_path: Path) -> None:
-    """Each place where a server names a URL ends in an error of the client that keeps the job."""
+def test_unusable_url_from_a_server_raises_an_error(url: str, clip: Path, tmp_path: Path) -> None:
+    """An unusable URL from a server raises ClientError, with the job if one was accepted."""
     moved = httpx.Response(302, headers={b"location": url.encode("utf-8", "surrogatepass")})
     for_link, for_upload = vicsee(url), vicsee(f"{HOME}/f", url)
 
@@ -110,8 +110,8 @@ def test_connections_name_a_host_that_cannot_exist(host: str) -> None:
 
 @pytest.mark.parametrize("name", ["\ud800", "..", ".", "../../x", "a?b#c", "\x1b]0;x\x07"])
 @pytest.mark.parametrize("model", ["vicsee", "piapi", "upscale-v1"])
-def test_id_stays_in_its_segment(model: str, name: str) -> None:
-    """A client that is given any id as that of a job asks for no other path with it."""
+def test_id_stays_in_its_path_segment(model: str, name: str) -> None:
+    """A job id with special characters cannot change the path of the client's request."""
     paths: list[bytes] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -130,8 +130,8 @@ def test_id_stays_in_its_segment(model: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["\ud800", "é"])
-def test_headers_of_a_ticket_that_cannot_be_sent(value: str, clip: Path) -> None:
-    """An upload whose server asks for impossible headers fails, and was not sent."""
+def test_impossible_upload_headers_are_refused(value: str, clip: Path) -> None:
+    """If a server asks for impossible upload headers, the upload fails and nothing is sent."""
     ticket = {"url": f"{HOME}/u", "headers": {"x-a": value}}
     body = json.dumps({"code": 200, "data": {"upload": ticket, "download_url": SOURCE}})
     with (

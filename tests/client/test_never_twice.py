@@ -96,9 +96,9 @@ UPSCALES = {
 def test_no_plan_of_faults_makes_a_job_cost_twice(
     plan: list[dict[str, Any]], model: str, dialect: str
 ) -> None:
-    """Two upscales under any plan: two charges at most, and whole files or the client's own errors.
+    """Two upscales under any faults cost two charges at most, and give whole files or errors.
 
-    Every job that exists is one that the client knows of, or has said that it may exist.
+    The client has the id of every job, or has reported that the job may exist.
     """
     upscale_twice(plan, model, dialect)
 
@@ -161,8 +161,8 @@ def test_lost_job_is_found(model: str, stage: str, jobs: int) -> None:
                 client.find(caught.value)
 
 
-def test_found_job_is_waited_for(tmp_path: Path) -> None:
-    """A job that was found is like any other: it ends in a file, and was paid for once."""
+def test_found_job_ends_in_a_file(tmp_path: Path) -> None:
+    """A lost job that the client found again ends in a file and is paid for once."""
     with ExitStack() as stack:
         world = in_process(stack, "wavespeed/upscale-v1".replace("/", "/runwayml/"))
         client = hand(world)
@@ -178,7 +178,7 @@ def test_found_job_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_no_download_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job remembers its file after polls, a copy, a lost answer and a change of folder."""
+    """A download never replaces the source, after polls, a copy, a lost response or a chdir."""
     video = tmp_path / "in" / "clip.mp4"
     video.parent.mkdir()
     video.write_bytes(SMALL)

@@ -25,13 +25,13 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.mark.parametrize("with_sleeper", [False, True], ids=["own", "sandbox"])
-def test_real_time_is_waited_for(
+def test_client_waits_in_real_time(
     stack: ExitStack,
     client_server: Server,
     tmp_path: Path,
     with_sleeper: bool,  # noqa: FBT001 - a table
 ) -> None:
-    """On a real clock the client waits in real time, with or without the sandbox's sleeper."""
+    """With a real clock the client waits in real time, with or without the sandbox's sleeper."""
     world = over_socket(stack, MODEL, client_server, clock="real", scenario="piapi/happy-path-fast")
     sleeper = sandbox_sleeper(world.admin_url, world.sandbox, token=world.token)
     began = time.monotonic()
@@ -47,10 +47,10 @@ def test_real_time_is_waited_for(
     assert 0.1 <= time.monotonic() - began
 
 
-def test_scaled_time_is_waited_for_in_its_pace(
+def test_client_waits_in_scaled_time(
     stack: ExitStack, client_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a clock that runs a thousand times as fast, two minutes take a moment."""
+    """With a clock at 1,000 times the speed, the client waits two minutes in a moment."""
     slept: list[float] = []
     sleep = clocks.sleep
 
@@ -66,8 +66,8 @@ def test_scaled_time_is_waited_for_in_its_pace(
     assert 0 < sum(slept) < 1
 
 
-def test_cancelled_task_leaves_nothing(stack: ExitStack, tmp_path: Path) -> None:
-    """Cancelling a wait ends it at once, with no file and no partial file; the job goes on."""
+def test_cancelled_wait_leaves_no_file(stack: ExitStack, tmp_path: Path) -> None:
+    """A cancelled wait ends at once without a file or partial file; the job continues."""
     world = in_process(stack, MODEL)
     http = world.async_http()
 
@@ -97,7 +97,7 @@ def test_cancelled_task_leaves_nothing(stack: ExitStack, tmp_path: Path) -> None
 
 
 async def test_async_sleeper_and_progress_are_awaited(stack: ExitStack, tmp_path: Path) -> None:
-    """An async client awaits what its caller's own functions return."""
+    """An async client awaits the caller's own sleeper and progress functions."""
     world = in_process(stack, MODEL, clock="auto")
     http, seen = world.async_http(), []
 
@@ -117,8 +117,8 @@ async def test_async_sleeper_and_progress_are_awaited(stack: ExitStack, tmp_path
     assert (0 in seen, any(seen)) == (True, True)
 
 
-def test_many_at_once(stack: ExitStack, tmp_path: Path) -> None:
-    """Ten upscales of one client at once are ten jobs, ten files and ten charges."""
+def test_ten_simultaneous_upscales(stack: ExitStack, tmp_path: Path) -> None:
+    """Ten simultaneous upscales of one client give ten jobs, ten files and ten charges."""
     world = in_process(stack, MODEL, clock="auto")
     http = world.async_http()
     content = clip("64x36_10fps_1s.mp4")

@@ -53,7 +53,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_charge_above_the_quote(name: str) -> None:
-    """Above the cap an error carries the job; above the quote a warning says so; else nothing."""
+    """A charge above the cap raises an error with the job; a charge above the quote warns."""
     model, replies, cap, charge, quoted = CASES[name]
     job: Job | None
     with (

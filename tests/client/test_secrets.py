@@ -63,10 +63,10 @@ def unwatched(world: World) -> None:
 
 
 @pytest.mark.parametrize("trouble", [lost, refused, broken, unwatched])
-def test_traceback_with_variables(
+def test_traceback_shows_no_key_and_no_video(
     client: Hand, world: World, trouble: Callable[[World], None]
 ) -> None:
-    """An error's whole traceback, with all variables, has no key and no video in it."""
+    """The whole traceback of an error, with all variables, contains no key and no video."""
     trouble(world)
     content = clip("64x36_10fps_1s.mp4")
     with pytest.raises(ClientError) as caught:
@@ -76,8 +76,8 @@ def test_traceback_with_variables(
     assert (KEY in text, "base64," in text, "Traceback" in text) == (False, False, True)
 
 
-def test_connecting_in_vain() -> None:
-    """A connection that is refused shows no key, although it was given as an argument."""
+def test_refused_connection_shows_no_key() -> None:
+    """The error for a refused connection does not show the key that was given as an argument."""
     settings = {"base_url": "https://api.venice.ai"}
     with pytest.raises(ClientError) as caught:
         _connect_with_a_key(settings)
@@ -92,8 +92,8 @@ def _connect_with_a_key(settings: dict[str, str]) -> None:
     connect("venice", api_key=KEY, **settings)  # type: ignore[arg-type]  # a base URL
 
 
-def test_hook_secret_shows_nowhere(tmp_path: Path) -> None:
-    """The secret of a webhook is sent, and is in no text form of what carries it."""
+def test_webhook_secret_is_not_shown(tmp_path: Path) -> None:
+    """The client sends the webhook secret, but no text form of an object shows it."""
     with ExitStack() as stack:
         world = in_process(stack, "piapi/Qubico/video-toolkit")
         client = hand(world, webhook_url="http://hook.test/", webhook_secret=HOOK_SECRET)
@@ -118,8 +118,8 @@ def test_logs(client: Hand, world: World, caplog: pytest.LogCaptureFixture, tmp_
     )
 
 
-def test_storage_never_sees_the_key(client: Hand, world: World, tmp_path: Path) -> None:
-    """Uploads and downloads go without the key."""
+def test_storage_never_gets_the_key(client: Hand, world: World, tmp_path: Path) -> None:
+    """Uploads and downloads do not send the key to the storage."""
     seen: list[httpx.Request] = []
     if isinstance(http := client.client._runner._http, httpx.Client):
         http.event_hooks["request"].append(seen.append)
@@ -139,7 +139,7 @@ def test_storage_never_sees_the_key(client: Hand, world: World, tmp_path: Path) 
 
 
 def test_misspelt_setting_shows_no_key() -> None:
-    """A setting that there is not is named, with those there are, and the key is not shown."""
+    """The error for an unknown setting lists the valid settings and does not show the key."""
     settings: dict[str, Any] = {"api_key": KEY, "webhook_secret": HOOK_SECRET, "capp": 1}
     with pytest.raises(
         ArgumentError, match=r"no such setting of a client: capp; did you mean cap\?"

@@ -50,8 +50,8 @@ def secret_of(world: World) -> str:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_delivered_webhook_is_believed(stack: ExitStack, model: str) -> None:
-    """The client accepts a webhook of the simulator, with the job's end and its file."""
+def test_delivered_webhook_is_accepted(stack: ExitStack, model: str) -> None:
+    """The client accepts a webhook of the simulator and reads the job's end and its file."""
     job, secret, headers, body = delivered(stack, model)
     event = receive_webhook(model.partition("/")[0], headers, body, secret)
 
@@ -59,8 +59,8 @@ def test_delivered_webhook_is_believed(stack: ExitStack, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_headers_of_a_framework(stack: ExitStack, model: str) -> None:
-    """Any mapping of headers will do, in any case of letters."""
+def test_any_mapping_of_headers_is_accepted(stack: ExitStack, model: str) -> None:
+    """The client accepts webhook headers in any mapping, with names in any letter case."""
     job, secret, headers, body = delivered(stack, model)
     shouted = {name.upper(): value for name, value in headers.items()}
     provider = model.partition("/")[0]
@@ -72,22 +72,22 @@ def test_headers_of_a_framework(stack: ExitStack, model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("secret", ["", "another", "é"])
-def test_other_secret_is_not_believed(stack: ExitStack, model: str, secret: str) -> None:
-    """The client rejects a webhook that is checked with another secret."""
+def test_webhook_with_another_secret_is_rejected(stack: ExitStack, model: str, secret: str) -> None:
+    """The client rejects a webhook if it is checked with another secret."""
     _, _, headers, body = delivered(stack, model)
     with pytest.raises(WebhookError):
         verify_webhook(model.partition("/")[0], headers, body, secret)
 
 
-def test_changed_body_is_not_believed(stack: ExitStack) -> None:
-    """One more blank, and the signature does not hold."""
+def test_changed_body_is_rejected(stack: ExitStack) -> None:
+    """The client rejects a webhook whose body has one more blank than the signed body."""
     _, secret, headers, body = delivered(stack, MODELS[1])
     with pytest.raises(WebhookError, match="signature is wrong"):
         verify_webhook("wavespeed", headers, body + b" ", secret)
 
 
-def test_old_webhook_is_not_believed(stack: ExitStack) -> None:
-    """The client rejects a webhook with an old signature as a repetition."""
+def test_old_webhook_is_rejected(stack: ExitStack) -> None:
+    """The client rejects a webhook with an old signature, because it may be a replay."""
     _, secret, headers, body = delivered(stack, MODELS[1])
     later = float(headers["webhook-timestamp"]) + 301
     with pytest.raises(WebhookError, match="expected a time within 300 s"):
@@ -130,8 +130,8 @@ class FlaskHeaders:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_headers_and_body_of_other_kinds(stack: ExitStack, model: str) -> None:
-    """Headers need items only, and a body may be any bytes."""
+def test_headers_and_body_of_other_types(stack: ExitStack, model: str) -> None:
+    """The client accepts headers of any type with `items`, and a body of any bytes type."""
     job, secret, headers, body = delivered(stack, model)
     shown: Any = FlaskHeaders(headers)
 
@@ -141,8 +141,8 @@ def test_headers_and_body_of_other_kinds(stack: ExitStack, model: str) -> None:
     } == {job}
 
 
-def test_what_a_handler_gives_wrongly() -> None:
-    """A decoded body and ASGI headers raise an error that says what to pass instead."""
+def test_wrong_arguments_of_a_webhook_handler() -> None:
+    """A decoded body or ASGI headers raise an error that says what to pass instead."""
     text: Any = "{}"
     pairs: Any = [(b"webhook-id", b"m")]
 
@@ -161,8 +161,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_headers_that_cannot_be_written(name: str) -> None:
-    """Headers with what no text can hold, or a number without end, are not believed."""
+def test_invalid_header_values_are_rejected(name: str) -> None:
+    """The client rejects a webhook whose headers have invalid text or a far too long number."""
     provider = "piapi" if name == "secret" else "wavespeed"
     with pytest.raises(WebhookError):
         verify_webhook(provider, HOSTILE[name], b"{}", "s", now=1)

@@ -19,8 +19,8 @@ def has_symbol(text: str, symbol: str) -> bool:
     return re.search(defined, text, re.MULTILINE) is not None
 
 
-def test_the_table_answers_sixty_questions() -> None:
-    """The table has at least sixty rows, and asks nothing twice."""
+def test_the_table_has_sixty_different_questions() -> None:
+    """The table has at least sixty rows, and no question appears twice."""
     assert len({question for question, *_ in ROWS}) == len(ROWS) >= 60
 
 

@@ -18,8 +18,8 @@ LIBRARY = Library()
 
 
 @pytest.mark.parametrize("provider", LIBRARY.providers())
-def test_the_page_has_every_known_client(provider: str) -> None:
-    """Name, version, path, how it is known: one row each, and no row is left of what is gone."""
+def test_the_page_lists_exactly_the_known_clients(provider: str) -> None:
+    """The page has one row for each known client, with name, version and path, and no other row."""
     text = PAGE.read_text("utf-8")
     found = list(clients_of(LIBRARY.baseline(provider).baseline))
     rows = [
@@ -58,7 +58,7 @@ FIRST_CALLS = {
 
 @pytest.mark.parametrize("provider", LIBRARY.providers())
 def test_first_call_of_each_client_is_served_at_its_base_url(provider: str) -> None:
-    """The path that a client makes of the base URL in the table is one that the server knows."""
+    """The server has a route for each client's first call under the base URL in the table."""
     with Simulator() as sim, httpx.Client(transport=sim.transport()) as http:
         root = sim.base_url(provider).removesuffix(f"/{provider}")
         missed: dict[str, int] = {}
@@ -87,7 +87,7 @@ def test_env_sets_the_base_url_that_each_client_needs() -> None:
 
 
 def test_env_sets_the_variable_of_each_client() -> None:
-    """The first row of a variable counts; `--dialect` replaces a row's own dialect."""
+    """`upsim env` uses the first row of a variable; `--dialect` replaces the dialect of a row."""
     providers = [*LIBRARY.providers(), "of-another-package"]
     usual, live = (dict(reversed([*client_variables(providers, d)])) for d in ("", "live"))
 

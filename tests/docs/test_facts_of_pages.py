@@ -21,7 +21,7 @@ ROOT = "http://127.0.0.1:4747"
 
 
 def test_every_former_name_is_documented() -> None:
-    """Each scenario with a former name is in the table of old names, and nothing else is."""
+    """The table of old names lists exactly the scenarios that have a former name."""
     text = (PAGES / "scenarios.md").read_text("utf-8")
     section = text.partition("| old name | present name |")[2].partition("\n\n")[0]
 
@@ -29,7 +29,7 @@ def test_every_former_name_is_documented() -> None:
 
 
 def test_opening_balances_are_documented() -> None:
-    """The table of opening balances has those of the baselines, for each provider that it names."""
+    """The table of opening balances agrees with the baseline of each provider in the table."""
     text = (PAGES / "admin-api.md").read_text("utf-8")
     section = text.partition("| provider | opening balance |")[2].partition("\n\n")[0]
     found = re.findall(r"\| (\w+) \| ([0-9,]+) (\w+?)s? \|", section)
@@ -42,7 +42,7 @@ def test_opening_balances_are_documented() -> None:
 
 
 def test_every_admin_request_is_documented() -> None:
-    """The page on the admin API names the method and the path of each request that there is."""
+    """The page on the admin API has the method and path of each admin request."""
     text = (PAGES / "admin-api.md").read_text("utf-8")
     with Simulator() as sim, httpx.Client(transport=sim.transport()) as http:
         calls = http.get(f"{ROOT}/__sim").json()["calls"]
@@ -60,7 +60,10 @@ def test_every_command_is_documented() -> None:
 
 
 def test_landing_page_polls_venice_for_the_url_that_it_downloads() -> None:
-    """The poll without a model has the `url` of the next call; the one with it has the file."""
+    """On the landing page, the Venice poll without a model gets the URL of the next call.
+
+    The poll with a model gets the file.
+    """
     with Simulator(clock="manual") as sim, httpx.Client(transport=sim.transport()) as http:
         page = html.unescape(http.get(f"{ROOT}/").text)
         base = f"{ROOT}/venice/api/v1/video"
@@ -134,8 +137,8 @@ def _admin_messages(http: httpx.Client) -> Iterator[tuple[str, str]]:
     yield checks.partition("[1]: ")[2].partition("\n")[0], "reference/scenarios.md"
 
 
-def test_pages_quote_messages_as_they_are() -> None:
-    """Each message that a page quotes is, word for word, the one that the simulator gives."""
+def test_pages_quote_messages_exactly() -> None:
+    """Each message that a page quotes is, word for word, a message of the simulator."""
     with Simulator(clock="auto") as sim, httpx.Client(transport=sim.transport()) as http:
         messages = [*_vicsee_messages(http), *_venice_hints(http), *_admin_messages(http)]
 

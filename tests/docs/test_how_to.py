@@ -97,14 +97,14 @@ def follow(page: str, server: Server, folder: Path) -> Followed:
 
 
 @each_page
-def test_blocks_end_well(followed: Mapping[str, Followed], page: str) -> None:
-    """No command of the page fails."""
+def test_bash_blocks_succeed(followed: Mapping[str, Followed], page: str) -> None:
+    """Every command of the page exits with code 0."""
     assert (0, "") == (followed[page].code, "" if not followed[page].code else followed[page].text)
 
 
 @each_page
-def test_every_call_succeeds(followed: Mapping[str, Followed], page: str) -> None:
-    """Each call succeeds, or is refused where the page says so, and none is missing."""
+def test_calls_of_a_page_succeed(followed: Mapping[str, Followed], page: str) -> None:
+    """Each call of a page succeeds, or is refused where the page says so; no call is missing."""
     text = "\n".join(blocks_of(page))
     printed, refused = text.count("curl "), [call[:3] for call in followed[page].unsuccessful]
 
@@ -112,14 +112,14 @@ def test_every_call_succeeds(followed: Mapping[str, Followed], page: str) -> Non
 
 
 def test_readme_is_short() -> None:
-    """The README has at most 120 lines beside the generated matrix, which grows with providers."""
+    """The README has at most 120 lines, without the generated matrix."""
     before, _, rest = (ROOT / "README.md").read_text("utf-8").partition("<!-- matrix: ")
     after = rest.partition("<!-- end of matrix -->")[2]
     assert len((before + after).splitlines()) <= 120
 
 
 def test_own_file_is_measured(followed: Mapping[str, Followed]) -> None:
-    """The file that the page serves on loopback is really fetched: its length is in the answer."""
+    """The server fetches the file that the page serves on loopback, and returns its length."""
     answers = followed["docs/how-to/your-own-video.md"].text
 
     assert ["4", "4"] == re.findall(r'"detected_duration":"?(\d+)', answers)
@@ -133,23 +133,23 @@ def test_failure_is_refunded(followed: Mapping[str, Followed]) -> None:
     assert ["charge", "charge", "refund"] == kinds
 
 
-def test_a_fault_is_seen(followed: Mapping[str, Followed]) -> None:
-    """The page on faults names the one that fired, and ends with a word that no page documents."""
+def test_the_faults_page_shows_a_fault(followed: Mapping[str, Followed]) -> None:
+    """The page on faults names the fault that fired, and ends with an undocumented status."""
     text = followed["docs/how-to/faults.md"].text
 
     assert ["f1", "reviewing"] == re.findall(r"(?:^|\})(f1|reviewing)$", text, re.MULTILINE)
 
 
-def test_signatures_are_checked(followed: Mapping[str, Followed]) -> None:
-    """The page on webhooks finds a good signature, and at last that of the fault to be bad."""
+def test_the_webhooks_page_checks_signatures(followed: Mapping[str, Followed]) -> None:
+    """The page on webhooks accepts a valid signature and rejects the signature of a fault."""
     text = followed["docs/how-to/webhooks.md"].text
 
     found = re.findall(r"(good|bad)$", text, re.MULTILINE)
     assert ["good", "good", "good", "bad"] == found
 
 
-def test_what_a_page_names_ships() -> None:
-    """Each scenario that the pages on faults and webhooks name in a table exists."""
+def test_scenarios_of_a_page_exist() -> None:
+    """Each scenario in a table of the pages on faults and webhooks exists."""
     tables = [
         row.rpartition(" | ")[2]
         for page in ("faults", "webhooks")
@@ -163,16 +163,16 @@ def test_what_a_page_names_ships() -> None:
     assert set() == named - shipped
 
 
-def test_a_refusal_says_why(followed: Mapping[str, Followed]) -> None:
-    """The page on the admin API shows which values were compared, and finds the refusal again."""
+def test_the_admin_page_explains_a_refusal(followed: Mapping[str, Followed]) -> None:
+    """The page on the admin API shows the compared values and finds the refused request again."""
     text = followed["docs/how-to/control-a-sandbox.md"].text
 
     assert "'compared': {'max': '60', 'found': '61.5'}" in text
     assert "\n1\n" in text
 
 
-def test_events_are_followed(followed: Mapping[str, Followed]) -> None:
-    """The page on the admin API shows the events of a job as they came."""
+def test_the_admin_page_follows_events(followed: Mapping[str, Followed]) -> None:
+    """The page on the admin API shows the events of a job in the order in which they happen."""
     text = followed["docs/how-to/control-a-sandbox.md"].text
     told = re.findall(r"event: ([a-z.]+)$", text, re.MULTILINE)
 
@@ -180,7 +180,7 @@ def test_events_are_followed(followed: Mapping[str, Followed]) -> None:
 
 
 def test_session_replays(followed: Mapping[str, Followed]) -> None:
-    """The page on bugs ends with a replay that is the same and a test that passes."""
+    """The page on bugs ends with an identical replay and a test that passes."""
     text = followed["docs/how-to/reproduce-a-bug.md"].text
 
     assert ("none differ" in text, "1 passed" in text) == (True, True)
@@ -212,7 +212,7 @@ WITH_PYTHON = [page for page in PAGES if PYTHON.search((ROOT / page).read_text("
 
 @pytest.mark.parametrize("page", WITH_PYTHON)
 def test_python_blocks_run(tmp_path: Path, require_tool: Callable[[str], str], page: str) -> None:
-    """The Python of a page runs as printed, in order, after its bash, on a clock that jumps."""
+    """The Python blocks of a page run in order, after its bash blocks, on an `auto` clock."""
     require_tool("curl")
     blocks = PYTHON.findall((ROOT / page).read_text("utf-8"))
     with running(tmp_path, "--clock", "auto") as server:

@@ -45,7 +45,7 @@ def test_tests_of_the_page_pass(page: Path, pytester: pytest.Pytester) -> None:
     assert expected > 0
 
 
-def test_both_pages_are_there() -> None:
+def test_pages_print_test_files() -> None:
     """The tutorial and the pages on the plug-in and on interception print files."""
     assert {"first-upscale", "pytest", "intercept"} <= {page.stem for page in PAGES}
 

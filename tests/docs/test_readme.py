@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_matrix_is_current() -> None:
-    """`scripts/matrix` would change nothing."""
+    """The matrix in the README equals the output of `scripts/matrix`."""
     command = [sys.executable, str(ROOT / "scripts" / "matrix"), "--check"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
 

@@ -48,22 +48,22 @@ def enlarge(folder: Path, base_url: str, *arguments: str) -> tuple[int, str]:
 
 
 def test_a_clip_becomes_a_file(folder: Path, server: Server) -> None:
-    """The program says what it was charged, and the file is there."""
+    """The tutorial's program prints the charge and saves the file."""
     ended = enlarge(folder, f"{server.base_url}/wavespeed", "clip.mp4", "large.mp4")
 
     assert ended == (0, "charged 0.025 USD\n")
     assert (folder / "large.mp4").stat().st_size > 0
 
 
-def test_no_such_file_is_one_line(folder: Path, server: Server) -> None:
-    """A missing file ends in one line and code 1, without advice to try again."""
+def test_missing_file_prints_one_line(folder: Path, server: Server) -> None:
+    """For a missing file, the tutorial's program prints one line and exits with code 1."""
     ended = enlarge(folder, f"{server.base_url}/wavespeed", "nothere.mp4", "large.mp4")
 
     assert ended == (1, "not enlarged: nothere.mp4 cannot be read: No such file or directory\n")
 
 
-def test_another_host_is_one_line(folder: Path) -> None:
-    """A client that cannot be created ends in one line too."""
+def test_wrong_host_prints_one_line(folder: Path) -> None:
+    """If the client cannot be created, the tutorial's program prints one line."""
     code, text = enlarge(folder, "https://example.com", "clip.mp4", "large.mp4")
 
     assert (1, 1) == (code, text.count("\n"))

@@ -55,7 +55,7 @@ def shell(commands: str, folder: Path, **environment: str) -> subprocess.Complet
 
 @pytest.mark.slow
 def test_tutorial_works_as_printed(tmp_path: Path, require_tool: Callable[[str], str]) -> None:
-    """Every block of the page does what it says, in the folder in which the page leaves one."""
+    """Every block of the tutorial has the documented result, in the folder of the block before."""
     require_tool("bash")
     install, look, serve, program, test = SHELL.findall(PAGE.read_text("utf-8"))
     upsim, own = checkout(tmp_path), tmp_path / "first-upscale"

@@ -46,8 +46,8 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Run:
     return verify
 
 
-def test_a_run_is_green_until_something_changes(verified: Run, tmp_path: Path) -> None:
-    """An accepted difference fails no run; another one does, and a vanished one is reported."""
+def test_a_run_passes_until_something_changes(verified: Run, tmp_path: Path) -> None:
+    """An accepted difference passes; a new one fails the run; a vanished one is reported."""
     known, junit, page = tmp_path / "known.yaml", tmp_path / "junit.xml", tmp_path / "page.html"
     some = "credits-at-1*"  # a few facts are enough until the whole run that finds them gone
     first, _ = verified(RENAMED, pattern=some)
@@ -111,10 +111,10 @@ BAD: dict[str, str] = {
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_a_file_that_is_wrong_is_told_with_its_place(
+def test_invalid_accepted_file_is_reported_with_the_place(
     verified: Run, tmp_path: Path, text: str
 ) -> None:
-    """Nothing was sent by then."""
+    """The command reports the place of the mistake in the file and sends nothing."""
     known = tmp_path / "known.yaml"
     known.write_text(text, "utf-8")
     if not text:
@@ -138,10 +138,10 @@ def test_a_file_that_is_wrong_is_told_with_its_place(
         ({"compare": "other.json"}, 'is not what `upsim verify --json` writes: it has no "reports'),
     ],
 )
-def test_what_cannot_be_done_is_told_first(
+def test_impossible_options_are_reported_first(
     verified: Run, tmp_path: Path, asked: dict[str, str], message: str
 ) -> None:
-    """Before anything is sent."""
+    """The command reports impossible options before it sends anything."""
     flow = "{seen_by: drift, provider: b, difference: c, reason: d, accepted: 2026-11-30}"
     (tmp_path / "flow.yaml").write_text(f"known: [{flow}]\n", "utf-8")
     (tmp_path / "other.json").write_text("{}", "utf-8")
@@ -154,7 +154,7 @@ def test_what_cannot_be_done_is_told_first(
 
 
 def test_two_runs_are_compared(verified: Run, tmp_path: Path) -> None:
-    """Causes that are new or gone, facts whose outcome is another one, and money spent."""
+    """The comparison lists new and vanished causes, changed outcomes of facts, and money spent."""
     earlier = tmp_path / "earlier.json"
     verified(unaltered, json=earlier, pattern="r*")
     _, same = verified(unaltered, compare=earlier, pattern="r*")
@@ -174,8 +174,8 @@ def test_two_runs_are_compared(verified: Run, tmp_path: Path) -> None:
     assert "since then: vicsee: the earlier run did not check it" in said
 
 
-def test_drift_accepts_as_well(tmp_path: Path) -> None:
-    """A recording whose differences are known ends well, with the reason beside each."""
+def test_drift_accepts_known_differences(tmp_path: Path) -> None:
+    """`upsim drift` passes if all differences are accepted, and prints the reason of each."""
     known, order = tmp_path / "known.yaml", {"cassettes": [tmp_path / "cassette.jsonl"]}
     alter = [{"on": "submit", "status": 200, "rename": {"data.creditsUsed": "credits_used"}}]
     with stand_in("vicsee", alter) as made:
@@ -197,8 +197,8 @@ def test_drift_accepts_as_well(tmp_path: Path) -> None:
     assert "Asked them, it stays" in (tmp_path / "d.html").read_text("utf-8")
 
 
-def test_pattern_without_a_fact_names_the_nearest(verified: Run) -> None:
-    """The pattern, the fact that was probably meant, and where all are listed."""
+def test_pattern_without_a_fact_suggests_the_nearest(verified: Run) -> None:
+    """The error shows the pattern, the nearest fact, and where all facts are listed."""
     with pytest.raises(UsageError) as caught:
         verified(unaltered, pattern="rate-limitz*")
     assert "vicsee has a name like 'rate-limitz*'; did you mean refusal-rate" in str(caught.value)

@@ -120,15 +120,15 @@ CASES: dict[str, tuple[Sequence[tuple[Any, ...]], Sequence[str]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_balances_are_explained_by_requests(name: str) -> None:
-    """A fall that no request explains, and a refund of another amount, are one finding each."""
+def test_unexplained_balance_changes_are_findings(name: str) -> None:
+    """An unexplained fall of the balance is one finding, and so is a refund of a wrong amount."""
     steps, expected = CASES[name]
 
     assert expected == list(told(judged(steps)))
 
 
-def test_refund_during_a_paid_call_is_no_smaller_charge() -> None:
-    """A charge that is smaller by exactly the price of a failed job is that job's refund."""
+def test_refund_during_a_paid_call_is_recognised() -> None:
+    """If a charge is too small by exactly a failed job's price, the difference is its refund."""
     found = judged([*FAILED, ("submit", "b", 80, 48, 0)])
 
     assert {3} == found.refunded

@@ -199,7 +199,7 @@ PRICES = [
 
 @pytest.mark.parametrize(("provider", "alter", "line"), CHANGES, ids=[c[2][:40] for c in CHANGES])
 def test_one_change_is_one_cause(provider: str, alter: Alter, line: str) -> None:
-    """A run as a stranger names each change in one sentence, with all facts that follow from it."""
+    """The report of a live run names each change once, with all facts that fail because of it."""
     (cause,) = judged(provider, alter).causes
 
     assert str(cause).startswith(line)
@@ -207,10 +207,10 @@ def test_one_change_is_one_cause(provider: str, alter: Alter, line: str) -> None
 
 @pytest.mark.parametrize(("rates", "line"), PRICES)
 @pytest.mark.parametrize("as_live", [True, False])
-def test_another_price_is_one_cause(
+def test_a_changed_price_is_one_cause(
     tmp_path: Path, rates: tuple[str, ...], line: str, *, as_live: bool
 ) -> None:
-    """A price is named by its ratio and, where the run shows it, by the option it is for."""
+    """The report names a changed price by its ratio and, if the run shows it, by its option."""
     scenario = tmp_path / "dear.yaml"
     scenario.write_text(DEAR + RATES.format(*rates), encoding="utf-8")
     report = judged("vicsee", scenario=scenario, as_live=as_live)
@@ -224,8 +224,8 @@ def test_another_price_is_one_cause(
         assert f"```text\n{printed[0]}```" in PAGE.read_text("utf-8")
 
 
-def test_reports_show_one_line_a_cause() -> None:
-    """Text, JSON, JUnit and page name one cause; JSON and JUnit hold each fact as well."""
+def test_reports_show_one_line_per_cause() -> None:
+    """The text, JSON, JUnit and HTML reports name one cause; JSON and JUnit also list the facts."""
     report = judged("vicsee", renamed("creditsUsed", "credits_used"), as_live=False)
     sentence = report.causes[0].sentence
     (document,) = json.loads(as_json([report]))["reports"]
@@ -243,7 +243,7 @@ def test_reports_show_one_line_a_cause() -> None:
 
 @pytest.mark.parametrize("provider", providers())
 def test_every_fact_fits_every_report(provider: str) -> None:
-    """Reports of any provider can be written, with all its facts."""
+    """Every report format can be written for all facts of every provider."""
     report = not_begun(book_of(provider), book_of(provider).facts, "sim")
 
     for text in (as_html([report]), as_json([report]), as_junit([report])):
@@ -252,7 +252,7 @@ def test_every_fact_fits_every_report(provider: str) -> None:
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_writes_all_reports(tmp_path: Path, sent: signal.Signals) -> None:
-    """After Ctrl-C or SIGTERM the reports hold every fact, those not reached as skipped."""
+    """After Ctrl-C or SIGTERM the reports list every fact; facts that did not run are skipped."""
     asked = {"providers": ("vicsee", "piapi"), "junit": tmp_path / "j", "json": tmp_path / "d"}
     calls = 0
 
@@ -281,8 +281,8 @@ def test_a_stopped_run_writes_all_reports(tmp_path: Path, sent: signal.Signals) 
     assert int(first.get("tests", "0")) - int(first.get("skipped", "0")) == vicsee["held"]
 
 
-def test_charges_follow_from_a_default_that_changed() -> None:
-    """A default that changed is one line, with what it makes requests without the option cost."""
+def test_a_changed_default_is_one_cause() -> None:
+    """A changed default is one line that has the new cost of requests without the option."""
     scenario = {
         "extends": "vicsee/baseline",
         "models": {"topaz-video-upscale": {"options": {"upscale_factor": {"default": "4"}}}},

@@ -87,7 +87,7 @@ def expected(tool: str, drift: Mapping[str, Any]) -> str:
 def test_drift_is_one_line(
     drift: Mapping[str, Any], tool: str, tmp_path: Path, matrix: Matrix
 ) -> None:
-    """One alteration is one line with its cause, or exactly as far from that as its mark says."""
+    """One alteration gives one report line with its cause, unless its mark expects otherwise."""
     found = lines(tool, drift, tmp_path)
     words = drift.get("words", ())
     seen = outcome(found, words[tool] if isinstance(words, Mapping) else words)
@@ -100,14 +100,14 @@ def test_drift_is_one_line(
 def test_unaltered_recording_shows_no_difference(
     provider: str, dialect: str, tmp_path: Path
 ) -> None:
-    """A caller's day at an unaltered stand-in shows no difference, in any dialect."""
+    """The recording of an unaltered stand-in server shows no difference, in any dialect."""
     with stand_in(provider, dialect=dialect) as made:
         assert drifted(made, tmp_path) == []
 
 
 @pytest.mark.parametrize("drift", each([one for one in DRIFTS if one.get("money")]))
-def test_cap_is_kept(drift: Mapping[str, Any]) -> None:
-    """A run whose cap is the documented worst case spends no more, at any charge."""
+def test_run_stays_under_its_cap(drift: Mapping[str, Any]) -> None:
+    """A run whose cap is the documented highest cost stays under it, whatever is charged."""
     provider = drift["provider"]
     book = book_of(provider)
     with altered(drift) as made:
@@ -118,7 +118,7 @@ def test_cap_is_kept(drift: Mapping[str, Any]) -> None:
 
 
 def test_every_mark_has_a_reason() -> None:
-    """A mark names a tool that can see the drift, an outcome, and why it is so today."""
+    """Each mark names a tool that can detect the drift, an outcome, and the reason for it."""
     for drift in DRIFTS:
         for tool, seen in drift.get("today", {}).items():
             assert tool in TOOLS

@@ -32,8 +32,8 @@ CASES: dict[str, tuple[Sequence[tuple[Any, ...]], Sequence[str]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_slow_jobs_are_those_that_polls_prove(name: str) -> None:
-    """A job is slow by the time between two polls that found it at work, not by its queue."""
+def test_slow_jobs_are_proved_by_polls(name: str) -> None:
+    """A job is slow by the time between two polls that found it running; its queue is ignored."""
     steps, expected = CASES[name]
     found = slow_jobs(taped(steps), CostTable(book_of("vicsee"), pricer("vicsee")))
 

@@ -47,10 +47,10 @@ TEXTS = {
 
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("read", [read_known, read_uses])
-def test_a_hostile_file_is_one_short_sentence(
+def test_hostile_file_gives_one_short_error(
     tmp_path: Path, name: str, read: Callable[[Path], object]
 ) -> None:
-    """It names the file, and neither crashes nor takes long."""
+    """For a hostile file the command prints one short error with its name, without a delay."""
     file = tmp_path / "given.yaml"
     file.write_bytes(TEXTS[name])
     with pytest.raises(UsageError) as caught:

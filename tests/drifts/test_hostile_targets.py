@@ -202,8 +202,8 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", LOST)
-def test_run_ends_when_no_answer_ends(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After five facts without an answer the run stops, and none has waited too long."""
+def test_run_ends_if_no_response_ends(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After five facts with endless responses the run stops, and each wait had a time limit."""
     clock = Clock()
     monkeypatch.setattr(clocks, "stopwatch", clock)
     make, says = LOST[name]
@@ -219,8 +219,11 @@ def test_run_ends_when_no_answer_ends(name: str, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_run_ends_whatever_is_answered(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run ends with all reports; the key reaches no other host, and no cause is endless."""
+def test_run_ends_for_any_response(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For any response the run ends with all reports, and the key reaches no other host.
+
+    No cause in the reports is endless.
+    """
     clock = Clock()
     monkeypatch.setattr(clocks, "stopwatch", clock)
     with stand_in("wavespeed") as made:
@@ -234,8 +237,8 @@ def test_run_ends_whatever_is_answered(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("told", ["12345.678", "risen", "NaN", "Infinity", "1e999999", "abc", None])
-def test_cap_holds_whatever_balance_is_told(told: str | None) -> None:
-    """The cap bounds the charges if the balance rises, does not change, or is no number."""
+def test_cap_holds_for_any_reported_balance(told: str | None) -> None:
+    """The cap limits the charges if the balance rises, does not change, or is not a number."""
     rises = iter(range(1000, 10**9, 1000))
     book = book_of("vicsee")
     with stand_in("vicsee") as made:
@@ -277,8 +280,11 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_ids_and_links_that_cannot_be_sent_are_findings(name: str) -> None:
-    """Every fact is checked, and no id of the provider leads the admin API elsewhere."""
+def test_unusable_ids_and_links_are_findings(name: str) -> None:
+    """A run checks every fact although the ids and links of the provider cannot be sent.
+
+    No id of the provider leads the admin API to another path.
+    """
     pattern, other = FOREIGN[name]
     book = book_of("vicsee")
     chosen = [

@@ -148,8 +148,8 @@ def test_lenient_stand_in_is_refused() -> None:
     ("provider", "dialect"),
     [("wavespeed", ""), ("venice", ""), ("venice", "live"), ("piapi", ""), ("vicsee", "live")],
 )
-def test_stand_in_passes(provider: str, dialect: str) -> None:
-    """A stand-in for which all is right is let through, and has been charged nothing."""
+def test_correct_stand_in_passes(provider: str, dialect: str) -> None:
+    """A stand-in server without mistakes passes the checks before the run, without a charge."""
     with stand_in(provider, dialect=dialect) as made, made.target(CAP).http as http:
         looked_at(made, made.target(CAP, http))
 

@@ -34,7 +34,7 @@ def judged(
 
 
 @pytest.mark.parametrize("scenario", [None, LATE], ids=["at once", "after hours"])
-def test_refund_within_the_documented_time_is_seen(scenario: Mapping[str, object] | None) -> None:
+def test_refund_within_the_documented_time_passes(scenario: Mapping[str, object] | None) -> None:
     """A failed job whose refund comes within three hours passes, and counts as not spent."""
     report, spent = judged(scenario, WHOLE)
 
@@ -43,8 +43,8 @@ def test_refund_within_the_documented_time_is_seen(scenario: Mapping[str, object
     assert any(one.status == 200 for one in report.verdicts[0].exchanges if one.form.paid)
 
 
-def test_refund_that_never_comes_is_one_line() -> None:
-    """A job that is not refunded is one line once the documented time has passed."""
+def test_missing_refund_is_one_line() -> None:
+    """A job without a refund after the documented time gives one report line."""
     report, spent = judged(NEVER, WHOLE)
 
     (line,) = findings(report)
@@ -52,8 +52,8 @@ def test_refund_that_never_comes_is_one_line() -> None:
     assert report.spent == spent == Decimal("0.025")
 
 
-def test_refund_is_awaited_after_all_other_facts() -> None:
-    """A late refund cannot be taken for that of another fact, since its fact comes last."""
+def test_refund_fact_runs_last() -> None:
+    """The fact about refunds runs last, so that its late refund does not disturb other facts."""
     book = book_of("wavespeed")
     facts = [one for one in book.facts if one.id in (FACT, "billing-rows")]
     with stand_in("wavespeed") as made:

@@ -42,7 +42,7 @@ CASES: Mapping[str, tuple[str, Mapping[str, Any], Sequence[str]]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_refusals_are_one_line(name: str, tmp_path: Path) -> None:
-    """A constant refusal is one line with the count; a passing refusal is a note."""
+    """A constant refusal gives one line with the count; a temporary refusal gives a note."""
     provider, alteration, expected = CASES[name]
     with stand_in(provider, [alteration]) as made:
         found = drifted(made, tmp_path)

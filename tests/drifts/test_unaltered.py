@@ -23,8 +23,8 @@ CAP = Decimal(100_000)
 
 
 @pytest.mark.parametrize(("provider", "dialect"), CASES)
-def test_stranger_shows_no_difference(provider: str, dialect: str) -> None:
-    """Every fact passes that a stranger can show, also on an account with jobs and charges."""
+def test_live_run_shows_no_difference(provider: str, dialect: str) -> None:
+    """Every fact of a live run passes, also on an account with earlier jobs and charges."""
     order = VerifyOptions(providers=(provider,), dialect=dialect, as_live=True, cap=CAP)
     with ExitStack() as stack:
         target = open_target(stack, order, book_of(provider), LOCAL)

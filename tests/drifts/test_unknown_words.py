@@ -22,9 +22,9 @@ Line = dict[str, Any]
 
 @pytest.mark.parametrize("provider", ["wavespeed", "venice", "piapi", "vicsee"])
 def test_one_changed_word_or_name_is_one_line(provider: str, tmp_path: Path) -> None:
-    """Each status word in turn, and the name of the id, is changed at one exchange only.
+    """If one status word or the name of the id is changed, the report has one line.
 
-    The caller polls seldom: no poll shows the first word, so the submit alone does.
+    The caller polls seldom: only the submit shows the first word.
     """
     with stand_in(provider) as made:
         assert drifted(made, tmp_path) == []

@@ -43,10 +43,10 @@ WEIGHTS = [
 
 
 @pytest.mark.parametrize(("alter", "uses", "weight"), WEIGHTS)
-def test_a_change_is_weighed(
+def test_change_of_an_unused_field_fails_nothing(
     verified: Run, tmp_path: Path, alter: Alter, uses: str, weight: str
 ) -> None:
-    """A change that touches no used field is reported, and fails nothing."""
+    """A change that touches no used field is reported, but does not fail the run."""
     file, junit = tmp_path / "uses.yaml", tmp_path / "junit.xml"
     file.write_text(uses, "utf-8")
     some = "[cr]*-*[1m]*"  # a few prices and refusals are enough, and take a tenth of the time
@@ -59,8 +59,8 @@ def test_a_change_is_weighed(
     assert (weight == BREAKS) == bool(code) == (suite.get("failures") == "1")
 
 
-def test_a_price_concerns_who_submits(verified: Run, tmp_path: Path) -> None:
-    """A changed price concerns every team that submits, whichever fields it reads."""
+def test_price_change_concerns_every_submit(verified: Run, tmp_path: Path) -> None:
+    """A changed price concerns every team that submits jobs, whichever fields it reads."""
     (tmp_path / "uses.yaml").write_text(READS_ID, "utf-8")
     scenario = tmp_path / "dear.yaml"
     scenario.write_text(DEAR + RATES.format("17", "17", "30"), "utf-8")
@@ -70,8 +70,11 @@ def test_a_price_concerns_who_submits(verified: Run, tmp_path: Path) -> None:
     assert lines[0].startswith("CHANGED, breaks you: VicSee charges ")
 
 
-def test_a_recording_says_what_its_client_uses(tmp_path: Path) -> None:
-    """Its operations and the documented fields of their answers; a second one is added."""
+def test_uses_are_read_from_a_recording(tmp_path: Path) -> None:
+    """The uses of a recording are its operations and the documented response fields.
+
+    The uses of a second recording are added.
+    """
     file = tmp_path / "uses.yaml"
     alter = [{"on": "submit", "status": 200, "rename": {"data.creditsUsed": "credits_used"}}]
     with stand_in("vicsee", alter) as made:
@@ -108,8 +111,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_a_file_that_is_wrong_is_told_with_its_place(tmp_path: Path, text: str) -> None:
-    """A wrong file of uses is reported with its place and the nearest name."""
+def test_invalid_file_of_uses_is_reported(tmp_path: Path, text: str) -> None:
+    """An error in a file of uses is reported with its place and the nearest valid name."""
     (tmp_path / "uses.yaml").write_text(text, "utf-8")
     with pytest.raises(UsageError) as caught:
         read_uses(tmp_path / "uses.yaml")

@@ -51,7 +51,7 @@ def account(sandbox: Sandbox, provider: str) -> dict[str, str]:
 @pytest.mark.parametrize("provider", PRICES)
 @pytest.mark.parametrize("times", ["1", "3"])
 def test_money_for_some_gives_some(sandbox: Sandbox, provider: str, times: str) -> None:
-    """Of 32 submits at once as many succeed as were paid for, and the others are refused."""
+    """Of 32 simultaneous submits, exactly those that the balance covers are accepted."""
     statuses = bought(sandbox, provider, times=times)
     paid = int(times)
     assert sorted(statuses) == sorted([200] * paid + [REFUSED[provider]] * (AT_ONCE - paid))
@@ -59,13 +59,13 @@ def test_money_for_some_gives_some(sandbox: Sandbox, provider: str, times: str) 
 
 @pytest.mark.parametrize("provider", PRICES)
 def test_money_for_less_than_one_gives_none(sandbox: Sandbox, provider: str) -> None:
-    """Nobody gets in on what others have not yet spent."""
+    """If the balance is below the price of one job, all simultaneous submits are refused."""
     assert set(bought(sandbox, provider, times="0.5")) == {REFUSED[provider]}
 
 
 @pytest.mark.parametrize("provider", PRICES)
-def test_the_ledger_is_exact_after_a_run_on_the_purse(sandbox: Sandbox, provider: str) -> None:
-    """One job, one charge, nothing left: the balance is the opening plus the lines."""
+def test_the_ledger_is_exact_after_simultaneous_submits(sandbox: Sandbox, provider: str) -> None:
+    """After simultaneous submits the ledger has one charge per job, and its sum is the balance."""
     bought(sandbox, provider)
     path = f"sandboxes/{sandbox.id}/ledger?provider={provider}"
     lines = sandbox.server.admin("GET", path)["entries"]
@@ -76,14 +76,14 @@ def test_the_ledger_is_exact_after_a_run_on_the_purse(sandbox: Sandbox, provider
 
 
 @pytest.mark.parametrize("provider", PRICES)
-def test_only_paid_jobs_exist(sandbox: Sandbox, provider: str) -> None:
-    """A refused submit leaves no job."""
+def test_refused_submits_create_no_job(sandbox: Sandbox, provider: str) -> None:
+    """A refused submit creates no job."""
     bought(sandbox, provider)
     assert sandbox.server.admin("GET", f"sandboxes/{sandbox.id}/jobs")["total"] == 1
 
 
 def test_every_request_is_in_the_journals_count(make_sandbox: Callable[..., Sandbox]) -> None:
-    """Also those that came at the same moment."""
+    """The journal counts every request, including simultaneous requests."""
     sandbox = make_sandbox()
     bought(sandbox, "vicsee")
     assert sandbox.server.admin("GET", f"sandboxes/{sandbox.id}")["requests"] == AT_ONCE

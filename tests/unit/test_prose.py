@@ -20,6 +20,7 @@ NOTHING: list[str] = []
         ("uvicorn's protocol, with a fast path.", NOTHING),
         ("And the same for downloads.", ["docstring opens with 'And'"]),
         ("With the same response.", ["docstring opens with 'With'"]),
+        ("If the file is missing, the server answers 404.", []),
         ("What a client did about one job.", ["docstring opens with 'What'"]),
         ("which is late by a day.", ["docstring opens with 'which'"]),
         ("At once.", ["docstring 'At once.' is shorter", "docstring opens with 'At'"]),

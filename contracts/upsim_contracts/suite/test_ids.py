@@ -18,7 +18,7 @@ every_submit = pytest.mark.parametrize("submit", SUBMITS)
 
 @every_submit
 def test_ids_are_unique(explore: Explore, submit: Submit) -> None:
-    """Equal requests, of one account or of two, get ids of their own."""
+    """Equal requests get different job ids, from one account or from two accounts."""
     explorer = explore(submit)
     explorer.need_controls("a second account is needed")
 
@@ -34,7 +34,7 @@ def test_ids_are_unique(explore: Explore, submit: Submit) -> None:
 
 @every_submit
 def test_ids_are_opaque(explore: Explore, submit: Submit) -> None:
-    """An id that is like another one in all but a character leads nowhere."""
+    """A job id with one changed character does not lead to a job."""
     explorer = explore(submit)
 
     def prove(clip: ClipProperties, place: int, by: int) -> None:
@@ -77,7 +77,7 @@ def test_ids_of_another_account(explore: Explore, submit: Submit) -> None:
 
 @every_submit
 def test_ids_of_another_sandbox(explore: Explore, submit: Submit) -> None:
-    """In another sandbox an id is answered exactly as one that never was."""
+    """A sandbox answers an id of another sandbox exactly like an id that never existed."""
     explorer = explore(submit)
     explorer.need_controls("a second sandbox is needed")
 

@@ -39,7 +39,7 @@ def test_charge_is_the_documented_price(explore: Explore, submit: Submit) -> Non
 
 @every_submit
 def test_price_never_falls_with_length(explore: Explore, submit: Submit) -> None:
-    """Of two clips that differ in length only, the longer one does not cost less."""
+    """If two clips differ only in length, the longer clip does not cost less."""
     explorer = explore(submit)
 
     def prove(clip: ClipProperties, chosen: Options, data: st.DataObject) -> None:
@@ -55,7 +55,7 @@ def test_price_never_falls_with_length(explore: Explore, submit: Submit) -> None
 
 @every_submit
 def test_rounding_stays_within_its_bound(explore: Explore, submit: Submit) -> None:
-    """A clip costs what its length rounded as documented costs, and never more or less."""
+    """The charge for a clip is exactly the price of its length, rounded as documented."""
     explorer = explore(submit)
 
     def prove(clip: ClipProperties, chosen: Options) -> None:
@@ -83,7 +83,7 @@ TIERS = [
 
 @pytest.mark.parametrize(("submit", "tier"), TIERS)
 def test_tier_changes_exactly_at_its_edge(explore: Explore, submit: Submit, tier: TierEdge) -> None:
-    """The last value of a tier costs what the tier costs, the next one more."""
+    """The last value of a price tier costs the price of the tier; the next value costs more."""
     explorer = explore(submit)
 
     def prove(clip: ClipProperties, chosen: Options) -> None:
@@ -120,7 +120,7 @@ def test_quote_is_the_charge(explore: Explore, submit: Submit) -> None:
 
 @every_submit
 def test_defaults_cost_what_they_say(explore: Explore, submit: Submit) -> None:
-    """Leaving an option out costs what its documented default costs."""
+    """A request without an option costs the same as a request with its documented default."""
     explorer = explore(submit)
 
     def prove(clip: ClipProperties, chosen: Options) -> None:
@@ -133,8 +133,8 @@ def test_defaults_cost_what_they_say(explore: Explore, submit: Submit) -> None:
 
 
 @every_submit
-def test_charged_once_however_often_polled(explore: Explore, submit: Submit) -> None:
-    """Polls are free: neither while a job runs nor after its end do they move the balance."""
+def test_polls_are_free(explore: Explore, submit: Submit) -> None:
+    """Polls do not change the balance, while a job runs and after its end."""
     explorer = explore(submit)
     explorer.need_controls("time has to pass")
 

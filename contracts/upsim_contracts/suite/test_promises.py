@@ -49,7 +49,7 @@ def test_equal_seeds(simulated: TargetOf, provider: str) -> None:
 
 
 @PROVIDERS
-def test_other_seeds(simulated: TargetOf, provider: str) -> None:
+def test_different_seeds_give_different_ids(simulated: TargetOf, provider: str) -> None:
     """Sandboxes of different seeds have no id in common."""
     first, second = (set(ids(simulated(provider), provider, seed=seed)) for seed in (5, 6))
 
@@ -63,8 +63,8 @@ def test_ids_do_not_repeat(simulated: TargetOf, provider: str) -> None:
 
 
 @PROVIDERS
-def test_the_key_comes_first(simulated: TargetOf, provider: str) -> None:
-    """A client without a key does not learn what the request lacks."""
+def test_the_key_is_checked_first(simulated: TargetOf, provider: str) -> None:
+    """A request without a key gets the error for the key, even if its fields are wrong too."""
     book = book_of(provider)
     with simulated(provider).world(TargetSettings()) as world:
         answer = world.http.post(f"{world.base_url}{paid(book).path}", json={})
@@ -73,8 +73,8 @@ def test_the_key_comes_first(simulated: TargetOf, provider: str) -> None:
 
 
 @PROVIDERS
-def test_money_comes_last(simulated: TargetOf, provider: str) -> None:
-    """A client without money learns of a mistake in a video first."""
+def test_funds_are_checked_last(simulated: TargetOf, provider: str) -> None:
+    """A request without funds and with a mistake in its video gets the error for the video."""
     text = TOO_LONG.get(provider, "320x240 10fps 601s")
     with simulated(provider).world(TargetSettings()) as world:
         rich = submit(world, book_of(provider), text)
@@ -86,7 +86,7 @@ def test_money_comes_last(simulated: TargetOf, provider: str) -> None:
 
 @PROVIDERS
 def test_the_end_is_final(simulated: TargetOf, provider: str) -> None:
-    """A finished job cannot be made to fail, and keeps its charge."""
+    """A finished job cannot be made to fail, and its charge stays."""
     with simulated(provider).world(TargetSettings()) as world:
         submit(world, book_of(provider), SHORT)
         assert world.controls is not None
@@ -101,8 +101,8 @@ def test_the_end_is_final(simulated: TargetOf, provider: str) -> None:
 
 
 @PROVIDERS
-def test_two_at_once(simulator: Any, provider: str) -> None:  # noqa: ANN401 - the simulator's own
-    """Of two requests at the same moment with money for one, one is accepted."""
+def test_simultaneous_requests_with_funds_for_one(simulator: Any, provider: str) -> None:  # noqa: ANN401 - the simulator's own
+    """If two simultaneous requests have funds for only one, exactly one request is accepted."""
     book = book_of(provider)
     price = pricer(provider)(paid(book).name, clip(SHORT), body_of(paid(book), {}))
     per_unit = 10_000_000 if provider == "piapi" else 1

@@ -24,7 +24,7 @@ every_submit = pytest.mark.parametrize("submit", SUBMITS)
 
 @every_submit
 def test_each_mistake_is_answered_as_documented(explore: Explore, submit: Submit) -> None:
-    """A request that is wrong in one way gets the answer of that mistake."""
+    """A request with one mistake gets the documented response for that mistake."""
     explorer = explore(submit)
 
     def prove(clip: ClipProperties, flaw: Flaw) -> None:
@@ -40,8 +40,8 @@ def test_each_mistake_is_answered_as_documented(explore: Explore, submit: Submit
 
 
 @every_submit
-def test_refused_request_leaves_nothing(explore: Explore, submit: Submit) -> None:
-    """After any row of refusals the balance, the lists and the job before them are as they were."""
+def test_refused_requests_change_nothing(explore: Explore, submit: Submit) -> None:
+    """Refused requests do not change the balance, the lists and the earlier job."""
     explorer = explore(submit)
     explorer.need_controls("lists of a shared account may change by themselves")
 
@@ -87,8 +87,8 @@ def test_refusal_for_want_of_funds_leaves_nothing(explore: Explore, submit: Subm
 
 
 @every_submit
-def test_the_earlier_mistake_wins(explore: Explore, submit: Submit) -> None:
-    """Wrong in two ways, a request is answered as if only the earlier check had failed."""
+def test_the_earlier_check_wins(explore: Explore, submit: Submit) -> None:
+    """A request with two mistakes gets the error of the check that comes first."""
     explorer = explore(submit)
     explorer.need_controls("which check comes first is assumed")
     found = pairs(submit, explorer.table.book.calls[submit.call])
@@ -109,7 +109,7 @@ def test_the_earlier_mistake_wins(explore: Explore, submit: Submit) -> None:
 
 @every_submit
 def test_unknown_fields_change_nothing(explore: Explore, submit: Submit) -> None:
-    """Fields that no document knows are ignored: price and answer are as without them."""
+    """Undocumented fields in a request are ignored: they do not change price or response."""
     explorer = explore(submit)
     place, _, _ = place_of_video(explorer.table.book.calls[submit.call].body).rpartition(".")
 

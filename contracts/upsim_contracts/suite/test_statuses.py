@@ -19,7 +19,7 @@ every_submit = pytest.mark.parametrize("submit", SUBMITS)
 
 @every_submit
 def test_statuses_move_along_declared_edges(explore: Explore, submit: Submit) -> None:
-    """Looked at after every event, a job goes from each status to one that may follow it."""
+    """After every event, the status of a job is one that may follow its last status."""
     explorer = explore(submit)
     explorer.need_controls("time has to pass event by event")
     table = explorer.table
@@ -44,7 +44,7 @@ def test_statuses_move_along_declared_edges(explore: Explore, submit: Submit) ->
 
 @every_submit
 def test_statuses_never_go_back(explore: Explore, submit: Submit) -> None:
-    """However long the pauses between two polls are, what is seen can follow what was seen."""
+    """A polled status can follow the status of the poll before, however long the pause is."""
     explorer = explore(submit)
     explorer.need_controls("time has to pass")
     table = explorer.table
@@ -64,8 +64,8 @@ def test_statuses_never_go_back(explore: Explore, submit: Submit) -> None:
 
 
 @every_submit
-def test_ended_jobs_answer_the_same_for_ever(explore: Explore, submit: Submit) -> None:
-    """Once a job has ended, every later poll gives the same answer, byte for byte."""
+def test_ended_jobs_keep_their_response(explore: Explore, submit: Submit) -> None:
+    """After the end of a job, every poll gets the same response, byte for byte."""
     explorer = explore(submit)
     explorer.need_controls("time has to pass")
 
@@ -91,7 +91,7 @@ def test_ended_jobs_answer_the_same_for_ever(explore: Explore, submit: Submit) -
 
 @pytest.mark.parametrize("submit", submits_where(lambda table, _submit: table.time[1] is not None))
 def test_jobs_take_the_documented_time(explore: Explore, submit: Submit) -> None:
-    """Before the documented least time a job is under way, after the most it has ended."""
+    """A job runs at least the documented minimum time and at most the documented maximum time."""
     explorer = explore(submit)
     explorer.need_controls("time has to pass")
     least, most = explorer.table.time

@@ -25,7 +25,7 @@ pytestmark = [
 def test_client_is_recorded(
     sandbox: Sandbox, client: Callable[[str], Client], tmp_path: Path
 ) -> None:
-    """What the client uploads is measured on its way, so that each job has its price."""
+    """`upsim record` measures the files that a client uploads, so that each job has its price."""
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(sandbox.server.download(sandbox.server.clip("320x240", "10", "6")).content)
     upstream = sandbox.base_url("wavespeed")

@@ -29,7 +29,7 @@ def test_client_uploads_runs_both_models_and_gets_videos(
     probe: Callable[[str], Video],
     tmp_path: Path,
 ) -> None:
-    """A file goes up in two steps, both models run on it, polled and held, and outputs download."""
+    """The client uploads a file, runs both models with polls and sync mode, and downloads."""
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(sandbox.server.download(sandbox.server.clip("320x240", "10", "6")).content)
     answer = client(f"wavespeed-{version}").run(
@@ -54,7 +54,7 @@ def test_client_uploads_runs_both_models_and_gets_videos(
 def test_first_client_runs_both_models(
     sandbox: Sandbox, client: Callable[[str], Client], probe: Callable[[str], Video]
 ) -> None:
-    """Version 0.0.5 calls /api/v2, wants every field of a record at once, and follows its links."""
+    """Client version 0.0.5 runs both models over /api/v2 and follows the links it gets."""
     answer = client("wavespeed-0.0.5").run(
         "wavespeed_first.py",
         {

@@ -411,9 +411,9 @@ class CommandLog:
         self.count = count = self.count + 1
         self._left -= size + WEIGHT
         if count >= self._most:
-            self._fill(f"{self._most} entries are kept")
+            self.fill(f"{self._most} entries are kept")
         elif self._left < 0:
-            self._fill("the bytes that are kept were used up")
+            self.fill("the bytes that are kept were used up")
         return count
 
     def keeps(self, size: int) -> bool:
@@ -428,5 +428,6 @@ class CommandLog:
         """Count additional bytes of the log."""
         self._left -= size
 
-    def _fill(self, why: str) -> None:
+    def fill(self, why: str) -> None:
+        """Keep no further entry; `why` is the reason."""
         self.open, self.filled = False, why

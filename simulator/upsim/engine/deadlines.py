@@ -72,6 +72,11 @@ class Deadlines:
         queues = [self._work, self._expiries] if expiries else [self._work]
         return min((head for queue in queues if (head := self._head(queue))), default=None)
 
+    def take_over(self, other: Deadlines) -> None:
+        """Replace all deadlines by those of another queue, which is not changed."""
+        self._work, self._expiries = other._work.copy(), other._expiries.copy()
+        self._sequence = other._sequence
+
     def prune(self) -> None:
         """Remove all obsolete deadlines."""
         self._work = _Queue(filter(self._is_live, self._work))
@@ -109,6 +114,12 @@ class _Queue:
         self._lanes: dict[int, deque[Deadline]] = {}
         for deadline in sorted(deadlines):
             self.push(deadline)
+
+    def copy(self) -> _Queue:
+        copied = _Queue()
+        copied.heap = self.heap.copy()
+        copied._lanes = {lane: deadlines.copy() for lane, deadlines in self._lanes.items()}
+        return copied
 
     def push(self, deadline: Deadline) -> None:
         lane = self._lanes.get(deadline.lane)

@@ -1,4 +1,4 @@
-"""The errors for a sandbox that cannot be created or found, or a key that cannot be issued."""
+"""The errors for sandboxes, keys, snapshots and instants that do not exist or are refused."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ class SandboxTakenError(SandboxRefusedError):
 
 class KeyTakenError(SandboxRefusedError):
     """The key belongs to another sandbox or account."""
+
+
+class HistoryError(ValueError):
+    """An instant at which the state of a sandbox is not known."""
+
+
+class SnapshotError(ValueError):
+    """A snapshot that does not exist, whose name is taken, or for which there is no room."""
 
 
 class UnknownSandboxError(LookupError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -129,6 +129,11 @@ class Journal:
         for listener in self._listeners:
             listener(numbered)
         return numbered
+
+    def continue_with(self, entries: Iterable[JournalEntry], count: int) -> None:
+        """Start with the entries of another journal, which had counted so many requests."""
+        self._ring.extend(entries)
+        self.count = count
 
     def subscribe(self, listener: Listener) -> None:
         """Call `listener` with each new exchange."""

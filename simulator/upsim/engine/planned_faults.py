@@ -15,23 +15,23 @@ from upsim.scenario.faults.selection import misfit
 class PlannedFaults:
     """The faults of one sandbox's scenario, without faults that were armed by hand."""
 
-    __slots__ = ("_planned", "_rules", "_timeline")
+    __slots__ = ("_rules", "_timeline", "planned")
 
     def __init__(self, timeline: Timeline, rules: RuleVersions) -> None:
         """Start without faults."""
         self._timeline = timeline
         self._rules = rules
-        self._planned: tuple[FaultRule, ...] = ()
+        self.planned: tuple[FaultRule, ...] = ()
 
     def __contains__(self, rule: FaultRule) -> bool:
         """Return whether the scenario arms this fault."""
-        return rule in self._planned
+        return rule in self.planned
 
     def start(self, faults: Iterable[FaultRule]) -> None:
         """Arm the faults of a scenario. Raises BaselineError for one that can never match."""
-        self._planned = tuple(faults)
-        self.check(self._planned)
-        for rule in self._planned:
+        self.planned = tuple(faults)
+        self.check(self.planned)
+        for rule in self.planned:
             arm(self._timeline, rule)
 
     def check(self, faults: Iterable[FaultRule]) -> None:
@@ -49,9 +49,9 @@ class PlannedFaults:
         armed.
         """
         armed = self._timeline.state.faults
-        before = {rule.id: rule for rule in self._planned}
-        self._planned = tuple(faults)
-        after = {rule.id: rule for rule in self._planned}
+        before = {rule.id: rule for rule in self.planned}
+        self.planned = tuple(faults)
+        after = {rule.id: rule for rule in self.planned}
         for name, rule in before.items():
             if name in armed and armed[name].rule == rule != after.get(name):
                 disarm(self._timeline, name)
@@ -62,5 +62,5 @@ class PlannedFaults:
     def reset(self) -> None:
         """Leave only the scenario's faults armed, and reset their counters."""
         disarm_all(self._timeline)
-        for rule in self._planned:
+        for rule in self.planned:
             arm(self._timeline, rule)

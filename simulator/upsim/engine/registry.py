@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 
 from upsim.core.baseline import BaselineError
+from upsim.core.events import UploadsForgotten
 from upsim.core.nearest import closest
 from upsim.core.provider import Provider
 from upsim.engine.body_memory import Room
@@ -27,7 +28,9 @@ from upsim.engine.sandbox import Ports, Sandbox
 from upsim.engine.sandbox_lookup import Resolver
 from upsim.engine.seeds import Seeds, derived_seed
 from upsim.engine.settings import SandboxSettings, ServerSettings
-from upsim.engine.timeline import Timeline
+from upsim.engine.snapshot_store import SnapshotStore
+from upsim.engine.snapshots import Snapshot
+from upsim.engine.timeline import Start, Timeline
 from upsim.media.store import BlobStore
 from upsim.scenario.inline import load_inline
 from upsim.scenario.loader import BASELINE, Library
@@ -87,6 +90,7 @@ class Registry:
         self.room = Room()
         self.media_lookup = MediaLookup(set(settings.hosts), settings.loopback, settings.fetch)
         self.sandboxes: dict[str, Sandbox] = {}
+        self.snapshots = SnapshotStore(self.blobs)
         self.crashes = 0
         self._log = log or MemoryLog()
         self._keys = Keyring()
@@ -107,7 +111,35 @@ class Registry:
         self.settings = replace(self.settings, hosts=(*self.settings.hosts, *hosts))
         self.media_lookup.hosts = self.media_lookup.hosts.union(hosts)
 
-    def create(self, order: SandboxRequest) -> tuple[Sandbox, dict[str, str]]:
+    def fork(
+        self, source: Sandbox, snapshot: Snapshot, order: SandboxRequest
+    ) -> tuple[Sandbox, dict[str, str]]:
+        """Return a new sandbox that continues from a snapshot of another one, and its keys.
+
+        Of `order`, the id, the keys and the time to live count; the rest is that of the source.
+        A provider's key is for the first account of the provider. Raises SandboxRefusedError.
+        """
+        made = replace(
+            self._orders[source.id],
+            id=order.id,
+            keys=order.keys,
+            ttl=order.ttl,
+            seed=source.seeds.seed,
+            scenario=self.chosen_for(source),
+        )
+        return self.create(made, snapshot)
+
+    def restore(self, name: str, snapshot: Snapshot) -> Sandbox:
+        """Continue a sandbox from one of its snapshots; its keys stay valid."""
+        self._empty(self.get(name))
+        fresh = self._add(name, self._orders[name], snapshot=snapshot)
+        if name == DEFAULT:
+            self.default = fresh
+        return fresh
+
+    def create(
+        self, order: SandboxRequest, snapshot: Snapshot | None = None
+    ) -> tuple[Sandbox, dict[str, str]]:
         """Create a sandbox and its keys, one for each provider. Raises SandboxRefusedError."""
         self.remove_idle()
         for provider in (*order.dialects, *order.knobs, *order.balances, *order.keys):
@@ -120,7 +152,7 @@ class Registry:
             msg = f"there are already {self.settings.sandboxes_max} sandboxes; delete some"
             raise SandboxRefusedError(msg)
         self._check_room(order.sent)
-        sandbox = self._add(name, order)
+        sandbox = self._add(name, order, snapshot=snapshot)
         try:
             keys = {p: self._first_key(sandbox, p, order.keys.get(p)) for p in self.providers}
         except SandboxRefusedError:
@@ -159,6 +191,7 @@ class Registry:
         self._empty(sandbox)
         del self.sandboxes[name], self._orders[name]
         self._keys.forget(name)
+        self.snapshots.forget(name)
         self._resolver.forget()
 
     def reset(self, name: str) -> Sandbox:
@@ -186,17 +219,28 @@ class Registry:
             if sandbox is not self.default and now - sandbox.last_used > ttl:
                 self.delete(sandbox.id)
 
-    def _add(self, name: str, order: SandboxRequest, recorded: Recorded | None = None) -> Sandbox:
+    def _add(
+        self,
+        name: str,
+        order: SandboxRequest,
+        recorded: Recorded | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> Sandbox:
         main = self._main(order.scenario or self._chosen)
-        choices = self._choices(order, main)
+        choices = snapshot.choices if snapshot else self._choices(order, main)
         seeds = (order.seed, main.seed if main else None, self._seed_of(name))
         seed = next(seed for seed in seeds if seed is not None)
+        rules = RuleVersions(self._scenarios(main), self.providers, choices)
+        if snapshot is None:
+            clock = recorded.clock if recorded else self._clock(order, main)
+            start = Start(clock, Seeds(seed))
+        else:
+            start = Start(snapshot.clock(), Seeds(seed), snapshot.past)
         sandbox = Sandbox(
             name,
             scenario=main.name if main else BASELINE,
-            rules=RuleVersions(self._scenarios(main), self.providers, choices),
-            clock=recorded.clock if recorded else self._clock(order, main),
-            seeds=Seeds(seed),
+            rules=snapshot.rules.versions.copy() if snapshot else rules,
+            start=start,
             log=self._log,
             choices=choices,
             ports=Ports(
@@ -207,19 +251,38 @@ class Registry:
                 on_blob_released=self.blobs.release,
             ),
         )
+        if snapshot is None:
+            self._begin(sandbox, order, main)
+        else:
+            self._continue(sandbox, snapshot)
+        sandbox.last_used = monotonic()
+        self.sandboxes[name] = sandbox
+        self._orders[name] = order
+        return sandbox
+
+    def _begin(self, sandbox: Sandbox, order: SandboxRequest, main: Scenario | None) -> None:
+        """Arm the faults and plan the changes of a new sandbox's scenario."""
         own = () if main is None else (main.baseline.provider,)
         with ExitStack() as undo:
-            undo.callback(self._log.drop, name)
+            undo.callback(self._log.drop, sandbox.id)
             for provider in (*order.dialects, *order.knobs, *own):
                 sandbox.bound(provider)  # refuses now, not at a call, rules that code cannot follow
             if main is not None and main.faults:
                 sandbox.planned_faults.start(main.faults)
             sandbox.rule_changes.plan(planned_changes(sandbox, self.library, main))
             undo.pop_all()
-        sandbox.last_used = monotonic()
-        self.sandboxes[name] = sandbox
-        self._orders[name] = order
-        return sandbox
+
+    def _continue(self, sandbox: Sandbox, snapshot: Snapshot) -> None:
+        """Give a sandbox the parts of a snapshot that are not in its events."""
+        sandbox.rule_changes.continue_with(snapshot.rules)
+        sandbox.journal.continue_with(snapshot.journal, snapshot.requests)
+        sandbox.commands.fill("the sandbox continues from a snapshot")
+        uploads = sandbox.state.uploads.items()
+        files = [(name, found.stored.digest) for name, found in uploads if found.stored]
+        gone = tuple(name for name, digest in files if not self.blobs.hold(digest))
+        if gone:
+            sandbox.commit(UploadsForgotten(sandbox.now, gone))
+        sandbox.webhooks.resume()
 
     # -- other rules
 
@@ -377,7 +440,8 @@ class Registry:
         self.blobs.close()
 
     def _first_key(self, sandbox: Sandbox, provider: str, brought: str | None) -> str:
-        return self.issue_key(sandbox, provider, owner="main", key=brought)
+        owners = (owner for of, owner in sandbox.state.owners if of == provider)
+        return self.issue_key(sandbox, provider, owner=next(owners, "main"), key=brought)
 
 
 def _command_log(choices: SandboxSettings, timeline: Timeline) -> CommandLog:

@@ -30,6 +30,14 @@ class RuleChange(NamedTuple):
     faults: tuple[FaultRule, ...] = ()
 
 
+class PlannedRules(NamedTuple):
+    """The rules of a sandbox, the changes that it plans, and the faults that its scenario arms."""
+
+    versions: RuleVersions
+    changes: tuple[RuleChange, ...]
+    faults: tuple[FaultRule, ...]
+
+
 class RuleChanges:
     """Changes the rules of one sandbox, now or at planned times."""
 
@@ -73,6 +81,16 @@ class RuleChanges:
             instants = tuple(change.at for change in self._plan)
             timeline.commit(ChangesPlanned(timeline.now, instants))
         self.waiting = bool(self._plan)
+
+    def planned_rules(self) -> PlannedRules:
+        """Return a copy of the rules and of the plan, with which another sandbox can continue."""
+        return PlannedRules(self._rules.copy(), self._plan, self._faults.planned)
+
+    def continue_with(self, planned: PlannedRules) -> None:
+        """Continue a plan whose instants, and what took place of it, are in the state."""
+        self._plan = planned.changes
+        self.waiting = self._timeline.state.changes_applied < len(self._plan)
+        self._faults.planned = planned.faults
 
     def apply_planned(self, number: int) -> None:
         """Apply a planned change, also to accounts for which it sets a balance or plan."""

@@ -58,6 +58,14 @@ class RuleVersions:
         self._past_bound: dict[tuple[str, str, str | None], BoundProvider] = {}
         self._endings: dict[str, EndPolicy] = {}
 
+    def copy(self) -> RuleVersions:
+        """Return the same rules, which change independently from now on."""
+        copied = RuleVersions(self.began_with, self._providers, self._choices)
+        copied.generation = self.generation
+        copied._scenario_of = self._scenario_of
+        copied._scenarios, copied._past = self._scenarios.copy(), self._past.copy()
+        return copied
+
     def scenario(self, provider: str) -> Scenario:
         """Return the scenario that applies to a provider."""
         found = self._scenarios.get(provider)

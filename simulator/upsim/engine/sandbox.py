@@ -15,7 +15,6 @@ from upsim.core.events import JobAccepted
 from upsim.engine.accounts import Accounts
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.client_activity import ClientActivity
-from upsim.engine.clock import Clock
 from upsim.engine.command_log import CommandLog
 from upsim.engine.deadlines import Deadline
 from upsim.engine.event_log import EventLog
@@ -30,9 +29,8 @@ from upsim.engine.report_card import ReportCardBuilder
 from upsim.engine.retention import Retention
 from upsim.engine.rule_changes import RuleChanges
 from upsim.engine.rule_versions import RuleVersions
-from upsim.engine.seeds import Seeds
 from upsim.engine.settings import SandboxSettings
-from upsim.engine.timeline import Timeline
+from upsim.engine.timeline import Start, Timeline
 from upsim.engine.webhooks import Webhooks
 from upsim.scenario.model import Scenario
 
@@ -65,14 +63,13 @@ class Sandbox(Timeline):
         *,
         scenario: str,
         rules: RuleVersions,
-        clock: Clock,
-        seeds: Seeds,
+        start: Start,
         log: EventLog,
         choices: SandboxSettings,
         ports: Ports,
     ) -> None:
         """Make a sandbox without accounts or jobs."""
-        super().__init__(name, clock=clock, seeds=seeds, log=log, choices=choices)
+        super().__init__(name, start=start, log=log, choices=choices)
         self.scenario = scenario
         self.last_used: float = 0.0
         self.last_jump: float = 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from upsim.core.events import ClockMoved, Event
 from upsim.core.instants import Instant
@@ -24,6 +25,31 @@ MAX_AT_ONCE = 300
 """Deadlines that are run in one turn of the event loop: some 30 ms."""
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The history from which a timeline continues: its first instant, events, and their state."""
+
+    began: Instant
+    events: Sequence[Event]
+    state: SandboxState
+
+    @property
+    def clock(self) -> ClockMoved:
+        """The last move of the clock."""
+        if self.state.clock is None:
+            raise ValueError("every history begins with a move of the clock")
+        return self.state.clock
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a timeline starts with: a clock, a seed, and for a fork or a restored one, a past."""
+
+    clock: Clock
+    seeds: Seeds
+    past: Past | None = None
+
+
 class Timeline(ABC):
     """The events, state, clock and deadlines of one sandbox.
 
@@ -31,21 +57,30 @@ class Timeline(ABC):
     """
 
     def __init__(
-        self, name: str, *, clock: Clock, seeds: Seeds, log: EventLog, choices: SandboxSettings
+        self,
+        name: str,
+        *,
+        start: Start,
+        log: EventLog,
+        choices: SandboxSettings,
     ) -> None:
-        """Start without events."""
+        """Start without events, or after those of a past."""
         self.id = name
-        self.clock = clock
-        self.seeds = seeds
+        self.clock = start.clock
+        self.seeds = start.seeds
         self.choices = choices
         self.state = SandboxState(self.is_live)
         self.deadlines = self.state.deadlines
-        self.now: Instant = clock.now()
+        self.now: Instant = start.clock.now()
         self.began = self.now
         self.abandoned = False
         self.listeners: tuple[Listener, ...] = ()
         self._log = log
         self._version = 0
+        if start.past is not None:
+            self.began = start.past.began
+            self.state.take_over(start.past.state)
+            self._version = log.append(name, 0, start.past.events)
         self._note_clock(self.now)
 
     # -- events

@@ -32,6 +32,7 @@ from upsim.engine.clock import wall_clock
 from upsim.engine.command_log import CommandLog
 from upsim.engine.deadlines import Deadline
 from upsim.engine.rule_versions import RuleVersions
+from upsim.engine.sandbox_state import SandboxState
 from upsim.engine.timeline import Timeline
 
 MAX_ANSWER_KEPT = 4096
@@ -130,6 +131,19 @@ class Webhooks:
         self.withheld.clear()
         self._watched.clear()
         self._on_due()
+
+    def resume(self) -> None:
+        """Look after the jobs and deliveries of a state that another sandbox began."""
+        for job in self._timeline.state.jobs.values():
+            if job.accepted.webhook is not None and not job.ended and self._rule(job):
+                self._watched[job.id] = None
+        self._on_due()
+
+    def plan_unanswered(self, state: SandboxState) -> None:
+        """Plan the attempts without a result again, in a copy of the state: at least once."""
+        for delivery, number in self._in_flight:
+            if number and delivery in state.open_deliveries:
+                state.deadlines.add(self._timeline.now, "deliver", delivery, number)
 
     def held_until(self, delivery: Delivery) -> Instant | None:
         """Return the time of the next attempt if a fault delays it; None otherwise."""

@@ -26,11 +26,13 @@ from upsim.web.admin import (
     sandboxes,
     scenarios,
     server_shapes,
+    snapshots,
     webhook_shapes,
     webhooks,
 )
 from upsim.web.admin.admin_call import AdminCall
 from upsim.web.admin.parameters import (
+    AT,
     JOB,
     LIMIT,
     LINES,
@@ -100,15 +102,15 @@ CALLS = (
     POST(
         f"{BOX}/clock/advance", sandboxes.advance, sandbox_shapes.Advanced, body=sandboxes.Advance
     ),
-    GET(f"{BOX}/jobs", sandbox_contents.jobs, job_shapes.Jobs, (*PAGE, PROVIDER, STATE)),
-    GET(f"{BOX}/jobs/{{job}}", sandbox_contents.job, job_shapes.Job),
+    GET(f"{BOX}/jobs", sandbox_contents.jobs, job_shapes.Jobs, (*PAGE, PROVIDER, STATE, AT)),
+    GET(f"{BOX}/jobs/{{job}}", sandbox_contents.job, job_shapes.Job, (AT,)),
     PUT(
         f"{BOX}/jobs/{{job}}/state",
         sandbox_contents.set_state,
         job_shapes.Job,
         body=sandbox_contents.StateChange,
     ),
-    GET(f"{BOX}/accounts", sandbox_contents.accounts, job_shapes.Accounts, (OFFSET, MANY)),
+    GET(f"{BOX}/accounts", sandbox_contents.accounts, job_shapes.Accounts, (OFFSET, MANY, AT)),
     PUT(
         f"{BOX}/accounts/{{provider}}",
         sandbox_contents.change_account,
@@ -122,7 +124,7 @@ CALLS = (
         body=sandbox_contents.KeyOrder,
         status=201,
     ),
-    GET(f"{BOX}/ledger", sandbox_contents.ledger, job_shapes.Ledger, (OFFSET, LINES, PROVIDER)),
+    GET(f"{BOX}/ledger", sandbox_contents.ledger, job_shapes.Ledger, (OFFSET, LINES, PROVIDER, AT)),
     GET(f"{BOX}/faults", faults.listing, sandbox_shapes.Faults, (OFFSET, MANY)),
     POST(f"{BOX}/faults", faults.arm_one, sandbox_shapes.Fault, body=faults.FaultOrder, status=201),
     DELETE(f"{BOX}/faults", faults.clear, sandbox_shapes.Disarmed),
@@ -132,7 +134,7 @@ CALLS = (
         f"{BOX}/journal",
         sandbox_contents.journal,
         exchange_shapes.Journal,
-        (SINCE, LIMIT, PROVIDER),
+        (SINCE, LIMIT, PROVIDER, AT),
     ),
     POST(
         f"{BOX}/journal/find",
@@ -160,6 +162,16 @@ CALLS = (
         f"{BOX}/inbox/{{name}}/messages", webhooks.messages, webhook_shapes.Messages, (SINCE, LIMIT)
     ),
     ANY(f"{BOX}/inbox/{{name}}", webhooks.receive_message, webhook_shapes.Received, (STATUS,)),
+    GET(f"{BOX}/snapshots", snapshots.listing, sandbox_shapes.Snapshots),
+    POST(
+        f"{BOX}/snapshots",
+        snapshots.create,
+        sandbox_shapes.Snapshot,
+        body=snapshots.SnapshotOrder,
+        status=201,
+    ),
+    POST(f"{BOX}/snapshots/{{name}}/restore", snapshots.restore, sandbox_shapes.Sandbox),
+    DELETE(f"{BOX}/snapshots/{{name}}", snapshots.delete, sandbox_shapes.DeletedSnapshot),
     GET(f"{BOX}/export", export.export, sandbox_shapes.Export),
 )
 """Every call of this version; calls of the same path are adjacent."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
+from upsim.core.instants import LATEST, Instant, from_iso
 from upsim.core.states import JobState
 from upsim.web.admin.problems import AdminError, nearest, shown, whole
 
@@ -32,6 +33,25 @@ class Parameter:
             raise AdminError(400, "invalid", message)
         return value
 
+    def instant(self, request: Request) -> Instant | None:
+        """Return the requested instant or None. Raises AdminError for another text."""
+        value = request.query_params.get(self.name)
+        if value is None:
+            return None
+        return read_instant(value, f"{self.name}=", "an ISO 8601 instant")
+
+
+def read_instant(text: str, what: str, allowed: str) -> Instant:
+    """Return an instant from a text, between the years 1970 and 9000. Raises AdminError 400."""
+    try:
+        found = from_iso(text)
+    except (ValueError, OverflowError):
+        message = f"{what} {shown(text)} is not {allowed}"
+        raise AdminError(400, "invalid", message) from None
+    if not 0 <= found <= LATEST:
+        raise AdminError(400, "invalid", f"{what} {text} is not between the years 1970 and 9000")
+    return found
+
 
 OFFSET = Parameter("offset", "Number of entries to skip.", most=10**9)
 LIMIT = Parameter("limit", "Maximum number of entries.", default=100, most=1000)
@@ -43,6 +63,7 @@ PROVIDER = Parameter("provider", "Only entries of this provider.")
 STATE = Parameter(
     "state", "Only jobs in this state.", choices=tuple(state.value for state in JobState)
 )
+AT = Parameter("at", "The state at this instant of the sandbox clock (ISO 8601). Default: now.")
 JOB = Parameter("job", "Only deliveries of this job.")
 OUTCOME = Parameter(
     "outcome",

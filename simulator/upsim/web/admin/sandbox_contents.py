@@ -18,13 +18,15 @@ from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
 from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_state import SandboxState
 from upsim.web.admin import exchange_views, job_shapes, sandbox_views
 from upsim.web.admin.admin_call import Name, Text
 from upsim.web.admin.long_lists import chosen, listed, ordered
-from upsim.web.admin.parameters import LIMIT, LINES, MANY, OFFSET, SINCE, STATE
+from upsim.web.admin.parameters import AT, LIMIT, LINES, MANY, OFFSET, SINCE, STATE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox_of
 from upsim.web.admin.shape_fields import show
+from upsim.web.admin.time_travel import state_at
 
 MAIN = "main"
 MAX_PATTERN_LENGTH = 1000
@@ -78,25 +80,27 @@ async def jobs(request: Request) -> Response:
     """`GET …/jobs`: list the jobs, oldest first, each with its timeline."""
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), LIMIT.whole(request)
-    provider, state = one_provider(request), STATE.text(request)
+    provider, phase = one_provider(request), STATE.text(request)
+    state = await state_at(request, sandbox)
     found = await chosen(
-        list(sandbox.state.jobs.values()),
-        lambda one: provider in (None, one.accepted.provider) and state in (None, one.state.value),
+        list(state.jobs.values()),
+        lambda one: provider in (None, one.accepted.provider) and phase in (None, one.state.value),
     )
-    page = [sandbox_views.paid(sandbox, one) for one in found[offset : offset + limit]]
+    page = [sandbox_views.paid(state, one) for one in found[offset : offset + limit]]
     return await listed("jobs", page, sandbox_views.job, total=len(found))
 
 
 async def job(request: Request) -> Response:
     """`GET …/jobs/<job>`: return one job with its timeline, media, output and money."""
     sandbox = sandbox_of(request)
-    return answer(sandbox_views.job(sandbox_views.paid(sandbox, _job(sandbox, request))))
+    state = await state_at(request, sandbox)
+    return answer(sandbox_views.job(sandbox_views.paid(state, _job(sandbox, request, state))))
 
 
 async def set_state(request: Request) -> Response:
     """`PUT …/jobs/<job>/state`: force an allowed state change."""
     sandbox, asked = await sandbox_and(request, StateChange)
-    found = _job(sandbox, request)
+    found = _job(sandbox, request, sandbox.state)
     if asked.state not in list(JobState):
         message = f"state {shown(asked.state)} is unknown; {nearest(asked.state, JobState)}"
         raise AdminError(400, "invalid", message)
@@ -111,14 +115,14 @@ async def set_state(request: Request) -> Response:
         moved = sandbox.jobs.move(found, state, failure)
     except IllegalMoveError as error:
         raise AdminError(409, "illegal_move", str(error)) from error
-    return answer(sandbox_views.job(sandbox_views.paid(sandbox, moved)))
+    return answer(sandbox_views.job(sandbox_views.paid(sandbox.state, moved)))
 
 
 async def accounts(request: Request) -> Response:
     """`GET …/accounts`: list all accounts with their balances and plans."""
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), MANY.whole(request)
-    found = list(sandbox.state.accounts.values())
+    found = list((await state_at(request, sandbox)).accounts.values())
     page = [show(job_shapes.Account, account) for account in found[offset : offset + limit]]
     return answer({"accounts": page, "total": len(found)})
 
@@ -161,9 +165,10 @@ async def ledger(request: Request) -> Response:
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), LINES.whole(request)
     provider = one_provider(request)
+    state = await state_at(request, sandbox)
     entries = [
         entry
-        for account in sandbox.state.accounts.values()
+        for account in state.accounts.values()
         if provider in (None, account.provider)
         for entry in account.entries.values()
     ]
@@ -179,7 +184,8 @@ async def journal(request: Request) -> Response:
     sandbox = sandbox_of(request)
     since, limit = SINCE.whole(request), LIMIT.whole(request)
     provider = one_provider(request)
-    kept = sandbox.journal.since(since)
+    at = AT.instant(request)
+    kept = [one for one in sandbox.journal.since(since) if at is None or one.at <= at]
     beside = {"kept": len(sandbox.journal), "total": sandbox.journal.count}
     found = [exchange for exchange in kept if provider in (None, exchange.provider)]
     first = 0 if SINCE.name in request.query_params else max(0, len(found) - limit)
@@ -244,9 +250,9 @@ def _matches(exchange: JournalEntry, asked: JournalQuery) -> bool:
     )
 
 
-def _job(sandbox: Sandbox, request: Request) -> Job:
+def _job(sandbox: Sandbox, request: Request, state: SandboxState) -> Job:
     name = request.path_params["job"]
-    found = sandbox.state.jobs.get(name)
+    found = state.jobs.get(name)
     if found is None:
         message = f"there is no job {shown(name)} in sandbox {sandbox.id!r}"
         raise AdminError(404, "unknown_job", message)
@@ -295,16 +301,17 @@ def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
     the number can be omitted. Raises AdminError if a number is needed.
     """
     provider = _provider(request)
-    if number is None and sandbox.id != DEFAULT:
+    own = [a for a in sandbox.state.accounts.values() if a.provider == provider]
+    main = (provider, MAIN) in sandbox.state.owners or not own
+    if number is None and sandbox.id != DEFAULT and main:
         return sandbox.accounts.of(provider, MAIN)
     if number is None:
-        own = [a for a in sandbox.state.accounts.values() if a.provider == provider]
         if not own:
             message = f"{provider} has no account in sandbox {DEFAULT!r} yet: it is created"
             message += " by the first request with a key, or by POST …/keys"
             raise AdminError(409, "no_account", message)
         if len(own) > 1:
-            raise AdminError(409, "several_accounts", _choice(provider, own))
+            raise AdminError(409, "several_accounts", _choice(sandbox.id, provider, own))
         return own[0]
     found = sandbox.state.accounts.get(number)
     if found is None or found.provider != provider:
@@ -312,9 +319,9 @@ def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
     return found
 
 
-def _choice(provider: str, accounts: list[Account]) -> str:
+def _choice(sandbox: str, provider: str, accounts: list[Account]) -> str:
     """Return a message that lists the numbers of the accounts and asks for one of them."""
     numbers = [str(account.number) for account in accounts[:MAX_NUMBERS]]
     more = "" if len(accounts) <= MAX_NUMBERS else f", … (GET …/accounts lists {len(accounts)})"
-    message = f"{provider} has several accounts in sandbox {DEFAULT!r}"
+    message = f"{provider} has several accounts in sandbox {sandbox!r}"
     return f"{message}; give account: {', '.join(numbers)}{more}"

@@ -49,6 +49,28 @@ class Sandboxes(TypedDict):
     total: int
 
 
+class Snapshot(TypedDict):
+    """A named snapshot: the instant of its state, and what the state has."""
+
+    name: str
+    at: At
+    accounts: Annotated[Length, From("state.accounts")]
+    jobs: Annotated[Length, From("state.jobs")]
+    events: Annotated[Length, From("past.events")]
+
+
+class Snapshots(TypedDict):
+    """The snapshots of a sandbox, oldest first."""
+
+    snapshots: list[Snapshot]
+
+
+class DeletedSnapshot(TypedDict):
+    """The name of the deleted snapshot."""
+
+    deleted: str
+
+
 class Deleted(TypedDict):
     """The deleted sandbox; the sandbox `default` is reset instead of deleted."""
 

@@ -9,6 +9,7 @@ from upsim.core.jobs import SUBSTITUTE, Job
 from upsim.core.ledger import Entry
 from upsim.engine.deadlines import Deadline
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_state import SandboxState
 from upsim.web.admin import job_shapes, sandbox_shapes
 from upsim.web.admin.shape_fields import exact, show
 
@@ -51,9 +52,9 @@ class Paid(NamedTuple):
     refund: Entry | None
 
 
-def paid(box: Sandbox, found: Job) -> Paid:
+def paid(state: SandboxState, found: Job) -> Paid:
     """Return a job that can be shown later, in any thread."""
-    return Paid(found, box.state.charge_of(found.id), box.state.refund_of(found.id))
+    return Paid(found, state.charge_of(found.id), state.refund_of(found.id))
 
 
 def job(shown: Paid) -> job_shapes.Job:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.core.baseline import Baseline, BaselineError
-from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
+from upsim.core.instants import SECOND, Instant, iso
 from upsim.core.numbers import DECIMAL_FORM, plain_decimal
 from upsim.engine.clock import ClockError, parse_mode
 from upsim.engine.deadlines import Deadline
@@ -26,13 +26,15 @@ from upsim.scenario.loader import NoScenarioFileError, ScenarioError, UnknownSce
 from upsim.scenario.model import Scenario
 from upsim.web.admin import sandbox_shapes, sandbox_views
 from upsim.web.admin.admin_call import ENTRIES, Text
-from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
+from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT, read_instant
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
 from upsim.web.admin.recorded_calls import begin
+from upsim.web.admin.time_travel import ForkOrder, forked
 from upsim.web.clock_driver import Target, until, until_idle
 from upsim.web.deliverer import Deliverer
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+OF_A_FORK = frozenset({"fork", "id", "keys", "ttl"})
 NAMED = 20
 """Number of sandboxes that a message names."""
 PLACES = 12
@@ -76,6 +78,13 @@ class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
     render: Literal["synthetic", "resample"] | None = None
     ttl: float | Text | None = None
     webhook_timestamp: Literal["wall", "virtual"] | None = None
+    fork: Annotated[
+        ForkOrder | None,
+        msgspec.Meta(
+            description="Continue from the state of another sandbox, with new keys. "
+            "Only `id`, `keys` and `ttl` may be sent beside it."
+        ),
+    ] = None
 
 
 class ClockChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -170,7 +179,11 @@ async def create(request: Request) -> Response:
         scenario = await _scenario(request, asked)
         sent = len(request.state.body) if isinstance(asked.scenario, dict) else 0
         order = replace(_order(asked, registry, scenario), sent=sent)
-        sandbox, keys = registry.create(order)
+        if asked.fork is None:
+            sandbox, keys = registry.create(order)
+        else:
+            _check_fork(asked)
+            sandbox, keys = await forked(registry, asked.fork, order)
     except (SandboxRefusedError, ClockError, BaselineError) as error:
         status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)[:SHOWN]) from error
@@ -187,6 +200,15 @@ async def create(request: Request) -> Response:
     paths = {provider: f"{base}/sandbox/{sandbox.id}/{provider}" for provider in urls}
     made = {**sandbox_views.sandbox(sandbox), "keys": keys, "base_urls": urls, "path_urls": paths}
     return answer(made, 201)
+
+
+def _check_fork(asked: SandboxOrder) -> None:
+    """Raise AdminError for options that a fork takes from its source."""
+    default = SandboxOrder()
+    for name in asked.__struct_fields__:
+        if name not in OF_A_FORK and getattr(asked, name) != getattr(default, name):
+            message = f"{name}: a fork takes this from its source; beside fork, send only"
+            raise AdminError(400, "invalid", f"{message} {', '.join(sorted(OF_A_FORK - {'fork'}))}")
 
 
 async def listing(request: Request) -> Response:
@@ -238,7 +260,7 @@ async def change_clock(request: Request) -> Response:
     """`PATCH sandboxes/<id>/clock`: change mode, pace or time."""
     sandbox, asked = await sandbox_and(request, ClockChange)
     _check_pace(asked.pace)
-    to = None if asked.now is None else _instant(asked.now, "now", "an ISO 8601 instant")
+    to = None if asked.now is None else read_instant(asked.now, "now", "an ISO 8601 instant")
     try:
         parse_mode(asked.mode or sandbox.clock.label)
     except ClockError as error:
@@ -330,7 +352,7 @@ def _target(sandbox: Sandbox, asked: Advance) -> Instant:
     if asked.to == "next":
         due = sandbox.deadlines.next()
         return due.at if due else sandbox.now
-    instant = _instant(str(asked.to), "to", "next, idle or an ISO 8601 instant")
+    instant = read_instant(str(asked.to), "to", "next, idle or an ISO 8601 instant")
     if instant < sandbox.now:
         message = f"{_stands(sandbox)} {asked.to}"
         raise AdminError(409, "clock", message)
@@ -345,17 +367,6 @@ def _seconds(value: float | str, what: str) -> Decimal:
     if not -MOST <= found <= MOST or found != round(found, PLACES):
         message = f"{what} {shown(str(value))}: up to {MOST:f}, with up to {PLACES} decimal places"
         raise AdminError(400, "invalid", message)
-    return found
-
-
-def _instant(text: str, what: str, allowed: str) -> Instant:
-    try:
-        found = from_iso(text)
-    except (ValueError, OverflowError):
-        message = f"{what} {shown(text)} is not {allowed}"
-        raise AdminError(400, "invalid", message) from None
-    if not 0 <= found <= LATEST:
-        raise AdminError(400, "invalid", f"{what} {text} is not between the years 1970 and 9000")
     return found
 
 
@@ -386,7 +397,7 @@ def _order(
     clock = asked.clock if isinstance(asked.clock, ClockOrder) else ClockOrder(mode=asked.clock)
     start = None
     if clock.now is not None:
-        start = _instant(clock.now, "clock.now", "an ISO 8601 instant")
+        start = read_instant(clock.now, "clock.now", "an ISO 8601 instant")
     if None not in (clock.pace, asked.pace) and clock.pace != asked.pace:
         message = f"pace {asked.pace} and clock.pace {clock.pace} differ; send one of them"
         raise AdminError(400, "invalid", message)

@@ -24,7 +24,7 @@ def test_the_index_shows_bodies_and_parameters(admin: Admin) -> None:
     jobs = listed["GET", f"{PREFIX}/sandboxes/{{id}}/jobs"]
     advance = listed["POST", f"{PREFIX}/sandboxes/{{id}}/clock/advance"]
 
-    assert jobs["query"] == ["offset", "limit", "provider", "state"]
+    assert jobs["query"] == ["offset", "limit", "provider", "state", "at"]
     assert set(advance["body"]) == {"seconds", "to"}
 
 

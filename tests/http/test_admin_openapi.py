@@ -144,6 +144,12 @@ def test_every_answer_is_what_the_document_says(admin: Admin, judged: Judge) -> 
         ("GET", "/sandboxes/walk/ledger", None),
         ("GET", "/sandboxes/walk/webhooks", None),
         ("GET", "/sandboxes/walk/inbox/a/messages", None),
+        ("POST", "/sandboxes/walk/snapshots", {"name": "first"}),
+        ("GET", "/sandboxes/walk/snapshots", None),
+        ("POST", "/sandboxes/walk/snapshots/first/restore", {}),
+        ("POST", "/sandboxes/walk/snapshots/second/restore", {}),
+        ("DELETE", "/sandboxes/walk/snapshots/first", None),
+        ("POST", "/sandboxes", {"id": "forked", "fork": {"sandbox": "walk"}}),
     ]
     for method, path, sent in steps:
         admin.http.request(method, f"{PREFIX}{path}", json=sent)

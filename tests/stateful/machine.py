@@ -53,8 +53,12 @@ class EngineMachine(RuleBasedStateMachine):
     @initialize(target=jobs, clocks=st.sampled_from([("manual", "auto"), ("manual", "manual")]))
     def begin(self, clocks: tuple[str, str]) -> MultipleResults[Ticket]:
         """Make the sandboxes, with one job of each provider in both."""
-        self.worlds = Worlds(self.simulator, clocks)
+        self.worlds = self.make_worlds(clocks)
         return multiple(*(self._first(place, face) for place in (0, 1) for face in FACES.values()))
+
+    def make_worlds(self, clocks: tuple[str, str]) -> Worlds:
+        """Return two sandboxes with these clocks."""
+        return Worlds(self.simulator, clocks)
 
     def teardown(self) -> None:
         """Remove the sandboxes."""

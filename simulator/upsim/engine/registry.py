@@ -37,6 +37,8 @@ from upsim.scenario.loader import BASELINE, Library
 from upsim.scenario.model import Scenario
 
 DEFAULT = "default"
+MAIN = "main"
+"""The owner of the first keys of a sandbox."""
 MAX_SENT = 64 * 2**20
 """Bytes of the scenarios that were sent for all sandboxes together."""
 
@@ -59,6 +61,8 @@ class SandboxRequest:
     render: str | None = None
     ttl: float | None = None
     webhook_timestamp: str | None = None
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """The owner of the first key of each provider, if another one than `MAIN`."""
     sent: int = 0
     """Bytes of the scenario, where it came as a document."""
 
@@ -119,8 +123,12 @@ class Registry:
         Of `order`, the id, the keys and the time to live count; the rest is that of the source.
         A provider's key is for the first account of the provider. Raises SandboxRefusedError.
         """
+        owners: dict[str, str] = {}
+        for provider, owner in snapshot.state.owners:
+            owners.setdefault(provider, owner)
         made = replace(
             self._orders[source.id],
+            owners=owners,
             id=order.id,
             keys=order.keys,
             ttl=order.ttl,
@@ -430,6 +438,10 @@ class Registry:
         self._resolver.forget()
         return issued
 
+    def first_owner(self, sandbox: Sandbox, provider: str) -> str:
+        """Return the owner of a sandbox's first key of a provider."""
+        return self._orders[sandbox.id].owners.get(provider, MAIN)
+
     def retire(self, provider: str, key: str) -> None:
         """Refuse a key from now on, like a key of a deleted sandbox."""
         self._keys.retire(provider, key)
@@ -440,8 +452,8 @@ class Registry:
         self.blobs.close()
 
     def _first_key(self, sandbox: Sandbox, provider: str, brought: str | None) -> str:
-        owners = (owner for of, owner in sandbox.state.owners if of == provider)
-        return self.issue_key(sandbox, provider, owner=next(owners, "main"), key=brought)
+        owner = self.first_owner(sandbox, provider)
+        return self.issue_key(sandbox, provider, owner=owner, key=brought)
 
 
 def _command_log(choices: SandboxSettings, timeline: Timeline) -> CommandLog:

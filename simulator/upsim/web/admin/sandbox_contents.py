@@ -16,7 +16,7 @@ from upsim.core.ledger import Account, EntryKind
 from upsim.core.states import UNSUCCESSFUL, Failure, JobState
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
 from upsim.engine.journal import JournalEntry
-from upsim.engine.registry import DEFAULT
+from upsim.engine.registry import DEFAULT, MAIN
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_state import SandboxState
 from upsim.web.admin import exchange_views, job_shapes, sandbox_views
@@ -28,7 +28,6 @@ from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox
 from upsim.web.admin.shape_fields import show
 from upsim.web.admin.time_travel import state_at
 
-MAIN = "main"
 MAX_PATTERN_LENGTH = 1000
 MAX_NUMBERS = 10
 """Number of accounts that a message lists."""
@@ -301,17 +300,17 @@ def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
     the number can be omitted. Raises AdminError if a number is needed.
     """
     provider = _provider(request)
-    own = [a for a in sandbox.state.accounts.values() if a.provider == provider]
-    main = (provider, MAIN) in sandbox.state.owners or not own
-    if number is None and sandbox.id != DEFAULT and main:
-        return sandbox.accounts.of(provider, MAIN)
+    if number is None and sandbox.id != DEFAULT:
+        owner = registry_of(request).first_owner(sandbox, provider)
+        return sandbox.accounts.of(provider, owner)
     if number is None:
+        own = [a for a in sandbox.state.accounts.values() if a.provider == provider]
         if not own:
             message = f"{provider} has no account in sandbox {DEFAULT!r} yet: it is created"
             message += " by the first request with a key, or by POST …/keys"
             raise AdminError(409, "no_account", message)
         if len(own) > 1:
-            raise AdminError(409, "several_accounts", _choice(sandbox.id, provider, own))
+            raise AdminError(409, "several_accounts", _choice(provider, own))
         return own[0]
     found = sandbox.state.accounts.get(number)
     if found is None or found.provider != provider:
@@ -319,9 +318,9 @@ def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
     return found
 
 
-def _choice(sandbox: str, provider: str, accounts: list[Account]) -> str:
+def _choice(provider: str, accounts: list[Account]) -> str:
     """Return a message that lists the numbers of the accounts and asks for one of them."""
     numbers = [str(account.number) for account in accounts[:MAX_NUMBERS]]
     more = "" if len(accounts) <= MAX_NUMBERS else f", … (GET …/accounts lists {len(accounts)})"
-    message = f"{provider} has several accounts in sandbox {sandbox!r}"
+    message = f"{provider} has several accounts in sandbox {DEFAULT!r}"
     return f"{message}; give account: {', '.join(numbers)}{more}"

@@ -56,7 +56,7 @@ class ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST sandboxes`."""
+    """Body of `POST sandboxes`. Beside `fork`, only `id`, `keys` and `ttl` may be sent."""
 
     id: Text | None = None
     scenario: Annotated[
@@ -78,13 +78,7 @@ class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
     render: Literal["synthetic", "resample"] | None = None
     ttl: float | Text | None = None
     webhook_timestamp: Literal["wall", "virtual"] | None = None
-    fork: Annotated[
-        ForkOrder | None,
-        msgspec.Meta(
-            description="Continue from the state of another sandbox, with new keys. "
-            "Only `id`, `keys` and `ttl` may be sent beside it."
-        ),
-    ] = None
+    fork: ForkOrder | None = None
 
 
 class ClockChange(msgspec.Struct, forbid_unknown_fields=True):

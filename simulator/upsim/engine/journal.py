@@ -131,7 +131,7 @@ class Journal:
         return numbered
 
     def continue_with(self, entries: Iterable[JournalEntry], count: int) -> None:
-        """Start with the entries of another journal, which had counted so many requests."""
+        """Start with the entries of another journal, which counted `count` requests."""
         self._ring.extend(entries)
         self.count = count
 

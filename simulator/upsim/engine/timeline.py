@@ -43,7 +43,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a timeline starts with: a clock, a seed, and for a fork or a restored one, a past."""
+    """The start of a timeline: a clock, a seed, and a past if it continues another timeline."""
 
     clock: Clock
     seeds: Seeds

@@ -26,7 +26,7 @@ def is_mp4(content: bytes) -> bool:
 
 
 def test_requests(sandbox: SandboxHandle, clip: Path) -> None:
-    """A form is uploaded, the address that came is polled, and the output is streamed."""
+    """`requests` uploads a form, polls the returned URL and streams the output."""
     output = wavespeed_requests.upscale(clip, ANY_KEY)
 
     assert is_mp4(output)
@@ -34,7 +34,7 @@ def test_requests(sandbox: SandboxHandle, clip: Path) -> None:
 
 
 def test_httpx_sync(sandbox: SandboxHandle, clip: Path) -> None:
-    """A stream is put to an upload address, and the output of the job is streamed."""
+    """A sync httpx client streams a body to an upload URL and streams the output of the job."""
     output = vicsee_httpx.upscale(clip, ANY_KEY)
 
     assert is_mp4(output)
@@ -50,7 +50,7 @@ def test_httpx_async(sandbox: SandboxHandle, clip: Path) -> None:
 
 
 def test_aiohttp(sandbox: SandboxHandle, clip: Path) -> None:
-    """A file goes to the provider's other host, and the output of the job is streamed."""
+    """`aiohttp` uploads a file to the provider's other host and streams the output of the job."""
     output = asyncio.run(piapi_aiohttp.upscale(clip.read_bytes(), ANY_KEY))
 
     assert is_mp4(output)

@@ -59,8 +59,8 @@ def credits_by_requests() -> int:
     return requests.get(f"{API}/credits", headers=headers, timeout=60).status_code
 
 
-def test_libraries_are_as_before() -> None:
-    """After the block everything is as it was, and within it all is changed."""
+def test_libraries_are_restored_after_the_block() -> None:
+    """HTTP libraries are patched inside the block and restored after it."""
     before = changed()
     with upsim.intercept():
         within = changed()
@@ -69,8 +69,8 @@ def test_libraries_are_as_before() -> None:
     assert not set(before) & set(within)
 
 
-def test_libraries_are_as_before_an_exception() -> None:
-    """A block that ends by an exception changes everything back, too."""
+def test_libraries_are_restored_after_an_exception() -> None:
+    """HTTP libraries are also restored if the block ends with an exception."""
     before = changed()
     with pytest.raises(KeyError), upsim.intercept():
         raise KeyError
@@ -79,7 +79,7 @@ def test_libraries_are_as_before_an_exception() -> None:
 
 
 def test_each_call_of_a_decorated_function_begins_anew() -> None:
-    """A decorated function runs in a sandbox of its own at each call, and leaves nothing."""
+    """Each call of a decorated function has its own sandbox, which is removed afterwards."""
     before = changed()
 
     @upsim.intercept(balance=64)
@@ -93,7 +93,7 @@ def test_each_call_of_a_decorated_function_begins_anew() -> None:
 
 
 def test_an_async_function_can_be_decorated() -> None:
-    """The interception lasts until what the function awaits is over."""
+    """The interception of a decorated async function lasts until its last await has ended."""
 
     @upsim.intercept(balance=64)
     async def status() -> int:
@@ -110,8 +110,8 @@ def test_an_async_function_can_be_decorated() -> None:
     assert ([200, 200], before) == (asyncio.run(both()), changed())
 
 
-def test_what_runs_later_cannot_be_decorated() -> None:
-    """A generator, a coroutine or a class would run later, so it cannot be decorated."""
+def test_generators_coroutines_and_classes_cannot_be_decorated() -> None:
+    """A generator, a coroutine or a class cannot be decorated, because its code runs later."""
 
     def numbers() -> Iterator[int]:
         yield 1
@@ -128,7 +128,7 @@ def test_what_runs_later_cannot_be_decorated() -> None:
 
 
 def test_innermost_block_gets_the_calls() -> None:
-    """Blocks nest: calls go to the sandbox of the innermost, and to the outer one after it."""
+    """In nested blocks, requests go to the innermost sandbox, and later to the outer one again."""
     with upsim.intercept() as outer:
         with upsim.intercept() as inner:
             submit(inner)
@@ -139,7 +139,7 @@ def test_innermost_block_gets_the_calls() -> None:
 
 
 def test_blocks_may_end_in_any_order() -> None:
-    """An outer block that ends first leaves the inner one working."""
+    """If an outer block ends first, the inner block still works."""
     before = changed()
     first, second = upsim.intercept(), upsim.intercept()
     first.__enter__()
@@ -153,7 +153,7 @@ def test_blocks_may_end_in_any_order() -> None:
 
 
 def test_threads_share_the_sandbox(sandbox: SandboxHandle) -> None:
-    """Forty calls from eight threads are all answered, and each is charged once."""
+    """Forty requests from eight threads all get a response, and each is charged once."""
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: submit(sandbox), range(40)))
 
@@ -163,7 +163,7 @@ def test_threads_share_the_sandbox(sandbox: SandboxHandle) -> None:
 
 
 def test_sync_call_below_a_running_loop(sandbox: SandboxHandle) -> None:
-    """Sync code that is called by async code reaches the sandbox as well."""
+    """Sync code that is called by async code also reaches the sandbox."""
 
     async def call() -> int:
         return credits_by_requests()
@@ -173,7 +173,7 @@ def test_sync_call_below_a_running_loop(sandbox: SandboxHandle) -> None:
 
 
 def test_many_async_calls_at_once(sandbox: SandboxHandle) -> None:
-    """Calls that one event loop makes at the same time are all answered."""
+    """All simultaneous requests of one event loop get a response."""
 
     async def call() -> list[int]:
         headers = {"Authorization": "Bearer any"}
@@ -189,8 +189,8 @@ def test_many_async_calls_at_once(sandbox: SandboxHandle) -> None:
     assert 30 == len(sandbox.journal)
 
 
-def test_addresses_keep_the_host(sandbox: SandboxHandle) -> None:
-    """Addresses in answers are on the provider's own host; those of its API look as the real."""
+def test_urls_in_responses_keep_the_provider_host(sandbox: SandboxHandle) -> None:
+    """URLs in responses use the provider's own host, and API URLs look like the real ones."""
     answer = httpx.post(
         "https://api.wavespeed.ai/api/v3/runwayml/upscale-v1",
         json={"video": sandbox.clip()},
@@ -209,8 +209,8 @@ def test_missing_key_is_refused_by_this_sandbox(sandbox: SandboxHandle) -> None:
     assert [401] == [exchange["status"] for exchange in sandbox.journal]
 
 
-def test_callers_request_is_not_changed(sandbox: SandboxHandle) -> None:
-    """The request that the caller sees in its answer has its own key and address."""
+def test_the_clients_request_is_not_changed(sandbox: SandboxHandle) -> None:
+    """The request on the response object still has the client's key and URL."""
     sent = submit(sandbox, key="sk-mine").request
 
     assert ("Bearer sk-mine", f"{API}/tools/upscale-video") == (
@@ -243,8 +243,8 @@ def test_other_hosts_are_left_alone(sandbox: SandboxHandle) -> None:
     assert [] == sandbox.journal
 
 
-def test_simulators_own_address_works(sandbox: SandboxHandle) -> None:
-    """Code that was given the sandbox's base URL and key reaches it without a socket."""
+def test_the_simulators_own_url_works(sandbox: SandboxHandle) -> None:
+    """Code that uses the sandbox's base URL and key reaches the sandbox without a socket."""
     url = f"{sandbox.base_url('vicsee')}/api/v1/credits"
     headers = {"Authorization": f"Bearer {sandbox.key('vicsee')}"}
 
@@ -252,7 +252,7 @@ def test_simulators_own_address_works(sandbox: SandboxHandle) -> None:
 
 
 def test_unknown_scenario_names_the_nearest() -> None:
-    """A scenario that is not there is refused with the nearest that is."""
+    """The error for an unknown scenario suggests the most similar name."""
     with (
         pytest.raises(MarkError, match="did you mean vicsee/insufficient-funds"),
         upsim.intercept("vicsee/out-of-credit"),
@@ -260,8 +260,8 @@ def test_unknown_scenario_names_the_nearest() -> None:
         pass
 
 
-def test_scenario_file_that_is_not_there_is_named_in_full() -> None:
-    """A scenario that is asked for by path is refused with the whole path."""
+def test_missing_scenario_file_is_named_in_full() -> None:
+    """The error for a missing scenario file names its whole path."""
     with (
         pytest.raises(MarkError, match=r"no scenario file '/.*/nosuch\.yaml': the file does not"),
         upsim.intercept("nosuch.yaml"),
@@ -269,8 +269,8 @@ def test_scenario_file_that_is_not_there_is_named_in_full() -> None:
         pass
 
 
-def test_forked_process_is_told(sandbox: SandboxHandle) -> None:
-    """A fork has no simulator: a call there fails at once, and says so."""
+def test_a_call_in_a_forked_process_fails(sandbox: SandboxHandle) -> None:
+    """A forked process has no simulator: a request there fails at once with that reason."""
     child = os.fork()
     if child == 0:
         try:

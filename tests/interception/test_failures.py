@@ -82,7 +82,7 @@ CASES = [
 def test_fault_is_the_library_s_own_error(
     sandbox: SandboxHandle, call: Callable[[], bytes], do: object, expected: type[Exception]
 ) -> None:
-    """A cut, a reset, a late and a truncated answer raise what they raise on a socket."""
+    """A cut, reset, late or truncated response raises the library's own socket error."""
     at = "mid_body" if isinstance(do, dict) and "truncate" in do else "before_accept"
     sandbox.arm({"at": at, "provider": "vicsee", "do": do})
 
@@ -92,7 +92,7 @@ def test_fault_is_the_library_s_own_error(
 
 @pytest.mark.parametrize("call", [by_httpx, by_async_httpx, by_requests, by_aiohttp])
 def test_call_after_a_fault_is_answered(sandbox: SandboxHandle, call: Callable[[], bytes]) -> None:
-    """The call after a fault gets its response."""
+    """The request after a fault gets a normal response."""
     sandbox.arm({"at": "before_accept", "provider": "vicsee", "first": 1, "do": "drop_connection"})
     with pytest.raises((httpx.TransportError, requests.ConnectionError, aiohttp.ClientError)):
         call()
@@ -101,7 +101,7 @@ def test_call_after_a_fault_is_answered(sandbox: SandboxHandle, call: Callable[[
 
 
 def test_retries_of_an_adapter_are_made(sandbox: SandboxHandle) -> None:
-    """An adapter's own retries are made: here after two responses of status 503."""
+    """The retries of an HTTP adapter work: it retries after two 503 responses."""
     do = {"respond": {"status": 503}}
     sandbox.arm({"at": "before_accept", "provider": "vicsee", "first": 2, "do": do})
     with requests.Session() as session:

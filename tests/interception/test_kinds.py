@@ -77,7 +77,7 @@ def form_by_aiohttp(content: bytes) -> str:
 
 @pytest.mark.parametrize("upload", [form_by_httpx, form_by_requests, form_by_aiohttp])
 def test_form(sandbox: SandboxHandle, clip: Path, upload: Callable[[bytes], str]) -> None:
-    """A file in a form arrives whole, and can be downloaded at the address that comes back."""
+    """A file in a form arrives complete and can be downloaded at the returned URL."""
     content = clip.read_bytes()
     url = upload(content)
 
@@ -88,7 +88,7 @@ def test_form(sandbox: SandboxHandle, clip: Path, upload: Callable[[bytes], str]
 
 @pytest.mark.parametrize("library", ["httpx", "async httpx", "requests", "aiohttp", "expecting"])
 def test_streamed_body(sandbox: SandboxHandle, clip: Path, library: str) -> None:
-    """A body that is sent in parts arrives whole, also after a `100 Continue`."""
+    """A body that is sent in parts arrives complete, also after a `100 Continue`."""
     content = clip.read_bytes()
     wanted = {"contentType": "video/mp4", "sizeBytes": len(content)}
     ticket = httpx.post("https://vicsee.com/api/v1/upload", json=wanted, headers=HEADERS)
@@ -124,7 +124,7 @@ def put(library: str, url: str, content: bytes) -> None:
 
 
 def test_head_and_range(sandbox: SandboxHandle, clip: Path) -> None:
-    """HEAD has no body, a range has its part, by every library."""
+    """In every library, HEAD returns no body and a range request returns its part."""
     name = sandbox.clip("320x240", "30", "2").rpartition("/")[2]
     url = f"https://vicsee.com/media/synthetic/{name}"
     part = {"Range": "bytes=4-7"}
@@ -145,7 +145,7 @@ def test_head_and_range(sandbox: SandboxHandle, clip: Path) -> None:
 
 
 def test_held_request(sandbox: SandboxHandle) -> None:
-    """A request that the provider holds open until the job has ended is answered at its end."""
+    """A request that the provider holds open gets its response when the job ends."""
     body = {"video": sandbox.clip(), "enable_sync_mode": True}
     answer = requests.post(SUBMIT, json=body, headers=HEADERS, timeout=60).json()["data"]
 
@@ -154,7 +154,7 @@ def test_held_request(sandbox: SandboxHandle) -> None:
 
 @pytest.mark.parametrize("library", ["httpx", "async httpx", "requests", "aiohttp"])
 def test_real_delay_ends_by_the_time_out(sandbox: SandboxHandle, library: str) -> None:
-    """A delay of real time is waited for as long as the caller's time-out says, and no longer."""
+    """A real delay lasts at most as long as the client's time-out."""
     sandbox.arm({"at": "before_accept", "provider": "wavespeed", "do": {"delay": {"real": "60s"}}})
     with pytest.raises((httpx.ReadTimeout, requests.ReadTimeout, TimeoutError)):
         submit_impatiently(library, {"video": sandbox.clip()})
@@ -178,8 +178,8 @@ def submit_impatiently(library: str, body: dict[str, str]) -> None:
         asyncio.run(call())
 
 
-def test_cancelled_call_leaves_the_simulator_well(sandbox: SandboxHandle) -> None:
-    """A task that is cancelled while its answer is delayed is gone, and the next is answered."""
+def test_a_cancelled_call_leaves_the_simulator_usable(sandbox: SandboxHandle) -> None:
+    """If a task is cancelled during a delayed response, the next request gets its response."""
     sandbox.arm(
         {
             "at": "before_accept",
@@ -202,7 +202,7 @@ def test_cancelled_call_leaves_the_simulator_well(sandbox: SandboxHandle) -> Non
 def test_proxy_settings_are_not_used(
     sandbox: SandboxHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy in the environment does not get calls that are intercepted."""
+    """Intercepted requests do not go to a proxy from the environment."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     url = "https://vicsee.com/api/v1/credits"

@@ -69,7 +69,7 @@ EACH_CARELESS = pytest.mark.parametrize("client", CARELESS, ids=lambda client: c
 
 @EACH_CARELESS
 def test_each_careless_client_is_found_before_exploration(client: type[Careful]) -> None:
-    """One readable step shows the mistake, though Hypothesis may draw only one example."""
+    """One readable step shows the client's mistake, even with one example of Hypothesis."""
     text, steps = failure_of(client, settings(FRESH, max_examples=1, stateful_step_count=1))
     message, step = FOUND[client.__name__]
     assert text.startswith(message)
@@ -81,7 +81,7 @@ def test_each_careless_client_is_found_before_exploration(client: type[Careful])
 @pytest.mark.timeout(600)
 @EACH_CARELESS
 def test_each_careless_client_is_found_in_ten_runs(client: type[Careful]) -> None:
-    """The documented settings find the mistake each time, in less than 30 s of CPU time."""
+    """With the documented settings, each of ten runs finds the mistake in 30 s of CPU time."""
     for _ in range(10):
         before = time.process_time()
         text, _steps = failure_of(client, settings(SETTINGS, database=None))
@@ -90,7 +90,7 @@ def test_each_careless_client_is_found_in_ten_runs(client: type[Careful]) -> Non
 
 
 def test_exploration_finds_mistakes_too() -> None:
-    """A machine without first plans still finds a lost answer among random plans."""
+    """Without first plans, the machine still finds a lost response among random plans."""
 
     class Explored(machine_of(ResubmitsOnTransportError)):  # type: ignore[misc]  # made here
         """Tries no plan first."""
@@ -104,7 +104,7 @@ def test_exploration_finds_mistakes_too() -> None:
 
 
 def test_a_failure_shows_no_path_of_the_kit() -> None:
-    """Pytest shows the machine's own class; every line of the kit and of Hypothesis is hidden."""
+    """A traceback shows the user's own class, and hides the lines of the kit and of Hypothesis."""
     case = machine_of(ResubmitsOnTransportError).TestCase("runTest")
     with pytest.raises(AssertionError) as found:
         case.runTest()
@@ -114,7 +114,7 @@ def test_a_failure_shows_no_path_of_the_kit() -> None:
 
 
 def test_a_careful_client_passes() -> None:
-    """A careful client passes, also under faults, with failing jobs and without funds."""
+    """A correct client passes, also under faults, with failing jobs and without funds."""
     run_client(machine_of(Careful), settings=settings(FRESH, max_examples=20))
 
 
@@ -147,21 +147,21 @@ def reference_machine(name: str) -> type[ClientMachine]:
 
 @pytest.mark.parametrize("name", model_names())
 def test_the_reference_client_passes(name: str) -> None:
-    """Of each model."""
+    """The reference client of each model passes the Hypothesis machine."""
     run_client(reference_machine(name), settings=FEW)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("name", ["Careful", *model_names()])
-def test_no_careful_client_is_blamed_in_a_thousand_examples(name: str) -> None:
-    """Each run draws other examples."""
+def test_a_correct_client_passes_a_thousand_examples(name: str) -> None:
+    """A correct client passes a thousand examples, and each run draws different examples."""
     machine = machine_of(Careful) if name == "Careful" else reference_machine(name)
     run_client(machine, settings=settings(SETTINGS, max_examples=1000, database=None))
 
 
 def test_async_clients_pass_too() -> None:
-    """A coroutine is run to its end, and its sleeping moves the sandbox's clock."""
+    """The machine runs a coroutine to its end, and its sleeps move the sandbox's clock."""
 
     class Async(ClientMachine):
         """Uses the reference client for async code."""
@@ -216,14 +216,17 @@ class InTwoSteps(ClientMachine):
 
 
 def test_submit_and_poll_may_be_given_apart() -> None:
-    """The machine then waits as advised; calls to the provider's own host are intercepted."""
+    """With separate submit and poll functions, the machine waits between polls as advised.
+
+    Requests to the provider's own host are intercepted.
+    """
     run_client(InTwoSteps, settings=FEW)
 
 
 def test_the_fixture_s_sandboxes_can_be_used(
     upsim_sandboxes: Callable[..., SandboxHandle],
 ) -> None:
-    """Within a test, sandboxes are those of the test."""
+    """Inside a test, the machine uses the sandboxes of that test."""
     run_client(
         machine_of(Careful), sandboxes=upsim_sandboxes, settings=settings(FEW, max_examples=3)
     )
@@ -279,21 +282,21 @@ class Sleepy(Careful):
     ],
 )
 def test_other_mistakes_are_named(client: type[Careful], expected: str) -> None:
-    """The machine names half a file, a silent refusal, a bare error and an endless wait."""
+    """The machine reports a partial file, a silent refusal, a bare error and an endless wait."""
     text, _ = failure_of(client)
     assert expected in text
 
 
-def test_no_handler_stops_the_end_of_a_runaway() -> None:
-    """It is no Exception, so that `except Exception: try again` cannot swallow it."""
+def test_except_exception_does_not_catch_the_runaway_error() -> None:
+    """`RunawayError` is a BaseException, so `except Exception` does not catch it."""
     assert (False, True) == (
         issubclass(RunawayError, Exception),
         issubclass(RunawayError, BaseException),
     )
 
 
-def test_a_machine_without_a_client_says_so() -> None:
-    """The message names what is missing."""
+def test_a_machine_without_a_client_is_an_error() -> None:
+    """The error for a machine without a client names the missing part."""
 
     class Empty(ClientMachine):
         """Lacks both a client and a model."""

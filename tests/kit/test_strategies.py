@@ -56,8 +56,10 @@ def test_valid_orders_are_accepted(rich: SandboxHandle, model: str) -> None:
 
 
 @each_model
-def test_invalid_orders_are_refused_by_their_name(rich: SandboxHandle, model: str) -> None:
-    """Each gets the error of the catalogue that comes with it."""
+def test_invalid_orders_are_refused_with_the_expected_error(
+    rich: SandboxHandle, model: str
+) -> None:
+    """Each generated invalid order gets the catalogue error that belongs to it."""
 
     @MANY
     @given(invalid_orders(model))
@@ -69,7 +71,7 @@ def test_invalid_orders_are_refused_by_their_name(rich: SandboxHandle, model: st
 
 @each_model
 def test_every_limit_of_the_baseline_is_tried(model: str) -> None:
-    """A model with a longest length gets clips of exactly that length, and just above it."""
+    """A model with a maximum length gets clips of exactly that length and slightly longer ones."""
     lengths: set[tuple[str, Decimal]] = set()
 
     @settings(MANY, max_examples=400)
@@ -88,7 +90,7 @@ def test_every_limit_of_the_baseline_is_tried(model: str) -> None:
 
 @pytest.mark.parametrize("provider", sorted(discover()))
 def test_every_fault_can_be_armed(provider: str) -> None:
-    """Plans are what the admin API takes, at all stages."""
+    """The admin API accepts every generated fault plan, at all stages."""
     sandbox = own_sandbox(clock="manual")
     stages: set[str] = set()
 
@@ -108,8 +110,8 @@ def test_every_fault_can_be_armed(provider: str) -> None:
 
 
 @given(clips("venice", longest=2))
-def test_clips_are_as_short_as_asked(clip: Clip) -> None:
-    """Nothing is longer."""
+def test_clips_are_as_short_as_requested(clip: Clip) -> None:
+    """No generated clip is longer than the requested maximum."""
     assert clip.seconds <= 2
 
 
@@ -119,7 +121,7 @@ def test_bounds_without_a_possible_clip_are_refused() -> None:
         clips("venice", longest=0)
 
 
-def test_things_are_shown_in_short() -> None:
+def test_orders_and_plans_have_a_short_repr() -> None:
     """Orders and fault plans have a short repr, which Hypothesis prints in an example."""
     order = Order("vicsee/x", Clip(64, 48, 10, 11), {"upscale_factor": "4"})
     plan = FaultPlan([{"at": "poll", "first": 2, "do": {"respond": 500}}])

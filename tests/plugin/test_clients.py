@@ -48,7 +48,7 @@ def test_it(upsim_client):
 
 @pytest.mark.parametrize("target", ["sim", "socket"])
 def test_every_model(run_tests: RunTests, target: str) -> None:
-    """A client of every model upscales a clip with the sandbox's key, by the sandbox's clock."""
+    """The client of every model upscales a clip with the sandbox's key and clock."""
     run_tests(UPSCALE, f"--upsim-target={target}").assert_outcomes(passed=6)
 
 
@@ -59,7 +59,7 @@ def test_every_model(run_tests: RunTests, target: str) -> None:
         (("--upsim-target=live", "--upsim-cap=1"), "in the variable WAVESPEED_API_KEY"),
     ],
 )
-def test_live_is_skipped_with_a_sentence(
+def test_live_without_cap_or_key_is_skipped(
     run_tests: RunTests, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], expected: str
 ) -> None:
     """A live client without a cap or a key is skipped with the reason."""
@@ -70,10 +70,10 @@ def test_live_is_skipped_with_a_sentence(
     result.stdout.fnmatch_lines([f"*{expected}*"])
 
 
-def test_live_pays_and_says_what_it_paid(
+def test_live_pays_and_reports_the_price(
     run_tests: RunTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A live client with a cap and a key calls the API, here a server in its place."""
+    """A live client with a cap and a key calls the API (a test server) and reports the price."""
     with running(tmp_path) as server:
         monkeypatch.setenv("WAVESPEED_API_KEY", "a-key")
         monkeypatch.setenv("WAVESPEED_BASE_URL", f"{server.base_url}/wavespeed")
@@ -89,7 +89,7 @@ def test_live_pays_and_says_what_it_paid(
 def test_live_stops_at_the_cap(
     run_tests: RunTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A request that may cost more than the cap is not sent."""
+    """A live client does not send a request that may cost more than the cap."""
     with running(tmp_path) as server:
         monkeypatch.setenv("WAVESPEED_API_KEY", "a-key")
         monkeypatch.setenv("WAVESPEED_BASE_URL", f"{server.base_url}/wavespeed")

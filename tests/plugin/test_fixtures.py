@@ -161,13 +161,13 @@ def test_keys_are_not_shown(upsim):
 
 
 @pytest.mark.parametrize("target", ["sim", "socket"])
-def test_fixtures_do_what_they_say(run_tests: RunTests, target: str) -> None:
-    """All handles work the same in process and over a socket."""
+def test_fixtures_work_as_documented(run_tests: RunTests, target: str) -> None:
+    """All fixture handles work the same way in process and over a socket."""
     run_tests(ALL, f"--upsim-target={target}").assert_outcomes(passed=16)
 
 
-def test_server_elsewhere(run_tests: RunTests, tmp_path: Path) -> None:
-    """All handles work with a server that somebody else started, and leave no sandbox there."""
+def test_fixtures_work_with_a_separate_server(run_tests: RunTests, tmp_path: Path) -> None:
+    """All handles work with a separately started server, and leave no sandbox on it."""
     with running(tmp_path) as server:
         run_tests(ALL, f"--upsim-target={server.base_url}").assert_outcomes(passed=16)
 
@@ -189,7 +189,7 @@ def ids_of(result: pytest.RunResult) -> list[str]:
 
 
 def test_seed_decides_the_ids(run_tests: RunTests) -> None:
-    """The same seed and test give the same job id, another seed gives another."""
+    """The same seed and test give the same job id; another seed gives a different id."""
     runs = [ids_of(run_tests(SAME_IDS, "-s", f"--upsim-seed={seed}")) for seed in (1, 1, 2)]
 
     assert [1, 1, 1] == [len(run) for run in runs]
@@ -217,8 +217,8 @@ def test_poll(upsim):
     assert result.duration < 30
 
 
-def test_fixture_of_the_same_name(run_tests: RunTests) -> None:
-    """A project's own fixture `upsim` stays its own; what needs the sandbox says what is wrong."""
+def test_a_project_fixture_named_upsim_stays(run_tests: RunTests) -> None:
+    """A project's own fixture `upsim` is kept; fixtures that need ours report the conflict."""
     result = run_tests(
         """
         import pytest

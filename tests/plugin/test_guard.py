@@ -117,12 +117,12 @@ def test_others_are_resolved():
 
 
 def test_hosts_are_blocked(run_tests: RunTests) -> None:
-    """Every host of a provider is blocked for every library, and nothing else is."""
+    """Every provider host is blocked for every library; all other hosts work."""
     run_tests("import uvloop\n" + BLOCKED).assert_outcomes(passed=19)
 
 
 def test_report_names_the_host(run_tests: RunTests) -> None:
-    """A test that fails by it shows which host was looked up, and how often."""
+    """The report of a test that used a blocked host names the host and counts the lookups."""
     text = """
 import socket
 
@@ -146,7 +146,7 @@ def test_other():
 
 
 def test_names_are_resolved_again_after_the_run(run_tests: RunTests) -> None:
-    """The end of a run restores the functions that resolve names, in the same process."""
+    """The end of a pytest run restores the DNS functions in the same process."""
     text = f"""
 import socket
 
@@ -190,7 +190,7 @@ def test_it(tmp_path):
     ],
 )
 def test_wrong_target_is_refused(run_tests: RunTests, option: str, expected: str) -> None:
-    """A target that does not exist ends the run with a sentence."""
+    """An unknown target ends the pytest run with an error message."""
     result = run_tests("def test_it():\n    pass\n", f"--upsim-target={option}")
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
@@ -207,7 +207,7 @@ def test_live_needs_a_client(run_tests: RunTests) -> None:
 
 @pytest.mark.parametrize("cap", ["much", "-1", "1e3"])
 def test_wrong_cap_is_refused(run_tests: RunTests, cap: str) -> None:
-    """A cap that is no plain amount ends the run with a sentence."""
+    """A cap that is not a plain amount ends the pytest run with an error message."""
     result = run_tests("def test_it():\n    pass\n", f"--upsim-cap={cap}")
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
@@ -215,7 +215,7 @@ def test_wrong_cap_is_refused(run_tests: RunTests, cap: str) -> None:
 
 
 def test_missing_server_is_named(run_tests: RunTests) -> None:
-    """A target without a server is named, without a traceback."""
+    """If no server runs at the target, the error names the target, without a traceback."""
     result = run_tests("def test_it(upsim):\n    pass\n", "--upsim-target=http://127.0.0.1:9")
 
     result.assert_outcomes(errors=1)

@@ -61,8 +61,8 @@ CREATED: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("name", CREATED)
-def test_sandbox_that_no_simulator_makes(name: str, lying: Lying) -> None:
-    """One sentence names the target, for any invalid description of a new sandbox."""
+def test_invalid_sandbox_description_names_the_target(name: str, lying: Lying) -> None:
+    """If the target returns an invalid sandbox description, one error names the target."""
     lying.change = CREATED[name]
     with pytest.raises(AdminCallError, match=f"^POST {URL}/__sim/sandboxes: .*not a simulator's"):
         SandboxHandle(SimulatorTarget(URL, "", lying))
@@ -81,7 +81,7 @@ LATER: dict[str, Change] = {
 
 @pytest.mark.parametrize("name", LATER)
 def test_report_of_a_test_at_a_hostile_target(name: str, lying: Lying) -> None:
-    """The report of a failed test says that the target cannot be read, and raises nothing."""
+    """The report of a failed test says that the target is unreadable, and does not raise."""
     sandbox = SandboxHandle(SimulatorTarget(URL, "", lying))
     with sandbox.http("vicsee") as http:
         clip = f"{URL}/media/synthetic/640x360_30fps_4s.mp4"
@@ -100,8 +100,8 @@ def test_report_of_a_test_at_a_hostile_target(name: str, lying: Lying) -> None:
 
 
 @pytest.mark.parametrize("amount", ["1e999999", "NaN", "much"])
-def test_amounts_of_no_sane_size(amount: str, lying: Lying) -> None:
-    """An amount that a simulator never writes is neither counted nor written out."""
+def test_absurd_amounts_are_ignored(amount: str, lying: Lying) -> None:
+    """An amount that no simulator writes is neither counted nor printed."""
     sandbox = SandboxHandle(SimulatorTarget(URL, "", lying))
     sandbox.set_balance("vicsee", "5")
     lying.change = replacing(rb'"(?:-?[0-9]+(?:\.[0-9]+)?)"', f'"{amount}"'.encode())
@@ -113,7 +113,7 @@ def test_amounts_of_no_sane_size(amount: str, lying: Lying) -> None:
 
 
 def test_ledger_without_end(lying: Lying) -> None:
-    """A ledger that announces more entries than it has ends with its last page."""
+    """If a ledger announces more entries than it has, reading stops at its last page."""
     sandbox = SandboxHandle(SimulatorTarget(URL, "", lying))
     lying.change = replacing(rb'"total":\d+', b'"total":999999999999')
     assert sandbox.ledger.entries() == []

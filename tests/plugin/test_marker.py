@@ -73,7 +73,7 @@ def test_strict_keys(upsim):
 
 
 def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
-    """Each argument has its effect; those of a class or module hold unless a test has its own."""
+    """Each marker argument has an effect; a test's marker overrides that of its class or module."""
     run_tests(SHAPES).assert_outcomes(passed=10)
 
 
@@ -92,8 +92,8 @@ def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
         ("balance='much'", "'much' is not a decimal number"),
     ],
 )
-def test_mistake_is_named(run_tests: RunTests, mark: str, expected: str) -> None:
-    """A marker that asks for what there is not fails its test with a sentence, and no traceback."""
+def test_marker_mistake_is_named(run_tests: RunTests, mark: str, expected: str) -> None:
+    """A marker with an invalid value fails its test with an error message, without a traceback."""
     text = f"import pytest\n\n@pytest.mark.upsim({mark})\ndef test_it(upsim):\n    pass\n"
     result = run_tests(text, "-rE")
 
@@ -141,10 +141,10 @@ def test_further_sandbox(upsim_sandboxes):
 
 
 @pytest.mark.parametrize("target", ["sim", "socket"])
-def test_a_path_is_seen_from_the_test(
+def test_a_scenario_path_is_relative_to_the_test(
     run_tests: RunTests, pytester: pytest.Pytester, target: str
 ) -> None:
-    """Your own scenario file is looked for beside the test, then where pytest was started."""
+    """A scenario file is searched beside the test, then in the folder where pytest started."""
     below = pytester.mkdir("below")
     (below / "test_own.py").write_text(OWN, "utf-8")
     (below / "own.yaml").write_text(POOR, "utf-8")
@@ -155,8 +155,10 @@ def test_a_path_is_seen_from_the_test(
     result.assert_outcomes(passed=6)
 
 
-def test_a_file_with_mistakes_is_named(run_tests: RunTests, pytester: pytest.Pytester) -> None:
-    """Each mistake of your own scenario file is a line, without a traceback."""
+def test_a_scenario_file_with_mistakes_is_named(
+    run_tests: RunTests, pytester: pytest.Pytester
+) -> None:
+    """Each mistake in a user's scenario file is one line of the error, without a traceback."""
     pytester.makefile(".yaml", own="extends: vicsee/baseline\nseed: x\nkobs: {}\n")
     text = "import pytest\n\n@pytest.mark.upsim(scenario='own.yaml')\ndef test_it(upsim): pass\n"
     result = run_tests(text, "-rE")
@@ -167,7 +169,7 @@ def test_a_file_with_mistakes_is_named(run_tests: RunTests, pytester: pytest.Pyt
 
 
 def test_marker_is_declared(run_tests: RunTests) -> None:
-    """`pytest --markers` explains the marker, and strict markers take it."""
+    """`pytest --markers` explains the marker, and `--strict-markers` accepts it."""
     result = run_tests("", "--markers", "--strict-markers")
 
     result.stdout.fnmatch_lines(["@pytest.mark.upsim(scenario=*"])

@@ -58,7 +58,7 @@ RANDOM = ("-p", "no:schemathesis", "-p", "no:cacheprovider", "-W", "error")
 
 @pytest.mark.slow
 def test_three_hundred_tests_in_two_sandboxes_each(run_tests: RunTests) -> None:
-    """No id, balance or journal leaks, all sandboxes are removed."""
+    """Parallel tests share no ids, balances or journals, and all their sandboxes are removed."""
     result = run_tests(TESTS, "-n", "4", plain=RANDOM)
 
     result.assert_outcomes(passed=300)

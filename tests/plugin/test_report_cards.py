@@ -51,7 +51,7 @@ def test_pauses(upsim):
 
 
 def test_failure_lists_the_findings(run_tests: RunTests) -> None:
-    """`assert upsim.report_card.clean` names what was found, a section shows the exchanges."""
+    """A failed `assert upsim.report_card.clean` lists the findings and shows the exchanges."""
     result = run_tests(CARELESS)
 
     result.assert_outcomes(passed=3, failed=1)
@@ -69,14 +69,14 @@ def test_failure_lists_the_findings(run_tests: RunTests) -> None:
 
 
 def test_summary_is_off_by_default(run_tests: RunTests) -> None:
-    """A run that was not asked prints no card at its end."""
+    """Without the option, a pytest run prints no report card at its end."""
     result = run_tests(CARELESS, "-k", "test_lines")
 
     result.stdout.no_fnmatch_line("*upsim report card*")
 
 
 def test_summary_names_the_tests(run_tests: RunTests) -> None:
-    """The option prints each test with findings at the end of the run."""
+    """With the option, the end of the run lists each test that has findings."""
     result = run_tests(CARELESS, "-k", "lines or careful", "--upsim-report-card")
 
     result.assert_outcomes(passed=2)
@@ -90,8 +90,8 @@ def test_summary_names_the_tests(run_tests: RunTests) -> None:
     result.stdout.no_fnmatch_line("test_it.py::test_careful")
 
 
-def test_summary_hears_of_workers(run_tests: RunTests) -> None:
-    """The summary lists the findings of pytest-xdist workers too, once."""
+def test_summary_includes_xdist_workers(run_tests: RunTests) -> None:
+    """The summary also lists each finding of pytest-xdist workers, once."""
     result = run_tests(CARELESS, "-k", "lines or careful", "--upsim-report-card", "-n", "2")
 
     told = [line for line in result.outlines if line == "test_it.py::test_lines"]

@@ -48,7 +48,7 @@ def test_money(upsim, number):
 
 
 def test_failure_shows_its_journal(run_tests: RunTests) -> None:
-    """A failed test shows requests, answers, the rule that refused with its evidence, and money."""
+    """A failed test shows requests, responses, charges, and refusal rules with their evidence."""
     result = run_tests(FAILING)
 
     result.assert_outcomes(failed=1)
@@ -110,7 +110,7 @@ def test_async_cut(upsim):
 
 
 def test_failure_shows_its_own_line(run_tests: RunTests) -> None:
-    """Tracebacks end in the test, or in the library that it called, and not in the plug-in."""
+    """Tracebacks end in the test or in the library that it called, not in the plug-in."""
     result = run_tests(MISUSES, "--tb=short")
 
     result.assert_outcomes(failed=6)
@@ -121,7 +121,7 @@ def test_failure_shows_its_own_line(run_tests: RunTests) -> None:
 
 
 def test_full_trace_shows_all(run_tests: RunTests) -> None:
-    """The option `--full-trace` shows the plug-in's own lines of a traceback."""
+    """With `--full-trace`, a traceback shows the plug-in's own lines."""
     result = run_tests(MISUSES, "--full-trace", "-k", "test_provider")
 
     result.stdout.re_match_lines([r".*upsim/testing/sandboxes.py:\d+: LookupError"])
@@ -174,7 +174,7 @@ def test_it(upsim):
 
 
 def test_journal_is_bounded(run_tests: RunTests) -> None:
-    """Of many long requests the last twenty are shown, each cut."""
+    """A failed test shows only its last twenty requests, and shortens each of them."""
     text = """
 def test_it(upsim):
     for _ in range(30):
@@ -209,7 +209,7 @@ def test_other(upsim):
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
 def test_summary_adds_up(run_tests: RunTests, options: tuple[str, ...]) -> None:
-    """Charges minus refunds of all tests, exact, by provider, over all workers."""
+    """The summary shows charges minus refunds of all tests, per provider, over all workers."""
     result = run_tests(SPENDING, *options)
 
     result.assert_outcomes(passed=4)
@@ -225,14 +225,14 @@ def test_summary_adds_up(run_tests: RunTests, options: tuple[str, ...]) -> None:
 
 
 def test_summary_says_when_nothing_was_charged(run_tests: RunTests) -> None:
-    """A run whose calls are free says so."""
+    """If all requests of a run were free, the summary says so."""
     result = run_tests("def test_it(upsim):\n    upsim.http('vicsee').get('/api/v1/credits')\n")
 
     result.stdout.fnmatch_lines(["1 sandbox, nothing charged"])
 
 
 def test_unused_plug_in_prints_nothing(run_tests: RunTests) -> None:
-    """A run that uses no sandbox has no such summary."""
+    """A run that uses no sandbox prints no summary."""
     run_tests("def test_it():\n    pass\n").stdout.no_fnmatch_line("*= upsim =*")
 
 

@@ -60,12 +60,12 @@ BLOCK = ("--disable-socket", "-p", "no:anyio")
 
 
 def test_fixtures_need_no_socket(run_tests: RunTests) -> None:
-    """Every fixture except the server works under `--disable-socket` alone."""
+    """Every fixture except `upsim_server` works under `--disable-socket`."""
     run_tests(IN_PROCESS, *BLOCK).assert_outcomes(passed=6)
 
 
 def test_simulator_needs_no_socket(run_tests: RunTests) -> None:
-    """`upsim.Simulator` answers sync and async clients without a socket of its own."""
+    """`upsim.Simulator` serves sync and async clients without opening a socket."""
     text = """
 import httpx
 from upsim import Simulator
@@ -80,7 +80,7 @@ def test_it():
 
 
 def test_no_port_is_open_until_a_test_asks(run_tests: RunTests) -> None:
-    """A test without `upsim_server` creates no socket; the server then answers at its address."""
+    """Without `upsim_server` no socket is created; with it, the server responds at its URL."""
     text = """
 import socket
 
@@ -123,8 +123,8 @@ def test_own_clip(upsim, upsim_server):
     run_tests(text, "-p", "no:anyio").assert_outcomes(passed=3)
 
 
-def test_server_says_how_sockets_are_allowed(run_tests: RunTests) -> None:
-    """`upsim_server` names the marker that allows sockets, and works with it."""
+def test_server_names_the_marker_for_sockets(run_tests: RunTests) -> None:
+    """`upsim_server` names the marker that allows sockets, and works with that marker."""
     text = """
 import httpx
 import pytest
@@ -145,7 +145,7 @@ def test_allowed(upsim, upsim_server):
 
 
 def test_providers_stay_blocked(run_tests: RunTests) -> None:
-    """pytest-socket takes its changes back after each test, and the guard puts its own on again."""
+    """After pytest-socket removes its patches, the plug-in still blocks the provider hosts."""
     text = """
 import socket
 import ssl

@@ -25,10 +25,10 @@ HOSTS = "upsim.core.hosts"
 OTHERS = ("hypothesis", "yaml", "av", "msgspec", "uvicorn", "aiohttp", "requests")
 
 
-def test_nothing_is_imported(run_tests: RunTests) -> None:
-    """An unused plug-in imports only `core.hosts`, and that at the first lookup of a name.
+def test_unused_plug_in_imports_almost_nothing(run_tests: RunTests) -> None:
+    """An unused plug-in imports only `core.hosts`, at the first DNS lookup.
 
-    A module that the plug-in imports at its start is outside the measured coverage.
+    Coverage does not measure a module that the plug-in imports at its start.
     """
     text = f"""
 import socket
@@ -45,8 +45,8 @@ def test_it():
     run_tests(text, "-p", "no:hypothesispytest").assert_outcomes(passed=1)
 
 
-def test_looking_up_a_name_imports_no_server(run_tests: RunTests) -> None:
-    """To know whether a name is a provider's, scenarios are read and nothing more."""
+def test_a_host_lookup_imports_no_server(run_tests: RunTests) -> None:
+    """To recognise a provider's host name, the plug-in reads scenarios and imports no server."""
     text = """
 import socket
 import sys
@@ -71,9 +71,9 @@ def seconds_of(code: str) -> float:
 
 @pytest.mark.slow
 def test_start_costs_little() -> None:
-    """Importing the plug-in beside pytest takes less than 50 ms, by paired runs.
+    """Importing the plug-in takes less than 50 ms of CPU time, measured by paired runs.
 
-    Processor time is counted, on the machine's own scale.
+    The limit is scaled to the speed of the machine.
     """
     without = "import pytest"
     with_it = "import pytest, upsim.pytest_plugin"

@@ -318,7 +318,7 @@ models: {runwayml/upscale-v1: {billing: {rate: {flat: "0.04"}}}}
 
 @pytest.mark.parametrize("one", ALTERATIONS, ids=lambda one: f"{one.provider}, {one.name}")
 def test_one_change_is_one_line(studio: Studio, one: Alteration) -> None:
-    """Each change of a provider is one difference, in a line that names what, where, and how."""
+    """Each change of a provider is one `drift` line that names the place and the difference."""
     cassette = studio.record(
         one.provider, CALLERS[one.provider], scenario=one.scenario, altered=one.altered
     )

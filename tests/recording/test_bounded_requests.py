@@ -55,7 +55,7 @@ def record(folder: Path, upstream: Upstream, caller: Caller) -> list[str]:
 
 
 def test_request_with_too_many_headers_is_refused(tmp_path: Path) -> None:
-    """A head of 200 headers passes; one more is answered with 431, and nothing is forwarded."""
+    """A request with 200 headers is forwarded; one with 201 gets a 431 and is not forwarded."""
     forwarded: list[str] = []
     statuses: list[int] = []
 
@@ -87,7 +87,7 @@ class Cut(httpx.AsyncByteStream):
 
 
 def test_heads_are_redacted_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search for secrets in headers, paths and errors leaves the loop to other requests."""
+    """Secrets in headers, paths and errors are redacted in threads, not in the event loop."""
     threads: list[int] = []
     for name in ("headers", "path", "text"):
         usual = getattr(Redactor, name)
@@ -125,8 +125,8 @@ class Trickle(httpx.AsyncByteStream):
 ENCODINGS = ("", "identity", "gzip", "gzip, gzip", "br")
 
 
-def test_no_video_that_is_compressed_is_unpacked(tmp_path: Path) -> None:
-    """A look takes a plain video alone, and of any other response not one piece."""
+def test_a_compressed_video_is_not_unpacked(tmp_path: Path) -> None:
+    """The recorder measures only uncompressed videos and does not read compressed responses."""
     content = make_clip(parse_clip_name("64x36_10fps_1s.mp4"))
     read: list[str] = []
 
@@ -159,10 +159,13 @@ def test_no_video_that_is_compressed_is_unpacked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["refused", "slow", "long"])
-def test_few_links_of_a_request_are_looked_at(
+def test_few_links_of_a_request_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """The number of links, their time and their size have a bound; the request is forwarded."""
+    """The links that are measured per request are limited in number, time and size.
+
+    The request is forwarded in any case.
+    """
     if kind == "slow":
         monkeypatch.setattr(video_measuring, "SECONDS", 0.01)
     asked: list[str] = []
@@ -194,7 +197,7 @@ LONG = bytes(MAX_VIDEO_LENGTH + 1)
 
 
 def test_few_links_of_a_request_are_known_and_kept() -> None:
-    """Links beyond the first count as unknown; the newest are remembered, and no long ones."""
+    """Links above the limit count as unknown; only the newest short links are remembered."""
     target = Target("venice", "default", "http://127.0.0.1:9")
     links = Links(target)
     said: list[str] = []
@@ -222,8 +225,8 @@ def test_few_links_of_a_request_are_known_and_kept() -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/json", "video/mp4"])
-def test_response_in_tiny_pieces_leaves_others_their_turn(tmp_path: Path, kind: str) -> None:
-    """Between thousands of pieces that lie ready, other tasks run."""
+def test_a_response_in_tiny_pieces_does_not_block_other_tasks(tmp_path: Path, kind: str) -> None:
+    """While the recorder reads thousands of available pieces, other tasks still run."""
     turns = 0
     seen: set[int] = set()
 
@@ -250,8 +253,8 @@ def test_response_in_tiny_pieces_leaves_others_their_turn(tmp_path: Path, kind: 
     assert len(seen) >= 20
 
 
-def test_a_long_request_is_read_beside_the_event_loop(tmp_path: Path) -> None:
-    """Most of the work on a request of 10 MB is done by other threads than the event loop's."""
+def test_a_long_request_is_read_outside_the_event_loop(tmp_path: Path) -> None:
+    """Threads outside the event loop do most of the work on a 10 MB request."""
     spent: dict[str, float] = {}
 
     async def caller(http: httpx.AsyncClient) -> None:
@@ -266,8 +269,10 @@ def test_a_long_request_is_read_beside_the_event_loop(tmp_path: Path) -> None:
     assert spent["loop"] < spent["all"] / 4, spent
 
 
-def test_requests_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What all requests under way hold has a bound; it is free again when one has been answered."""
+def test_simultaneous_requests_share_a_memory_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All running requests share one memory limit; a finished request frees its part."""
     for name, size in (("MAX_HELD", 1_000_000), ("FIRST", 0), ("SPARE", 0)):
         monkeypatch.setattr(body_memory, name, size)
     statuses: list[int] = []
@@ -293,10 +298,13 @@ def test_requests_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.Monk
     assert [503, 404, 404, 404] == statuses
 
 
-def test_a_request_that_is_too_long_passes_unread(
+def test_a_too_long_request_is_forwarded_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is forwarded in pieces, and kept as size and hash; under a cap no paid one is sent."""
+    """A too long request is forwarded in pieces and recorded only as size and hash.
+
+    Under a cap, a paid request of that size is not sent.
+    """
     monkeypatch.setattr("upsim_contracts.record.proxy.MAX_READ", 100_000)
     shared = body_memory.BodyMemory()
     monkeypatch.setattr("upsim_contracts.record.proxy.BodyMemory", lambda: shared)
@@ -341,7 +349,7 @@ def test_a_request_that_is_too_long_passes_unread(
 
 
 def test_windows_of_a_long_body_read_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is found, counted and decoded is the same, wherever a window ends."""
+    """A long body that is read in windows gives the same results as the whole body."""
     links, spelt = re.compile(rb"http://a[^ ]*"), bytes(range(256)) * 3
     content = "http://a/é http://ab --x--xhttp://a --x\\u002c".encode() * 3
     text = base64.encodebytes(spelt).decode()
@@ -373,8 +381,8 @@ def test_windows_of_a_long_body_read_as_the_whole(monkeypatch: pytest.MonkeyPatc
             read_document(document)
 
 
-def test_no_cookie_of_an_answer_is_sent_again(tmp_path: Path) -> None:
-    """Neither other callers nor videos get it; a caller's own Cookie header passes as it is."""
+def test_response_cookies_are_not_sent_again(tmp_path: Path) -> None:
+    """The recorder keeps no cookie of a response, and forwards a client's own Cookie header."""
     sent: dict[str, str | None] = {}
 
     def upstream(request: httpx.Request) -> httpx.Response:
@@ -399,8 +407,13 @@ def test_no_cookie_of_an_answer_is_sent_again(tmp_path: Path) -> None:
     } == sent
 
 
-def test_responses_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that finds no room passes whole, as size and hash; a short one is always kept."""
+def test_simultaneous_responses_share_a_memory_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response above the shared limit is forwarded whole, but recorded as size and hash.
+
+    A short response is always recorded.
+    """
     for name, size in (("MAX_HELD", 1_200_000), ("FIRST", 10_000), ("SPARE", 100_000)):
         monkeypatch.setattr(body_memory, name, size)
     shared = body_memory.BodyMemory()
@@ -442,7 +455,7 @@ def test_responses_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_short_exchanges_do_not_wait_for_long_ones(tmp_path: Path) -> None:
-    """Work on long bodies is done for one exchange at a time, however many there are."""
+    """Short exchanges finish early, because long bodies are processed one at a time."""
     long = b"[" + b"{}," * 20_000 + b"{}]"
     answered: list[str] = []
 

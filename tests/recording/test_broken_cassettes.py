@@ -60,7 +60,7 @@ def mutations(lines: Sequence[Any], step: int) -> Iterator[tuple[tuple[Any, ...]
 
 @pytest.mark.parametrize("cassette", ["venice"], indirect=True)
 def test_no_mutation_is_a_traceback(cassette: Path) -> None:
-    """One value after the other is left out or replaced, and read against the documents."""
+    """A cassette with one missing or replaced value never causes a traceback in `drift`."""
     lines = entries(cassette)[:5]
     count = 0
     for place, value in mutations(lines, 40):
@@ -72,7 +72,7 @@ def test_no_mutation_is_a_traceback(cassette: Path) -> None:
 
 @pytest.mark.parametrize("cassette", [*CALLERS], indirect=True)
 def test_no_mutation_breaks_the_simulator(cassette: Path, tmp_path: Path) -> None:
-    """A broken cassette is refused too when it is replayed or converted to a scenario."""
+    """A broken cassette is also refused when it is replayed or converted to a scenario."""
     lines = entries(cassette)
     found = list(mutations(lines[:5], 7))
     for number, (place, value) in enumerate(found[:: len(found) // 12]):
@@ -95,10 +95,10 @@ def test_no_mutation_breaks_the_simulator(cassette: Path, tmp_path: Path) -> Non
         (1, ("strange",), 1, "Object contains unknown field `strange`"),
     ],
 )
-def test_the_place_of_a_mistake(
+def test_a_cassette_error_names_its_place(
     cassette: Path, line: int, place: tuple[str, ...], value: object, told: str
 ) -> None:
-    """File, line, column and path come before what is wrong, as for scenario files."""
+    """An error in a cassette names file, line, column and path before the cause."""
     cassette.write_text(changed(entries(cassette), (line, *place), value), "utf-8")
     done = drift(cassette, "--no-simulator")
 
@@ -108,8 +108,8 @@ def test_the_place_of_a_mistake(
 
 
 @pytest.mark.parametrize("cassette", ["vicsee"], indirect=True)
-def test_the_column_is_that_of_the_value(cassette: Path) -> None:
-    """An editor can go there."""
+def test_a_cassette_error_has_the_column_of_the_value(cassette: Path) -> None:
+    """The column in an error is that of the wrong value, so an editor can jump to it."""
     text = changed(entries(cassette), (1, "status"), "200")
     cassette.write_text(text, "utf-8")
     column = text.split("\n")[1].index('"200"') + 1
@@ -125,8 +125,8 @@ def test_the_column_is_that_of_the_value(cassette: Path) -> None:
     ],
     ids=range(15),
 )
-def test_what_is_no_cassette(tmp_path: Path, content: bytes) -> None:
-    """A file that is no cassette is refused with its name, whatever is in it."""
+def test_a_file_that_is_no_cassette_is_refused(tmp_path: Path, content: bytes) -> None:
+    """A file that is not a cassette is refused with its name, whatever it contains."""
     file = tmp_path / "x.jsonl"
     file.write_bytes(content)
     done = drift(file)
@@ -136,10 +136,8 @@ def test_what_is_no_cassette(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("cassette", ["vicsee"], indirect=True)
-def test_a_dialect_that_the_provider_lacks_is_told_with_its_place(
-    cassette: Path, tmp_path: Path
-) -> None:
-    """Else every exchange would be a 404 of the simulator, and a difference."""
+def test_an_unknown_dialect_in_a_cassette_is_an_error(cassette: Path, tmp_path: Path) -> None:
+    """A cassette with a dialect that the provider lacks is refused with the place of the error."""
     head, *rest = cassette.read_text("utf-8").splitlines()
     file = tmp_path / "other.jsonl"
     changed_head = json.dumps({**json.loads(head), "dialect": "liv"})

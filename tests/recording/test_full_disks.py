@@ -94,7 +94,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
 def test_a_command_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """It says which file it cannot write, and leaves neither half of one nor a temporary one."""
+    """On a full disk, a command names the file and leaves no partial or temporary file."""
     monkeypatch.chdir(tmp_path)
     line = COMMANDS[name](tmp_path)
     (tmp_path / "out").write_text(OLD, "utf-8")
@@ -110,8 +110,8 @@ def test_a_command_on_a_full_disk(
     assert before == {file.name for file in tmp_path.rglob("*") if not file.is_dir()}
 
 
-def test_uses_on_a_full_disk(tmp_path: Path) -> None:
-    """What is written at the end of a recording is whole or not there."""
+def test_recorded_uses_on_a_full_disk(tmp_path: Path) -> None:
+    """On a full disk, the summary of a recording is not written, and no partial file remains."""
     found = uses_in(read_cassette(cassette(tmp_path)))
     before = [*tmp_path.iterdir()]
     with full_disk(ROOM), pytest.raises(UsageError, match=FULL):
@@ -121,7 +121,10 @@ def test_uses_on_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_a_recording_on_a_full_disk(tmp_path: Path) -> None:
-    """The caller gets every response, each loss is a line, and the cassette can be read."""
+    """On a full disk, the client gets every response, and each lost exchange is reported.
+
+    The cassette stays readable.
+    """
     file, said, statuses = tmp_path / "c.jsonl", list[str](), list[int]()
 
     async def run() -> str:
@@ -149,10 +152,10 @@ def test_a_recording_on_a_full_disk(tmp_path: Path) -> None:
     assert summary.endswith("2 not in the cassette")
 
 
-def test_a_full_disk_spoils_no_compiled_module(
+def test_a_full_disk_breaks_no_compiled_module(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A module that is first imported meanwhile can be imported afterwards too."""
+    """A module that is first imported on a full disk can be imported again later."""
     module = tmp_path / "first_imported_on_a_full_disk.py"
     module.write_text(f"VALUE = {'x' * ROOM!r}\n", "utf-8")
     monkeypatch.setattr(sys, "dont_write_bytecode", False)

@@ -128,10 +128,10 @@ def recorded(
         ("vicsee", "POST", "/vicsee/api/v1/tools/upscale-video"),
     ],
 )
-def test_any_answer_is_passed_on_and_kept(
+def test_any_response_is_forwarded_and_recorded(
     tmp_path: Path, provider: str, method: str, path: str, name: str
 ) -> None:
-    """The caller gets what the server sent, and the cassette can be read."""
+    """The client gets exactly what the server sent, and the cassette is readable."""
     status, headers, body = ANSWERS[name]
     sent = {"json": {"video_url": "http://localhost:1/x"}} if method == "POST" else {}
     with upstream(status, headers, body) as url:
@@ -144,8 +144,8 @@ def test_any_answer_is_passed_on_and_kept(
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_any_request_is_passed_on_and_kept(tmp_path: Path, name: str) -> None:
-    """Whatever a caller sends, the server is asked, and the exchange is in the cassette."""
+def test_any_request_is_forwarded_and_recorded(tmp_path: Path, name: str) -> None:
+    """Any request of a client is forwarded to the server and recorded in the cassette."""
     kind, body = BODIES[name]
     headers = {b"content-type": kind.encode("latin-1"), b"x-odd": b"\xff"}
     with upstream(200, JSON, b"{}") as url:
@@ -160,8 +160,8 @@ def test_any_request_is_passed_on_and_kept(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/venice/api/v1/%FF%00?a=%FF&secret=%80%", "/api/v1/x?http://[", "/api/v1/" + "x" * 9]
 )
-def test_any_path_is_passed_on(tmp_path: Path, path: str) -> None:
-    """Bytes of a path or a query are sent as they came."""
+def test_any_path_is_forwarded(tmp_path: Path, path: str) -> None:
+    """The bytes of a path or a query are forwarded unchanged."""
     with upstream(200, JSON, b"{}") as url:
         answer, file = recorded(tmp_path, url, "GET", path)
 
@@ -169,7 +169,7 @@ def test_any_path_is_passed_on(tmp_path: Path, path: str) -> None:
 
 
 def test_a_path_without_steps_is_refused(tmp_path: Path) -> None:
-    """`OPTIONS *` is no path of a provider."""
+    """The recorder refuses `OPTIONS *`, because `*` is not a provider path."""
     sent: list[Any] = []
 
     async def ask() -> None:

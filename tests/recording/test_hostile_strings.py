@@ -79,7 +79,7 @@ documents = st.recursive(
 @settings(max_examples=100)
 @example({text: [text] for text in ODD}, "a\n!b\x85\x1b")
 def test_scenario_text_is_read_as_it_was_written(document: object, heading: str) -> None:
-    """Any document of a recording survives, key by key, digit by digit."""
+    """Any document of a recording can be written to a scenario and read back unchanged."""
     found = parse_tree(scenario_text({"a": document, "b": [document]}, heading), "told.yaml")
 
     assert [] == found.mistakes
@@ -87,7 +87,7 @@ def test_scenario_text_is_read_as_it_was_written(document: object, heading: str)
 
 
 def test_recorded_refusals_become_faults(tmp_path: Path) -> None:
-    """`drift --scenario` writes hostile words of a refusal so that the same words are answered."""
+    """A scenario of `drift --scenario` repeats a recorded refusal with exactly the same text."""
     words: dict[str, Any] = {text: text for text in ODD} | {"n": Decimal("1.50"), "deep": [[{}]]}
     json_type = {"content-type": "application/json"}
     sent = RecordedMessage(json_type, {"json": {"video_url": "https://a.example/\u2028.mp4"}})
@@ -151,8 +151,8 @@ def check_page(page: str, words: str) -> None:
     assert words in page
 
 
-def test_drift_reports_hold_hostile_words_as_text() -> None:
-    """The page has no element and no attribute of a server's, and the JSON can be read."""
+def test_drift_reports_escape_hostile_text() -> None:
+    """The HTML report of `drift` escapes all server text, and its JSON is valid."""
     words = HOSTILE.replace("\ud800", "")  # no document of a cassette has half of a pair
     body = {"success": words, words: words, "data": {"credits": words}}
     bad = replace(exchange(body=body), path=f"/api/v1/credits?{HOSTILE}", method="GET")
@@ -166,8 +166,8 @@ def test_drift_reports_hold_hostile_words_as_text() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["broken", "untestable", "held"])
-def test_verify_reports_hold_hostile_words_as_text(outcome: Outcome) -> None:
-    """The page, the JUnit file and the JSON hold the words of a target, and are whole."""
+def test_verify_reports_escape_hostile_text(outcome: Outcome) -> None:
+    """The HTML, JUnit and JSON reports of `verify` are valid with any text of a target."""
     book = book_of("vicsee")
     told = (Mismatch(HOSTILE, HOSTILE, HOSTILE),)
     verdicts = [Verdict(fact, outcome, told, HOSTILE, HOSTILE) for fact in book.facts[:2]]

@@ -59,7 +59,10 @@ MALFORMED: dict[str, tuple[str, str, str | Mapping[str, object], int, str]] = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_request_is_recorded_and_free(studio: Studio, name: str) -> None:
-    """The dearest job is set aside, the refusal frees it, and drift finds nothing in it."""
+    """The highest job price is reserved for a malformed request and released after its refusal.
+
+    `drift` finds no difference in it.
+    """
     provider, path, body, status, most_expensive = MALFORMED[name]
     sent = body if isinstance(body, str) else json.dumps(body)
     statuses: list[int] = []
@@ -81,8 +84,8 @@ def test_malformed_request_is_recorded_and_free(studio: Studio, name: str) -> No
     assert "no differences in 2 exchanges" in studio.drift(cassette)[-1]
 
 
-def test_malformed_request_needs_the_dearest(studio: Studio) -> None:
-    """Below the price of the dearest job it is not sent, with a sentence that says why."""
+def test_malformed_request_needs_the_highest_price(studio: Studio) -> None:
+    """A malformed request is not sent if the budget is below the highest job price."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         await http.post(UPSCALE, json={"video_url": CLIP, "upscale_factor": 4})
@@ -114,8 +117,8 @@ class Lenient:
         return httpx.Response(200, headers=kind, stream=httpx.ByteStream(content))
 
 
-def test_late_balance_keeps_the_dearest_aside(tmp_path: Path) -> None:
-    """A taken request without a documented price counts as the dearest if the balance stands."""
+def test_late_balance_keeps_the_highest_price_reserved(tmp_path: Path) -> None:
+    """An accepted request without a price counts as the highest price until the balance moves."""
     provider = Lenient([0, 80])
     asked = {"upstream": "http://127.0.0.1:1/vicsee", "to": tmp_path / "c", "cap": DEAREST + 79}
     transport = httpx.MockTransport(provider)
@@ -135,7 +138,7 @@ def test_late_balance_keeps_the_dearest_aside(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("together", [False, True])
 def test_cap_is_exact_in_every_order(tmp_path: Path, *, together: bool) -> None:
-    """A malformed request that is taken is charged at its price; no order passes the cap."""
+    """In any order of requests, an accepted malformed request costs its price within the cap."""
     bad = {"video_url": "https://example.com/a.mp4", "upscale_factor": 4}
     good = {"video_url": "https://example.com/a.mp4"}
     clips = ["*=854x480 30fps 5s"]  # 80 credits

@@ -58,7 +58,7 @@ CASES: dict[str, tuple[tuple[str, str, dict[str, Any]], dict[str, Any], str]] = 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_mistyped_option_is_named(studio: Studio, name: str) -> None:
-    """With the value that was found, the allowed ones, and the nearest of them."""
+    """The message for a mistyped option names the value, the allowed values and the nearest one."""
     (provider, path, usual), wrong, said = CASES[name]
     told: list[str] = []
 
@@ -73,8 +73,8 @@ def test_a_mistyped_option_is_named(studio: Studio, name: str) -> None:
     assert [f"not sent: {told[0]}"] == studio.said
 
 
-def test_a_sound_request_over_the_cap_has_no_such_hint(studio: Studio) -> None:
-    """Only what no document has is named; missing fields have no price, and are left out."""
+def test_a_valid_request_over_the_cap_has_no_option_hint(studio: Studio) -> None:
+    """A valid request over the cap gets no hint about options, nor does one with missing fields."""
     provider, path, usual = VENICE
 
     async def caller(http: httpx.AsyncClient) -> None:
@@ -86,8 +86,8 @@ def test_a_sound_request_over_the_cap_has_no_such_hint(studio: Studio) -> None:
     assert ["found" in line for line in studio.said] == [False, False]
 
 
-def test_hostile_bodies_are_looked_at_in_part() -> None:
-    """Neither very many fields nor long texts are compared, and few mistakes are told."""
+def test_hostile_bodies_are_compared_in_part() -> None:
+    """Of a hostile body, only some fields are compared, and few mistakes are reported."""
     found = []
     for body in (
         b"{" + b",".join(b'"k%d":1' % number for number in range(90_000)) + b"}",

@@ -42,7 +42,7 @@ def spent(studio: Studio) -> Decimal:
 
 
 def test_nothing_is_sent_above_the_cap(studio: Studio) -> None:
-    """Of five calls of 80 credits under a cap of 200, two are sent and three are refused here."""
+    """With a cap of 200, two of five requests of 80 credits are sent, and three are refused."""
     answers: list[httpx.Response] = []
 
     async def caller(http: httpx.AsyncClient) -> None:
@@ -58,8 +58,8 @@ def test_nothing_is_sent_above_the_cap(studio: Studio) -> None:
     assert Decimal(160) == spent(studio)
 
 
-def test_calls_at_once_share_the_cap(studio: Studio) -> None:
-    """Of five calls at the same time under a cap of 200, two are sent, each with its own charge."""
+def test_simultaneous_calls_share_the_cap(studio: Studio) -> None:
+    """With a cap of 200, two of five simultaneous requests are sent, each with its own charge."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         body = {"video_url": CLIP}
@@ -86,10 +86,10 @@ def test_calls_at_once_share_the_cap(studio: Studio) -> None:
         ("piapi", "", {}, "no source given"),
     ],
 )
-def test_a_price_cites_its_place(
+def test_a_price_cites_its_evidence(
     provider: str, call: str, body: dict[str, object], place: str
 ) -> None:
-    """The evidence of a price is the place that speaks of such a request."""
+    """The evidence of a price cites the part of the documents about such a request."""
     found = CostTable(book_of(provider), pricer(provider)).evidence(call, body)
 
     assert place in found
@@ -112,8 +112,8 @@ def _documented_defaults(document: Any, node: Any) -> Iterator[tuple[str, object
             yield from _documented_defaults(document, inner)
 
 
-def test_a_price_without_options_cites_that_of_the_defaults() -> None:
-    """Each option that changes a price is cited by its documented default when it is left out."""
+def test_a_price_without_options_cites_the_defaults() -> None:
+    """If a request omits an option, the evidence of its price cites the documented default."""
     seen = set()
     for provider in providers():
         book = book_of(provider)
@@ -133,7 +133,7 @@ def test_a_price_without_options_cites_that_of_the_defaults() -> None:
 
 
 def test_evidence_of_a_price_reads_a_request_once() -> None:
-    """Of a request with many options, only those that a fact has are read, and once."""
+    """The search for the evidence of a price reads only the options of known facts, each once."""
     reads: Counter[str] = Counter()
 
     class Body(dict[str, object]):
@@ -152,8 +152,8 @@ def test_evidence_of_a_price_reads_a_request_once() -> None:
     assert {"body": 1, "value": 1} == reads
 
 
-def test_a_dearer_provider_is_noticed_at_once(studio: Studio) -> None:
-    """After one call of 160 instead of 80, as much is set aside for the next ones."""
+def test_a_higher_price_is_noticed_at_once(studio: Studio) -> None:
+    """After one charge of 160 instead of 80, the recorder reserves 160 for the next requests."""
     cassette = studio.record("vicsee", five, scenario=DEAR, cap=Decimal(320))
 
     assert Decimal(320) == spent(studio)
@@ -162,8 +162,8 @@ def test_a_dearer_provider_is_noticed_at_once(studio: Studio) -> None:
     assert 2 == sum("charge: expected 80 credits, seen 160" in line for line in studio.said)
 
 
-def test_a_charge_without_an_answer_counts(studio: Studio) -> None:
-    """A job that was charged and answered with 500 is counted by the balance, and reported."""
+def test_a_charge_with_a_500_counts(studio: Studio) -> None:
+    """A job that was charged but got a 500 is found by the balance, counted and reported."""
     studio.record("vicsee", five, scenario=LOST, cap=Decimal(200))
 
     assert Decimal(160) == spent(studio)
@@ -171,14 +171,14 @@ def test_a_charge_without_an_answer_counts(studio: Studio) -> None:
 
 
 def test_without_a_balance_the_price_counts(studio: Studio) -> None:
-    """Where balances are not read, what is documented counts as gone, also after a 500."""
+    """If balances are not read, the documented price counts as spent, also after a 500."""
     studio.record("vicsee", five, scenario=LOST, cap=Decimal(200), balances=False)
 
     assert Decimal(160) == spent(studio)
 
 
-def test_an_unknown_video_is_the_dearest(studio: Studio) -> None:
-    """A video that nobody here can measure sets aside the price of the longest."""
+def test_an_unknown_video_reserves_the_highest_price(studio: Studio) -> None:
+    """For a video that cannot be measured, the recorder reserves the price of the longest video."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         await http.post(UPSCALE, json={"video_url": "https://example.com/a.mp4"})
@@ -189,8 +189,11 @@ def test_an_unknown_video_is_the_dearest(studio: Studio) -> None:
     assert [f"not sent: {line}; of the cap of 1679 1679 are left"] == studio.said
 
 
-def test_a_told_video_has_its_price(studio: Studio) -> None:
-    """`--clip` says what the videos at some addresses are; the line holds the balance after it."""
+def test_a_described_video_has_its_price(studio: Studio) -> None:
+    """A video described by `--clip` is priced by that description.
+
+    Its cassette line also has the balance after the charge.
+    """
 
     async def caller(http: httpx.AsyncClient) -> None:
         await http.post(UPSCALE, json={"video_url": "https://example.com/a.mp4?v=1"})
@@ -202,8 +205,8 @@ def test_a_told_video_has_its_price(studio: Studio) -> None:
     assert charge == entries(cassette)[1]["charge"]
 
 
-def test_keys_are_told_apart_by_number(studio: Studio) -> None:
-    """Each line says by a number which key was sent, and holds no key."""
+def test_keys_are_shown_as_numbers(studio: Studio) -> None:
+    """Each cassette line identifies the key by a number and does not contain the key."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         for key in ("sk-of-the-first", "sk-of-the-second", "sk-of-the-first"):
@@ -237,8 +240,8 @@ COULD_COST: dict[str, tuple[dict[str, object] | str, str]] = {
 
 
 @pytest.mark.parametrize("name", COULD_COST)
-def test_what_is_set_aside_is_never_too_little(studio: Studio, name: str) -> None:
-    """Of all ways in which a provider could read a request, the one that costs most counts."""
+def test_the_reservation_is_never_too_low(studio: Studio, name: str) -> None:
+    """If a provider could read a request in several ways, the highest price is reserved."""
     body, most = COULD_COST[name]
 
     async def caller(http: httpx.AsyncClient) -> None:
@@ -268,10 +271,10 @@ def test_what_is_set_aside_is_never_too_little(studio: Studio, name: str) -> Non
         ("piapi", "/api/v1/task", {"model": "Qubico/video-toolkit", "task_type": "another"}),
     ],
 )
-def test_what_nobody_can_price_is_not_sent(
+def test_requests_without_a_known_price_are_not_sent(
     studio: Studio, provider: str, path: str, body: dict[str, object]
 ) -> None:
-    """Another model, and more than any documented value, could cost any amount."""
+    """A request with another model or a value above the documented ones is not sent."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         await http.post(path, json={"video_url": SHORT, **body})
@@ -319,7 +322,7 @@ UNDOCUMENTED: dict[str, tuple[str, dict[str, object], str]] = {
 
 @pytest.mark.parametrize("call", UNDOCUMENTED)
 def test_undocumented_jobs_are_not_sent(studio: Studio, call: str) -> None:
-    """A path or a model that no document has is not sent under any cap, and gets no price."""
+    """Under any cap, a request with an undocumented path or model is not sent and has no price."""
     provider, body, why = UNDOCUMENTED[call]
     method, path = call.split()
     answers: list[httpx.Response] = []
@@ -337,7 +340,7 @@ def test_undocumented_jobs_are_not_sent(studio: Studio, call: str) -> None:
 
 
 def test_near_paths_have_the_same_method(studio: Studio) -> None:
-    """Without a cap an unknown model is forwarded; no path of another method is suggested."""
+    """Without a cap, an unknown model is forwarded; only paths of the same method are suggested."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         await http.post("/api/v3/openai/sora", json={"video": SHORT})
@@ -349,7 +352,7 @@ def test_near_paths_have_the_same_method(studio: Studio) -> None:
 
 
 def test_links_with_different_queries_are_different_videos(studio: Studio) -> None:
-    """A video that was looked at under one query is looked at anew under another."""
+    """A video URL with a different query is measured again."""
     statuses: list[int] = []
 
     async def caller(http: httpx.AsyncClient) -> None:
@@ -375,10 +378,10 @@ def test_links_with_different_queries_are_different_videos(studio: Studio) -> No
         ("vicsee", "PUT /api/v1/anything", False),
     ],
 )
-def test_what_is_not_known_to_be_free_costs(
+def test_only_free_requests_pass_a_cap_of_zero(
     studio: Studio, provider: str, call: str, *, sent: bool
 ) -> None:
-    """Under a cap of nothing, only what is documented as free passes."""
+    """With a cap of 0, only requests that are documented as free are sent."""
     statuses: list[int] = []
 
     async def caller(http: httpx.AsyncClient) -> None:
@@ -392,7 +395,7 @@ def test_what_is_not_known_to_be_free_costs(
 
 
 def test_an_option_without_a_price_is_not_sent(studio: Studio) -> None:
-    """A factor above all that documents price is refused here where money counts."""
+    """Under a cap, a request with a factor above the documented ones is not sent."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         await http.post(UPSCALE, json={"video_url": CLIP, "upscale_factor": "8"})

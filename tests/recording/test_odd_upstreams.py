@@ -192,10 +192,10 @@ def compared(cassette: Path) -> str:
     return lines[-1].splitlines()[-1]
 
 
-def test_odd_responses_reach_callers_and_cassette(
+def test_odd_responses_reach_client_and_cassette(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each is passed on, or is a 502 that says why; a file that was cut is cut for the caller."""
+    """An odd response is forwarded, or becomes a 502 with the reason; a cut file stays cut."""
 
     async def run() -> tuple[dict[str, tuple[int, bytes]], list[str]]:
         async with recorded(tmp_path) as one:
@@ -245,7 +245,7 @@ HOSTS = {
 
 
 def test_odd_requests_are_answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Only Host headers of loopback are taken; what no cassette can hold is not forwarded."""
+    """The recorder accepts only loopback Host headers, and forwards only recordable requests."""
     longest = "/api/v1/" + "x" * (MAX_PATH_LENGTH - len("/api/v1/"))
     told: list[bytes] = []
 
@@ -304,8 +304,8 @@ class Forwarded:
                     ).status_code
 
 
-def test_videos_that_cannot_be_read_are_kept_as_files(tmp_path: Path) -> None:
-    """Size and hash of a broken video are kept; an unknown codec and altered boxes break no one."""
+def test_unreadable_videos_are_recorded_as_files(tmp_path: Path) -> None:
+    """A broken video is recorded with its size and hash, whatever is wrong in it."""
     video = make_clip(parse_clip_name("64x36_10fps_1s.mp4"))
     begins, chosen = video.index(b"moov"), random.Random(10)  # noqa: S311
     broken = {"codec": video.replace(b"avc1", b"zzzz"), "sound": SOUND}
@@ -343,7 +343,10 @@ LONG: dict[str, object] = {
 
 
 def test_long_responses_take_bounded_time_and_memory(tmp_path: Path) -> None:
-    """Thousands of secrets, links and unknown fields are redacted, passed on and counted."""
+    """A response with thousands of secrets, links and unknown fields takes bounded resources.
+
+    It is redacted and forwarded, and its fields are counted.
+    """
     answers = {name: httpx.Response(200, json=value) for name, value in LONG.items()}
     tracemalloc.start()
     began = time.process_time()
@@ -362,16 +365,16 @@ def test_long_responses_take_bounded_time_and_memory(tmp_path: Path) -> None:
     assert peak < 60 * 2**20
 
 
-def test_findings_beyond_the_first_are_counted(tmp_path: Path) -> None:
-    """A response with 6,000 unknown fields prints 20 of them, and a line for the others."""
+def test_findings_above_the_limit_are_counted(tmp_path: Path) -> None:
+    """A response with 6,000 unknown fields prints 20 of them, and the number of the others."""
     found = Forwarded(tmp_path, {"models": httpx.Response(200, json=LONG["keys"])})
 
     lines = found.exchanges["models"].findings
     assert (MAX_FINDINGS + 1, lines) == (len(lines), tuple(found.said))
 
 
-def test_known_secrets_are_bounded_and_those_of_callers_stay() -> None:
-    """Responses with more secrets than are remembered do not displace the key of the caller."""
+def test_known_secrets_are_bounded_and_client_keys_stay() -> None:
+    """Many secrets in responses do not displace the remembered key of the client."""
     answers = Redactor()
     caller = answers.of_caller()
     caller.learn("sk-of-caller")
@@ -387,8 +390,8 @@ def test_known_secrets_are_bounded_and_those_of_callers_stay() -> None:
     assert "sk-of-caller secret" == caller.text("sk-of-caller secret")
 
 
-def test_secrets_with_a_common_beginning_take_bounded_time() -> None:
-    """Neither many secrets that begin alike, nor ones within others, slow the search down."""
+def test_secrets_with_a_common_prefix_take_bounded_time() -> None:
+    """Many secrets with a common prefix, or inside each other, do not slow the search down."""
     redactor = Redactor()
     began = time.thread_time()
     for number in range(MAX_KNOWN):
@@ -421,8 +424,8 @@ class Full(FileIO):
         return written
 
 
-def test_what_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    """A full disk or a line that nobody could read loses an exchange, and no other."""
+def test_an_exchange_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    """A full disk or an unreadable line loses only that exchange, and the loss is reported."""
     lines: list[str] = []
 
     async def run() -> None:
@@ -462,7 +465,7 @@ def test_what_cannot_be_written_is_reported(tmp_path: Path) -> None:
 
 
 def test_cassette_of_a_killed_recorder_is_read_without_its_last_line(tmp_path: Path) -> None:
-    """`drift` reports an incomplete last line, wherever it ends, and compares the others."""
+    """`drift` reports an incomplete last line and compares all earlier lines."""
     cassette = tmp_path / "c.jsonl"
     Forwarded(tmp_path, {name: httpx.Response(200, json={"ok": "\u00e9"}) for name in "ab"})
     content = cassette.read_bytes()
@@ -488,7 +491,7 @@ def test_cassette_of_a_killed_recorder_is_read_without_its_last_line(tmp_path: P
 
 
 def test_long_headers_are_cut_and_lose_no_exchange(tmp_path: Path) -> None:
-    """A text that is too long for a cassette, at once or by its redaction, is cut with a mark."""
+    """A header too long for a cassette, before or after redaction, is cut and marked."""
     of_mail, too_long = "a@b.cc " * 10_000, "a" * (MAX_TEXT_LENGTH + 100)
     headers = {
         "value": {"x-a": too_long},
@@ -519,7 +522,7 @@ BALANCES: dict[str, tuple[dict[str, str], bytes, str | None]] = {
 
 @pytest.mark.parametrize("name", BALANCES)
 def test_compressed_or_long_balance_is_unknown(name: str) -> None:
-    """A recording reads no balance that would fill memory; its price then counts."""
+    """A compressed or too long balance response is not read, and the balance counts as unknown."""
     headers, body, expected = BALANCES[name]
     book = replace(book_of("piapi"), balance=("balance", "json.balance"))
     form = next(iter(book.calls.values()))
@@ -549,8 +552,11 @@ def out_of_files(*, is_wrapped: bool) -> Exception:
     return error
 
 
-def test_a_limit_of_this_machine_is_no_fault_of_the_provider(tmp_path: Path) -> None:
-    """Without a file for a connection nothing is sent, booked or recorded, and a line says so."""
+def test_a_local_connection_limit_is_no_provider_error(tmp_path: Path) -> None:
+    """If this machine cannot open a connection, nothing is sent, booked or recorded.
+
+    One line reports the reason.
+    """
     said: list[str] = []
     asked = {"upstream": "http://127.0.0.1:9", "to": tmp_path / "c.jsonl", "provider": "venice"}
     asked |= {"cap": Decimal(9_999), "balances": False}
@@ -608,8 +614,8 @@ class Drops(httpx.AsyncByteStream):
             yield b" "
 
 
-def test_dripping_responses_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Head, document and balance have a time in all, after which the caller gets a 502."""
+def test_dripping_responses_time_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If headers, body or balance take longer than the total time-out, the client gets a 502."""
     monkeypatch.setattr(command, "HELD", 0.1)
     monkeypatch.setattr(reservations, "SECONDS", 0.1)
     said: list[str] = []
@@ -641,8 +647,8 @@ class Watched(Dripping):
         return await super().handle_async_request(request)
 
 
-def test_requests_under_way_are_recorded_when_a_recording_ends(tmp_path: Path) -> None:
-    """A request whose response never ended is in the cassette once, and a paid one is booked."""
+def test_running_requests_are_recorded_when_a_recording_ends(tmp_path: Path) -> None:
+    """A request without a complete response is recorded once, at the end, with its price."""
     said: list[str] = []
     asked = {"upstream": "http://127.0.0.1:9", "to": tmp_path / "c.jsonl", "provider": "piapi"}
     asked |= {"cap": Decimal(10**9), "balances": False, "clips": ["*=854x480 30fps 4.5s"]}

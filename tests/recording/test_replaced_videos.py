@@ -16,7 +16,10 @@ from upsim_contracts.record.video_measuring import VideoMeasuring
 
 
 def test_a_video_that_was_replaced_is_measured_again() -> None:
-    """A link is known as long as a HEAD shows the same version; an upload, until the next one."""
+    """A linked video is measured again when a HEAD request shows another version.
+
+    An uploaded video is measured again after the next upload.
+    """
     target = Upstream("venice", "guide", "http://127.0.0.1:9")
     link = f"{target.base}/v.mp4"
     asked: list[str] = []

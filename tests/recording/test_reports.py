@@ -49,7 +49,7 @@ def exchange(status: int = 200, body: object = None, **more: object) -> Recorded
 
 
 def test_old_evidence_is_a_finding() -> None:
-    """Documents and a recording that are older than they may be are told with their age."""
+    """Documents and recordings that are too old are reported with their age."""
     good = exchange(body={"success": True, "data": {"credits": 1}})
     cassette = Cassette("c.jsonl", HEAD, (good,))
     today = date(2026, 12, 1)
@@ -63,7 +63,7 @@ def test_old_evidence_is_a_finding() -> None:
 
 
 def test_a_lost_connection_is_a_finding() -> None:
-    """An exchange without an answer is told as such."""
+    """`drift` reports an exchange that got no response."""
     cassette = Cassette("c.jsonl", HEAD, (exchange(0),))
     found = drift(cassette, vicsee(), [], today=date(2026, 11, 2))
 
@@ -72,8 +72,8 @@ def test_a_lost_connection_is_a_finding() -> None:
     ]
 
 
-def test_the_same_difference_is_told_once() -> None:
-    """Two answers that differ in the same place are one line, which names both."""
+def test_the_same_difference_is_reported_once() -> None:
+    """Two responses that differ in the same place are one line that names both."""
     bad = exchange(body={"success": True, "data": {"credits": "1"}})
     cassette = Cassette("c.jsonl", HEAD, (bad, replace(bad, number=2)))
     found = drift(cassette, vicsee(), [], today=date(2026, 11, 2))
@@ -83,7 +83,7 @@ def test_the_same_difference_is_told_once() -> None:
 
 
 def test_reports_hold_the_same(studio: Studio) -> None:
-    """JSON and page hold each difference with what was expected, seen, evidence and ages."""
+    """The JSON and HTML reports hold the same differences with values, evidence and ages."""
     cassette = studio.record("vicsee", CALLERS["vicsee"], scenario="vicsee/price-change")
     as_json, as_html = studio.folder / "d.json", studio.folder / "d.html"
     lines = studio.drift(cassette, json=as_json, html=as_html)
@@ -100,8 +100,8 @@ def test_reports_hold_the_same(studio: Studio) -> None:
     assert "http" not in re.sub(r"https?://(vicsee\.com|upsim\.test)[^<]*", "", page)
 
 
-def test_without_a_simulator_the_contract_is_left(studio: Studio) -> None:
-    """`--no-simulator` judges by contract and price only."""
+def test_without_a_simulator_only_contract_and_price_are_checked(studio: Studio) -> None:
+    """With `--no-simulator`, `drift` checks only contract and price, and replays no exchange."""
     cassette = studio.record("piapi", CALLERS["piapi"])
     lines = studio.drift(cassette, simulator=False)
 
@@ -110,8 +110,8 @@ def test_without_a_simulator_the_contract_is_left(studio: Studio) -> None:
     ]
 
 
-def test_refusals_of_the_moment_are_counted(studio: Studio) -> None:
-    """A documented 429 is no difference; a note says so, and that it was not compared."""
+def test_documented_429s_are_only_counted(studio: Studio) -> None:
+    """A documented 429 is not a difference; a note says that it was not compared."""
     scenario = """
 extends: vicsee/baseline
 summary: The first submit meets a full house.
@@ -132,7 +132,7 @@ faults:
 
 
 def test_synthetic_clip_is_known_after_its_server_ended(studio: Studio) -> None:
-    """A clip of a simulator on loopback shows no difference when nothing listens there any more."""
+    """A synthetic clip URL shows no difference, even if its simulator no longer runs."""
     scenario = """
 extends: vicsee/baseline
 summary: A clip of another simulator, which runs.
@@ -150,7 +150,7 @@ media: [{url: "http://127.0.0.1:9/media/*", duration: 4.5, size: 854x480, fps: 3
 
 
 def test_ids_without_a_digit_are_ids(studio: Studio) -> None:
-    """A job whose id has letters only is followed in the replay, too."""
+    """`drift` also follows a job in the replay if its id has letters only."""
 
     def lettered(call: str, answer: httpx.Response) -> httpx.Response:
         if "upscale-video" in call or "tasks" in call:
@@ -179,7 +179,7 @@ def test_ids_without_a_digit_are_ids(studio: Studio) -> None:
 
 
 def test_a_scenario_is_made_of_one_cassette(studio: Studio) -> None:
-    """Two cassettes and `--scenario` are refused."""
+    """`drift --scenario` with two cassettes is refused."""
     cassette = studio.record("vicsee", CALLERS["vicsee"])
     with pytest.raises(UsageError, match="one cassette"):
         studio.drift(cassette, cassettes=[cassette, cassette], scenario=studio.folder / "s.yaml")
@@ -204,7 +204,7 @@ def test_a_cassette_is_read_as_it_was_written(
     documented: Decimal | None,
     text: str,
 ) -> None:
-    """Any document, amount and text survives, digit by digit."""
+    """Any document, amount and text can be written to a cassette and read back exactly."""
     message = RecordedMessage({"x": text}, {"json": body})
     charge = Charge("USD", documented, at)
     written = RecordedExchange(1, at, at, "POST", "/x", message, 200, message, "api", charge)
@@ -217,8 +217,8 @@ def test_a_cassette_is_read_as_it_was_written(
     assert (HEAD, (written,)) == (found.header, found.exchanges)
 
 
-def test_path_that_the_client_got_wrong_is_a_note(studio: Studio) -> None:
-    """A refused path says nothing about the provider; a path that is served is a difference."""
+def test_wrong_path_of_the_client_is_a_note(studio: Studio) -> None:
+    """A refused wrong path is only a note; a path that the provider serves is a difference."""
     wrong = {
         "GET /api/v1/task/some-id": "did you mean GET /api/v1/tasks/{id}?",
         "GET /api/v1/credit": "did you mean GET /api/v1/credits?",
@@ -255,8 +255,8 @@ def test_path_that_the_client_got_wrong_is_a_note(studio: Studio) -> None:
     assert found[0].startswith(f"{call}: status: expected 404, seen 200")
 
 
-def test_nearest_path_is_never_a_paid_one_where_a_free_one_is_as_near() -> None:
-    """Venice's wrong path for a status names a free operation, not the paid `queue`."""
+def test_free_path_is_suggested_before_a_paid_path() -> None:
+    """For a wrong Venice status path, the note suggests a free operation, not the paid `queue`."""
     costs = CostTable(book_of("venice"), pricer("venice"))
     said = unknown_path_note(costs, "guide", "POST", "/api/v1/video/status", 404)
 

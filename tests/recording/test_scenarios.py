@@ -35,8 +35,8 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_once_more(studio: Studio, kind: str) -> None:
-    """Prices, failures and refusals of a recording are repeated by the scenario made of it."""
+def test_a_generated_scenario_repeats_the_recording(studio: Studio, kind: str) -> None:
+    """A scenario made of a recording repeats its prices, failures and refusals."""
     provider = kind.partition("/")[0]
     cassette = studio.record(provider, CALLERS[provider], scenario=kind)
     file = studio.folder / "told.yaml"
@@ -48,7 +48,7 @@ def test_the_same_once_more(studio: Studio, kind: str) -> None:
 
 @pytest.mark.parametrize("provider", CALLERS)
 def test_the_dialect_is_kept(studio: Studio, provider: str) -> None:
-    """What was recorded in the live dialect is repeated in it."""
+    """The scenario made of a recording in the live dialect uses the live dialect."""
     cassette = studio.record(provider, CALLERS[provider], dialect="live")
     file = studio.folder / "told.yaml"
     lines = studio.drift(cassette, scenario=file)
@@ -58,8 +58,8 @@ def test_the_dialect_is_kept(studio: Studio, provider: str) -> None:
     assert [f"{file}: {len(entries(cassette)) - 1} exchanges replayed on it, 0 unlike"] == lines
 
 
-def test_times_and_prices_are_those_seen(studio: Studio) -> None:
-    """The scenario holds the doubled rates, and the clip by its address and properties."""
+def test_times_and_prices_are_those_recorded(studio: Studio) -> None:
+    """The scenario has the recorded doubled prices, and the URL and properties of the clip."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         body = {"video_url": "https://example.com/a.mp4"}
@@ -89,10 +89,10 @@ media: [{url: "https://example.com/a.mp4", duration: 2.5, size: 320x240, fps: 30
 @pytest.mark.parametrize(
     ("charge", "said"), [("1e-29", "a credit cannot be divided"), ("-1", "A number from 0")]
 )
-def test_a_recording_that_makes_no_scenario_is_named_itself(
+def test_a_recording_that_makes_no_scenario_is_named(
     studio: Studio, charge: str, said: str
 ) -> None:
-    """The message names the recording and the mistake and no file that upsim made for itself."""
+    """The error names the recording and the mistake, and no temporary file of upsim."""
     cassette = studio.record("vicsee", CALLERS["vicsee"])
     changed, times = re.subn(r'(?<="actual":")[^"]+', charge, cassette.read_text("utf-8"))
     cassette.write_text(changed, "utf-8")

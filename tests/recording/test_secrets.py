@@ -62,7 +62,7 @@ CALLERS = {"piapi": piapi, "wavespeed": wavespeed, "venice": venice}
 def test_no_secret_is_written(
     studio: Studio, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keys, webhook secrets, signatures and cookies are neither in the cassette nor beside it."""
+    """Keys, webhook secrets, signatures and cookies are written to no file of a recording."""
     monkeypatch.setenv("TMPDIR", str(studio.folder))
     cassette = studio.record(provider, CALLERS[provider])
 
@@ -72,8 +72,8 @@ def test_no_secret_is_written(
     assert "canary" not in "\n".join(studio.said)
 
 
-def test_issued_secrets_are_taken_out_of_answers(studio: Studio) -> None:
-    """The webhook secret that a provider shows stays with the caller."""
+def test_issued_secrets_are_removed_from_responses(studio: Studio) -> None:
+    """The client gets the webhook secret of a response, but the cassette does not contain it."""
     shown: list[str] = []
 
     async def caller(http: httpx.AsyncClient) -> None:
@@ -86,8 +86,8 @@ def test_issued_secrets_are_taken_out_of_answers(studio: Studio) -> None:
     assert shown[0] not in cassette.read_text("utf-8")
 
 
-def test_an_echoed_key_is_taken_out(studio: Studio) -> None:
-    """A key that an answer repeats, in a text or a header, is not written."""
+def test_an_echoed_key_is_removed(studio: Studio) -> None:
+    """A key that a response repeats, in a text or a header, is not written to the cassette."""
 
     def echoing(_call: str, _answer: httpx.Response) -> httpx.Response:
         body = {"error": f"the key {KEY} is not known", "header": f"Bearer {KEY}"}
@@ -106,7 +106,7 @@ def test_an_echoed_key_is_taken_out(studio: Studio) -> None:
 
 
 def test_videos_are_kept_as_properties(studio: Studio) -> None:
-    """A data URL becomes a hash, with what the video is, and its price is known."""
+    """A data URL is recorded as a hash with the properties of the video, and its price is known."""
     sent: list[str] = []
 
     async def caller(http: httpx.AsyncClient) -> None:
@@ -158,12 +158,12 @@ def _clip() -> bytes:
     ],
 )
 def test_documents_keep_their_shape(given: object, kept: object) -> None:
-    """A redacted text stays a text; names and what is no secret stay."""
+    """A redacted text is still a text, and field names and other values are unchanged."""
     assert kept == Redactor().document(given)
 
 
-def test_what_was_secret_once_is_so_everywhere() -> None:
-    """A value learned from one place is taken out of others, also when it is percent-encoded."""
+def test_a_known_secret_is_redacted_everywhere() -> None:
+    """A secret found in one place is redacted in all places, also if percent-encoded."""
     redactor = Redactor()
     redactor.headers({"Authorization": "Bearer a/secret+value"})
 

@@ -10,8 +10,10 @@ from tests.recording.conftest import Studio
 
 @pytest.mark.parametrize("dialect", ["", "live"])
 @pytest.mark.parametrize("provider", CALLERS)
-def test_nothing_differs(studio: Studio, provider: str, dialect: str) -> None:
-    """The life of a job at a provider as documented shows no difference, in either dialect."""
+def test_a_documented_provider_shows_no_difference(
+    studio: Studio, provider: str, dialect: str
+) -> None:
+    """A job at a provider that follows its documents shows no difference, in either dialect."""
     cassette = studio.record(provider, CALLERS[provider], dialect=dialect)
     lines = studio.drift(cassette)
 

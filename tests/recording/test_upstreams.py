@@ -45,19 +45,22 @@ def named(url: str, cap: str | None = None, **more: str | None) -> Upstream:
     ],
 )
 def test_refused_upstreams(url: str, message: str) -> None:
-    """An upstream that nobody vouched for is refused with the reason."""
+    """An upstream that is not trusted is refused with the reason."""
     with pytest.raises(UsageError, match=message):
         named(url)
 
 
-def test_keys_are_not_sent_in_the_clear() -> None:
-    """A provider's own host is spoken to by https only."""
+def test_keys_are_sent_by_https_only() -> None:
+    """An http URL of a provider's own host is refused."""
     with pytest.raises(UsageError, match="in the clear"):
         named("http://api.venice.ai", "1")
 
 
-def test_a_provider_is_told_by_its_host() -> None:
-    """With a cap, a provider's host is its own upstream, in the live dialect, uploads elsewhere."""
+def test_a_provider_is_recognised_by_its_host() -> None:
+    """With a cap, a provider's host can be the upstream, in the live dialect.
+
+    Uploads go to the provider's upload host.
+    """
     found = named("https://api.piapi.ai", "1")
 
     assert ("piapi", "live") == (found.provider, found.dialect)
@@ -65,8 +68,8 @@ def test_a_provider_is_told_by_its_host() -> None:
     assert "https://api.piapi.ai" == found.base_of("/api/v1/task?x=1")
 
 
-def test_a_trusted_host_is_not_asked_for_a_cap() -> None:
-    """A host of `UPSIM_TRUSTED_HOSTS` is no provider's; the path tells provider and dialect."""
+def test_a_trusted_host_needs_no_cap() -> None:
+    """A host of `UPSIM_TRUSTED_HOSTS` needs no cap; its path decides provider and dialect."""
     found = named("http://staging.example/sandbox/a/venice/live", trusted="staging.example")
 
     assert ("venice", "live", "http://staging.example") == (
@@ -76,21 +79,21 @@ def test_a_trusted_host_is_not_asked_for_a_cap() -> None:
     )
 
 
-def test_an_unknown_provider_has_a_near_one() -> None:
-    """A provider that is misspelt is told with the nearest that there is."""
+def test_an_unknown_provider_gets_a_suggestion() -> None:
+    """The error for a misspelt provider suggests the nearest known provider."""
     with pytest.raises(UsageError, match="did you mean vicsee"):
         named("http://127.0.0.1", provider="viksee")
 
 
-def test_a_clip_that_describes_nothing_is_refused(tmp_path: Path) -> None:
-    """`--clip` without a clip names the form."""
+def test_a_clip_option_without_a_clip_is_refused(tmp_path: Path) -> None:
+    """The error for `--clip` without a clip description shows the correct format."""
     order = {"upstream": "http://127.0.0.1/vicsee", "to": tmp_path / "c", "clips": ["a=b"]}
     with pytest.raises(UsageError, match="854x480 30fps"), recording(order, None, print):
         pass
 
 
-def test_a_cassette_is_not_written_over(tmp_path: Path) -> None:
-    """A file that holds something is left as it is: it may have cost money."""
+def test_a_cassette_is_not_overwritten(tmp_path: Path) -> None:
+    """`record` does not overwrite a cassette that has content, because it may have cost money."""
     file = tmp_path / "run.jsonl"
     file.write_text("precious", encoding="utf-8")
     order = {"upstream": "http://127.0.0.1/vicsee", "to": file}
@@ -101,7 +104,7 @@ def test_a_cassette_is_not_written_over(tmp_path: Path) -> None:
 
 
 def test_a_cassette_is_for_its_owner(studio: Studio) -> None:
-    """Nobody else may read a recording."""
+    """Only the owner of a cassette file may read it."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         await http.get("/api/v1/credits")
@@ -109,8 +112,11 @@ def test_a_cassette_is_for_its_owner(studio: Studio) -> None:
     assert 0o600 == studio.record("vicsee", caller).stat().st_mode & 0o777
 
 
-def test_links_lead_back_here_and_there() -> None:
-    """Links of the upstream lead to the recording and back; the caller's own and others stay."""
+def test_upstream_links_are_rewritten_both_ways() -> None:
+    """Links of the upstream lead to the recorder in responses, and back in requests.
+
+    The client's own links and links to other hosts stay unchanged.
+    """
     links = Links(named("http://127.0.0.1:47/vicsee"))
     remember(links.sent, "http://127.0.0.1:47/media/mine.mp4", None)
     text = (
@@ -131,7 +137,7 @@ def test_links_lead_back_here_and_there() -> None:
 
 
 def test_other_paths_are_not_forwarded(studio: Studio) -> None:
-    """The admin API of a simulator, and files no answer led to, are not reached through it."""
+    """The recorder does not forward to the admin API, or to files that no response linked to."""
     seen: list[tuple[int, str]] = []
 
     async def caller(http: httpx.AsyncClient) -> None:
@@ -146,7 +152,7 @@ def test_other_paths_are_not_forwarded(studio: Studio) -> None:
 
 
 def test_uploads_and_outputs_pass_the_recording(studio: Studio) -> None:
-    """A ticket's link, the submit of what was uploaded, and the output all pass, as properties."""
+    """The upload, the submit and the output pass through the recorder, recorded as properties."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         clip = b"not a video" * 100

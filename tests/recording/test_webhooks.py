@@ -70,8 +70,11 @@ def told(
 
 
 @pytest.mark.parametrize("provider", SUBMITS)
-def test_delivery_is_recorded_and_passed_on(studio: Studio, provider: str) -> None:
-    """Each attempt is a line; the receiver gets what was posted, the provider what it answered."""
+def test_delivery_is_recorded_and_forwarded(studio: Studio, provider: str) -> None:
+    """Each webhook attempt is one cassette line and is forwarded to the receiver.
+
+    The provider gets the receiver's response.
+    """
     receiver = Receiver((500, 200))
     cassette, bodies = told(studio, provider, receiver)
     lines = entries(cassette)
@@ -174,7 +177,7 @@ ALTERED: dict[str, tuple[str, Callable[[Any], Any], list[str]]] = {
 
 @pytest.mark.parametrize("name", ALTERED)
 def test_altered_delivery_is_one_line(studio: Studio, name: str) -> None:
-    """What a provider changed in its deliveries is printed, and is one line of the drift report."""
+    """A change in a provider's webhooks is printed and is one line of the drift report."""
     provider, posted, words = ALTERED[name]
     cassette, _ = told(studio, provider, Receiver(), posted=posted)
     line, headline = studio.drift(cassette)
@@ -183,8 +186,8 @@ def test_altered_delivery_is_one_line(studio: Studio, name: str) -> None:
     assert "1 difference in" in headline
 
 
-def test_given_secret_counts(studio: Studio) -> None:
-    """A secret that the user gives is the one that counts, and is in no line."""
+def test_given_webhook_secret_is_used(studio: Studio) -> None:
+    """Signatures are checked with the secret that the user gives, which is never written."""
     cassette, _ = told(studio, "wavespeed", Receiver(), webhook_secret="whsec_of-somebody-else")
 
     assert "invalid" == entries(cassette)[-2]["signature"]
@@ -246,8 +249,8 @@ async def submit(http: httpx.AsyncClient, fake: Fake) -> str:
     return found
 
 
-def test_nobody_else_can_deliver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unknown tokens, other methods and more than a provider's attempts are refused, unrecorded."""
+def test_only_the_provider_can_deliver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unknown tokens, other methods and too many attempts are refused and not recorded."""
     monkeypatch.setattr(webhook_relay, "MAX_PER_WEBHOOK", 2)
     statuses: list[int] = []
     fake = Fake(lambda _: answer(status=204))
@@ -280,7 +283,7 @@ class Endless(httpx.AsyncByteStream):
 
 
 def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A receiver that is gone, long answers, long deliveries, and many at once."""
+    """The recorder limits missing receivers, long responses, long webhooks and many webhooks."""
     statuses: list[int] = []
 
     def receiver(request: httpx.Request) -> httpx.Response:
@@ -319,10 +322,10 @@ def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert ", 4 webhook attempts not delivered" in session.summary
 
 
-def test_answers_are_unpacked_beside_the_event_loop(
+def test_responses_are_unpacked_outside_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the provider and of a receiver, and none that is long, which could take seconds."""
+    """Compressed responses are unpacked outside the event loop, and too long ones not at all."""
     loops: set[int] = set()
     unpacked: list[tuple[int, bool]] = []
 
@@ -423,10 +426,10 @@ LEFT: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", LEFT)
-def test_webhook_that_is_left_to_the_provider(
+def test_a_webhook_url_that_cannot_be_replaced_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A webhook that cannot be taken or passed on stays as the client named it; it is said once."""
+    """A webhook URL that the recorder cannot use stays unchanged, with at most one message."""
     monkeypatch.setenv("UPSIM_TRUSTED_HOSTS", "upsim.test")
     options, hook, line = LEFT[name]
     fake = Fake(lambda _: answer())
@@ -459,10 +462,13 @@ HERE = (
     ],
     ids=["a port", "the usual port"],
 )
-def test_no_webhook_leads_to_the_recording_or_the_provider(
+def test_no_webhook_leads_to_the_recorder_or_the_provider(
     tmp_path: Path, upstream: str, closed: tuple[str, ...], open_ports: tuple[str, ...]
 ) -> None:
-    """Whatever spelling of this machine names it; at other ports a receiver may be."""
+    """A webhook URL to the recorder or the provider is not used, in any spelling of the host.
+
+    A receiver on another port of this machine is allowed.
+    """
     fake = Fake(lambda _: answer())
     hooks = [f"http://{host}{port}/api/v1/task" for host in HERE for port in (*closed, *open_ports)]
     hooks += ["http://%31%32%37.0.0.1:2/api/v1/task", "http://localhost.example:2/"]
@@ -478,8 +484,10 @@ def test_no_webhook_leads_to_the_recording_or_the_provider(
     assert {f"http://{host}{port}/api/v1/task" for host in HERE for port in open_ports} == taken
 
 
-def test_forms_of_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A raw URL in the query is known up to its `&`; what else stands in a request stays."""
+def test_only_the_webhook_url_of_a_request_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorder replaces a raw webhook URL up to its `&`, and forwards the rest unchanged."""
     monkeypatch.setenv("UPSIM_TRUSTED_HOSTS", "upsim.test")
     fake = Fake(lambda _: answer())
     path = SUBMITS["wavespeed"]
@@ -501,7 +509,7 @@ def test_forms_of_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_tunnel_is_open_for_webhooks_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who comes by the public address can deliver a known webhook, and do nothing else."""
+    """The public URL accepts only known webhooks and refuses every other request."""
     monkeypatch.setenv("UPSIM_TRUSTED_HOSTS", "upsim.test")
     statuses: list[int] = []
     fake = Fake(lambda _: answer())
@@ -524,8 +532,8 @@ def test_tunnel_is_open_for_webhooks_alone(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     "url", ["tunnel.example", "ftp://t.example", "https://t.example?a=1", "http://xn--a"]
 )
-def test_webhooks_option_names_an_address(tmp_path: Path, url: str) -> None:
-    """A wrong `--webhooks` is said before anything begins."""
+def test_webhooks_option_is_checked_first(tmp_path: Path, url: str) -> None:
+    """A wrong `--webhooks` value is reported before the recording starts."""
     with pytest.raises(UsageError, match="--webhooks"):
         at_fake(tmp_path, Fake(lambda _: answer()), lambda _: None, webhooks=url)
 
@@ -533,7 +541,7 @@ def test_webhooks_option_names_an_address(tmp_path: Path, url: str) -> None:
 
 
 def test_versions_of_cassettes(tmp_path: Path) -> None:
-    """Cassettes without webhooks, which are older, are read; newer ones are refused by number."""
+    """Older cassettes without webhooks can be read; a newer version is refused with its number."""
     file = tmp_path / "c.jsonl"
     head = {"format": "upsim-cassette", "version": 1, "provider": "piapi", "dialect": "guide"}
     head |= {"upstream": "127.0.0.1", "recorded": "2026-11-30T00:00:00Z"}

@@ -78,7 +78,7 @@ def kept_one(kind: str, by: int) -> Mapping[str, Any]:
 def test_a_pair_of_bodies_is_read_as_it_was_kept(
     tmp_path_factory: pytest.TempPathFactory, sent: tuple[str, int], answered: tuple[str, int]
 ) -> None:
-    """Two bodies that are kept are in one line, and nothing of them is lost."""
+    """An exchange with two stored bodies is one cassette line and is read back exactly."""
     request, answer = (RecordedMessage({"a": "b"}, kept_one(*one)) for one in (sent, answered))
     written = RecordedExchange(1, Decimal(0), Decimal(0), "POST", "/x", request, 200, answer)
     file = BytesIO()
@@ -92,8 +92,8 @@ def test_a_pair_of_bodies_is_read_as_it_was_kept(
 PATHS = ["a%20b=1", "a%0Ab%7F=%00", "%E9%FF=1", "a[]=1&b:c,d=2", "a=" + "%25" * 9_000]
 
 
-def test_no_exchange_is_lost_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long bodies both ways, odd queries and amounts: all are read, with the reasons told."""
+def test_no_limit_loses_an_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exchanges with long bodies, odd queries or amounts are all recorded, with the reasons."""
     cassette, said = tmp_path / "c.jsonl", list[str]()
     asked = {"upstream": "http://127.0.0.1:9", "to": cassette, "provider": "venice"}
     balances = iter([Decimal("1e25"), Decimal(0)])
@@ -155,8 +155,8 @@ LONGEST = 0.03
 """Seconds of CPU time that a callback may take here."""
 
 
-def test_a_long_line_is_written_beside_the_event_loop(tmp_path: Path) -> None:
-    """No callback takes long, and the lines are in the order of the answers."""
+def test_a_long_line_is_written_outside_the_event_loop(tmp_path: Path) -> None:
+    """Writing a long line does not block the event loop, and lines keep the order of responses."""
     body = b"[" + b'{"a":"bcdef"},' * 75_000 + b"{}]"
     longest: list[float] = []
 

@@ -54,8 +54,8 @@ steps = st.one_of(st.just("submit"), st.integers(1, 30), st.sampled_from(FILES))
 @example([FILES[2], "submit", 30, 30, "submit", 30])
 @example(["submit", FILES[1], FILES[0], 30])
 @example([FILES[2], 25, "submit", FILES[1], 15, "submit"])
-def test_money_is_that_of_the_rules_of_each_job(chosen: list[str | int | File]) -> None:
-    """Charge, and whether and when it comes back, follow from the rules at its acceptance."""
+def test_money_follows_the_rules_at_acceptance(chosen: list[str | int | File]) -> None:
+    """The charge and the refund of a job follow the rules at the time of its acceptance."""
     expected: dict[str, tuple[Decimal, int | None]] = {}
     with tempfile.TemporaryDirectory() as folder:
         path, present, now = Path(folder) / "mine.yaml", FILES[0], 0

@@ -76,12 +76,12 @@ def a_day(loop: asyncio.AbstractEventLoop, *, seed: int, clock: str = "manual") 
 def test_same_seed_and_calls_give_the_same_bytes(
     loop: asyncio.AbstractEventLoop, clock: str
 ) -> None:
-    """Status, headers and body of every answer are equal: ids, times, `fired` and the journal."""
+    """The same seed and calls give equal responses, including ids, times, `fired` and journal."""
     assert a_day(loop, seed=7, clock=clock) == a_day(loop, seed=7, clock=clock)
 
 
-def test_a_reset_sandbox_answers_as_a_new_one(loop: asyncio.AbstractEventLoop) -> None:
-    """After a reset the same calls give the same ids again."""
+def test_a_reset_sandbox_responds_as_a_new_one(loop: asyncio.AbstractEventLoop) -> None:
+    """After a reset, the same calls give the same ids again."""
     with Simulator(seed=7, clock="manual") as simulator:
         run = Run(simulator, Caller(simulator.app, loop), [])
         first = [run.submit(face) for face in FACES.values()]
@@ -91,7 +91,7 @@ def test_a_reset_sandbox_answers_as_a_new_one(loop: asyncio.AbstractEventLoop) -
 
 @pytest.mark.parametrize("face", FACES.values(), ids=lambda face: face.name)
 def test_another_seed_gives_other_ids(loop: asyncio.AbstractEventLoop, face: Face) -> None:
-    """The ids of jobs come from the seed."""
+    """Two sandboxes with different seeds give different job ids."""
     ids = set()
     for seed in range(3):
         with Simulator(seed=seed, clock="manual") as simulator:
@@ -100,8 +100,8 @@ def test_another_seed_gives_other_ids(loop: asyncio.AbstractEventLoop, face: Fac
 
 
 @pytest.mark.parametrize("face", FACES.values(), ids=lambda face: face.name)
-def test_another_seed_changes_nothing_but_ids(loop: asyncio.AbstractEventLoop, face: Face) -> None:
-    """The money and the times of a day are the same under every seed."""
+def test_another_seed_changes_only_ids(loop: asyncio.AbstractEventLoop, face: Face) -> None:
+    """Charges and times of a day are the same under every seed."""
     shown = []
     for seed in range(2):
         with Simulator(seed=seed, clock="manual") as simulator:
@@ -119,7 +119,7 @@ def test_another_seed_changes_nothing_but_ids(loop: asyncio.AbstractEventLoop, f
 def test_jobs_of_one_provider_shift_no_ids_of_another(
     loop: asyncio.AbstractEventLoop, face: Face
 ) -> None:
-    """Each provider draws ids from a stream of its own."""
+    """Jobs of one provider do not change the ids of another provider's jobs."""
     with Simulator(seed=7, clock="manual") as simulator:
         alone = Run(simulator, Caller(simulator.app, loop), []).submit(face)
     with Simulator(seed=7, clock="manual") as simulator:
@@ -166,13 +166,13 @@ def test_a_draw_gives_as_many_bits_as_are_asked_for(sizes: tuple[int, ...]) -> N
 
 
 def test_a_secret_is_the_same_at_every_call() -> None:
-    """A secret needs no stream's state, so that asking twice changes nothing."""
+    """A generated secret is the same at every call."""
     seeds = Seeds(7)
     assert seeds.secret("wavespeed-1/webhook", 32) == seeds.secret("wavespeed-1/webhook", 32)
 
 
 @pytest.mark.parametrize(("alphabet", "length"), [("0123456789abcdef", 64), ("AB", 3), ("x", 0)])
-def test_a_text_keeps_to_its_alphabet(alphabet: str, length: int) -> None:
-    """A drawn text has the asked length and letters of the alphabet only."""
+def test_a_random_text_keeps_to_its_alphabet(alphabet: str, length: int) -> None:
+    """A random text has the requested length and only letters of its alphabet."""
     text = Seeds(7).draw("keys", 0).text(alphabet, length)
     assert (len(text), set(text) <= set(alphabet)) == (length, True)

@@ -92,7 +92,10 @@ def run(plan: list[dict[str, object]], steps: list[str], seed: int) -> tuple[lis
 def test_no_plan_of_faults_breaks_the_ledger(
     plan: list[dict[str, object]], steps: list[str], seed: int
 ) -> None:
-    """Balances are sums, every job is charged once, and the log still is the state."""
+    """Under any faults, balances equal the ledger sums and every job is charged once.
+
+    The event log still reproduces the state.
+    """
     _, sandbox = run(plan, steps, seed)
     for holds in invariants.ALL:
         holds(sandbox)
@@ -112,7 +115,7 @@ def test_no_job_is_lost(plan: list[dict[str, object]], steps: list[str]) -> None
 @given(PLANS, STEPS)
 @settings(deadline=None, max_examples=40)
 def test_every_call_is_in_the_journal(plan: list[dict[str, object]], steps: list[str]) -> None:
-    """A call that went wrong is journaled like any other, once; files are not calls."""
+    """Each request, also a failed one, is journaled exactly once; file downloads are not."""
     _, sandbox = run(plan, steps, 4)
     assert sum(step != "download" for step in steps) == sandbox.journal.count
 
@@ -124,10 +127,13 @@ def events_of(sandbox: Sandbox) -> list[Event]:
 
 @given(PLANS, STEPS, st.integers(0, 99))
 @settings(deadline=None, max_examples=40)
-def test_the_same_seed_goes_wrong_alike(
+def test_the_same_seed_gives_the_same_faults(
     plan: list[dict[str, object]], steps: list[str], seed: int
 ) -> None:
-    """Two runs of one plan and seed give the same bytes and events, but for whose key it was."""
+    """Two runs of one fault plan with the same seed give the same bytes and events.
+
+    Only the owner of the key differs.
+    """
     first, one = run(plan, steps, seed)
     second, other = run(plan, steps, seed)
     assert (first, events_of(one)) == (second, events_of(other))
@@ -138,7 +144,7 @@ def test_the_same_seed_goes_wrong_alike(
 def test_no_fault_fires_more_often_than_it_may(
     plan: list[dict[str, object]], steps: list[str]
 ) -> None:
-    """`first` is a bound, and nothing fires without a match."""
+    """A fault fires at most `first` times, and only for matching requests."""
     _, sandbox = run(plan, steps, 5)
     for armed in sandbox.state.faults.values():
         assert armed.fired <= armed.matched

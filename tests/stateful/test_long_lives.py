@@ -103,8 +103,8 @@ def test_jobs_past_their_retention_are_forgotten(begin: Begin, face: Face, days:
     assert (jobs <= days * 100, deadlines <= days * 100) == (True, True)
 
 
-def test_the_log_of_a_long_life_stays_short(begin: Begin) -> None:
-    """It is compacted long before it holds all that ever happened."""
+def test_the_event_log_of_a_long_life_stays_short(begin: Begin) -> None:
+    """In a sandbox that runs for long, the event log is compacted and stays short."""
     life = begin()
     for _ in range(20):
         life.submit(WAVESPEED, 300)
@@ -115,7 +115,7 @@ def test_the_log_of_a_long_life_stays_short(begin: Begin) -> None:
 
 @pytest.mark.parametrize("face", FACES.values(), ids=lambda face: face.name)
 def test_finished_jobs_above_the_cap_are_forgotten(begin: Begin, face: Face) -> None:
-    """The cap bounds the finished jobs that are kept, their deadlines and their events."""
+    """The cap limits the stored finished jobs, their deadlines and their events."""
     life = begin(jobs_max=200)
     for _ in range(20):
         life.submit(face, 100)
@@ -127,15 +127,15 @@ def test_finished_jobs_above_the_cap_are_forgotten(begin: Begin, face: Face) -> 
     assert deadlines < 4 * kept
 
 
-def test_jobs_at_work_are_never_forgotten(begin: Begin) -> None:
-    """The cap counts finished jobs only."""
+def test_running_jobs_are_never_forgotten(begin: Begin) -> None:
+    """The cap counts finished jobs only, so a running job is never forgotten."""
     life = begin(jobs_max=10)
     jobs = life.submit(VICSEE, 2000)
     assert len(life.sandbox.state.jobs) == len(jobs)
 
 
-def test_the_oldest_finished_jobs_go_first(begin: Begin) -> None:
-    """The newest of those that ended are kept, as many as the cap says."""
+def test_the_oldest_finished_jobs_are_forgotten_first(begin: Begin) -> None:
+    """If finished jobs exceed the cap, the newest are kept and the oldest are forgotten."""
     life = begin(jobs_max=300)
     jobs = []
     for _ in range(20):
@@ -144,8 +144,8 @@ def test_the_oldest_finished_jobs_go_first(begin: Begin) -> None:
     assert list(life.sandbox.state.jobs) == jobs[FORGET_AT_ONCE:]
 
 
-def test_jobs_that_went_by_retention_do_not_count_for_the_cap(begin: Begin) -> None:
-    """A cap that is never reached forgets nothing, however many jobs there were in all."""
+def test_expired_jobs_do_not_count_for_the_cap(begin: Begin) -> None:
+    """Jobs that retention removed do not count for the cap, however many jobs there were."""
     life = begin(jobs_max=500)
     kept = life.submit(VICSEE, 50)
     for _ in range(40):
@@ -154,7 +154,7 @@ def test_jobs_that_went_by_retention_do_not_count_for_the_cap(begin: Begin) -> N
     assert set(kept) <= set(life.sandbox.state.jobs)
 
 
-def test_the_event_says_that_the_cap_was_why(begin: Begin) -> None:
+def test_the_event_names_the_cap_as_reason(begin: Begin) -> None:
     """The event of a forgotten job says that the cap was the reason."""
     life = begin(jobs_max=100)
     reasons: list[object] = []
@@ -167,7 +167,7 @@ def test_the_event_says_that_the_cap_was_why(begin: Begin) -> None:
 
 
 def test_a_forgotten_job_is_unknown(begin: Begin) -> None:
-    """It answers like an id that never was."""
+    """A forgotten job gets the same response as an unknown id."""
     life = begin()
     (job,) = life.submit(WAVESPEED, 1)
     life.pass_by(8 * DAY)
@@ -175,7 +175,7 @@ def test_a_forgotten_job_is_unknown(begin: Begin) -> None:
 
 
 def test_money_is_exact_after_thousands_of_forgotten_jobs(begin: Begin) -> None:
-    """4,000 jobs of 6,000 points, every fourth given back: the balance says so to the point."""
+    """After 4,000 forgotten jobs, a quarter of them refunded, the balance is exact."""
     life = begin(jobs_max=50)
     for _ in range(40):
         jobs = life.submit(PIAPI, 100)
@@ -185,8 +185,8 @@ def test_money_is_exact_after_thousands_of_forgotten_jobs(begin: Begin) -> None:
     assert life.account("piapi").balance == Decimal(RICH - 3_000 * 60_000)
 
 
-def test_lines_of_forgotten_jobs_are_carried_as_one(begin: Begin) -> None:
-    """The carried line comes first, and the balance is still the opening plus all lines."""
+def test_ledger_entries_of_forgotten_jobs_are_merged(begin: Begin) -> None:
+    """The entries of forgotten jobs are merged into one first entry; the balance is exact."""
     life = begin()
     life.submit(WAVESPEED, 3)
     life.pass_by(8 * DAY)
@@ -195,8 +195,8 @@ def test_lines_of_forgotten_jobs_are_carried_as_one(begin: Begin) -> None:
 
 
 @pytest.mark.parametrize("holds", ALL, ids=lambda holds: holds.__name__)
-def test_everything_holds_after_a_long_life(begin: Begin, holds: Callable[[Sandbox], None]) -> None:
-    """Every invariant of a short life is one of a long one, replay of the short log included."""
+def test_invariants_hold_after_a_long_life(begin: Begin, holds: Callable[[Sandbox], None]) -> None:
+    """Every invariant also holds in a sandbox that ran for long, including a replay of its log."""
     life = begin(jobs_max=100)
     for _ in range(12):
         for face in FACES.values():

@@ -25,8 +25,8 @@ def simulator() -> Iterator[Simulator]:
         yield sim
 
 
-def test_the_engine_holds_whatever_happens_to_it() -> None:
-    """No order of submits, polls, cancels, failures and jumps in time breaks an invariant."""
+def test_the_engine_keeps_its_invariants() -> None:
+    """No order of submits, polls, cancels, failures and clock jumps breaks an invariant."""
     EngineMachine.steps = 0
     run_state_machine_as_test(
         EngineMachine,

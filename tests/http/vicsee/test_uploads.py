@@ -120,13 +120,13 @@ def test_a_ticket_is_used_once(api: Api) -> None:
     assert put(api, found["uploadUrl"], b"987654321").status_code == 412
 
 
-def test_a_wrong_signature(api: Api) -> None:
-    """The public address alone does not take a file."""
+def test_an_upload_with_a_wrong_signature_is_refused(api: Api) -> None:
+    """A PUT to the upload URL without a valid signature is refused."""
     assert put(api, ticket(api, MP4, 9)["publicUrl"], b"123456789").status_code == 403
 
 
-def test_a_ticket_ends(api: Api) -> None:
-    """After its hour a ticket takes no file."""
+def test_an_upload_ticket_expires_after_an_hour(api: Api) -> None:
+    """One hour after its creation, an upload ticket accepts no file."""
     found = ticket(api, MP4, 9)
     api.sim.advance(3_600)
 
@@ -134,7 +134,7 @@ def test_a_ticket_ends(api: Api) -> None:
 
 
 def test_uploads_are_kept(api: Api) -> None:
-    """No retention is documented: an uploaded file is there after a year."""
+    """VicSee documents no retention, so an uploaded file still exists after a year."""
     found = ticket(api, MP4, 9)
     put(api, found["uploadUrl"], b"123456789")
     api.sim.advance(365 * 86_400)
@@ -142,13 +142,13 @@ def test_uploads_are_kept(api: Api) -> None:
     assert api.http.get(found["publicUrl"]).content == b"123456789"
 
 
-def test_a_body_that_is_no_object(api: Api) -> None:
-    """An upload is asked for with a JSON object."""
+def test_a_ticket_request_without_a_json_object_is_refused(api: Api) -> None:
+    """A request for an upload ticket is refused if its body is not a JSON object."""
     assert refusal(api.http.post(UPLOAD, content=b"[]")) == (400, "INVALID_JSON")
 
 
 def test_an_upload_costs_nothing(start: Start) -> None:
-    """A ticket takes no credits."""
+    """A request for an upload ticket costs no credits."""
     api = start(account={"balance": "0"})
 
     assert ticket(api, MP4, 9)["key"].startswith("uploads/")

@@ -70,7 +70,7 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 def test_every_call_needs_a_bearer_key(
     api: Api, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    """No key, an empty one, another scheme and another header are all 401."""
+    """A missing key, an empty key, another scheme and another header all get a 401."""
     answer = api.http.request(method, f"/api/v3/{path}", headers=headers)
 
     assert refusal(answer) == INVALID
@@ -85,10 +85,10 @@ def test_every_call_needs_a_bearer_key(
     ],
 )
 @pytest.mark.parametrize(("method", "path"), CALLS)
-def test_some_keys_open_nothing(
+def test_keys_without_access_are_refused(
     start: Start, method: str, path: str, plan: str, status: int, message: str, code: str | None
 ) -> None:
-    """A key from before the first top-up, a suspended account, a role without the permission."""
+    """Keys without a top-up, of a suspended account or without the permission are refused."""
     answer = start(account={"plan": plan}).http.request(method, f"/api/v3/{path}")
 
     assert refusal(answer) == (status, message)
@@ -96,7 +96,7 @@ def test_some_keys_open_nothing(
 
 
 def test_strict_keys_are_the_issued_ones(start: Start) -> None:
-    """Under strict keys an unissued key is 401, an issued one opens its account."""
+    """With strict keys, an unissued key gets a 401 and an issued key opens its account."""
     api = start(strict=True)
     key = api.sim.registry.issue_key(api.sim.sandbox, "wavespeed", owner="main")
 
@@ -113,10 +113,10 @@ def test_strict_keys_are_the_issued_ones(start: Start) -> None:
     ("plan", "per_minute", "concurrent"),
     [("bronze", 5, 3), ("silver", 60, 100), ("gold", 600, 2000), ("ultra", 5000, 5000)],
 )
-def test_levels_are_those_of_the_page(
+def test_account_levels_have_the_documented_limits(
     api: Api, plan: str, per_minute: int, concurrent: int
 ) -> None:
-    """Videos a minute and concurrent tasks by level."""
+    """Each level has the documented limits of videos per minute and of concurrent tasks."""
     found = api.sim.sandbox.bound("wavespeed").rules.baseline.plans[plan]
 
     assert [(r.limit, r.per, r.counts) for r in found.rates] == [(per_minute, "minute", "submit")]
@@ -124,14 +124,17 @@ def test_levels_are_those_of_the_page(
 
 
 def test_by_default_there_is_no_limit(api: Api) -> None:
-    """An account that nobody configured may submit as much as it likes."""
+    """An account without a configured level can submit without a rate limit."""
     assert {api.submit()["status"] for _ in range(20)} == {"created"}
     api.sim.advance(1)
     assert {job.state for job in api.sim.sandbox.state.jobs.values()} == {"processing"}
 
 
-def test_submits_of_a_minute_are_limited_for_the_account(start: Start) -> None:
-    """The sixth submit of a Bronze minute is 429, reading goes on, the next minute is new."""
+def test_submits_per_minute_are_limited_for_the_account(start: Start) -> None:
+    """The sixth submit of a Bronze account within a minute gets a 429.
+
+    Read requests still work, and the next minute allows submits again.
+    """
     api = start(account={"plan": "bronze"})
     for model in (UPSCALER, UPSCALE_V1, UPSCALER, UPSCALE_V1, UPSCALER):
         api.submit(model)
@@ -145,8 +148,8 @@ def test_submits_of_a_minute_are_limited_for_the_account(start: Start) -> None:
     assert api.post(UPSCALER, {"video": VIDEO}).status_code == 200
 
 
-def test_a_refused_body_takes_no_place_of_the_minute(start: Start) -> None:
-    """What fails validation is refused before the limit counts."""
+def test_an_invalid_submit_does_not_count_for_the_rate_limit(start: Start) -> None:
+    """A submit that fails validation does not count against the limit per minute."""
     api = start(account={"plan": "bronze"})
     for _ in range(9):
         api.post(UPSCALER, {})
@@ -154,8 +157,8 @@ def test_a_refused_body_takes_no_place_of_the_minute(start: Start) -> None:
     assert api.submit()["status"] == "created"
 
 
-def test_a_measured_submit_takes_one_place(start: Start) -> None:
-    """A video that must be measured first does not count twice."""
+def test_a_measured_submit_counts_once_for_the_rate_limit(start: Start) -> None:
+    """A submit whose video must be measured first counts only once for the rate limit."""
     api = start(account={"plan": "bronze"})
     for seconds in (1, 2, 3, 4, 5):
         api.submit(video=f"http://upsim.test/media/synthetic/64x64_10fps_{seconds}s.mp4")
@@ -164,7 +167,7 @@ def test_a_measured_submit_takes_one_place(start: Start) -> None:
 
 
 def test_retry_after_is_a_knob(start: Start) -> None:
-    """With the knob, 429 tells the whole seconds until the window ends."""
+    """With the knob, a 429 has a `Retry-After` with the seconds until the window ends."""
     api = start(account={"plan": "bronze"}, retry_after="seconds")
     for _ in range(5):
         api.submit()
@@ -197,7 +200,7 @@ def test_tasks_above_the_concurrency_wait_in_created(start: Start, first_status:
 
 
 def test_the_balance_follows_the_ledger(api: Api) -> None:
-    """Dollars as a number, less each charge; another key has an account of its own."""
+    """The balance in dollars falls by each charge; another key has its own account."""
     before = exact(api.get("balance"))
     api.submit(target_resolution="1080p")
     after = exact(api.get("balance"))
@@ -207,7 +210,7 @@ def test_the_balance_follows_the_ledger(api: Api) -> None:
 
 
 def test_a_balance_has_all_its_digits(start: Start) -> None:
-    """Amounts are not rounded to cents: 0.025 of 1 leaves 0.975."""
+    """The balance is not rounded to cents: 1 minus 0.025 is shown as 0.975."""
     api = start(account={"balance": "1.000"}, media={"https://clips.example/*": "3.2"})
     api.submit()
 
@@ -215,12 +218,15 @@ def test_a_balance_has_all_its_digits(start: Start) -> None:
 
 
 def test_get_may_carry_a_content_type(api: Api) -> None:
-    """Some clients send one with every request."""
+    """A GET request with a `Content-Type` header is accepted."""
     assert api.get("balance", headers={"Content-Type": "application/json"}).status_code == 200
 
 
 def test_the_webhook_secret_is_stable(api: Api) -> None:
-    """`whsec_` and 44 characters of base64, the same at every call, another for other accounts."""
+    """The webhook secret is the same at every call and differs between accounts.
+
+    It consists of `whsec_` and 44 characters of base64.
+    """
     first, again = exact(api.get("webhook/secret")), exact(api.get("webhook/secret"))
     other = exact(api.of("second").get("/api/v3/webhook/secret"))
 
@@ -234,7 +240,7 @@ def test_the_webhook_secret_is_stable(api: Api) -> None:
 
 
 def test_models_are_a_bare_array(api: Api) -> None:
-    """Both models with their schema; paging and search are ignored."""
+    """The model list shows both models with their schemas, and ignores paging and search."""
     listed = exact(api.get("models?page=2&size=1&search=nothing"))
     by_id = {model["model_id"]: model for model in listed}
     schema = by_id[UPSCALER]["api_schema"]["api_schemas"][0]
@@ -248,7 +254,7 @@ def test_models_are_a_bare_array(api: Api) -> None:
 
 
 def test_a_request_schema_states_the_parameters(api: Api) -> None:
-    """Types, defaults and allowed values are those of the page."""
+    """The request schema of a model has the documented types, defaults and allowed values."""
     first, second = (
         model["api_schema"]["api_schemas"][0]["request_schema"]
         for model in exact(api.get("models"))
@@ -275,7 +281,7 @@ def test_a_request_schema_states_the_parameters(api: Api) -> None:
 
 
 def test_both_quotes_have_their_shape(api: Api) -> None:
-    """The present call tells a discount, the older one a unit price; neither charges."""
+    """The current quote call returns a discount, the older call a unit price; both are free."""
     body = {"model_id": UPSCALER, "inputs": {"video": VIDEO}}
 
     assert exact(api.post("model/price", body)) == {
@@ -296,7 +302,7 @@ def test_both_quotes_have_their_shape(api: Api) -> None:
 
 @pytest.mark.parametrize("row", PUBLISHED["worked"], ids=lambda row: row["published"])
 def test_a_quote_is_what_a_submit_charges(start: Start, row: dict[str, Any]) -> None:
-    """The server measures the video for a quote as it does for a submit."""
+    """A quote and a submit measure the same video, so both give the same price."""
     api = start(media={"https://clips.example/*": row["seconds"]})
     inputs = {"video": VIDEO} | {k: row[k] for k in ("target_resolution",) if k in row}
     quoted = exact(api.post("model/price", {"model_id": row["model"], "inputs": inputs}))["price"]
@@ -306,7 +312,7 @@ def test_a_quote_is_what_a_submit_charges(start: Start, row: dict[str, Any]) -> 
 
 
 def test_a_quote_measures_clips(api: Api) -> None:
-    """A clip that must be measured first is quoted by its own length."""
+    """A quote for a clip that is not measured yet uses the real length of the clip."""
     clip = "http://upsim.test/media/synthetic/64x64_10fps_7s.mp4"
     body = {"model_id": UPSCALE_V1, "inputs": {"video": clip}}
 
@@ -320,7 +326,7 @@ def test_a_quote_measures_clips(api: Api) -> None:
 def test_a_quote_without_a_video_is_the_base_price(
     api: Api, model: str, price: str, inputs: dict[str, object]
 ) -> None:
-    """Empty or partial inputs collapse to the price that the model's page shows."""
+    """A quote with empty or partial inputs returns the base price of the model's page."""
     quoted = exact(api.post("model/price", {"model_id": model, "inputs": inputs}))
 
     assert Decimal(price) == quoted["price"] == quoted["discounted_price"]
@@ -328,7 +334,7 @@ def test_a_quote_without_a_video_is_the_base_price(
 
 @pytest.mark.parametrize("price", ["0.02", "0.10", "0.11"])
 def test_the_base_price_of_upscale_v1_is_a_knob(start: Start, price: str) -> None:
-    """Later readings have other base prices; they show in the list and in empty quotes."""
+    """With the knob, the model list and empty quotes show a different base price."""
     api = start(base_price=price)
     quoted = exact(api.post("model/pricing", {"model_id": UPSCALE_V1, "inputs": {}}))
     listed = exact(api.get("models"))[1]
@@ -336,8 +342,8 @@ def test_the_base_price_of_upscale_v1_is_a_knob(start: Start, price: str) -> Non
     assert Decimal(price) == quoted["unit_price"] == listed["base_price"]
 
 
-def test_a_quote_for_a_video_that_cannot_be_had_is_the_minimum(start: Start) -> None:
-    """It is what the submit would be charged before it fails."""
+def test_a_quote_for_an_unavailable_video_is_the_minimum(start: Start) -> None:
+    """If the video cannot be fetched, a quote returns the minimum charge, as a submit would."""
     api = start(media={"https://clips.example/*": "unreachable"})
     quoted = exact(api.post("model/price", {"model_id": UPSCALE_V1, "inputs": {"video": VIDEO}}))
 
@@ -369,7 +375,7 @@ def test_a_quote_for_a_video_that_cannot_be_had_is_the_minimum(start: Start) -> 
 def test_bad_quotes_are_refused_in_order(
     start: Start, path: str, body: dict[str, object], status: int, text: str
 ) -> None:
-    """The envelope of the quote first, then its model, then the inputs as in a submit."""
+    """A quote request is checked in order: its envelope, its model, then its inputs."""
     api = start(media={"https://clips.example/long": "601"})
 
     assert refusal(api.post(path, body)) == (status, text)

@@ -69,7 +69,7 @@ def rows(api: Api, **asked: object) -> list[tuple[str, str]]:
 
 
 def test_predictions_are_records_newest_first(busy: tuple[Api, list[str]]) -> None:
-    """Only the account's own tasks, each as its record."""
+    """The list of predictions has only the account's own tasks, newest first."""
     api, tasks = busy
     listed = data_of(api.post("predictions", PAGE))
 
@@ -82,10 +82,10 @@ def test_predictions_are_records_newest_first(busy: tuple[Api, list[str]]) -> No
     ("page", "size", "expected", "has_more"),
     [(1, 2, [2, 1], True), (2, 2, [0], False), (3, 2, [], False), (1, 3, [2, 1, 0], False)],
 )
-def test_pages_are_cut_from_the_whole(
+def test_prediction_pages_share_one_total(
     busy: tuple[Api, list[str]], page: int, size: int, expected: list[int], *, has_more: bool
 ) -> None:
-    """The total is that of all pages; `has_more` says whether one follows."""
+    """Each page shows the total of all pages, and `has_more` says whether a page follows."""
     api, tasks = busy
     listed = data_of(api.post("predictions", {"page": page, "page_size": size}))
 
@@ -112,7 +112,7 @@ def test_pages_are_cut_from_the_whole(
 def test_predictions_are_filtered(
     busy: tuple[Api, list[str]], asked: dict[str, object], expected: list[int]
 ) -> None:
-    """By exact model, by status, and by time: the lower bound is inclusive."""
+    """Predictions can be filtered by model, by status and by time (lower bound inclusive)."""
     api, tasks = busy
     api.sim.advance(0.5)
 
@@ -120,7 +120,7 @@ def test_predictions_are_filtered(
 
 
 def test_deleted_predictions_are_not_listed(busy: tuple[Api, list[str]]) -> None:
-    """They are neither on the page nor in the total."""
+    """Deleted predictions are neither listed on a page nor counted in the total."""
     api, tasks = busy
     api.post("predictions/delete", {"ids": tasks[:2]})
 
@@ -150,7 +150,7 @@ def test_inputs_are_shown_on_request(api: Api, *, asked: bool) -> None:
 def test_the_totals_of_lists_are_a_knob(
     start: Start, path: str, knob: str, keys: list[str]
 ) -> None:
-    """Older pages have a total, newer ones say whether there is more."""
+    """The knob `list_totals` decides whether a list shows a total."""
     assert list(data_of(start(list_totals=knob).post(path, PAGE))) == keys
 
 
@@ -169,13 +169,13 @@ def test_the_totals_of_lists_are_a_knob(
         ({"page": 1.5, "page_size": 1}, "page must be an integer"),
     ],
 )
-def test_pages_are_checked(api: Api, path: str, asked: dict[str, object], text: str) -> None:
-    """Both fields are required, whole, and within their range."""
+def test_page_fields_are_checked(api: Api, path: str, asked: dict[str, object], text: str) -> None:
+    """Both page fields are required and must be whole numbers within their range."""
     assert refusal(api.post(path, asked)) == (400, text)
 
 
 def test_a_page_far_away_is_empty(api: Api) -> None:
-    """A page number of any length is a number."""
+    """A very large page number is accepted and returns an empty page."""
     assert data_of(api.post("predictions", {"page": 10**30, "page_size": 1}))["items"] == []
 
 
@@ -193,15 +193,15 @@ def test_a_page_far_away_is_empty(api: Api) -> None:
     ],
 )
 def test_prediction_filters_are_checked(api: Api, asked: dict[str, object], text: str) -> None:
-    """Wrong types, an unknown status and what is no time are refused."""
+    """A filter with a wrong type, an unknown status or an invalid time is refused."""
     assert refusal(api.post("predictions", {**PAGE, **asked})) == (400, text)
 
 
 # Billing -----------------------------------------------------------------------------------------
 
 
-def test_a_row_is_a_charge_with_its_order_and_task(api: Api) -> None:
-    """Amounts are positive numbers, the order is held until the task ends."""
+def test_a_billing_row_shows_a_charge_with_its_order_and_task(api: Api) -> None:
+    """A billing row has a positive amount, and its order is held until the task ends."""
     task = api.submit()["id"]
     (before,) = data_of(api.post("billings/search", PAGE))["items"]
     api.finish(task)
@@ -232,7 +232,10 @@ def test_a_row_is_a_charge_with_its_order_and_task(api: Api) -> None:
 
 
 def test_a_refund_is_a_row_of_the_same_amount(busy: tuple[Api, list[str]]) -> None:
-    """Newest first: the failed task has a deduct and a refund, both positive."""
+    """A failed task has two billing rows of the same positive amount: a deduct and a refund.
+
+    The newest row is the first.
+    """
     api, tasks = busy
     items = data_of(api.post("billings/search", PAGE))["items"]
 
@@ -262,32 +265,32 @@ def test_a_refund_is_a_row_of_the_same_amount(busy: tuple[Api, list[str]]) -> No
         ({"model_uuid": None, "end_time": "", "billing_type": "refund"}, [("refund", 1)]),
     ],
 )
-def test_rows_are_filtered_and_sorted(
+def test_billing_rows_are_filtered_and_sorted(
     busy: tuple[Api, list[str]], asked: dict[str, object], expected: list[tuple[str, int]]
 ) -> None:
-    """By kind, model, key and time in milliseconds; descending unless asked otherwise."""
+    """Billing rows have filters for kind, model, key and time; the newest row comes first."""
     api, tasks = busy
 
     assert rows(api, **asked) == [(kind, tasks[i]) for kind, i in expected]
 
 
-def test_rows_are_found_by_task(busy: tuple[Api, list[str]]) -> None:
-    """Several ids may be given; unknown ones find nothing."""
+def test_billing_rows_are_found_by_task(busy: tuple[Api, list[str]]) -> None:
+    """Billing rows can be filtered by several task ids; an unknown id matches no row."""
     api, tasks = busy
 
     assert rows(api, prediction_uuids=[tasks[0], "x"]) == [("deduct", tasks[0])]
 
 
-def test_rows_of_deleted_tasks_stay(busy: tuple[Api, list[str]]) -> None:
-    """Deleting takes the task away, not what it cost."""
+def test_billing_rows_of_deleted_tasks_stay(busy: tuple[Api, list[str]]) -> None:
+    """The billing rows of a task remain after the task is deleted."""
     api, tasks = busy
     api.post("predictions/delete", {"ids": tasks})
 
     assert len(rows(api)) == 4
 
 
-def test_other_lines_of_the_ledger_are_no_rows(api: Api) -> None:
-    """Top-ups have no task; charges of tasks that were forgotten are not listed any more."""
+def test_other_ledger_entries_are_no_billing_rows(api: Api) -> None:
+    """Top-ups and the charges of forgotten tasks are not listed as billing rows."""
     api.submit()
     api.sim.sandbox.money.post(api.account, "top_up", Decimal(5))
     listed = len(rows(api))
@@ -308,7 +311,7 @@ def test_other_lines_of_the_ledger_are_no_rows(api: Api) -> None:
     ],
 )
 def test_billing_filters_are_checked(api: Api, asked: dict[str, object], text: str) -> None:
-    """Times are strings of milliseconds, and the order is one of two."""
+    """Billing filters accept times only as strings of milliseconds, and only two sort orders."""
     assert refusal(api.post("billings/search", {**PAGE, **asked})) == (400, text)
 
 
@@ -316,7 +319,7 @@ def test_billing_filters_are_checked(api: Api, asked: dict[str, object], text: s
 
 
 def test_usage_adds_up_by_model_and_day(busy: tuple[Api, list[str]]) -> None:
-    """Costs are net of refunds and agree with the ledger."""
+    """Usage per model and per day is net of refunds and agrees with the ledger."""
     api, _ = busy
     api.sim.advance(DAY)
     api.submit()
@@ -376,7 +379,7 @@ def test_usage_adds_up_by_model_and_day(busy: tuple[Api, list[str]]) -> None:
 def test_usage_is_filtered(
     busy: tuple[Api, list[str]], asked: dict[str, object], count: int
 ) -> None:
-    """By model and by time, both ends included."""
+    """Usage can be filtered by model and by a period that includes both ends."""
     api, _ = busy
 
     assert (
@@ -397,12 +400,12 @@ def test_usage_is_filtered(
     ],
 )
 def test_usage_periods_are_checked(api: Api, asked: dict[str, object], text: str) -> None:
-    """Both ends are required, in order, and at most 31 days apart."""
+    """A usage period needs a start and an end, in this order, at most 31 days apart."""
     assert refusal(api.post("user/usage_stats", {**PERIOD, **asked})) == (400, text)
 
 
-def test_exactly_31_days_are_allowed(api: Api) -> None:
-    """The documented span is inclusive."""
+def test_exactly_31_days_of_usage_are_allowed(api: Api) -> None:
+    """A usage period of exactly 31 days is accepted."""
     asked = {"start_time": "2025-12-31T00:00:00Z", "end_time": "2026-01-31T00:00:00Z"}
 
     assert api.post("user/usage_stats", asked).status_code == 200

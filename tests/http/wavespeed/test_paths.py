@@ -42,7 +42,7 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 def test_unknown_paths_and_wrong_methods_have_the_error_envelope(
     api: Api, method: str, path: str, status: int
 ) -> None:
-    """404 for a path that is not there, 405 for one that takes another method."""
+    """An unknown path gets a 404 and a wrong method a 405, both in the error envelope."""
     found = {404: (404, "not found"), 405: (405, "method not allowed")}[status]
 
     assert found == refusal(api.http.request(method, path))
@@ -58,23 +58,23 @@ def test_unknown_paths_and_wrong_methods_have_the_error_envelope(
         ("PUT", "/api/v3/predictions/delete", "POST"),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(
+def test_allow_header_names_only_usable_methods(
     api: Api, method: str, path: str, allowed: str
 ) -> None:
-    """`Allow` never names a method that is itself refused, as GET of a model is."""
+    """The `Allow` header of a 405 names only methods that the path accepts."""
     assert allowed == api.http.request(method, path).headers["allow"]
 
 
 @pytest.mark.parametrize("path", OLD)
-def test_old_paths_are_not_there(api: Api, path: str) -> None:
-    """The paths that later pages replaced are 404, with or without a key."""
+def test_old_paths_are_not_found(api: Api, path: str) -> None:
+    """Paths that later pages replaced get a 404, with or without a key."""
     assert refusal(api.get(path)) == (404, "not found")
     assert refusal(api.get(path, headers={"Authorization": ""})) == (404, "not found")
     assert refusal(api.post("upload")) == (404, "not found")
 
 
 def test_old_paths_are_a_knob(start: Start) -> None:
-    """Served, they read the query as the newer calls read the body."""
+    """With the knob, the old paths read from the query what the newer calls read from the body."""
     api = start(old_paths="served")
     task = api.submit()["id"]
     listed = api.get("predictions?include_inputs=true").json()["data"]
@@ -102,20 +102,20 @@ def test_old_paths_are_a_knob(start: Start) -> None:
     ],
 )
 def test_old_paths_check_their_query(start: Start, path: str, text: str) -> None:
-    """Text of a query is judged by the same tables."""
+    """The old paths check their query values by the same rules as the newer calls."""
     assert refusal(start(old_paths="served").get(path)) == (400, text)
 
 
 @pytest.mark.parametrize("path", OLD)
 def test_old_paths_need_a_key_too(start: Start, path: str) -> None:
-    """Where they answer, they answer to keys."""
+    """If the old paths are served, they refuse requests without a valid key."""
     answer = start(old_paths="served").get(path, headers={"Authorization": ""})
 
     assert refusal(answer) == (401, "invalid authentication")
 
 
 def test_the_default_dialect_may_be_named(start: Start) -> None:
-    """The dialect in the path stays in the links."""
+    """If a request names the default dialect in its path, the links keep that dialect."""
     task = start(dialect="guide").submit()
 
     assert task["urls"]["get"].startswith("http://upsim.test/wavespeed/guide/api/v3/")

@@ -39,7 +39,7 @@ def force(api: Api, task: str, state: JobState, failure: str | None = None) -> N
 
 @pytest.mark.parametrize("path", ["predictions/{}/result", "predictions/{}"])
 def test_both_paths_show_the_finished_task(api: Api, path: str) -> None:
-    """A second in `created`, six seconds a second in `processing`, then one output."""
+    """Both result paths show the task in `created`, in `processing` and then with one output."""
     task = api.submit()["id"]
     seen = [api.get(path.format(task)).json()["data"]["status"]]
     for seconds in (1, 71, 1):
@@ -74,10 +74,10 @@ def test_both_paths_show_the_finished_task(api: Api, path: str) -> None:
         (UPSCALE_V1, {}, 60_000),
     ],
 )
-def test_the_inference_time_is_the_time_at_work(
+def test_the_inference_time_is_the_processing_time(
     api: Api, model: str, inputs: dict[str, object], milliseconds: int
 ) -> None:
-    """Both fields hold the milliseconds in `processing`, which depend on the resolution."""
+    """Both time fields hold the milliseconds in `processing`, which depend on the resolution."""
     ended = api.finish(api.submit(model, **inputs)["id"])
 
     assert ended["executionTime"] == milliseconds
@@ -85,7 +85,7 @@ def test_the_inference_time_is_the_time_at_work(
 
 
 def test_the_output_is_downloaded_without_a_key(api: Api) -> None:
-    """The file is an MP4 that anybody may get."""
+    """The output is an MP4 file that can be downloaded without a key."""
     url = api.finish(
         api.submit(video="http://upsim.test/media/synthetic/320x240_10fps_1s.mp4")["id"]
     )
@@ -98,7 +98,7 @@ def test_the_output_is_downloaded_without_a_key(api: Api) -> None:
 
 @pytest.mark.parametrize("path", ["predictions/{}/result", "predictions/{}"])
 def test_unknown_and_foreign_tasks_are_not_found(api: Api, path: str) -> None:
-    """Another account's task is as unknown as one that never was."""
+    """A task of another account gets the same 404 as a task that does not exist."""
     task = api.submit()["id"]
     foreign = api.of("second").get(f"/api/v3/{path.format(task)}")
 
@@ -122,10 +122,13 @@ def test_unknown_and_foreign_tasks_are_not_found(api: Api, path: str) -> None:
     ],
 )
 @pytest.mark.parametrize(("model", "price"), [(UPSCALER, "0.025"), (UPSCALE_V1, "0.10")])
-def test_a_video_that_cannot_be_had_fails_later(
+def test_a_task_with_an_unavailable_video_fails_later(
     start: Start, video: str, text: str, model: str, price: str
 ) -> None:
-    """The task is accepted at the price of the minimum, fails with 1402, and is refunded."""
+    """If the video cannot be fetched, the task fails later with 1402 and is refunded.
+
+    It is accepted at the minimum price.
+    """
     media = {
         "https://clips.example/gone": "unreachable",
         "https://clips.example/text": "not_a_video",
@@ -153,10 +156,10 @@ def test_a_video_that_cannot_be_had_fails_later(
         (JobState.TIMEOUT, "timeout", 5004, "Task timed out", "100"),
     ],
 )
-def test_states_by_hand_have_words_codes_and_refunds(
+def test_states_set_by_command_have_words_codes_and_refunds(
     api: Api, state: JobState, status: str, code: int, error: str, balance: str
 ) -> None:
-    """Statuses beyond the public four come by command, with a code, a text and the money back."""
+    """An operator can set more task statuses, each with a code, a text and a refund."""
     task = api.submit()["id"]
     force(api, task, state)
     ended = api.result(task)
@@ -182,8 +185,8 @@ def test_states_by_hand_have_words_codes_and_refunds(
         ("timeout", 5004),
     ],
 )
-def test_every_task_code_of_the_table_can_be_had(api: Api, failure: str, code: int) -> None:
-    """A failed task is 200 with the code of the table and a text."""
+def test_every_documented_task_code_can_be_produced(api: Api, failure: str, code: int) -> None:
+    """A failed task is shown with HTTP 200, a code of the documented table and a text."""
     task = api.submit()["id"]
     force(api, task, JobState.FAILED, failure)
     answer = api.get(f"predictions/{task}/result")
@@ -195,7 +198,7 @@ def test_every_task_code_of_the_table_can_be_had(api: Api, failure: str, code: i
 
 
 def test_a_refund_may_be_late(start: Start) -> None:
-    """A scenario may use the documented three hours."""
+    """A scenario can delay a refund by the documented three hours."""
     api = start(more={"refund": {"after": "10800"}})
     force(api, api.submit()["id"], JobState.FAILED)
     api.sim.advance(10_799)
@@ -210,7 +213,7 @@ def test_a_refund_may_be_late(start: Start) -> None:
 
 
 def test_deleting_counts_own_tasks_once(api: Api) -> None:
-    """Unknown, foreign, repeated and deleted ids lower the count instead of failing."""
+    """A delete request ignores unknown, foreign, repeated and deleted ids in its count."""
     first, second = api.submit()["id"], api.submit()["id"]
     foreign = (
         api.of("second").post(f"/api/v3/{UPSCALER}", json={"video": VIDEO}).json()["data"]["id"]
@@ -224,8 +227,8 @@ def test_deleting_counts_own_tasks_once(api: Api) -> None:
 
 
 @pytest.mark.parametrize("finished", [False, True])
-def test_a_deleted_task_reads_deleted(api: Api, *, finished: bool) -> None:
-    """It has no outputs, its file is gone, and nothing is given back."""
+def test_a_deleted_task_has_status_deleted(api: Api, *, finished: bool) -> None:
+    """A deleted task has status `deleted`, no outputs, no file and no refund."""
     task = api.submit()["id"]
     if finished:
         api.finish(task)
@@ -249,7 +252,7 @@ def test_a_deleted_task_reads_deleted(api: Api, *, finished: bool) -> None:
     ],
 )
 def test_ids_to_delete_are_a_list_of_texts(api: Api, body: dict[str, object], text: str) -> None:
-    """Any other form of `ids` is refused."""
+    """A delete request is refused if `ids` is not a list of strings."""
     assert refusal(api.post("predictions/delete", body)) == (400, text)
 
 
@@ -257,7 +260,7 @@ def test_ids_to_delete_are_a_list_of_texts(api: Api, body: dict[str, object], te
 
 
 def test_tasks_and_files_live_seven_days(api: Api) -> None:
-    """A week after the submit the task is unknown, its file gone, and it is no longer listed."""
+    """Seven days after the submit, the task, its file and its list entry no longer exist."""
     task = api.submit()["id"]
     output = api.finish(task)["outputs"][0]
     api.sim.advance(WEEK - 6002)
@@ -274,8 +277,8 @@ def test_tasks_and_files_live_seven_days(api: Api) -> None:
 # Knobs -------------------------------------------------------------------------------------------
 
 
-def test_the_short_form_of_the_link_is_a_knob(start: Start) -> None:
-    """Newer pages leave `/result` out; the link works."""
+def test_the_short_form_of_the_result_link_is_a_knob(start: Start) -> None:
+    """With the knob, the result link of a task has no `/result`, and the link works."""
     api = start(get_url="short")
     task = api.submit()
 
@@ -295,7 +298,7 @@ def test_the_short_form_of_the_link_is_a_knob(start: Start) -> None:
 def test_the_form_of_outputs_is_a_knob(
     start: Start, knobs: dict[str, str], before: object, after: type
 ) -> None:
-    """A result has an array or a bare text, and nothing may be written as null."""
+    """Knobs decide whether outputs are an array or a string, and whether no output is null."""
     api = start(**knobs)
     task = api.submit()["id"]
     first: Any = api.result(task)["outputs"]
@@ -308,7 +311,7 @@ def test_the_form_of_outputs_is_a_knob(
 
 @pytest.mark.parametrize(("knob", "error"), [("empty", ""), ("null", None)])
 def test_the_form_of_no_error_is_a_knob(start: Start, knob: str, error: object) -> None:
-    """`error` is empty, or null for robustness tests; so is the submit's."""
+    """Without an error, the field `error` is empty, or null with the knob."""
     api = start(empty_fields=knob)
     task = api.submit()
 
@@ -317,7 +320,7 @@ def test_the_form_of_no_error_is_a_knob(start: Start, knob: str, error: object) 
 
 
 def test_a_result_may_lack_the_nsfw_field(start: Start) -> None:
-    """One result table leaves it out; its submit table does not."""
+    """With the knob, results lack the NSFW field, but submit responses still have it."""
     api = start(result_nsfw="absent")
     task = api.submit()
 
@@ -329,7 +332,7 @@ def test_a_result_may_lack_the_nsfw_field(start: Start) -> None:
 
 
 def test_an_auto_clock_lets_polling_clients_finish(start: Start) -> None:
-    """A client that polls sees each state once and then the end, without waiting."""
+    """On an `auto` clock, a polling client gets each state once and then the end, without delay."""
     api = start(clock="auto")
     task = api.submit()["id"]
 
@@ -342,7 +345,7 @@ def test_an_auto_clock_lets_polling_clients_finish(start: Start) -> None:
 
 
 def test_equal_seeds_give_equal_bytes(start: Start) -> None:
-    """The same calls give the same ids and times."""
+    """Two sandboxes with the same seed return the same ids and times for the same calls."""
     first, second = start(), start()
 
     assert first.finish(first.submit()["id"]) == second.finish(second.submit()["id"])

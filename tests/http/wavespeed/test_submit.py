@@ -35,8 +35,8 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("model", [UPSCALER, UPSCALE_V1])
-def test_an_accepted_task_is_shown_whole(api: Api, model: str) -> None:
-    """The answer to a submit has every field, arrays and integers included, and nothing more."""
+def test_a_submit_response_has_every_field(api: Api, model: str) -> None:
+    """The response to a submit has exactly the documented fields, with the right types."""
     answer = api.post(model, {"video": VIDEO})
     body = answer.json()
     task = body["data"]["id"]
@@ -63,7 +63,7 @@ def test_an_accepted_task_is_shown_whole(api: Api, model: str) -> None:
 
 
 def test_every_submit_makes_and_bills_a_new_task(api: Api) -> None:
-    """There is no idempotency: the same body twice is two tasks and two charges."""
+    """Two submits with the same body create two tasks and two charges."""
     first, second = api.submit(), api.submit()
 
     assert first["id"] != second["id"]
@@ -80,13 +80,13 @@ def test_every_submit_makes_and_bills_a_new_task(api: Api) -> None:
         {"enable_sync_mode": False},
     ],
 )
-def test_optional_unknown_and_null_keys_are_taken(api: Api, body: dict[str, Any]) -> None:
-    """Parameters may be null, and keys that the model does not know are ignored."""
+def test_optional_unknown_and_null_keys_are_accepted(api: Api, body: dict[str, Any]) -> None:
+    """A submit may set parameters to null, and unknown keys are ignored."""
     assert api.submit(**body)["status"] == "created"
 
 
 def test_content_type_and_client_headers_do_not_matter(api: Api) -> None:
-    """JSON is read whatever the content type says, and attribution headers are ignored."""
+    """The server reads JSON with any content type and ignores attribution headers."""
     answer = api.http.post(
         f"/api/v3/{UPSCALER}",
         content=b'{"video": "https://clips.example/12.mp4"}',
@@ -97,7 +97,7 @@ def test_content_type_and_client_headers_do_not_matter(api: Api) -> None:
 
 
 def test_the_old_prefix_is_the_same_api(api: Api) -> None:
-    """`/api/v2` is version 3 by another name, and its answers link to version 3."""
+    """Requests to `/api/v2` work as version 3, and the responses link to version 3."""
     answer = api.http.post(f"/api/v2/{UPSCALER}", json={"video": VIDEO}).json()["data"]
     again = api.http.get(f"/api/v2/predictions/{answer['id']}/result").json()["data"]
 
@@ -112,12 +112,12 @@ def test_the_old_prefix_is_the_same_api(api: Api) -> None:
 def test_times_have_the_digits_of_their_dialect(
     start: Start, dialect: str, created_at: str
 ) -> None:
-    """`created_at` has three fractional digits in the pages and nine in live records."""
+    """`created_at` has three or nine fractional digits, depending on the dialect."""
     assert start(dialect=dialect).submit()["created_at"] == created_at
 
 
 def test_the_webhook_is_recorded_with_the_secret(api: Api) -> None:
-    """`?webhook=` is noted raw or encoded, together with the key's secret."""
+    """The server stores the `?webhook=` URL, raw or encoded, with the secret of the key."""
     secret = api.get("webhook/secret").json()["data"]["secret"]
     path = f"/api/v3/{UPSCALER}?webhook=http://127.0.0.1:9/hook?a=1&b=2"
     task = api.http.post(path, json={"video": VIDEO}).json()["data"]["id"]
@@ -146,7 +146,7 @@ def test_the_ledger_shows_the_published_price(start: Start, row: dict[str, Any])
 def test_the_length_limit_is_read_in_one_of_three_ways(
     start: Start, row: dict[str, Any], model: str, side: str, length_limit: str
 ) -> None:
-    """The length itself or the rounded one is refused above 600 s, or only the bill is bounded."""
+    """A knob sets how the 600 s limit applies: exact length, rounded length or only the price."""
     api = start(media={"https://clips.example/*": row["seconds"]}, length_limit=length_limit)
     answer = api.post(model, {"video": VIDEO})
     price = row[length_limit][side]
@@ -170,7 +170,7 @@ def test_the_length_limit_is_read_in_one_of_three_ways(
 def test_the_billed_minimum_of_the_first_model_is_a_knob(
     start: Start, minimum: str, seconds: str, price: str, other: str
 ) -> None:
-    """A later reading has a minimum of three seconds; the second model keeps its five."""
+    """With the knob, the first model bills at least 3 seconds; the second model still bills 5."""
     api = start(media={"https://clips.example/*": seconds}, minimum_seconds=minimum)
     api.submit(UPSCALER)
     first = 100 - api.balance
@@ -181,7 +181,7 @@ def test_the_billed_minimum_of_the_first_model_is_a_knob(
 
 
 def test_a_measured_clip_is_billed_by_its_own_length(api: Api) -> None:
-    """A clip of ours is really measured: 6 seconds cost 0.03 and 0.12."""
+    """The server measures a clip of the simulator: its 6 seconds cost 0.03 and 0.12."""
     clip = "http://upsim.test/media/synthetic/320x240_10fps_6s.mp4"
     api.submit(video=clip)
     api.submit(UPSCALE_V1, video=clip)
@@ -190,7 +190,7 @@ def test_a_measured_clip_is_billed_by_its_own_length(api: Api) -> None:
 
 
 def test_a_balance_of_exactly_the_price_suffices(start: Start) -> None:
-    """The last cent can be spent, and then no more."""
+    """A balance of exactly the price pays for one task; the next submit is refused."""
     api = start(account={"balance": "0.06"})
     api.submit()
 
@@ -287,7 +287,7 @@ MEDIA = {
 def test_each_refusal_has_its_status_and_text(
     start: Start, row: tuple[str, Callable[[Attempt], None], int, str]
 ) -> None:
-    """One thing wrong gives one refusal, and nothing is charged."""
+    """Each kind of invalid request has its own status and text, and nothing is charged."""
     _, spoil, status, text = row
     api = start(more=MEDIA, unknown_keys="refuse")
     api.get("balance")
@@ -301,12 +301,12 @@ def test_each_refusal_has_its_status_and_text(
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
-def test_of_two_mistakes_the_earlier_check_speaks(
+def test_the_first_failed_check_decides_the_error(
     start: Start,
     first: tuple[str, Callable[[Attempt], None], int, str],
     second: tuple[str, Callable[[Attempt], None], int, str],
 ) -> None:
-    """When a request is wrong in two ways, the order of the checks decides which one is told."""
+    """If a request has two mistakes, the response reports the one that is checked first."""
     api = start(more=MEDIA, unknown_keys="refuse")
     api.get("balance")
     attempt = Attempt()
@@ -338,7 +338,7 @@ def test_of_two_mistakes_the_earlier_check_speaks(
     ],
 )
 def test_bad_bodies_name_the_property(api: Api, body: dict[str, object], text: str) -> None:
-    """A missing video, a wrong type and a value outside the list are 400 with a text."""
+    """A missing video, a wrong type or a value outside the list gets a 400 with a text."""
     assert refusal(api.post(UPSCALER, body)) == (400, text)
     assert api.kinds == []
 
@@ -357,23 +357,23 @@ def test_bad_bodies_name_the_property(api: Api, body: dict[str, object], text: s
     ],
     ids=["empty", "utf-8", "surrogate", "nan", "infinite", "deep", "deeper", "form"],
 )
-def test_what_is_no_json_is_refused_as_such(api: Api, raw: bytes) -> None:
-    """Whatever cannot be read is a 400, never a 500."""
+def test_a_body_that_is_not_json_gets_a_400(api: Api, raw: bytes) -> None:
+    """A submit whose body is not valid JSON gets a 400, never a 500."""
     answer = api.http.post(f"/api/v3/{UPSCALER}", content=raw)
 
     assert refusal(answer) == (400, "the request body is not valid JSON")
 
 
 def test_a_400_digit_number_is_a_wrong_type(api: Api) -> None:
-    """A huge number is a number, and `video` is a text."""
+    """If `video` is a number with 400 digits, the submit is refused for its wrong type."""
     answer = api.http.post(f"/api/v3/{UPSCALER}", content=b'{"video": ' + b"9" * 400 + b"}")
 
     assert refusal(answer) == (400, "video must be a string")
 
 
 @pytest.mark.parametrize("model", [UPSCALER + "-pro", "x", "a/b/c", "predictions/x/y", "account"])
-def test_other_models_are_not_there(api: Api, model: str) -> None:
-    """The flagship and all other ids, with one segment or more, are unknown models."""
+def test_other_models_are_unknown(api: Api, model: str) -> None:
+    """The flagship model and all other model ids are refused as unknown models."""
     assert refusal(api.post(model, {"video": VIDEO})) == (404, "model not found")
 
 
@@ -382,15 +382,15 @@ def test_other_models_are_not_there(api: Api, model: str) -> None:
 
 @pytest.mark.parametrize("written", ["2K", "2k", "4K", "1080P"])
 def test_the_resolution_may_be_read_without_case(start: Start, written: str) -> None:
-    """The knob resolution_case takes what the price table writes."""
+    """With the knob `resolution_case`, resolutions written as in the price table are accepted."""
     api = start(resolution_case="any")
     task = api.submit(target_resolution=written)["id"]
 
     assert api.sim.sandbox.state.jobs[task].accepted.options["target_resolution"] == written.lower()
 
 
-def test_strict_keys_still_allow_those_of_the_platform(start: Start) -> None:
-    """Where unknown keys are refused, the platform's own are not."""
+def test_strict_keys_still_allow_platform_parameters(start: Start) -> None:
+    """If unknown body keys are refused, the platform's own keys are still accepted."""
     api = start(unknown_keys="refuse")
 
     assert api.submit(enable_sync_mode=False, enable_base64_output=False, webhook_url="http://h")
@@ -402,22 +402,22 @@ def test_strict_keys_still_allow_those_of_the_platform(start: Start) -> None:
 def test_the_body_key_of_a_webhook_is_a_knob(
     start: Start, value: str | None, expected: str | None
 ) -> None:
-    """With the knob webhook_key the body's webhook_url is honoured."""
+    """With the knob `webhook_key`, the server uses `webhook_url` from the body."""
     api = start(webhook_key="body")
     webhook = api.sim.sandbox.state.jobs[api.submit(webhook_url=value)["id"]].accepted.webhook
 
     assert expected == (webhook.url if webhook else None)
 
 
-def test_an_honoured_webhook_url_must_be_a_text(start: Start) -> None:
-    """With the knob webhook_key a webhook_url of another type is refused."""
+def test_a_webhook_url_in_the_body_must_be_a_string(start: Start) -> None:
+    """With the knob `webhook_key`, a `webhook_url` that is not a string is refused."""
     answer = start(webhook_key="body").post(UPSCALER, {"video": VIDEO, "webhook_url": 7})
 
     assert refusal(answer) == (400, "webhook_url must be a string")
 
 
 def test_short_funds_may_be_402(start: Start) -> None:
-    """Some integrations expect 402; the text stays."""
+    """With the knob, a submit with too low a balance gets a 402 with the same text."""
     api = start(account={"balance": "0"}, funds_refusal="402")
 
     assert refusal(api.post(UPSCALER, {"video": VIDEO})) == (
@@ -427,7 +427,10 @@ def test_short_funds_may_be_402(start: Start) -> None:
 
 
 def test_short_funds_may_fail_the_task_instead(start: Start) -> None:
-    """With the knob the task is accepted unpaid and fails with 1407; a payable one does not."""
+    """With the knob, a task that the balance cannot pay is accepted and fails with 1407.
+
+    A task that can be paid does not fail.
+    """
     api = start(account={"balance": "0.06"}, funds_refusal="task")
     paid, unpaid = api.submit()["id"], api.submit()["id"]
     ended = api.finish(unpaid)
@@ -448,8 +451,8 @@ def test_short_funds_may_fail_the_task_instead(start: Start) -> None:
         (b"{}", 'property "video" is missing'),
     ],
 )
-def test_validation_may_answer_422(start: Start, raw: bytes, text: str) -> None:
-    """The knob validation_status gives the same texts with 422."""
+def test_validation_may_return_422(start: Start, raw: bytes, text: str) -> None:
+    """With the knob `validation_status`, validation errors have status 422 and the same texts."""
     answer = start(validation_status="422").http.post(f"/api/v3/{UPSCALER}", content=raw)
 
     assert refusal(answer) == (422, text)
@@ -457,7 +460,7 @@ def test_validation_may_answer_422(start: Start, raw: bytes, text: str) -> None:
 
 @pytest.mark.parametrize(("knob", "status"), [("last", 200), ("refuse", 400)])
 def test_a_repeated_key_is_a_knob(start: Start, knob: str, status: int) -> None:
-    """Of two equal keys the last one wins, or the body is refused."""
+    """If a JSON key appears twice, a knob decides: the last value wins or the body is refused."""
     raw = b'{"video": 7, "video": "https://clips.example/12.mp4"}'
 
     assert (
@@ -468,7 +471,7 @@ def test_a_repeated_key_is_a_knob(start: Start, knob: str, status: int) -> None:
 
 @pytest.mark.parametrize("shown", ["created", "processing"])
 def test_the_first_status_is_a_knob(start: Start, shown: str) -> None:
-    """One overview starts in `processing`; either way work begins after a second."""
+    """With the knob, a new task starts in `processing`; its work still begins after a second."""
     api = start(first_status=shown)
     task = api.submit()
 

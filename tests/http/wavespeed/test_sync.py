@@ -18,8 +18,8 @@ VIDEO = "https://clips.example/a.mp4"
 LATE = "Sync mode timed out after 90 seconds. The prediction is still processing asynchronously."
 
 
-def test_a_held_submit_answers_with_the_finished_task(start: Start) -> None:
-    """The answer is the record of the completed task in the normal envelope."""
+def test_a_sync_submit_returns_the_finished_task(start: Start) -> None:
+    """The response to a sync submit is the completed task in the normal envelope."""
     api = start(clock="auto", media={"https://clips.example/*": "6"})
     held = api.submit(enable_sync_mode=True)
 
@@ -27,8 +27,8 @@ def test_a_held_submit_answers_with_the_finished_task(start: Start) -> None:
     assert held == api.result(held["id"])
 
 
-def test_a_held_submit_answers_with_the_failed_task(start: Start) -> None:
-    """A failure is 200 with status, code and text."""
+def test_a_sync_submit_returns_the_failed_task(start: Start) -> None:
+    """If the task fails, a sync submit returns HTTP 200 with the status, code and text."""
     api = start(clock="auto", media={"https://clips.example/*": "unreachable"})
     held = api.submit(enable_sync_mode=True)
 
@@ -39,18 +39,21 @@ def test_a_held_submit_answers_with_the_failed_task(start: Start) -> None:
 @pytest.mark.parametrize(
     ("seconds", "status", "code"), [("14.8", "completed", None), ("15", "processing", 5004)]
 )
-def test_the_wait_is_ninety_seconds(
+def test_a_sync_submit_waits_ninety_seconds(
     start: Start, seconds: str, status: str, code: int | None
 ) -> None:
-    """A task of 89.8 seconds is awaited, one of 91 is not."""
+    """A sync submit waits for a task of 89.8 seconds, but not for one of 91 seconds."""
     api = start(clock="auto", media={"https://clips.example/*": seconds})
     held = api.submit(enable_sync_mode=True)
 
     assert (held["status"], held.get("code")) == (status, code)
 
 
-def test_a_wait_that_runs_out_is_told_in_the_record(start: Start) -> None:
-    """Clients know it by the code or by the text; the task goes on and is not given back."""
+def test_a_sync_timeout_is_shown_in_the_record(start: Start) -> None:
+    """If a sync submit times out, the record has a code and a text for it.
+
+    The task continues and is not refunded.
+    """
     api = start(clock="auto", media={"https://clips.example/*": "60"})
     held = api.submit(enable_sync_mode=True)
 
@@ -61,8 +64,8 @@ def test_a_wait_that_runs_out_is_told_in_the_record(start: Start) -> None:
     assert api.kinds == ["charge"]
 
 
-def test_one_advance_past_the_limit_and_the_end_shows_no_output(start: Start) -> None:
-    """A task that ends after the wait ran out is told as it was then, however far time went."""
+def test_one_advance_past_a_sync_timeout_shows_no_output(start: Start) -> None:
+    """If one advance passes the sync timeout and the end, the response still has no output."""
     api = start(clock="auto", media={"https://clips.example/*": "60"})
     sandbox = api.sim.sandbox
 
@@ -87,8 +90,8 @@ def test_one_advance_past_the_limit_and_the_end_shows_no_output(start: Start) ->
     assert job.state == "completed"
 
 
-def test_a_queued_task_is_told_as_processing_too(start: Start) -> None:
-    """Clients look for `processing`, even when the task still waits for a slot."""
+def test_a_queued_task_is_processing_after_a_sync_timeout(start: Start) -> None:
+    """After a sync timeout, a task that still waits for a slot is shown as `processing`."""
     api = start(clock="auto", account={"plan": "bronze"}, media={"https://clips.example/*": "600"})
     for _ in range(3):
         api.submit()
@@ -98,8 +101,8 @@ def test_a_queued_task_is_told_as_processing_too(start: Start) -> None:
     assert api.sim.sandbox.state.jobs[held["id"]].state == "waiting"
 
 
-def test_the_gateway_may_answer_instead(start: Start) -> None:
-    """The knob sync_timeout gives a 504 that is no JSON, while the task goes on."""
+def test_a_sync_timeout_may_be_a_504(start: Start) -> None:
+    """With the knob `sync_timeout`, a timeout is a 504 without JSON, and the task continues."""
     api = start(clock="auto", sync_timeout="gateway", media={"https://clips.example/*": "60"})
     answer = api.post(UPSCALER, {"video": VIDEO, "enable_sync_mode": True})
     (task,) = api.sim.sandbox.state.jobs

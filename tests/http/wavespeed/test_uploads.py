@@ -34,7 +34,7 @@ def put(api: Api, ticket: dict[str, Any], content: bytes) -> httpx.Response:
 
 
 def test_a_ticket_says_how_to_upload(api: Api) -> None:
-    """The answer names the file, where it will be, and the PUT that brings it there."""
+    """An upload ticket names the file, its later URL and the PUT request that uploads it."""
     asked = {"filename": "clip.mp4", "size": 5000, "content_type": "video/mp4"}
     answer = api.post("media/uploads", asked)
     data = answer.json()["data"]
@@ -54,7 +54,7 @@ def test_a_ticket_says_how_to_upload(api: Api) -> None:
 
 
 def test_an_uploaded_file_is_measured_and_billed_by_its_content(api: Api) -> None:
-    """Ticket, PUT and submit: the six seconds of the uploaded clip are what is charged."""
+    """A submit of an uploaded six-second clip is charged for six seconds."""
     content = api.http.get(CLIP).content
     data = api.post("media/uploads", {"filename": "clip.mp4", "size": len(content)}).json()["data"]
     stored = put(api, data["upload"], content)
@@ -67,7 +67,7 @@ def test_an_uploaded_file_is_measured_and_billed_by_its_content(api: Api) -> Non
 
 
 def test_a_form_uploads_at_once(api: Api) -> None:
-    """The older call takes the file in one part named `file`."""
+    """The older upload call accepts the file as the form part `file`."""
     content = api.http.get(CLIP).content
     answer = api.http.post(FORM, files={"file": ("clip.mp4", content, "video/mp4")})
     data = answer.json()["data"]
@@ -94,10 +94,10 @@ def test_a_form_uploads_at_once(api: Api) -> None:
         ("..", "image/x-odd", "image", "image/x-odd"),
     ],
 )
-def test_the_kind_follows_from_type_or_ending(
+def test_the_file_kind_follows_from_type_or_extension(
     api: Api, name: str, content_type: str | None, kind: str, expected: str
 ) -> None:
-    """The content type decides, else the ending; a file with neither is taken for a video."""
+    """The content type decides the kind of a file, then its extension; the default is video."""
     body = {"filename": name, "size": 1, "content_type": content_type}
     data = api.post("media/uploads", body).json()["data"]
 
@@ -128,12 +128,12 @@ def test_the_kind_follows_from_type_or_ending(
 def test_bad_tickets_are_refused_in_order(
     api: Api, body: dict[str, object], status: int, text: str
 ) -> None:
-    """Fields in the order of the table, then the kind of file, then its size."""
+    """A ticket request is checked in order: its fields, the kind of file, then the file size."""
     assert refusal(api.post("media/uploads", body)) == (status, text)
 
 
 def test_a_ticket_takes_one_file_of_the_announced_size_in_time(api: Api) -> None:
-    """A wrong size is 400, a wrong signature 403, a second PUT 412, a late one 403."""
+    """A wrong size gets a 400, a wrong signature or a late PUT a 403, a second PUT a 412."""
     first, second = (
         api.post("media/uploads", {"filename": "a.mp4", "size": 3}).json()["data"]["upload"]
         for _ in range(2)
@@ -176,12 +176,12 @@ def test_uploads_live_seven_days(api: Api) -> None:
     ],
 )
 def test_bad_forms_are_refused(api: Api, form: dict[str, Any], text: str) -> None:
-    """No form, another part, an empty file and an unsupported one are 400."""
+    """An upload gets a 400 without a form, with another part, or with an unsupported file."""
     assert refusal(api.http.post(FORM, **form)) == (400, text)
 
 
 def test_a_form_may_be_larger_than_other_bodies_but_not_endless(api: Api) -> None:
-    """A file of two megabytes is taken; one that announces more than 300 is not read."""
+    """A 2 MB form upload is accepted; one that announces more than 300 MB is not read."""
     taken = api.http.post(FORM, files={"file": ("a.mp4", bytes(2_000_000))})
     announced = api.http.post(FORM, content=b"x", headers={"Content-Length": "314572801"})
 
@@ -190,7 +190,7 @@ def test_a_form_may_be_larger_than_other_bodies_but_not_endless(api: Api) -> Non
 
 
 def test_a_full_store_is_unavailable(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the simulator itself has no room, the answer is a 507 in the provider's form."""
+    """If the simulator has no room for a file, it returns a 507 in the provider's format."""
     monkeypatch.setattr(api.sim.registry.blobs, "_max_bytes", 1)
     answer = api.http.post(FORM, files={"file": ("a.mp4", b"abc")})
 
@@ -199,14 +199,14 @@ def test_a_full_store_is_unavailable(api: Api, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("path", ["media/uploads", "media/upload/binary"])
 def test_uploads_need_a_key(api: Api, path: str) -> None:
-    """Neither way to upload is open to everybody."""
+    """Both ways to upload a file require a key."""
     answer = api.post(path, {}, headers={"Authorization": ""})
 
     assert refusal(answer) == (401, "invalid authentication")
 
 
 def test_uploads_are_free(start: Start) -> None:
-    """An account without money may upload."""
+    """An account with an empty balance can upload a file."""
     api = start(account={"balance": "0"})
 
     assert api.post("media/uploads", {"filename": "a.mp4", "size": 3}).status_code == 200

@@ -25,13 +25,13 @@ INBOX = "http://upsim.test/__sim/sandboxes/default/inbox/mine"
 MESSAGES = "inbox/mine/messages"
 
 
-def test_nothing_was_sent_yet(world: World) -> None:
-    """A new sandbox has no deliveries."""
+def test_a_new_sandbox_has_no_deliveries(world: World) -> None:
+    """The admin API shows no webhook deliveries for a new sandbox."""
     assert world.call("GET", "webhooks") == {"deliveries": [], "total": 0}
 
 
 def test_a_delivery_is_shown(start: Start) -> None:
-    """Job, state, address and outcome, and the next attempt while there is one."""
+    """The admin API shows the job, state, URL, outcome and next attempt of a delivery."""
     world = start(500)
     task = world.wavespeed()
     world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
@@ -43,7 +43,7 @@ def test_a_delivery_is_shown(start: Start) -> None:
 
 
 def test_an_attempt_is_shown(start: Start) -> None:
-    """Headers, status, answer and next attempt."""
+    """The admin API shows the headers, status, response and next attempt of a webhook attempt."""
     world = start(503, webhook_timestamp="virtual")
     task = world.wavespeed()
     world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
@@ -70,7 +70,7 @@ def test_an_attempt_is_shown(start: Start) -> None:
 
 
 def test_secrets_are_redacted(world: World) -> None:
-    """PiAPI's secret stands neither in the shown headers nor in the shown body."""
+    """The admin API shows PiAPI's webhook secret neither in the headers nor in the body."""
     world.piapi(secret="do-not-show")
     world.sim.advance(LONG)
     answer = world.admin.get("/__sim/sandboxes/default/webhooks")
@@ -85,8 +85,8 @@ def test_secrets_are_redacted(world: World) -> None:
     ("query", "count"),
     [("", 2), ("?limit=1", 1), ("?offset=2", 0), ("?outcome=delivered", 1), ("?job=nobody", 0)],
 )
-def test_deliveries_are_chosen(start: Start, query: str, count: int) -> None:
-    """By page, by job and by outcome."""
+def test_deliveries_are_filtered(start: Start, query: str, count: int) -> None:
+    """The list of deliveries can be filtered by page, by job and by outcome."""
     world = start(200, 500, 500, 500, 500)
     for _ in range(2):
         world.wavespeed()
@@ -96,14 +96,14 @@ def test_deliveries_are_chosen(start: Start, query: str, count: int) -> None:
 
 
 def test_an_unknown_delivery_is_refused(world: World) -> None:
-    """A delivery that is not there is 404."""
+    """A request for an unknown delivery gets a 404."""
     answer = world.call("POST", "webhooks/nobody/resend", ok=False)
 
     assert answer["error"]["code"] == "unknown_delivery"
 
 
 def test_a_delivery_is_sent_again(world: World) -> None:
-    """Resending makes one more attempt beside the schedule, at once, with the same body."""
+    """A resend makes one extra attempt at once, with the same body."""
     world.wavespeed()
     world.sim.advance(LONG)
     found = world.call("POST", f"webhooks/{world.only.id}/resend")
@@ -114,8 +114,8 @@ def test_a_delivery_is_sent_again(world: World) -> None:
     assert found["outcome"] == "delivered"
 
 
-def test_a_success_ends_the_retries(start: Start) -> None:
-    """What was taken when it was sent again is not tried a further time."""
+def test_a_successful_resend_ends_the_retries(start: Start) -> None:
+    """If a resent webhook is accepted, no further retry follows."""
     world = start(500, 200)
     task = world.wavespeed()
     world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
@@ -125,8 +125,8 @@ def test_a_success_ends_the_retries(start: Start) -> None:
     assert [500, 200] == [attempt.status for attempt in world.only.attempts]
 
 
-def test_a_failure_sent_again_changes_nothing(start: Start) -> None:
-    """One that failed again leaves the schedule, and an end, as it was."""
+def test_a_failed_resend_changes_nothing(start: Start) -> None:
+    """If a resent webhook fails, the retry schedule and the final outcome stay the same."""
     world = start(*[500] * 9)
     world.wavespeed()
     world.sim.advance(LONG)
@@ -136,7 +136,7 @@ def test_a_failure_sent_again_changes_nothing(start: Start) -> None:
 
 
 def test_advance_shows_deliveries(world: World) -> None:
-    """Among what fired is each attempt, with its delivery, its number and what came back."""
+    """An advance lists each webhook attempt with its delivery, its number and the response."""
     task = world.wavespeed()
     fired = world.call("POST", "clock/advance", {"seconds": LONG})["fired"][-1]
 
@@ -152,7 +152,7 @@ def test_advance_shows_deliveries(world: World) -> None:
 
 
 def test_an_inbox_receives(world: World) -> None:
-    """The built-in receiver keeps what came, byte for byte, with its headers."""
+    """The built-in inbox stores each received webhook byte for byte, with its headers."""
     task = world.wavespeed(INBOX)
     world.sim.advance(LONG)
     (message,) = world.call("GET", MESSAGES)["messages"]
@@ -163,7 +163,7 @@ def test_an_inbox_receives(world: World) -> None:
 
 
 def test_an_inbox_shows_in_the_journal(world: World) -> None:
-    """A post to an inbox is an exchange like any other, its secrets redacted."""
+    """A POST to an inbox appears in the journal, with its secrets redacted."""
     world.piapi(INBOX, secret="do-not-show")
     world.sim.advance(LONG)
     found = world.call("POST", "journal/find", {"operation": "inbox"})["exchanges"]
@@ -173,7 +173,7 @@ def test_an_inbox_shows_in_the_journal(world: World) -> None:
 
 
 def test_an_inbox_may_refuse(world: World) -> None:
-    """`?status=` in its own address makes an inbox answer so."""
+    """With `?status=` in its URL, an inbox responds with that status."""
     world.wavespeed(f"{INBOX}?status=503")
     world.sim.advance(LONG)
 
@@ -192,7 +192,7 @@ def test_an_inbox_may_refuse(world: World) -> None:
     ],
 )
 def test_an_inbox_refuses_a_wrong_status(world: World, query: str, message: str) -> None:
-    """A wrong status, or a misspelt name, fails both a caller and a delivery; nothing is kept."""
+    """An inbox refuses an invalid status or a misspelt parameter, and stores nothing."""
     answer = world.admin.post(f"/__sim/sandboxes/default/inbox/mine?{query}", content=b"x")
     world.wavespeed(f"{INBOX}?{query}")
     world.sim.advance(LONG)
@@ -202,8 +202,8 @@ def test_an_inbox_refuses_a_wrong_status(world: World, query: str, message: str)
     assert world.call("GET", MESSAGES)["total"] == 0
 
 
-def test_an_inbox_takes_parameters_of_its_receiver(world: World) -> None:
-    """What a client or a provider adds to the URL is kept, beside the status."""
+def test_an_inbox_accepts_extra_query_parameters(world: World) -> None:
+    """An inbox stores the query parameters that a client or a provider adds to its URL."""
     path = "/__sim/sandboxes/default/inbox/mine?status=503&order=17&t=1"
     answer = world.admin.post(path, content=b"x")
 
@@ -213,7 +213,7 @@ def test_an_inbox_takes_parameters_of_its_receiver(world: World) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS"])
 def test_an_inbox_takes_every_method(world: World, method: str) -> None:
-    """Whatever comes is kept, in any form and without a token."""
+    """An inbox stores requests of every method and format, without a token."""
     headers = {"host": "hooks.example", "content-type": "text/plain"}
     path = "/__sim/sandboxes/default/inbox/mine"
     answer = world.admin.request(method, path, content=b"\xff", headers=headers)
@@ -223,7 +223,7 @@ def test_an_inbox_takes_every_method(world: World, method: str) -> None:
 
 
 def test_reading_an_inbox_is_guarded(world: World) -> None:
-    """A page of another origin may not read what servers have posted."""
+    """A web page of another origin cannot read the contents of an inbox."""
     headers = {"origin": "https://elsewhere.example"}
     answer = world.admin.get(f"/__sim/sandboxes/default/{MESSAGES}", headers=headers)
 
@@ -239,13 +239,13 @@ def test_reading_an_inbox_is_guarded(world: World) -> None:
         f"/__sim/sandboxes/default/inbox/{'n' * 65}",
     ],
 )
-def test_there_are_not_all_inboxes(world: World, path: str) -> None:
-    """Of a sandbox that is not there, or of a name that is none, there is no inbox."""
+def test_unknown_inboxes_are_not_found(world: World, path: str) -> None:
+    """An inbox of an unknown sandbox or with an invalid name does not exist."""
     assert world.admin.post(path, json={}).status_code == 404
 
 
 def test_an_inbox_is_bounded(world: World) -> None:
-    """A body above the limit is refused and not kept."""
+    """An inbox refuses a body above the size limit and does not store it."""
     answer = world.admin.post("/__sim/sandboxes/default/inbox/mine", content=bytes(1_048_577))
 
     assert answer.status_code == 413
@@ -285,8 +285,8 @@ NO_URL = ("127.0.0.256", "127..1", "localhost..", ".")
         ("http://upsim.test/__sim/sandboxes/default/inbox/../reset", "can only go to an inbox"),
     ],
 )
-def test_nothing_goes_where_it_must_not(start: Start, hook: str, error: str) -> None:
-    """An address that is neither loopback nor allowed is noted once and never tried again."""
+def test_webhooks_to_forbidden_hosts_are_not_sent(start: Start, hook: str, error: str) -> None:
+    """A webhook to a host that is neither loopback nor allowed is logged once, without a retry."""
     world = start(webhook_transport=None)
     world.wavespeed(hook)
     world.sim.advance(LONG)
@@ -324,7 +324,7 @@ def receiver_at(address: str, told: list[httpx.Headers]) -> Iterator[int]:
 
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_every_name_of_loopback_is_called(start: Start, host: str) -> None:
-    """A receiver on this machine is told of the end, however its address is spelt."""
+    """A receiver on this machine gets the webhook for every spelling of the loopback address."""
     told: list[httpx.Headers] = []
     address = host if host == "127.255.255.254" else "127.0.0.1"
     with receiver_at("::1" if host in IPV6 else address, told) as port:
@@ -337,7 +337,7 @@ def test_every_name_of_loopback_is_called(start: Start, host: str) -> None:
 
 
 def test_a_closed_port_is_tried_again(start: Start) -> None:
-    """Loopback is really called: nobody listens, so it is tried as often as the provider does."""
+    """If no server listens at a loopback URL, the webhook is retried as the provider does."""
     world = start(webhook_transport=None)
     world.wavespeed("http://127.0.0.1:9/")
     world.sim.advance(LONG)
@@ -347,7 +347,7 @@ def test_a_closed_port_is_tried_again(start: Start) -> None:
 
 
 def test_a_hanging_receiver_delays_no_other(start: Start) -> None:
-    """While a receiver hangs, async callers are answered."""
+    """While a webhook receiver hangs, the server still responds to async clients."""
     world = start(hang, webhook_seconds=60)
 
     async def both() -> list[int]:
@@ -365,8 +365,8 @@ def test_a_hanging_receiver_delays_no_other(start: Start) -> None:
     assert [200, 200] == asyncio.run(both())
 
 
-def test_a_job_that_left_its_plan_is_told_of_all_the_same(world: World) -> None:
-    """An operator takes it up and later completes it; its caller is told of the end."""
+def test_a_job_completed_by_an_operator_still_sends_its_webhook(world: World) -> None:
+    """If an operator takes a job over and completes it later, its webhook is sent."""
     task = world.wavespeed()
     assert world.call("PUT", f"jobs/{task}/state", {"state": "processing"})["state"] == "processing"
     world.call("PUT", f"jobs/{task}/state", {"state": "completed"})

@@ -64,8 +64,8 @@ def run(world: World, program: Callable[[Loop], Awaitable[None]]) -> None:
 @pytest.mark.parametrize(
     ("clock", "attempts"), [("auto", 4), ("scaled:1000", 4), ("scaled:1000000", 4)]
 )
-def test_attempts_are_made_while_nobody_calls(start: Start, clock: str, attempts: int) -> None:
-    """The clock runs, or jumps after a quiet moment, to the end of the task and to each retry."""
+def test_attempts_are_made_without_client_requests(start: Start, clock: str, attempts: int) -> None:
+    """Without client requests, the clock still reaches the end of the task and each retry."""
     world = start(*[500] * 4, clock=clock)
 
     async def program(loop: Loop) -> None:
@@ -77,8 +77,8 @@ def test_attempts_are_made_while_nobody_calls(start: Start, clock: str, attempts
     assert [500] * attempts == [attempt.status for attempt in world.only.attempts]
 
 
-def test_a_standing_clock_delivers_what_is_due_now(start: Start) -> None:
-    """A task that is ended by command is told at once, though no time passes."""
+def test_a_stopped_clock_delivers_what_is_due_now(start: Start) -> None:
+    """On a stopped clock, a task that is ended by command sends its webhook at once."""
     world = start(500)
 
     async def program(loop: Loop) -> None:
@@ -92,8 +92,8 @@ def test_a_standing_clock_delivers_what_is_due_now(start: Start) -> None:
     assert [500] == [attempt.status for attempt in world.only.attempts]
 
 
-def test_advancing_waits_for_what_is_under_way(start: Start) -> None:
-    """An advance returns after the attempt that was already being made."""
+def test_advancing_waits_for_running_attempts(start: Start) -> None:
+    """An advance returns only after a webhook attempt that was already running."""
     world = start(hang, 200)
 
     async def program(loop: Loop) -> None:
@@ -108,8 +108,11 @@ def test_advancing_waits_for_what_is_under_way(start: Start) -> None:
     assert [None, 200] == [attempt.status for attempt in world.only.attempts]
 
 
-def test_deleting_ends_what_is_under_way(start: Start) -> None:
-    """A request that hangs is given up with its sandbox, and the next world starts clean."""
+def test_deleting_a_sandbox_ends_its_running_attempts(start: Start) -> None:
+    """If a sandbox is deleted, its hanging webhook request is cancelled.
+
+    The next sandbox starts without deliveries.
+    """
     world = start(hang, webhook_seconds=60)
 
     async def program(loop: Loop) -> None:
@@ -127,8 +130,8 @@ def test_deleting_ends_what_is_under_way(start: Start) -> None:
     assert [200] == [attempt.status for attempt in world.only.attempts]
 
 
-def test_a_changed_clock_goes_on(start: Start) -> None:
-    """A clock that stood still and is set to run brings what was pending."""
+def test_a_clock_that_starts_running_sends_pending_webhooks(start: Start) -> None:
+    """If a stopped clock is set to run, the pending webhooks are sent."""
     world = start()
 
     async def program(loop: Loop) -> None:
@@ -142,7 +145,7 @@ def test_a_changed_clock_goes_on(start: Start) -> None:
 
 
 def test_a_sync_advance_inside_a_loop_delivers_soon(start: Start) -> None:
-    """Where a loop runs, `advance` cannot wait: the loop delivers right after."""
+    """Inside a running event loop, a sync `advance` returns first and the loop delivers then."""
     world = start()
 
     async def program(loop: Loop) -> None:
@@ -155,8 +158,8 @@ def test_a_sync_advance_inside_a_loop_delivers_soon(start: Start) -> None:
     assert world.only.outcome == "delivered"
 
 
-def test_a_slow_receiver_holds_up_no_other(start: Start) -> None:
-    """On a running clock several deliveries are under way at once."""
+def test_a_slow_receiver_delays_no_other_delivery(start: Start) -> None:
+    """On a running clock, several webhook deliveries run at the same time."""
     world = start(hang, clock="scaled:100000", webhook_seconds=60)
 
     async def program(loop: Loop) -> None:

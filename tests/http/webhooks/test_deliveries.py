@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 LONG = 10_000
 
 
-def test_nothing_comes_before_the_end(world: World) -> None:
-    """While a task is at work its caller is told nothing."""
+def test_no_webhook_comes_before_the_end(world: World) -> None:
+    """While a task is processing, no webhook is sent."""
     task = world.wavespeed()
     world.sim.advance(1)
 
@@ -28,8 +28,8 @@ def test_nothing_comes_before_the_end(world: World) -> None:
     assert world.receiver.requests == []
 
 
-def test_the_end_comes_once(world: World) -> None:
-    """A receiver that answers 2xx is told once, whatever time goes by."""
+def test_the_end_is_delivered_once(world: World) -> None:
+    """A receiver that responds with a 2xx gets the webhook once, however much time passes."""
     world.wavespeed()
     world.sim.advance(LONG)
     world.sim.advance(LONG)
@@ -39,8 +39,8 @@ def test_the_end_comes_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_every_2xx_is_a_yes(start: Start, status: int) -> None:
-    """Any status from 200 to 299 ends the delivery."""
+def test_every_2xx_ends_the_delivery(start: Start, status: int) -> None:
+    """Any response status from 200 to 299 ends the delivery."""
     world = start(status)
     world.wavespeed()
     world.sim.advance(LONG)
@@ -49,7 +49,7 @@ def test_every_2xx_is_a_yes(start: Start, status: int) -> None:
 
 
 def test_wavespeed_posts_the_bare_record(world: World) -> None:
-    """No envelope: the record as the result call shows it, and the input."""
+    """A WaveSpeed webhook has the task record and the input, without an envelope."""
     task = world.wavespeed(target_resolution="1080p")
     world.sim.advance(LONG)
     (found,) = world.receiver.bodies
@@ -61,7 +61,7 @@ def test_wavespeed_posts_the_bare_record(world: World) -> None:
 
 
 def test_wavespeed_signs_what_it_sends(world: World) -> None:
-    """The signature holds for the bytes that came, under the account's secret."""
+    """The signature of a WaveSpeed webhook is valid for its bytes and the account's secret."""
     task = world.wavespeed()
     world.sim.advance(LONG)
     (request,) = world.receiver.requests
@@ -72,7 +72,7 @@ def test_wavespeed_signs_what_it_sends(world: World) -> None:
 
 
 def test_piapi_posts_the_task(world: World) -> None:
-    """A timestamp and the task as get-task shows it, without code and message."""
+    """A PiAPI webhook has a timestamp and the task as get-task shows it, but no code or message."""
     task = world.piapi()
     world.sim.advance(LONG)
     (found,) = world.receiver.bodies
@@ -81,8 +81,8 @@ def test_piapi_posts_the_task(world: World) -> None:
     assert found["data"] == world.clients["piapi"].get(f"/api/v1/task/{task}").json()["data"]
 
 
-def test_piapi_sends_the_secret_as_it_came(world: World) -> None:
-    """`x-webhook-secret` is the caller's own secret, also in the echoed config."""
+def test_piapi_sends_the_client_secret(world: World) -> None:
+    """PiAPI sends the client's secret in `x-webhook-secret` and in the echoed config."""
     world.piapi(secret="Ünïcode s3cret")
     world.sim.advance(LONG)
     (request,) = world.receiver.requests
@@ -95,15 +95,15 @@ def test_piapi_sends_the_secret_as_it_came(world: World) -> None:
 
 @pytest.mark.parametrize("secret", [None, ""])
 def test_piapi_sends_no_empty_secret(world: World, secret: str | None) -> None:
-    """Without a secret there is no header for it."""
+    """If the task has no secret, the PiAPI webhook has no `x-webhook-secret` header."""
     world.piapi(secret=secret)
     world.sim.advance(LONG)
 
     assert "x-webhook-secret" not in world.receiver.requests[0].headers
 
 
-def test_a_secret_alone_tells_nobody(world: World) -> None:
-    """PiAPI keeps a secret that came without an endpoint, and sends nothing."""
+def test_piapi_needs_an_endpoint_for_a_webhook(world: World) -> None:
+    """PiAPI stores a secret without an endpoint, and sends no webhook."""
     world.piapi(hook="")
     world.sim.advance(LONG)
 
@@ -112,7 +112,7 @@ def test_a_secret_alone_tells_nobody(world: World) -> None:
 
 @pytest.mark.parametrize("refusal", [404, 500, 302, 410])
 def test_wavespeed_tries_four_times(start: Start, refusal: int) -> None:
-    """Pauses of 1, 2 and 4 seconds lie between the four attempts."""
+    """WaveSpeed makes four webhook attempts, with pauses of 1, 2 and 4 seconds."""
     world = start(*[refusal] * 9)
     world.wavespeed()
     world.sim.advance(LONG)
@@ -123,7 +123,7 @@ def test_wavespeed_tries_four_times(start: Start, refusal: int) -> None:
 
 
 def test_piapi_tries_three_times(start: Start) -> None:
-    """Five seconds lie between the three attempts."""
+    """PiAPI makes three webhook attempts, with pauses of five seconds."""
     world = start(*[500] * 9)
     world.piapi()
     world.sim.advance(LONG)
@@ -133,7 +133,7 @@ def test_piapi_tries_three_times(start: Start) -> None:
 
 
 def test_piapi_may_try_four_times(start: Start) -> None:
-    """The knob webhook_first_attempt makes it three retries."""
+    """With the knob `webhook_first_attempt`, PiAPI makes three retries after the first attempt."""
     world = start(*[500] * 9)
     order = {
         "id": "four",
@@ -148,8 +148,8 @@ def test_piapi_may_try_four_times(start: Start) -> None:
     assert len(world.receiver.requests) == 4
 
 
-def test_piapi_may_tell_of_the_start(world: World) -> None:
-    """The knob webhook_on_processing tells also when a task is taken up."""
+def test_piapi_may_send_a_webhook_at_the_start(world: World) -> None:
+    """With the knob `webhook_on_processing`, PiAPI also sends a webhook when a task starts."""
     order = {"id": "on", "clock": "manual", "knobs": {"piapi": {"webhook_on_processing": "yes"}}}
     key = world.admin.post("/__sim/sandboxes", json=order).json()["keys"]["piapi"]
     world.clients["piapi"].headers["x-api-key"] = key
@@ -159,8 +159,8 @@ def test_piapi_may_tell_of_the_start(world: World) -> None:
     assert ["processing", "completed"] == [b["data"]["status"] for b in world.receiver.bodies]
 
 
-def test_a_retry_that_is_taken_is_the_last(start: Start) -> None:
-    """After a failure and a success nothing more comes."""
+def test_a_successful_retry_is_the_last(start: Start) -> None:
+    """After a failed and a successful webhook attempt, no further attempt is made."""
     world = start(500, 200)
     world.wavespeed()
     world.sim.advance(LONG)
@@ -169,7 +169,7 @@ def test_a_retry_that_is_taken_is_the_last(start: Start) -> None:
 
 
 def test_wavespeed_signs_each_attempt_anew(start: Start) -> None:
-    """Same id and same bytes; on a virtual timestamp each second is the attempt's own."""
+    """Each WaveSpeed attempt has the same id and bytes, but its own timestamp and signature."""
     world = start(500, 500, 500, webhook_timestamp="virtual")
     world.wavespeed()
     world.sim.advance(LONG)
@@ -183,7 +183,7 @@ def test_wavespeed_signs_each_attempt_anew(start: Start) -> None:
 
 
 def test_piapi_keeps_its_timestamp(start: Start) -> None:
-    """All attempts of one notification carry the same timestamp; another one has its own."""
+    """All attempts of a PiAPI webhook have the same timestamp; another webhook has a new one."""
     world = start(500, 500, 200, webhook_timestamp="virtual")
     world.piapi()
     world.sim.advance(LONG)
@@ -195,8 +195,8 @@ def test_piapi_keeps_its_timestamp(start: Start) -> None:
     assert stamps[3] > stamps[2]
 
 
-def test_timestamps_are_the_wall_clocks(world: World) -> None:
-    """Real verifiers read their own clock, so by default the virtual one is not used."""
+def test_webhook_timestamps_use_the_real_time(world: World) -> None:
+    """By default, webhook timestamps use the real time, because receivers check it."""
     before = int(time.time())
     world.wavespeed()
     world.sim.advance(LONG)
@@ -207,7 +207,7 @@ def test_timestamps_are_the_wall_clocks(world: World) -> None:
 
 
 def test_two_ends_come_in_order(world: World) -> None:
-    """Of two tasks the one that ends first is told first."""
+    """The webhooks of two tasks are sent in the order in which the tasks end."""
     first = world.wavespeed()
     world.sim.advance(1)
     second = world.wavespeed()
@@ -216,8 +216,8 @@ def test_two_ends_come_in_order(world: World) -> None:
     assert [first, second] == [body["id"] for body in world.receiver.bodies]
 
 
-def test_a_forced_failure_is_told(world: World) -> None:
-    """A task that an operator ends is told at once, on a clock that stands still."""
+def test_a_forced_failure_sends_a_webhook(world: World) -> None:
+    """If an operator ends a task, its webhook is sent at once, even on a stopped clock."""
     task = world.wavespeed()
     world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
 
@@ -225,7 +225,7 @@ def test_a_forced_failure_is_told(world: World) -> None:
 
 
 def test_a_cancelled_task_reads_as_failed(world: World) -> None:
-    """PiAPI tells of a task that was cancelled, as failed and refunded."""
+    """The PiAPI webhook of a cancelled task shows the task as failed and refunded."""
     task = world.piapi()
     world.clients["piapi"].delete(f"/api/v1/task/{task}").raise_for_status()
     (found,) = world.receiver.bodies
@@ -235,7 +235,7 @@ def test_a_cancelled_task_reads_as_failed(world: World) -> None:
 
 
 def test_the_receiver_may_poll(start: Start) -> None:
-    """A receiver that asks for the result inside its handler sees what it was told, at once."""
+    """A receiver that polls in its handler gets the same result as in the webhook."""
     seen: list[str] = []
 
     async def ask(request: httpx.Request) -> httpx.Response:
@@ -271,7 +271,7 @@ def test_the_receiver_may_poll(start: Start) -> None:
 def test_hostile_receivers_are_tried_again(
     start: Start, answer: Answer, status: int | None, error: str
 ) -> None:
-    """Whatever a receiver does instead of 2xx is noted, and the next attempt follows."""
+    """Any receiver behaviour other than a 2xx is logged, and the next attempt follows."""
     world = start(answer)
     world.wavespeed()
     world.sim.advance(LONG)
@@ -282,7 +282,7 @@ def test_hostile_receivers_are_tried_again(
 
 
 def test_redirects_are_not_followed(start: Start) -> None:
-    """Nothing goes to the address that a receiver points to."""
+    """If a receiver responds with a redirect, the webhook is not sent to its target."""
     world = start(redirect)
     world.wavespeed()
     world.sim.advance(LONG)
@@ -290,8 +290,8 @@ def test_redirects_are_not_followed(start: Start) -> None:
     assert {HOOK} == {str(request.url) for request in world.receiver.requests}
 
 
-def test_an_endless_answer_is_cut(start: Start) -> None:
-    """Only the beginning of an answer is read and kept."""
+def test_an_endless_response_is_cut(start: Start) -> None:
+    """Only the beginning of an endless receiver response is read and stored."""
     world = start(huge)
     world.wavespeed()
     world.sim.advance(LONG)
@@ -300,8 +300,8 @@ def test_an_endless_answer_is_cut(start: Start) -> None:
     assert (attempt.status, len(attempt.answer)) == (200, 4096)
 
 
-def test_a_poll_loop_meets_the_webhook(start: Start) -> None:
-    """On an `auto` clock the jump that ends a task also delivers, after the poll that made it."""
+def test_a_poll_that_ends_a_task_also_delivers(start: Start) -> None:
+    """On an `auto` clock, a poll that moves the clock to the end also triggers the webhook."""
     world = start(clock="auto")
     task = world.wavespeed()
     while world.status(task) != "completed":
@@ -311,7 +311,7 @@ def test_a_poll_loop_meets_the_webhook(start: Start) -> None:
 
 
 def test_idle_means_no_pending_delivery(start: Start) -> None:
-    """`to: idle` goes on until the last attempt was made, and says what fired."""
+    """An advance with `to: idle` runs until the last webhook attempt, and lists what fired."""
     world = start(*[500] * 9)
     world.wavespeed()
     fired = world.call("POST", "clock/advance", {"to": "idle"})["fired"]
@@ -321,8 +321,8 @@ def test_idle_means_no_pending_delivery(start: Start) -> None:
     assert world.sim.sandbox.idle
 
 
-def test_a_deleted_sandbox_tells_nobody(start: Start) -> None:
-    """A retry that was due after its sandbox was emptied is never made."""
+def test_a_deleted_sandbox_sends_no_webhook(start: Start) -> None:
+    """A retry that was due after its sandbox was deleted is never sent."""
     world = start(*[500] * 9)
     world.wavespeed()
     world.call("POST", "clock/advance", {"seconds": 3600})
@@ -335,8 +335,8 @@ def test_a_deleted_sandbox_tells_nobody(start: Start) -> None:
 
 
 @pytest.mark.parametrize("what", ["all", "jobs"])
-def test_a_reset_tells_nobody(start: Start, what: str) -> None:
-    """After a reset the retries of what was are gone."""
+def test_a_reset_sandbox_sends_no_old_webhook(start: Start, what: str) -> None:
+    """A reset of the sandbox cancels its pending webhook retries."""
     world = start(*[500] * 9)
     task = world.wavespeed()
     world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
@@ -346,8 +346,8 @@ def test_a_reset_tells_nobody(start: Start, what: str) -> None:
     assert len(world.receiver.requests) == 1
 
 
-def test_a_sandbox_deleted_by_its_receiver_is_gone(start: Start) -> None:
-    """A receiver that empties the sandbox ends the delivery that it is being told."""
+def test_a_receiver_may_delete_its_sandbox(start: Start) -> None:
+    """If a receiver deletes the sandbox in its handler, the running delivery ends."""
 
     async def empty(_request: httpx.Request) -> httpx.Response:
         async with httpx.AsyncClient(
@@ -366,7 +366,7 @@ def test_a_sandbox_deleted_by_its_receiver_is_gone(start: Start) -> None:
 
 @pytest.mark.parametrize("clock", ["manual", "auto"])
 def test_the_same_calls_give_the_same_deliveries(start: Start, clock: str) -> None:
-    """On a virtual timestamp every event of two equal runs is equal, but for whose key it was."""
+    """With virtual timestamps, two equal runs have the same events, except for the key."""
 
     def run() -> list[object]:
         world = start(500, hang, 200, clock=clock, webhook_timestamp="virtual")
@@ -379,8 +379,8 @@ def test_the_same_calls_give_the_same_deliveries(start: Start, clock: str) -> No
     assert run() == run()
 
 
-def test_forgotten_jobs_take_their_deliveries_along(world: World) -> None:
-    """After the retention of its job nothing is left of a delivery."""
+def test_forgotten_jobs_drop_their_deliveries(world: World) -> None:
+    """When the retention of a job ends, its deliveries are removed too."""
     world.wavespeed()
     world.sim.advance(8 * 86_400)
 
@@ -388,16 +388,16 @@ def test_forgotten_jobs_take_their_deliveries_along(world: World) -> None:
 
 
 @pytest.mark.parametrize("provider", ["venice", "vicsee"])
-def test_providers_without_webhooks_have_none(world: World, provider: str) -> None:
-    """Where nothing is documented there is no rule, and nothing is sent."""
+def test_providers_without_webhooks_send_none(world: World, provider: str) -> None:
+    """A provider without documented webhooks has no webhook rule and sends no webhook."""
     baseline = world.sim.registry.library.baseline(provider).baseline
 
     assert baseline.webhooks is None
     assert world.sim.registry.providers[provider].notice is None
 
 
-def test_a_scenario_changes_the_rule(start: Start, tmp_path: Path) -> None:
-    """A scenario overrides any part of a provider's rule, as of every fact."""
+def test_a_scenario_changes_the_webhook_rule(start: Start, tmp_path: Path) -> None:
+    """A scenario can override any part of a provider's webhook rule."""
     scenario = tmp_path / "patient.yaml"
     scenario.write_text(
         "extends: wavespeed/baseline\n"

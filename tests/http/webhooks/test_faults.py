@@ -28,7 +28,7 @@ def arm(world: World, *faults: WebhookFault | None) -> None:
 
 
 def test_a_lost_webhook_never_comes(world: World) -> None:
-    """It left and did not arrive, and nobody tries again."""
+    """A webhook with the fault `lost` never arrives, and no retry follows."""
     arm(world, WebhookFault("lose"))
     world.wavespeed()
     world.sim.advance(LONG)
@@ -39,7 +39,7 @@ def test_a_lost_webhook_never_comes(world: World) -> None:
 
 
 def test_a_duplicate_comes_twice(world: World) -> None:
-    """The same request arrives two times, and both are logged."""
+    """A duplicated webhook arrives twice, and both requests are logged."""
     arm(world, WebhookFault("duplicate"))
     world.wavespeed()
     world.sim.advance(LONG)
@@ -50,7 +50,7 @@ def test_a_duplicate_comes_twice(world: World) -> None:
 
 
 def test_a_late_webhook_comes_late(world: World) -> None:
-    """It comes so much after its instant, once."""
+    """A delayed webhook arrives once, after the configured delay."""
     arm(world, WebhookFault("late", after=90 * SECOND))
     world.wavespeed()
     world.sim.advance(LONG)
@@ -60,7 +60,7 @@ def test_a_late_webhook_comes_late(world: World) -> None:
 
 
 def test_reordered_webhooks_change_places(world: World) -> None:
-    """The first waits until the second was told."""
+    """A reordered webhook is sent only after the next webhook was sent."""
     arm(world, WebhookFault("reorder", after=3600 * SECOND))
     first = world.wavespeed()
     world.sim.advance(1)
@@ -71,7 +71,7 @@ def test_reordered_webhooks_change_places(world: World) -> None:
 
 
 def test_a_reordered_webhook_comes_in_the_end(world: World) -> None:
-    """Without another delivery it comes after its time."""
+    """If no other webhook follows, a reordered webhook is sent after its maximum wait."""
     arm(world, WebhookFault("reorder", after=30 * SECOND))
     world.wavespeed()
     world.sim.advance(LONG)
@@ -82,7 +82,10 @@ def test_a_reordered_webhook_comes_in_the_end(world: World) -> None:
 
 @pytest.mark.parametrize("after", [5 * SECOND, LONG * SECOND])
 def test_an_early_webhook_is_ahead_of_the_poll(world: World, after: int) -> None:
-    """The end is told while a poll still shows the task at work, and not told a second time."""
+    """An early webhook reports the end while a poll still shows the task in progress.
+
+    It is not sent a second time.
+    """
     world.sim.sandbox.webhooks.early = lambda _job, _state: WebhookFault("early", after=after)
     task = world.wavespeed()
     while not world.receiver.requests:
@@ -94,8 +97,8 @@ def test_an_early_webhook_is_ahead_of_the_poll(world: World, after: int) -> None
     assert (world.status(task), len(world.receiver.requests)) == ("completed", 1)
 
 
-def test_a_bad_signature_is_bad(world: World) -> None:
-    """The signature is of the right form and made with another secret."""
+def test_a_webhook_with_a_bad_signature(world: World) -> None:
+    """A bad signature has the right format but is made with another secret."""
     arm(world, WebhookFault("bad_signature"))
     world.wavespeed()
     world.sim.advance(LONG)
@@ -106,7 +109,7 @@ def test_a_bad_signature_is_bad(world: World) -> None:
 
 
 def test_a_bad_shared_secret_is_another(world: World) -> None:
-    """Where the secret itself is sent, another one is."""
+    """If the provider sends a shared secret, the fault sends another secret instead."""
     arm(world, WebhookFault("bad_signature"))
     world.piapi(secret="s3cret")
     world.sim.advance(LONG)
@@ -115,7 +118,7 @@ def test_a_bad_shared_secret_is_another(world: World) -> None:
 
 
 def test_a_stale_signature_is_right_and_old(start: Start) -> None:
-    """The signature holds for a timestamp that receivers no longer accept."""
+    """A stale signature is valid, but for a timestamp that receivers no longer accept."""
     world = start(webhook_timestamp="virtual")
     arm(world, WebhookFault("stale_signature", after=301 * SECOND))
     world.wavespeed()
@@ -126,8 +129,8 @@ def test_a_stale_signature_is_right_and_old(start: Start) -> None:
     assert world.only.created.stamp - int(request.headers["webhook-timestamp"]) == 301
 
 
-def test_an_invented_answer_is_read(world: World) -> None:
-    """The provider reads 500 twice, the caller gets only the third attempt."""
+def test_a_faked_response_causes_retries(world: World) -> None:
+    """The provider gets two faked 500 responses; only the third attempt reaches the receiver."""
     arm(world, WebhookFault("respond", status=500), WebhookFault("respond", status=500))
     world.wavespeed()
     world.sim.advance(LONG)
@@ -137,7 +140,7 @@ def test_an_invented_answer_is_read(world: World) -> None:
 
 
 def test_a_fault_ends_with_its_attempt(start: Start) -> None:
-    """The retry of an attempt that went out badly signed is as it should be."""
+    """The retry after an attempt with a bad signature has a good signature."""
     world = start(401)
     arm(world, WebhookFault("bad_signature"))
     world.wavespeed()
@@ -162,7 +165,7 @@ def test_a_fault_ends_with_its_attempt(start: Start) -> None:
 def test_a_fault_armed_by_the_admin_api_fires(
     world: World, do: object, outcome: str, arrived: int
 ) -> None:
-    """What scenarios and the admin API arm is what goes wrong with the first attempt, once."""
+    """A webhook fault armed by the admin API changes the first attempt, once."""
     fault = {"id": "f1", "provider": "wavespeed", "at": "webhook", "first": 1, "do": do}
     world.call("POST", "faults", fault)
     world.wavespeed()
@@ -176,7 +179,7 @@ def test_a_fault_armed_by_the_admin_api_fires(
 
 
 def test_an_early_fault_armed_by_the_admin_api_fires(world: World) -> None:
-    """It is asked for where the end is planned, and counts no attempt and no other step."""
+    """An early fault armed by the admin API fires exactly once, and the webhook comes early."""
     fault = {"id": "f1", "provider": "wavespeed", "at": "webhook", "first": 1, "do": "early"}
     world.call("POST", "faults", fault)
     task = world.wavespeed()
@@ -202,7 +205,7 @@ def test_an_early_fault_armed_by_the_admin_api_fires(world: World) -> None:
 def test_withheld_webhook_is_reported_with_its_next_time(
     world: World, fault: WebhookFault, next_at: int | None, line: str
 ) -> None:
-    """The admin API shows when a held webhook leaves, and the log has a line for it."""
+    """The admin API shows when a withheld webhook will be sent, and the log has a line for it."""
     lines: list[str] = []
     world.sim.app.deliverer.observers.append(
         lambda box, posting, outcome: lines.append(webhook_line(box, posting, outcome, day=""))

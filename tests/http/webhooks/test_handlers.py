@@ -67,7 +67,7 @@ def calls() -> Calls:
 
 @pytest.mark.parametrize("clock", ["manual", "auto"])
 def test_a_handler_may_advance_the_clock(start: Start, calls: Calls, clock: str) -> None:
-    """It is answered at once, the clock stands where both wanted it, one attempt was enough."""
+    """A webhook handler can advance the clock during another advance; one attempt suffices."""
     calls.world = world = start(calls.advance, clock=clock, webhook_seconds=PATIENT)
     world.wavespeed()
     end = world.call("POST", "clock/advance", {"seconds": 500})
@@ -79,10 +79,10 @@ def test_a_handler_may_advance_the_clock(start: Start, calls: Calls, clock: str)
     assert [200] == [attempt.status for attempt in world.only.attempts]
 
 
-def test_what_a_handler_sets_off_is_delivered_before_the_outer_advance_ends(
+def test_webhooks_from_a_handler_are_sent_within_the_outer_advance(
     start: Start, calls: Calls
 ) -> None:
-    """The second task ends in the handler's advance; its webhook comes after the handler."""
+    """If a handler's advance ends a second task, the outer advance also sends its webhook."""
     calls.world = world = start(calls.advance, webhook_seconds=PATIENT)
     first, second = world.wavespeed(), world.wavespeed(target_resolution="4k")
     world.call("POST", "clock/advance", {"to": "next"})
@@ -97,10 +97,10 @@ def test_what_a_handler_sets_off_is_delivered_before_the_outer_advance_ends(
 
 
 @pytest.mark.parametrize("clock", ["manual", "auto"])
-def test_a_handler_may_advance_also_when_it_was_called_in_the_background(
+def test_a_handler_called_in_the_background_may_advance(
     start: Start, calls: Calls, clock: str
 ) -> None:
-    """Nobody else advances the clock, and the attempt under way is the one that asks."""
+    """A webhook handler that is called in the background can advance the clock."""
     calls.world = world = start(calls.advance, clock=clock, webhook_seconds=PATIENT)
 
     async def program() -> None:
@@ -116,8 +116,8 @@ def test_a_handler_may_advance_also_when_it_was_called_in_the_background(
     assert world.sim.sandbox.now == START + 1000 * 1_000_000
 
 
-def test_an_advance_waits_for_a_receiver_that_answers_soon(start: Start, calls: Calls) -> None:
-    """One that was called before the advance came is given a moment, and not the whole time-out."""
+def test_an_advance_waits_briefly_for_a_running_attempt(start: Start, calls: Calls) -> None:
+    """An advance waits a moment for a running webhook attempt, not for its whole time-out."""
     free = asyncio.Event()
 
     async def slow(_request: httpx.Request) -> httpx.Response:
@@ -148,8 +148,8 @@ def test_an_advance_waits_for_a_receiver_that_answers_soon(start: Start, calls: 
     assert world.sim.sandbox.now == START + 2 * 1_000_000
 
 
-def test_a_poll_in_a_handler_may_pass_the_aim_of_the_advance(start: Start, calls: Calls) -> None:
-    """On an `auto` clock it jumps; the advance then has arrived, which is no mistake."""
+def test_a_poll_in_a_handler_may_pass_the_target_of_the_advance(start: Start, calls: Calls) -> None:
+    """On an `auto` clock, a poll in a handler may pass the advance's target without an error."""
     calls.world = world = start(calls.poll, 200, clock="auto", webhook_seconds=PATIENT)
 
     async def program() -> None:
@@ -166,7 +166,7 @@ def test_a_poll_in_a_handler_may_pass_the_aim_of_the_advance(start: Start, calls
 
 
 def test_two_advances_add_up(start: Start, calls: Calls) -> None:
-    """At the same time they take turns: each goes on from where the other ended."""
+    """Two simultaneous advances run one after the other, and their durations add up."""
     calls.world = world = start()
 
     async def both() -> None:
@@ -179,8 +179,8 @@ def test_two_advances_add_up(start: Start, calls: Calls) -> None:
     assert [len(answer["fired"]) for answer in calls.answers[1:]] == [3, 0]
 
 
-def test_an_advance_that_loses_its_world_says_so(start: Start, calls: Calls) -> None:
-    """A reset by the receiver ends the advance; the new world stands at its beginning."""
+def test_an_advance_fails_if_its_sandbox_is_reset(start: Start, calls: Calls) -> None:
+    """If the receiver resets the sandbox during an advance, the advance gets the error `gone`."""
     calls.world = world = start(calls.reset, webhook_seconds=PATIENT)
     world.wavespeed()
     answer = world.call("POST", "clock/advance", {"seconds": LONG}, ok=False)
@@ -191,7 +191,7 @@ def test_an_advance_that_loses_its_world_says_so(start: Start, calls: Calls) -> 
 
 
 def test_a_program_may_advance_in_its_handler(start: Start) -> None:
-    """Also by Python, with the event loop of the program."""
+    """A webhook handler can also advance the clock in Python, inside its own event loop."""
     seen: list[float] = []
 
     async def further(_request: httpx.Request) -> httpx.Response:
@@ -207,8 +207,8 @@ def test_a_program_may_advance_in_its_handler(start: Start) -> None:
     assert world.only.outcome == "delivered"
 
 
-def test_an_answer_that_waits_for_time_waits_for_no_receiver(start: Start, calls: Calls) -> None:
-    """A fault of two minutes on an `auto` clock passes them while a receiver hangs."""
+def test_a_delayed_response_does_not_wait_for_a_receiver(start: Start, calls: Calls) -> None:
+    """On an `auto` clock, a two-minute delay fault passes at once while a receiver hangs."""
     calls.world = world = start(clock="auto", webhook_seconds=PATIENT)
     hangs = asyncio.Event()
 

@@ -152,10 +152,10 @@ def listen() -> Iterator[Callable[[Behave], str]]:
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_every_attempt_ends_and_is_told(
+def test_every_attempt_ends_and_is_logged(
     start: Start, listen: Callable[[Behave], str], behave: Behave, status: int | None, error: str
 ) -> None:
-    """The status decides as soon as it is there; only the beginning of a body is kept."""
+    """The outcome of an attempt follows from its status; only the start of a body is stored."""
     seconds = PATIENCE if f"within {PATIENCE} s" in error else 300
     world = start(webhook_transport=None, webhook_seconds=seconds)
     world.wavespeed(hook=listen(behave))
@@ -171,10 +171,10 @@ def test_every_attempt_ends_and_is_told(
 
 
 @pytest.mark.parametrize("behave", [says_nothing, drips_a_head, drips_a_body, sends_megabytes])
-def test_no_receiver_delays_an_answer(
+def test_no_receiver_delays_a_response(
     start: Start, listen: Callable[[Behave], str], behave: Behave
 ) -> None:
-    """A hundred calls are answered before a delivery that hangs has ended."""
+    """The server responds to a hundred requests while a webhook delivery hangs."""
     world = start(webhook_transport=None, webhook_seconds=600, clock="scaled:1000000")
     calls = Calls()
     calls.world = world
@@ -196,7 +196,7 @@ def test_no_receiver_delays_an_answer(
 def test_proxy_variables_are_not_read(
     start: Start, listen: Callable[[Behave], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy that the environment names is not used for webhooks."""
+    """Webhooks are sent directly, even if an environment variable names a proxy."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     world = start(webhook_transport=None, webhook_seconds=300)
@@ -218,8 +218,8 @@ def test_proxy_variables_are_not_read(
         "string",
     ],
 )
-def test_what_is_not_loopback_is_refused(start: Start, hook: str) -> None:
-    """Once, in the log, without a name being looked up."""
+def test_hosts_other_than_loopback_are_refused(start: Start, hook: str) -> None:
+    """A webhook to another host is refused once, in the log, without a DNS lookup."""
     world = start(webhook_transport=None)
     world.wavespeed(hook=hook)
     world.call("POST", "clock/advance", {"to": "idle"})
@@ -228,8 +228,8 @@ def test_what_is_not_loopback_is_refused(start: Start, hook: str) -> None:
     assert (world.only.outcome, attempt.unsent, attempt.status) == ("refused", True, None)
 
 
-def test_a_failure_beside_a_success_plans_nothing(start: Start) -> None:
-    """When it was sent again and taken while an attempt was under way, no further one is named."""
+def test_a_failure_after_a_successful_resend_plans_no_retry(start: Start) -> None:
+    """If a resend succeeds while another attempt runs and fails, no retry is planned."""
     gate = asyncio.Event()
     calls = Calls()
 
@@ -254,8 +254,11 @@ def test_a_failure_beside_a_success_plans_nothing(start: Start) -> None:
     assert world.only.outcome == "delivered"
 
 
-def test_receivers_that_hang_leave_files_for_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attempts of all sandboxes share a bound of open connections; the others wait, and end."""
+def test_hanging_receivers_leave_connections_for_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Webhook attempts of all sandboxes share one limit of open connections.
+
+    Further attempts wait, and each attempt ends.
+    """
     monkeypatch.setattr(webhook_targets, "most_open", lambda: 8)
     open_now, most = 0, 0
 
@@ -284,8 +287,8 @@ def test_receivers_that_hang_leave_files_for_callers(monkeypatch: pytest.MonkeyP
     assert {"no answer within 0.02 s"} == {one.error for one in outcomes}
 
 
-def test_url_that_no_request_can_have() -> None:
-    """An attempt at such a URL ends with a sentence, whatever the server's rules allow."""
+def test_a_webhook_to_an_unusable_url_ends_with_an_error() -> None:
+    """A webhook attempt at an unusable URL ends with an error text, even if its host is allowed."""
 
     async def program() -> list[AttemptOutcome]:
         async def app(*_: object) -> None:

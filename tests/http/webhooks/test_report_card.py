@@ -26,8 +26,8 @@ def arm(world: World, fault: str) -> None:
 
 
 @each_fault
-def test_a_receiver_that_believes_everything_is_told(world: World, fault: str) -> None:
-    """A 2xx to a signature that does not hold names the job, the delivery and the fault."""
+def test_a_receiver_that_accepts_a_bad_signature_is_reported(world: World, fault: str) -> None:
+    """A 2xx to a webhook with a bad signature gives a finding with job, delivery and fault."""
     arm(world, fault)
     job = world.wavespeed()
     world.sim.advance(LONG)
@@ -43,8 +43,8 @@ def test_a_receiver_that_believes_everything_is_told(world: World, fault: str) -
 
 
 @each_fault
-def test_a_receiver_that_refuses_is_clean(start: Start, fault: str) -> None:
-    """A 401 to each attempt is what a careful receiver answers."""
+def test_a_receiver_that_refuses_a_bad_signature_is_clean(start: Start, fault: str) -> None:
+    """A receiver that responds 401 to each badly signed attempt gets no finding."""
     world = start(401, 401, 401, 401)
     arm(world, fault)
     world.wavespeed()
@@ -56,7 +56,7 @@ def test_a_receiver_that_refuses_is_clean(start: Start, fault: str) -> None:
 
 
 def test_the_inbox_is_not_judged(world: World) -> None:
-    """The built-in receiver takes everything, which says nothing of the caller."""
+    """The built-in inbox accepts every webhook, and the report card ignores it."""
     arm(world, "bad_signature")
     world.wavespeed(INBOX)
     world.sim.advance(LONG)
@@ -66,8 +66,8 @@ def test_the_inbox_is_not_judged(world: World) -> None:
 
 
 @pytest.mark.parametrize(("status", "findings"), [(200, 0), (500, 1)])
-def test_a_failure_may_be_told_by_webhook(start: Start, status: int, findings: int) -> None:
-    """A receiver that took the notification knows; one that never did does not."""
+def test_a_webhook_counts_as_reading_the_failure(start: Start, status: int, findings: int) -> None:
+    """A failed job counts as read if the receiver accepted its webhook, otherwise not."""
     world = start(*[status] * 4)
     job = world.wavespeed()
     world.call("PUT", f"jobs/{job}/state", {"state": "failed"})

@@ -107,7 +107,8 @@ def _asking(sandbox: Sandbox) -> float:
 @contextmanager
 def _ready(case: Case) -> Iterator[tuple[App, str]]:
     """An application whose account is open and rich, and the submit."""
-    settings = ServerSettings(hosts=("127.0.0.1:4747",), admin_token="bench", jobs_max=10**6)
+    hosts = ("127.0.0.1:4747",)  # documented durations: no job ends while others are submitted
+    settings = ServerSettings(hosts=hosts, admin_token="bench", jobs_max=10**6, pace=1)
     app = App(settings)
     submit = case.submit_request(HERE)
     funded(app, submit)

@@ -209,20 +209,30 @@ class Occasion:
     document: object = None
 
 
-def concerns(rule: FaultRule, stage: Stage, occasion: Occasion) -> bool:
-    """Whether the rule matches this occasion; its counts are not considered."""
-    if rule.at != stage or rule.provider != occasion.provider:
-        return False
-    if rule.on is None:
-        if occasion.kind not in UNNAMED_AT[stage]:
+def is_about(rule: FaultRule, operation: str, kind: str) -> bool:
+    """Return whether a rule matches requests of an operation, by its `on` or by its stage."""
+    return kind in UNNAMED_AT[rule.at] if rule.on is None else fits(operation, rule.on)
+
+
+def has_values(rule: FaultRule, document: object) -> bool:
+    """Return whether the body of a request has the values of a rule's `when`."""
+    for path, wanted in rule.when:
+        value = value_at(document, path)
+        if value is ABSENT or not is_like(value, wanted):
             return False
-    elif not fits(occasion.operation, rule.on):
-        return False
-    if rule.account is not None and rule.account not in occasion.account:
-        return False
-    if rule.state is not None and rule.state is not occasion.state:
-        return False
-    return all(is_like(value_at(occasion.document, path), wanted) for path, wanted in rule.when)
+    return True
+
+
+def concerns(rule: FaultRule, stage: Stage, occasion: Occasion) -> bool:
+    """Return whether a rule matches a request, without its counters."""
+    return (
+        rule.at == stage
+        and rule.provider == occasion.provider
+        and is_about(rule, occasion.operation, occasion.kind)
+        and (rule.account is None or rule.account in occasion.account)
+        and (rule.state is None or rule.state is occasion.state)
+        and has_values(rule, occasion.document)
+    )
 
 
 def spoken_of(rule: FaultRule, kinds: Mapping[str, str]) -> tuple[str, ...]:
@@ -255,9 +265,7 @@ def is_like(value: object, wanted: str) -> bool:
     A missing or null value matches no glob.
     """
     found = spelt(value)
-    if found == wanted:
-        return True
-    return value is not None and value is not ABSENT and fits(found, wanted)
+    return found == wanted or (value is not None and fits(found, wanted))
 
 
 _MAX_PLACE_LENGTH = 9

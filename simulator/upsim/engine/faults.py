@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from upsim.core.call import Call
 from upsim.core.events import FaultArmed, FaultDisarmed, FaultMatched
 from upsim.core.faults import (
     DRAW_BITS,
@@ -16,6 +17,8 @@ from upsim.core.faults import (
     Word,
     concerns,
     fires,
+    has_values,
+    is_about,
 )
 from upsim.core.jobs import Job
 from upsim.core.states import JobState
@@ -62,6 +65,48 @@ def free_id(taken: Mapping[str, object]) -> str:
     while f"f{number}" in taken:
         number += 1
     return f"f{number}"
+
+
+def occasion_of(timeline: Timeline, call: Call) -> Occasion:
+    """Return a request in the form that rules match, with the present state of its job."""
+    job = call.job
+    if job is not None:
+        job = timeline.state.jobs.get(job.id, job)
+    return Occasion(
+        provider=call.rules.baseline.provider,
+        operation=call.operation,
+        kind=call.kind,
+        account=_names(timeline, call),
+        state=job.state if job else None,
+        document=call.json() if call.body else None,
+    )
+
+
+def may_match(timeline: Timeline, call: Call) -> bool:
+    """Return whether an armed fault can match a request that is not decided yet.
+
+    The state of its job, and whether the response is a file, are not known yet: faults that depend
+    on these count too.
+    """
+    provider = call.rules.baseline.provider
+    for armed in timeline.state.faults.values():
+        rule = armed.rule
+        spent = rule.first is not None and armed.fired >= rule.first
+        if spent or rule.provider != provider or rule.at == "webhook":
+            continue
+        if rule.at == "download":
+            return True
+        if (
+            is_about(rule, call.operation, call.kind)
+            and (rule.account is None or rule.account in _names(timeline, call))
+            and (not rule.when or has_values(rule, call.json() if call.body else None))
+        ):
+            return True
+    return False
+
+
+def _names(timeline: Timeline, call: Call) -> tuple[str, ...]:
+    return account_names(timeline, call.account.number if call.account else None)
 
 
 def _always(_rule: FaultRule) -> bool:

@@ -49,7 +49,6 @@ class RuleChanges:
         "_plan",
         "_rules",
         "_timeline",
-        "waiting",
     )
 
     def __init__(
@@ -70,8 +69,6 @@ class RuleChanges:
         self._jobs = jobs
         self._on_changed = on_changed
         self._plan: tuple[RuleChange, ...] = ()
-        self.waiting = False
-        """Whether a planned change is still to come."""
 
     def plan(self, changes: Iterable[RuleChange]) -> None:
         """Plan to apply each of these rules at its time; an earlier plan is dropped."""
@@ -80,7 +77,6 @@ class RuleChanges:
         if before or self._plan:
             instants = tuple(change.at for change in self._plan)
             timeline.commit(ChangesPlanned(timeline.now, instants))
-        self.waiting = bool(self._plan)
 
     def planned_rules(self) -> PlannedRules:
         """Return a copy of the rules and of the plan, with which another sandbox can continue."""
@@ -89,12 +85,10 @@ class RuleChanges:
     def continue_with(self, planned: PlannedRules) -> None:
         """Continue a plan whose instants, and what took place of it, are in the state."""
         self._plan = planned.changes
-        self.waiting = self._timeline.state.changes_applied < len(self._plan)
         self._faults.planned = planned.faults
 
     def apply_planned(self, number: int) -> None:
         """Apply a planned change, also to accounts for which it sets a balance or plan."""
-        self.waiting = number + 1 < len(self._plan)
         self._timeline.commit(ChangeApplied(self._timeline.now, number))
         before = self._rules.account_rules()
         self.apply(self._plan[number], "change")

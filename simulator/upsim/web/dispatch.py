@@ -26,6 +26,7 @@ from upsim.engine.command_log import MAX_BODY_KEPT, Command, happened, resumed
 from upsim.engine.dialect_hints import Hints, refusal
 from upsim.engine.exceptions import UnknownSandboxError
 from upsim.engine.execute import Decision, after_reply, decide, refuse
+from upsim.engine.faults import may_match
 from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
@@ -218,11 +219,11 @@ class Dispatch:
     def _answered(self, begun: RequestContext) -> ASGIApp:
         """Return the response to a request, or an application that waits for the response."""
         sandbox, bound, call, miss = begun.sandbox, begun.bound, begun.call, begun.miss
-        if miss is None and (sandbox.state.faults or sandbox.rule_changes.waiting):
-            return partial(self._with_faults, begun)
         try:
             if not sandbox.run_some_due():
                 return partial(self._caught_up, begun)
+            if miss is None and sandbox.state.faults and may_match(sandbox, call):
+                return partial(self._with_faults, begun)
             outcome = (
                 decide(sandbox, bound, begun.operation, call, sandbox.now)
                 if miss is None

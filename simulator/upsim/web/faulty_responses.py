@@ -38,7 +38,7 @@ from upsim.core.instants import SECOND
 from upsim.core.states import JobState
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.execute import Decision, refuse
-from upsim.engine.faults import account_names, match
+from upsim.engine.faults import account_names, match, occasion_of
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import ClientGoneError, drain, encode, headers_of
 from upsim.web.clock_waits import pass_time
@@ -100,7 +100,7 @@ class Faulty:
         """Return the response that replaces the decision, if any; a cut request gets none."""
         call.faults, call.unfired = self.fired, self.unfired
         for stage in BEFORE.get(call.kind, ()):
-            rule = self._match(stage, _occasion(self.sandbox, call))
+            rule = self._match(stage, occasion_of(self.sandbox, call))
             if rule is None:
                 continue
             if isinstance(rule.do, Respond):
@@ -122,7 +122,7 @@ class Faulty:
         if isinstance(decision.reply, FileReply):
             stages = (*stages, "download")
         for stage in (*stages, "mid_body"):
-            occasion = _occasion(self.sandbox, call)
+            occasion = occasion_of(self.sandbox, call)
             if stage == "download":
                 occasion = _as_file(occasion)
             rule = self._match(stage, occasion, decision)
@@ -292,20 +292,6 @@ class Faulty:
             await checkpoint()
         if not body and not more:
             await self.out({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _occasion(sandbox: Sandbox, call: Call) -> Occasion:
-    job = call.job
-    if job is not None:
-        job = sandbox.state.jobs.get(job.id, job)
-    return Occasion(
-        provider=call.rules.baseline.provider,
-        operation=call.operation,
-        kind=call.kind,
-        account=account_names(sandbox, call.account.number if call.account else None),
-        state=job.state if job else None,
-        document=call.json() if call.body else None,
-    )
 
 
 def _as_file(found: Occasion) -> Occasion:

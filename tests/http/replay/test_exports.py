@@ -364,7 +364,7 @@ def test_the_export_is_listed(start: Start) -> None:
     calls = start().http.get("/__sim").json()["calls"]
     (does,) = [call["does"] for call in calls if call["path"].endswith("/export")]
 
-    assert does == "return one file from which `upsim replay` runs this sandbox again."
+    assert does == "return a file with which `upsim replay` runs this sandbox again."
 
 
 def test_an_export_is_a_file(start: Start) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from upsim.app import App
 from upsim.cli.request_log import say
+from upsim.engine.settings import ServerSettings
 from upsim.web.landing import example
 
 
@@ -51,8 +52,17 @@ class Banner:
         return f"upsim listens at {self.base}  ({'; '.join(parts)})"
 
     def _notes(self) -> list[str]:
+        notes = self._pace_notes()
         if self.app.registry.settings.loopback:
-            return []
+            return notes
         where = "" if self.far == self.base else f" Other machines use {self.far}."
         need = "Not bound to loopback only: the admin API and the page at / need the token."
-        return [need + where]
+        return [need + where, *notes]
+
+    def _pace_notes(self) -> list[str]:
+        """Return a note if the chosen pace has no effect, because the clock is not `real`."""
+        clock = self.app.registry.default.clock
+        if clock.mode == "real" or clock.pace == ServerSettings().pace:
+            return []
+        does = "--pace speeds up jobs on a real clock alone"
+        return [f"--pace {clock.pace} has no effect on the clock {clock.label}: {does}."]

@@ -47,7 +47,7 @@ def remove_stale(
     return ready
 
 
-def write_whole(file: Path, text: str) -> None:
+def _write_private(file: Path, text: str) -> None:
     """Write a file that only its owner may read; other processes never see a part of it."""
     private, part = _opened(file)
     try:
@@ -70,7 +70,7 @@ class ReadyFile:
         if self.path is None:
             return
         try:
-            write_whole(self.path, json.dumps(said))
+            _write_private(self.path, json.dumps(said))
         except OSError as error:
             _tell(self.path, error)
             server.code, server.should_exit = USAGE, True

@@ -107,7 +107,7 @@ SUBMIT = {
     "vicsee": r"POST .*/tools/upscale-video",
 }
 POLL = {
-    "wavespeed": r"GET .*/predictions/[^0].*/result",
+    "wavespeed": r"GET .*/predictions/(?!0{32}).*/result",
     "venice": r"POST .*/video/retrieve",
     "piapi": r"GET .*/api/v1/task/.*",
     "vicsee": r"GET .*/tasks/.*",

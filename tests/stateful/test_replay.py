@@ -94,7 +94,7 @@ UNHURRIED = settings(
 
 
 def test_any_history_replays() -> None:
-    """Jobs of all providers, refusals, bursts, downloads, advances, forced states, two owners."""
+    """Any mix of jobs, refusals, downloads, advances and forced states can be replayed."""
     ReplayMachine.compared = 0
     with Simulator() as ReplayMachine.simulator:
         run_state_machine_as_test(ReplayMachine, settings=UNHURRIED)
@@ -116,7 +116,7 @@ def test_any_webhooks_replay() -> None:
 def test_any_plan_of_faults_replays(
     plan: list[dict[str, object]], steps: list[str], seed: int
 ) -> None:
-    """Answers that were dropped, cut, delayed, trickled, patched or drawn by chance."""
+    """A history with dropped, cut, delayed, patched or random responses can be replayed."""
     with Simulator(clock="auto", seed=seed) as sim:
         client = patient(sim)
         for fault in plan:
@@ -129,8 +129,8 @@ def test_any_plan_of_faults_replays(
 
 
 @pytest.mark.parametrize("seed", [2, 3])
-def test_another_seed_is_noticed(seed: int) -> None:
-    """A replay that could not fail would prove nothing: under another seed, ids differ."""
+def test_a_replay_with_another_seed_differs(seed: int) -> None:
+    """A replay under another seed gives different ids, which the comparison detects."""
     with Simulator(clock="manual", seed=1) as sim:
         patient(sim).job()
         document = exported(sim, sim.sandbox)

@@ -210,8 +210,8 @@ def _number(job: Job) -> str:
     return webhook.url.rpartition("/")[2] if webhook else ""
 
 
-def test_webhooks_hold_whatever_happens_to_them() -> None:
-    """No attempt is lost from the log, none is ahead of its job, none outlives its sandbox."""
+def test_webhooks_keep_their_invariants() -> None:
+    """Every attempt is in the log, none comes before its job's end or after its sandbox's end."""
     WebhookMachine.steps = 0
     run_state_machine_as_test(
         WebhookMachine,

@@ -13,7 +13,7 @@ RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "30"))
 LEAST_STEPS = 600
 
 
-def test_the_world_holds_whatever_happens_in_it() -> None:
+def test_the_sandbox_keeps_its_invariants() -> None:
     """No order of calls, faults, receivers, commands and time breaks money, jobs or log."""
     WorldMachine.steps = 0
     run_state_machine_as_test(

@@ -52,7 +52,7 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_head_without_an_end_is_refused(
     piece: int, begins: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A header or a path that goes on for ever is answered soon after the bound, with a line."""
+    """An endless header or path gets an error response soon after the limit, and a log line."""
     app = App()
     protocol, wire = connected(app)
     caplog.set_level("WARNING", "uvicorn.error")
@@ -70,8 +70,8 @@ async def test_a_head_without_an_end_is_refused(
 
 
 @pytest.mark.parametrize("host", [b"", b"Host: localhost\r\n"])
-async def test_a_target_that_ends_just_beyond_the_bound_is_refused(host: bytes) -> None:
-    """No parser reads it, and the response says that it is too long, not that it is no HTTP."""
+async def test_a_target_just_above_the_limit_is_refused(host: bytes) -> None:
+    """A request target just above the limit is refused as too long and is not parsed."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(b"GET /%b HTTP/1.1\r\n%b\r\n" % (b"x" * MAX_HEAD, host))
@@ -79,8 +79,8 @@ async def test_a_target_that_ends_just_beyond_the_bound_is_refused(host: bytes) 
 
 
 @pytest.mark.usefixtures("soon")
-async def test_what_follows_a_refused_head_is_dropped() -> None:
-    """No second answer is given, and the connection ends."""
+async def test_bytes_after_a_refused_head_are_dropped() -> None:
+    """After a refused head, the server sends no second response and closes the connection."""
     protocol, wire = connected(App())
     protocol.data_received(b"GET /" + b"x" * 2 * MAX_HEAD)
     protocol.data_received(b" HTTP/1.1\r\n\r\n" + GET)
@@ -88,8 +88,8 @@ async def test_what_follows_a_refused_head_is_dropped() -> None:
     assert 1 == len(wire.written)
 
 
-async def test_a_long_head_within_the_bound_is_read() -> None:
-    """Sixty thousand bytes are a head like any other."""
+async def test_a_long_head_within_the_limit_is_read() -> None:
+    """A request head of 60,000 bytes is read normally."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(GET.replace(b"Host: x", b"Host: x\r\nX-Long: " + b"x" * 60_000))
@@ -97,8 +97,8 @@ async def test_a_long_head_within_the_bound_is_read() -> None:
 
 
 @pytest.mark.parametrize("rest", [b"a" * 9, b"0\r\nX: " + b"a" * 9, b"0\r\n" + b"X: 1\r\n"])
-async def test_what_stands_beside_a_chunked_body_is_bounded(rest: bytes) -> None:
-    """Extensions of chunks and trailers have the bound of a head: 431, and the request ends."""
+async def test_chunk_extensions_and_trailers_are_limited(rest: bytes) -> None:
+    """Chunk extensions and trailers above the limit of a head get a 431 and end the request."""
     app = App()
     protocol, wire = connected(app)
     chunked = POST.partition(b"\r\n")[0] + b"\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -113,8 +113,8 @@ async def test_what_stands_beside_a_chunked_body_is_bounded(rest: bytes) -> None
     assert b"HTTP/1.1 431" == wire.written[0][:12]
 
 
-async def test_a_request_that_breaks_off_is_not_carried_out() -> None:
-    """A chunked body that is no such thing is a 400, and the application is not asked."""
+async def test_a_malformed_chunked_body_is_refused() -> None:
+    """A malformed chunked body gets a 400, and the application does not get the request."""
     app = App()
     protocol, wire = connected(app)
     head = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -123,8 +123,8 @@ async def test_a_request_that_breaks_off_is_not_carried_out() -> None:
     assert (b"HTTP/1.1 400", []) == (wire.written[0][:12], app.asked)
 
 
-async def test_many_requests_in_one_piece_are_answered_over_some_turns() -> None:
-    """A pipeline of thousands lets others in between, and has all of its answers in order."""
+async def test_many_pipelined_requests_do_not_block_the_event_loop() -> None:
+    """Thousands of pipelined requests take several event loop turns; responses keep their order."""
     app = App()
     protocol, wire = connected(app)
     many = 20 * STEPS_A_TURN
@@ -139,7 +139,7 @@ async def test_many_requests_in_one_piece_are_answered_over_some_turns() -> None
 
 
 async def test_requests_behind_a_slow_response_stay_unread() -> None:
-    """Few requests of a pipeline are in memory at once, and each gets its response in order."""
+    """Only a few pipelined requests are in memory at once, and responses keep their order."""
     app, free = App(), asyncio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
@@ -163,8 +163,8 @@ async def test_requests_behind_a_slow_response_stay_unread() -> None:
     assert not protocol.flow.held
 
 
-async def test_offers_of_another_protocol_are_read_a_slice_at_a_time() -> None:
-    """A request that is read again brings what stands in its slice with it, and no more."""
+async def test_upgrade_offers_are_read_a_slice_at_a_time() -> None:
+    """A thousand pipelined requests that offer another protocol each get a response."""
     app = App()
     protocol, wire = connected(app)
     offer = GET.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
@@ -175,7 +175,7 @@ async def test_offers_of_another_protocol_are_read_a_slice_at_a_time() -> None:
 
 
 async def test_one_turn_reads_few_slices_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of a byte end a turn after a slice, other bodies after some slices."""
+    """One event loop turn reads one slice of one-byte chunks, or some slices of a plain body."""
     read: list[int] = []
     usual = FastPathProtocol.read
 
@@ -197,7 +197,7 @@ async def test_one_turn_reads_few_slices_and_chunks(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_body_in_many_chunks_is_put_together() -> None:
-    """A body in chunks of a byte each is whole in the end."""
+    """The application gets the whole body, even if each chunk has one byte."""
     bodies: list[bytes] = []
 
     async def keeping(scope: Scope, receive: Receive, send: Send) -> None:
@@ -220,8 +220,8 @@ async def test_a_body_in_many_chunks_is_put_together() -> None:
 
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("begun", [b"", b"GET /jobs HTTP/1.1\r\nHos", POST[:-2]])
-async def test_what_does_not_come_is_not_waited_for(begun: bytes) -> None:
-    """A connection that sends nothing, half a head or half a body ends."""
+async def test_an_incomplete_request_times_out(begun: bytes) -> None:
+    """The server closes a connection that sends nothing, half a head or half a body."""
     protocol, wire = connected(App())
     if begun:
         protocol.data_received(begun)
@@ -231,8 +231,8 @@ async def test_what_does_not_come_is_not_waited_for(begun: bytes) -> None:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_a_head_that_drips_is_not_waited_for() -> None:
-    """A byte now and then does not make a head any quicker."""
+async def test_a_dripping_head_times_out() -> None:
+    """A head that arrives byte by byte times out as early as an incomplete head."""
     protocol, wire = connected(App())
     protocol.data_received(b"GET /")
     while not wire.is_closing():
@@ -242,8 +242,8 @@ async def test_a_head_that_drips_is_not_waited_for() -> None:
 
 
 @pytest.mark.usefixtures("by_hand")
-async def test_a_body_that_goes_on_has_its_time() -> None:
-    """Between two looks a body must bring some bytes, and may then take long."""
+async def test_a_body_that_arrives_steadily_may_take_long() -> None:
+    """A body may take long if enough bytes arrive between two checks."""
     app = App()
     protocol, wire = connected(app)
     piece = b"x" * connection_limits.SLOWEST_BODY
@@ -272,8 +272,11 @@ CHUNKED = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r
         (CHUNKED + b"0\r\n", b"X: 1\r\n"),
     ],
 )
-async def test_a_little_now_and_then_is_not_waited_for(begun: bytes, more: bytes) -> None:
-    """Some bytes between two looks keep no head, body, chunk size, extension or trailer open."""
+async def test_a_too_slow_request_times_out(begun: bytes, more: bytes) -> None:
+    """A request times out if too few bytes arrive between two checks.
+
+    This applies to heads, bodies, chunk sizes, extensions and trailers.
+    """
     protocol, wire = connected(App())
     protocol.data_received(begun)
     for _ in range(3):
@@ -286,8 +289,8 @@ async def test_a_little_now_and_then_is_not_waited_for(begun: bytes, more: bytes
 
 @pytest.mark.usefixtures("by_hand")
 @pytest.mark.parametrize("dripped", [b"%x\r\n%b\r\n", b"1;%.0d%b\r\nx\r\n"])
-async def test_a_request_must_be_whole_in_the_end(dripped: bytes) -> None:
-    """A body that is never too slow, in content or beside it, is given up after some looks."""
+async def test_a_request_has_a_maximum_duration(dripped: bytes) -> None:
+    """A request that is never too slow but never complete is refused after some checks."""
     protocol, wire = connected(App())
     protocol.data_received(CHUNKED)
     piece = dripped % (connection_limits.SLOWEST_BODY, b"x" * connection_limits.SLOWEST_BODY)
@@ -301,8 +304,8 @@ async def test_a_request_must_be_whole_in_the_end(dripped: bytes) -> None:
 
 
 @pytest.mark.usefixtures("by_hand")
-async def test_a_body_that_drips_after_its_response_ends_in_silence() -> None:
-    """A request that was answered already gets no second response, and reading ends."""
+async def test_a_dripping_body_after_its_response_gets_no_second_response() -> None:
+    """If the body still drips after the response, the connection closes without another one."""
 
     async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
         await HttpResponse(200, b"{}")(scope, receive, send)
@@ -317,8 +320,8 @@ async def test_a_body_that_drips_after_its_response_ends_in_silence() -> None:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_a_request_that_is_whole_may_take_for_ever() -> None:
-    """Nobody is hurried who waits for an answer of ours."""
+async def test_a_complete_request_may_wait_without_limit() -> None:
+    """A client that sent a complete request may wait for the response without a time-out."""
     app, go_on = App(), asyncio.Event()
 
     async def late(scope: Scope, receive: Receive, send: Send) -> None:
@@ -337,8 +340,8 @@ async def test_a_request_that_is_whole_may_take_for_ever() -> None:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_a_caller_who_waits_for_a_go_ahead_may_wait() -> None:
-    """A body that nobody asked for yet is not missing."""
+async def test_a_client_that_waits_for_100_continue_does_not_time_out() -> None:
+    """A client that waits for `100 Continue` does not time out for its missing body."""
     app, go_on = App(), asyncio.Event()
 
     async def late(scope: Scope, receive: Receive, send: Send) -> None:
@@ -358,8 +361,8 @@ async def test_a_caller_who_waits_for_a_go_ahead_may_wait() -> None:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_no_refusal_stands_in_another_answer() -> None:
-    """While an answer is on its way, a head that is too long ends the connection in silence."""
+async def test_no_refusal_is_written_into_another_response() -> None:
+    """During a response, a too long head closes the connection without an error response."""
     app = App()
 
     async def streaming(_scope: Scope, receive: Receive, send: Send) -> None:
@@ -392,8 +395,10 @@ async def test_no_refusal_stands_in_another_answer() -> None:
         ([0] * 9, False),
     ],
 )
-async def test_who_takes_nothing_is_cut(left: list[int], *, cut: bool, closes: bool) -> None:
-    """An answer that nobody reads ends the connection, also one that is to be closed after it."""
+async def test_a_client_that_reads_nothing_is_disconnected(
+    left: list[int], *, cut: bool, closes: bool
+) -> None:
+    """If the client does not read the response, the server aborts the connection."""
     protocol, wire = connected(App())
     protocol.data_received(GET)
     if closes:
@@ -410,8 +415,8 @@ async def test_who_takes_nothing_is_cut(left: list[int], *, cut: bool, closes: b
     protocol.connection_lost(None)
 
 
-async def test_a_slow_reader_is_told_from_one_who_reads_nothing() -> None:
-    """What was read shows at once, though the system still has no room for more to be written."""
+async def test_a_slow_reader_is_recognised() -> None:
+    """The number of unsent bytes falls at once when a slow client reads some of them."""
     ours, theirs = socket.socketpair()
     connecting = asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
     transport, _ = await connecting
@@ -426,10 +431,13 @@ async def test_a_slow_reader_is_told_from_one_who_reads_nothing() -> None:
     assert sys.platform != "linux" or first[0] > second[0] > second[1]
 
 
-async def test_too_many_connections_are_told_once(
+async def test_too_many_connections_are_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Those that are there go on, and there is room again once one of them is gone."""
+    """Above the limit, new connections are closed, with one log line.
+
+    Open connections stay, and a closed one makes room for a new one.
+    """
     monkeypatch.setattr(connection_limits, "most_connections", lambda: 2)
     caplog.set_level("WARNING", "uvicorn.error")
     state, shared = ServerState(), dict[str, object]()

@@ -23,8 +23,8 @@ class Held(asyncio.Transport):
         self.aborted = True
 
 
-def test_a_reset_is_seen_by_the_caller() -> None:
-    """Whoever reads on is told that the connection was reset."""
+def test_a_reset_reaches_the_client() -> None:
+    """A client that reads from a reset connection gets a connection reset error."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         caller = socket.create_connection(server.getsockname())
         held, _ = server.accept()
@@ -37,8 +37,8 @@ def test_a_reset_is_seen_by_the_caller() -> None:
     assert transport.aborted
 
 
-def test_a_caller_who_has_gone_is_not_reset() -> None:
-    """A connection that was closed meanwhile is nothing to cut, and no mistake."""
+def test_a_closed_connection_is_not_reset() -> None:
+    """A reset of a connection that is already closed raises no error."""
     held = socket.socket()
     held.close()
     transport = Held(held)

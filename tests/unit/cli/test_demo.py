@@ -104,19 +104,19 @@ def take(tmp_path: Path) -> Take:
 
 
 async def test_promised_size_is_done(take: Take) -> None:
-    """An output that has twice the sides, as the model's default factor promises, is done."""
+    """An output with twice the width and height, as the default factor promises, is `done`."""
     assert (await take()).verdict == "done"
 
 
 async def test_other_size_is_a_failure(take: Take) -> None:
-    """An output of another size than promised is a failure that names the promised one."""
+    """An output with a different size is a failure that names the promised size."""
     run = await take(SMALLER)
 
     assert (run.verdict, run.problem) == ("failed", "the output should be 128x72")
 
 
 async def test_output_that_is_no_video_is_a_failure(take: Take) -> None:
-    """A download of another kind, or one that cannot be measured, is a failure."""
+    """A downloaded output that is no video, or cannot be measured, is a failure."""
     other, broken = await take(b"no video"), await take(b"\0\0\0\x18ftypmp42 and no more")
 
     assert (other.verdict, "the output is not a video but" in other.problem) == ("failed", True)
@@ -125,14 +125,14 @@ async def test_output_that_is_no_video_is_a_failure(take: Take) -> None:
 
 @pytest.mark.parametrize(("status", "verdict"), [(413, "refused"), (503, "failed")])
 async def test_refused_upload(take: Take, status: int, verdict: str) -> None:
-    """Before there is a job, the four hundreds are the clip's fault, the five hundreds not."""
+    """If the upload fails, a 4xx is blamed on the clip and a 5xx is not."""
     run = await take(fail=UPLOAD, status=status)
 
     assert (run.verdict, run.problem[-11:]) == (verdict, f"{status} told so")
 
 
-async def test_lost_answer_is_a_failure(take: Take) -> None:
-    """A submit of which nobody knows what became is a failure that says so."""
+async def test_lost_response_is_a_failure(take: Take) -> None:
+    """A submit without a response is a failure, and its text says that the result is unknown."""
     run = await take(fail=SUBMIT, status=500)
 
     expected = "OutcomeUnknownError: 500 told so; the job may have been accepted"
@@ -140,22 +140,22 @@ async def test_lost_answer_is_a_failure(take: Take) -> None:
 
 
 async def test_unreachable_server_is_a_failure(take: Take) -> None:
-    """A connection that fails is a failure of this one row."""
+    """A failed connection is a failure of its own row only."""
     run = await take(fail=SUBMIT, status=None)
 
     assert (run.verdict, "ConnectError: nobody there" in run.problem) == ("failed", True)
 
 
 async def test_lost_output_is_a_failure(take: Take) -> None:
-    """A refusal once there is a job is not the clip's fault, whatever its status."""
+    """A refusal after the submit is not blamed on the clip, whatever its status."""
     run = await take(fail="/file", status=404)
 
     expected = "404 http://x.test/file: the link has expired or does not exist"
     assert (run.verdict, run.problem) == ("failed", expected)
 
 
-async def test_failed_job_tells_its_reason(take: Take) -> None:
-    """A job that the provider ends with an error has failed, in the provider's words."""
+async def test_failed_job_shows_its_reason(take: Take) -> None:
+    """A job that the provider fails is shown as failed, with the provider's error text."""
     run = await take(task={"status": "failed", "error": {"message": "cannot decode"}})
 
     assert (run.verdict, run.problem) == ("unsuccessful", "cannot decode")
@@ -171,20 +171,20 @@ async def test_failed_job_tells_its_reason(take: Take) -> None:
     ],
 )
 def test_outcome(verdict: Verdict, refunded: bool, outcome: str) -> None:  # noqa: FBT001
-    """Only a job that was accepted has money to be given back; the outcome says whether it was."""
+    """The outcome of an accepted but failed job says whether its price was refunded."""
     run = run_of(verdict)
     run.refunded = refunded
 
     assert outcome == run.outcome
 
 
-async def test_run_knows_its_job(take: Take) -> None:
-    """The id of the accepted job stands on the run, so that its refund can be found."""
+async def test_run_has_the_job_id(take: Take) -> None:
+    """A run stores the id of its accepted job, so that a refund can be found."""
     assert (await take()).job == "job"
 
 
 async def test_completed_without_output_is_a_failure(take: Take) -> None:
-    """A job that is completed and has no file is a failure."""
+    """A completed job without a file is a failure."""
     run = await take(task={"status": "completed"})
 
     assert (run.verdict, run.problem) == (
@@ -194,19 +194,19 @@ async def test_completed_without_output_is_a_failure(take: Take) -> None:
 
 
 async def test_old_output_is_removed(take: Take) -> None:
-    """The output of an earlier run is gone when this one fails."""
+    """If a run fails, the output file of an earlier run is removed."""
     run = await take(fail=SUBMIT, status=None)
 
     assert run.to.exists() is False
 
 
 async def test_states_in_order(take: Take) -> None:
-    """The word of the submit comes first, then those of the polls."""
+    """A run lists the status word of the submit first, then the status words of the polls."""
     assert (await take()).states == ["pending", "completed"]
 
 
 async def test_quantity_by_the_price_rule(take: Take) -> None:
-    """Where the provider tells no quantity, its price rule says what was counted."""
+    """If the provider returns no quantity, the price rule supplies it."""
     assert (await take()).billed == "2 seconds"
 
 
@@ -229,7 +229,7 @@ async def test_quantity_by_the_price_rule(take: Take) -> None:
     ],
 )
 def test_exit_code(verdicts: list[Verdict], own_file: bool, code: int) -> None:  # noqa: FBT001
-    """A refusal is well only for one's own file, and only if another model took it."""
+    """A refusal of the user's own file keeps exit code 0 if another model accepted the file."""
     assert exit_code([run_of(verdict) for verdict in verdicts], own_file=own_file) == code
 
 
@@ -248,7 +248,7 @@ def test_exit_code(verdicts: list[Verdict], own_file: bool, code: int) -> None: 
     ],
 )
 def test_summary(verdicts: list[Verdict], text: str) -> None:
-    """The last sentence counts what is done, and what is not."""
+    """The last sentence of the summary counts the finished and the unfinished runs."""
     assert summary([run_of(verdict) for verdict in verdicts]) == text
 
 
@@ -269,7 +269,7 @@ def test_summary(verdicts: list[Verdict], text: str) -> None:
     ],
 )
 def test_price_text(price: Money | None, text: str) -> None:
-    """Dollars have a sign and two places at least; other units are words."""
+    """A price in dollars has a sign and at least two decimals; other units are words."""
     assert price_text(price) == text
 
 
@@ -282,7 +282,7 @@ def test_price_text(price: Money | None, text: str) -> None:
     ],
 )
 def test_price_in_parts_of_a_dollar(points: str, text: str) -> None:
-    """Where a price rule says how many units a dollar has, the dollars come first."""
+    """If a price rule defines units per dollar, the dollar amount is printed first."""
     assert text == price_text(Money(Decimal(points), "point"), Decimal(10_000_000))
 
 
@@ -300,14 +300,14 @@ def test_video_text(rate: Fraction, text: str) -> None:
 
 
 def test_unmeasured_input_is_left_out() -> None:
-    """A file that is no video has no properties to be shown."""
+    """For a file that is no video, no video properties are shown."""
     clip = DemoClip(CLIP.source, Unmeasurable("not_a_video", "no"))
 
     assert video_text(clip.media) == ""
 
 
 def test_results_are_never_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refusal that is longer than any line stays whole in a pipe."""
+    """A long refusal text is printed completely in a pipe."""
     monkeypatch.delenv("COLUMNS", raising=False)
     run = run_of("refused", tmp_path)
     run.problem = "long " * 100
@@ -321,7 +321,7 @@ def test_results_are_never_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_columns_hold_in_a_pipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str, *, block: bool
 ) -> None:
-    """With COLUMNS a pipe is as wide as it says: a table where it fits, else a block for each."""
+    """In a pipe, COLUMNS sets the width: a table if it fits, otherwise one block per model."""
     monkeypatch.setenv("COLUMNS", columns)
     shown = io.StringIO()
     print_results(Console(file=shown), CLIP, [run_of("done", tmp_path)])
@@ -329,8 +329,8 @@ def test_columns_hold_in_a_pipe(
     assert block == shown.getvalue().startswith("vicsee topaz-video-upscale\n")
 
 
-def test_board_in_a_pipe_prints_what_it_is_told() -> None:
-    """Texts of a provider are printed as they are, brackets too."""
+def test_board_in_a_pipe_prints_texts_unchanged() -> None:
+    """In a pipe, provider texts are printed unchanged, including brackets."""
     run, shown = run_of("running"), io.StringIO()
     run.activity = "[bold] state"
     with DemoOutput(Console(file=shown), [run]) as board:

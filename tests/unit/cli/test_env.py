@@ -29,10 +29,12 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("shell", SHELLS)
-def test_no_line_runs_anything(monkeypatch: pytest.MonkeyPatch, text: str, shell: str) -> None:
-    """A key that is more than a word is refused in every shell's language; no strange name is used.
+def test_env_prints_no_code_of_a_server(
+    monkeypatch: pytest.MonkeyPatch, text: str, shell: str
+) -> None:
+    """`env` refuses a key that is not a plain word, in the syntax of every shell.
 
-    Providers that this upsim lacks are skipped, and no key is asked for them.
+    Providers that this upsim does not have are skipped, and no key is requested for them.
     """
     paths: list[str] = []
 
@@ -53,8 +55,8 @@ def test_no_line_runs_anything(monkeypatch: pytest.MonkeyPatch, text: str, shell
     assert skipped.endswith("p0, p1, p2, p3 and 19996 more")
 
 
-def test_a_server_without_a_known_provider_is_no_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command says so and asks for nothing more."""
+def test_a_server_without_a_known_provider_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`env` reports that a server without a known provider is no simulator, and stops there."""
     answer = httpx.Response(200, json={"providers": {"nobody": {}}})
     monkeypatch.setattr(SyncTransport, "handle_request", lambda *_: answer)
     done = CliRunner().invoke(main, ["env"])
@@ -90,8 +92,8 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_admin_answers_are_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A server that answers otherwise than a simulator ends the command, and fills no memory."""
+def test_odd_admin_responses_are_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An invalid admin response ends the command with one line and bounded memory use."""
     status, headers, body = ODD[name]
 
     for command, line in COMMANDS.items():

@@ -103,8 +103,8 @@ async def settled(protocol: FastPathProtocol) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_whole_request_is_answered_in_the_same_turn() -> None:
-    """The answer is written before the call that brought the request returns, in one piece."""
+async def test_a_complete_request_is_answered_in_the_same_turn() -> None:
+    """For a complete request, the server writes the response at once, in one piece."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(POST)
@@ -112,7 +112,7 @@ async def test_a_whole_request_is_answered_in_the_same_turn() -> None:
 
 
 async def test_requests_of_a_connection_share_no_state() -> None:
-    """What is noted of one request is not there for the next."""
+    """State that is stored for one request is absent in the next request of the connection."""
     states: list[dict[str, object]] = []
 
     class Noting(App):
@@ -130,23 +130,23 @@ async def test_requests_of_a_connection_share_no_state() -> None:
 
 
 async def test_a_path_is_unquoted() -> None:
-    """The application sees the path as uvicorn gives it."""
+    """The application gets the same decoded path as from uvicorn."""
     app = App()
     protocol, _ = connected(app)
     protocol.data_received(GET)
     assert [("GET", "/jobs//", b"", b"")] == app.asked
 
 
-async def test_requests_in_one_piece_are_answered_in_order() -> None:
-    """A pipeline of requests that need no waiting has its answers in order."""
+async def test_pipelined_requests_are_answered_in_order() -> None:
+    """Pipelined requests that need no waiting get their responses in order."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(POST + GET)
     assert (["POST", "GET"], [QUICK, QUICK]) == ([asked[0] for asked in app.asked], wire.written)
 
 
-async def test_an_answer_that_must_wait_holds_up_those_behind_it() -> None:
-    """A request in the same pipeline is answered after the one before it, whatever it needs."""
+async def test_a_waiting_request_delays_the_requests_behind_it() -> None:
+    """A pipelined request gets its response only after the request before it."""
     app = App()
     app.answer = lambda: app
     protocol, wire = connected(app)
@@ -157,8 +157,8 @@ async def test_an_answer_that_must_wait_holds_up_those_behind_it() -> None:
     assert USUAL + USUAL == b"".join(wire.written)
 
 
-async def test_a_body_in_pieces_goes_the_usual_way() -> None:
-    """What is not there at once is read by the application itself."""
+async def test_a_body_in_pieces_uses_the_normal_path() -> None:
+    """If a body arrives in pieces, the application reads it, not the fast path."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(POST[:-2])
@@ -171,8 +171,8 @@ OFFER = b"\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: %b\r\nHTTP2-Settin
 
 
 @pytest.mark.parametrize("other", [b"h2c", b"websocket"])
-async def test_an_offer_of_another_protocol_is_passed_over(other: bytes) -> None:
-    """The request is answered with its body, as if it had not been made; so are those behind it."""
+async def test_an_upgrade_offer_is_ignored(other: bytes) -> None:
+    """An offer of another protocol is ignored; this request and later ones get responses."""
     app = App()
     protocol, wire = connected(app)
     offering = POST.replace(b"\r\n\r\n", OFFER % other)
@@ -181,8 +181,8 @@ async def test_an_offer_of_another_protocol_is_passed_over(other: bytes) -> None
     assert [QUICK] * 4 == wire.written
 
 
-async def test_an_offer_with_a_body_in_pieces() -> None:
-    """It does not matter where the request is cut."""
+async def test_an_upgrade_offer_with_a_body_in_pieces() -> None:
+    """A request that offers another protocol gets its response wherever its body is split."""
     for at in range(1, len(POST.replace(b"\r\n\r\n", OFFER % b"h2c"))):
         app = App()
         protocol, wire = connected(app)
@@ -194,7 +194,7 @@ async def test_an_offer_with_a_body_in_pieces() -> None:
 
 
 async def test_a_tunnel_is_refused() -> None:
-    """CONNECT is no request that a server of files and jobs can answer."""
+    """The server refuses a CONNECT request."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n" + GET)
@@ -213,8 +213,8 @@ async def test_a_tunnel_is_refused() -> None:
     ],
     ids=["HEAD", "forwarded", "old", "last", "fragment"],
 )
-async def test_what_is_unusual_goes_the_usual_way(request_: bytes) -> None:
-    """The server library deals with what needs more than an answer in one piece."""
+async def test_unusual_requests_use_the_normal_path(request_: bytes) -> None:
+    """A request that needs more than a one-piece response is handled by uvicorn."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(request_)
@@ -222,8 +222,8 @@ async def test_what_is_unusual_goes_the_usual_way(request_: bytes) -> None:
     assert ([], b"HTTP/1.1 200 OK\r\n") == (app.asked, b"".join(wire.written)[:17])
 
 
-async def test_a_caller_that_expects_a_go_ahead_gets_it() -> None:
-    """`Expect: 100-continue` is answered before the body is waited for."""
+async def test_a_client_that_expects_100_continue_gets_it() -> None:
+    """The server sends `100 Continue` before it waits for the body."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(POST[:-4].replace(b"Host: x", b"Host: x\r\nExpect: 100-continue"))
@@ -233,8 +233,8 @@ async def test_a_caller_that_expects_a_go_ahead_gets_it() -> None:
     assert b"HTTP/1.1 100 Continue\r\n\r\n" + USUAL == b"".join(wire.written)
 
 
-async def test_a_mistake_of_ours_is_a_500() -> None:
-    """What is raised while deciding is told as uvicorn tells of errors in applications."""
+async def test_an_internal_error_is_a_500() -> None:
+    """An exception on the fast path gives a 500, as an application error in uvicorn does."""
 
     def fail() -> ASGIApp:
         raise LookupError("broken")
@@ -246,15 +246,15 @@ async def test_a_mistake_of_ours_is_a_500() -> None:
 
 
 async def test_a_header_with_a_line_break_is_refused() -> None:
-    """No value can smuggle another header into an answer."""
+    """A header value with a line break cannot add another header to the response."""
     protocol, wire = connected(App(lambda: HttpResponse(200, b"{}", ((b"x", b"1\r\ny: 2"),))))
     protocol.data_received(GET)
     await settled(protocol)
     assert ([], True) == (wire.written, wire.is_closing())
 
 
-async def test_further_headers_follow_the_length() -> None:
-    """The provider's own headers stand behind those of the body."""
+async def test_extra_headers_follow_the_length() -> None:
+    """The provider's own headers follow the headers of the body."""
     protocol, wire = connected(
         App(lambda: HttpResponse(200, b"{}", ((b"x-a", b"1"), (b"x-b", b"2"))))
     )
@@ -270,10 +270,10 @@ async def test_further_headers_follow_the_length() -> None:
         (b"\x16", TLS_CAME),
     ],
 )
-async def test_nonsense_is_a_400_and_ends_the_connection(
+async def test_invalid_http_is_a_400_and_ends_the_connection(
     sent: bytes, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Bytes that are no HTTP are refused, and the log tells a TLS handshake from the rest."""
+    """Bytes that are not HTTP get a 400, and the log names a TLS handshake as such."""
     protocol, wire = connected(App())
     caplog.set_level("WARNING", "uvicorn.error")  # the configuration has set another
     protocol.data_received(sent)
@@ -282,8 +282,8 @@ async def test_nonsense_is_a_400_and_ends_the_connection(
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_a_connection_on_which_nothing_comes_is_closed(at_once: bool) -> None:  # noqa: FBT001
-    """After an answer, a connection that is not used is closed in the end."""
+async def test_an_idle_connection_is_closed(at_once: bool) -> None:  # noqa: FBT001
+    """A connection without a new request after a response is closed after the idle time-out."""
     app = App()
     app.answer = (lambda: HttpResponse(200, b"{}")) if at_once else (lambda: app)
     protocol, wire = connected(app, keep_alive=0.001)
@@ -307,8 +307,8 @@ async def test_blank_lines_do_not_keep_a_connection_open(at_once: bool) -> None:
     assert 1 == b"".join(wire.written).count(b"HTTP/1.1 ")
 
 
-async def test_a_request_answered_before_it_was_whole_starts_the_idle_time() -> None:
-    """The connection closes once the rest of the body came and no other request follows."""
+async def test_the_idle_time_starts_after_the_whole_request() -> None:
+    """After an early response, the idle time-out starts when the rest of the body has arrived."""
 
     async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
         await HttpResponse(200, b"{}")(scope, receive, send)
@@ -324,8 +324,8 @@ async def test_a_request_answered_before_it_was_whole_starts_the_idle_time() -> 
     assert b"HTTP/1.1 200 OK" == b"".join(wire.written)[:15]
 
 
-async def test_a_request_that_began_during_the_response_before_it_is_not_idle() -> None:
-    """The idle time-out of one response does not cut the request behind it."""
+async def test_a_request_that_began_during_a_response_is_not_idle() -> None:
+    """The idle time-out of one response does not cut the next pipelined request."""
     app, go_on = App(), asyncio.Event()
 
     async def late(scope: Scope, receive: Receive, send: Send) -> None:
@@ -347,8 +347,8 @@ async def test_a_request_that_began_during_the_response_before_it_is_not_idle() 
     assert USUAL + USUAL == b"".join(wire.written)
 
 
-async def test_a_connection_that_is_used_stays() -> None:
-    """A timer that was set before the last answer only looks again later."""
+async def test_a_used_connection_stays_open() -> None:
+    """If a connection was used after its timer started, the timer is restarted."""
     protocol, wire = connected(App())
     protocol.data_received(POST)
     timer = protocol.timeout_keep_alive_task
@@ -357,8 +357,8 @@ async def test_a_connection_that_is_used_stays() -> None:
     assert (False, False, True) == (wire.is_closing(), timer is None, again is not timer)
 
 
-async def test_a_request_under_way_has_all_the_time() -> None:
-    """No timer ends a connection while a request is being read."""
+async def test_a_running_request_has_no_idle_timeout() -> None:
+    """No idle timer closes a connection while a request is being read."""
     protocol, wire = connected(App(), keep_alive=0)
     protocol.data_received(POST)
     protocol.data_received(POST[:20])
@@ -366,8 +366,8 @@ async def test_a_request_under_way_has_all_the_time() -> None:
     assert not wire.is_closing()
 
 
-async def test_a_connection_that_is_lost_leaves_no_timer() -> None:
-    """Nothing looks at a connection that is gone."""
+async def test_a_lost_connection_leaves_no_timer() -> None:
+    """After a connection is lost, no timer checks it any more."""
     protocol, _ = connected(App())
     protocol.data_received(POST)
     protocol.connection_lost(ConnectionResetError())
@@ -375,7 +375,7 @@ async def test_a_connection_that_is_lost_leaves_no_timer() -> None:
 
 
 async def test_a_pipeline_that_is_cut() -> None:
-    """Whatever is being answered hears that its caller left, also with others waiting behind it."""
+    """If the client leaves, the running request is notified, even with other requests behind it."""
     told: list[str] = []
 
     async def waiting(_scope: Scope, receive: Receive, _send: Send) -> None:
@@ -418,7 +418,7 @@ class Mirror(App):
 async def test_the_host_of_a_whole_url_wins(
     target: str, seen: tuple[object, ...], hosts: str
 ) -> None:
-    """A target that is a whole URL decides scheme, host and path; the Host header is ignored."""
+    """A request target with a whole URL sets scheme, host and path; the Host header is ignored."""
     app = Mirror()
     protocol, _ = connected(app)
     protocol.data_received(f"GET {target} HTTP/1.1\r\n{hosts}\r\n".encode())
@@ -438,7 +438,7 @@ async def test_the_host_of_a_whole_url_wins(
     ],
 )
 async def test_other_targets_are_refused(target: str) -> None:
-    """What is neither a path nor an http URL is a 400, and the connection ends."""
+    """A request target that is no path and no http URL gets a 400 and a closed connection."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -462,7 +462,7 @@ async def test_other_targets_are_refused(target: str) -> None:
 )
 @pytest.mark.parametrize("target", ["/venice/api/v1/x", "http://api.venice.ai/x"])
 async def test_several_hosts_are_refused(hosts: str, target: str) -> None:
-    """A request with more than one Host, or a Host that is no host, is a 400 on every path."""
+    """A request with several Host headers, or an invalid one, gets a 400 on every path."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(f"GET {target} HTTP/1.1\r\n{hosts}\r\n\r\n".encode())
@@ -483,7 +483,7 @@ async def test_several_hosts_are_refused(hosts: str, target: str) -> None:
     ],
 )
 async def test_trailers_are_no_headers(chunks: bytes, trailer: str) -> None:
-    """What follows a body changes neither the key, nor the host, nor the type of a request."""
+    """Trailers after a body do not change the key, host or content type of the request."""
     seen: list[object] = []
 
     class Headers(App):
@@ -507,8 +507,8 @@ async def test_trailers_are_no_headers(chunks: bytes, trailer: str) -> None:
 
 @pytest.mark.parametrize("more", ["", "Upgrade: h2c\r\nConnection: upgrade\r\n"])
 @pytest.mark.parametrize("version", ["2.0", "0.9"])
-async def test_other_versions_are_refused(version: str, more: str) -> None:
-    """Nothing but HTTP/1.0 and 1.1 is spoken here: 505, once, and the connection ends."""
+async def test_other_http_versions_are_refused(version: str, more: str) -> None:
+    """A request with a version other than HTTP/1.0 or 1.1 gets one 505 and a closed connection."""
     app = App()
     protocol, wire = connected(app)
     protocol.data_received(f"GET / HTTP/{version}\r\nHost: x\r\n{more}\r\n".encode())

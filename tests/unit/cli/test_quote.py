@@ -129,10 +129,10 @@ def http() -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize(("size", "fps", "seconds", "container", "length"), EDGES)
-def test_agrees_with_the_simulator(
+def test_quote_agrees_with_the_simulator(
     http: httpx.Client, size: str, fps: str, seconds: str, container: str, length: int | None
 ) -> None:
-    """Near every edge each model is priced as it is charged, or refused in the same words."""
+    """`quote` gives the price or refusal of the simulator for each model, also near every limit."""
     query = "" if length is None else f"?bytes={length}"
     url = f"{LOCAL}/media/synthetic/{size}_{fps}fps_{seconds}s.{container}{query}"
     described = ["--duration", seconds, "--size", size, "--fps", fps, "--container", container]
@@ -156,7 +156,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_measured(clip: Path) -> None:
-    """A file has the prices of the documents, and the sizes that the models make."""
+    """`quote` for a file shows the documented prices and the output sizes of the models."""
     rows = rows_of(str(clip))
     expected = {
         "piapi/Qubico/video-toolkit": ("360000", "point", 1280),
@@ -175,8 +175,8 @@ def test_a_file_is_measured(clip: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm", "txt"])
 @pytest.mark.parametrize("model", SUBMITS)
-def test_agrees_with_upscale(tmp_path: Path, suffix: str, model: str) -> None:
-    """What `quote` says of a file is what `upscale` makes of it, price and reason alike."""
+def test_quote_agrees_with_upscale(tmp_path: Path, suffix: str, model: str) -> None:
+    """`quote` and `upscale` give the same price or reason for the same file."""
     source = tmp_path / f"file.{suffix}"
     made = suffix != "txt"
     name = f"64x36_10fps_2s.{suffix}"
@@ -194,8 +194,8 @@ def test_agrees_with_upscale(tmp_path: Path, suffix: str, model: str) -> None:
         assert row["reason"] in found["error"]["message"]
 
 
-def test_a_wish_that_a_model_cannot_fulfil() -> None:
-    """A model that cannot make the wanted size says what it can make; others are priced."""
+def test_an_impossible_size_is_reported_per_model() -> None:
+    """A model that cannot make the requested size lists its sizes; other models show prices."""
     rows = rows_of("--duration", "5", "--size", "640x360", "--factor", "4")
 
     assert ("impossible", "priced") == (
@@ -205,8 +205,8 @@ def test_a_wish_that_a_model_cannot_fulfil() -> None:
     assert "it makes 720 lines (factor 2)" in rows["piapi/Qubico/video-toolkit"]["reason"]
 
 
-def test_own_parameters_go_where_they_are_known() -> None:
-    """A parameter changes the price of the models that have it, and no other's."""
+def test_an_option_affects_only_models_that_have_it() -> None:
+    """An option changes the price of the models that have it, and of no other model."""
     rows = rows_of("--duration", "5", "--size", "640x360", "--option", "upscale_factor=4")
 
     assert ("140", "0.025") == (
@@ -215,8 +215,8 @@ def test_own_parameters_go_where_they_are_known() -> None:
     )
 
 
-def test_a_job_that_would_fail_is_told(tmp_path: Path) -> None:
-    """An empty file is accepted by WaveSpeed, whose job then fails and is refunded."""
+def test_a_job_that_would_fail_is_reported(tmp_path: Path) -> None:
+    """`quote` reports that WaveSpeed accepts an empty file, then fails and refunds the job."""
     empty = tmp_path / "empty.mp4"
     empty.touch()
     result = run("quote", str(empty), "--model", "video-upscaler")
@@ -226,7 +226,7 @@ def test_a_job_that_would_fail_is_told(tmp_path: Path) -> None:
 
 
 def test_the_table(clip: Path) -> None:
-    """Without --json there is a line for each model, with price, quantity, size and formula."""
+    """Without `--json`, `quote` prints price, quantity, size and formula for each model."""
     result = run("quote", str(clip), "--model", "vicsee")
     lines = result.stdout.splitlines()
 
@@ -237,7 +237,7 @@ def test_the_table(clip: Path) -> None:
 
 
 def test_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the table does not fit there is a block for each model, and no word is cut."""
+    """If the table does not fit, `quote` prints a block for each model and cuts no word."""
     monkeypatch.setenv("COLUMNS", "60")
     result = run("quote", "--duration", "61", "--size", "1280x720")
     lines = [line.rstrip() for line in result.stdout.splitlines()]
@@ -252,15 +252,15 @@ def test_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b" not in result.stdout
 
 
-def test_an_address_of_this_machine_is_fetched(free_tcp_port: int) -> None:
-    """Where nothing can be had at an address, each provider's own words for that are shown."""
+def test_a_local_url_is_fetched(free_tcp_port: int) -> None:
+    """If a local URL serves no file, `quote` shows each provider's own error text."""
     rows = rows_of(f"http://127.0.0.1:{free_tcp_port}/clip.mp4")
 
     assert "Could not read video duration from URL" == rows["vicsee/topaz-video-upscale"]["reason"]
 
 
 def test_a_refusal_has_its_cause() -> None:
-    """Below the provider's words stands what was wrong, in the table and for programs."""
+    """Below the provider's error text, `quote` prints the cause, also with `--json`."""
     clip = ("--duration", "5", "--size", "640x360", "--option", "upscale_factor=3")
     cause = "upscale_factor: found the number 3, expected the number 1, 2 or 4"
     rows = rows_of(*clip)
@@ -309,7 +309,7 @@ def test_a_refusal_has_its_cause() -> None:
     ],
 )
 def test_wrong_usage(arguments: list[str], reason: str) -> None:
-    """What cannot be meant is said in a sentence, with the exit code of wrong usage."""
+    """Invalid arguments of `quote` give an error message and exit code 2."""
     result = run("quote", *arguments)
 
     assert (2, None) == (result.exit_code, None if isinstance(result.exception, SystemExit) else 1)

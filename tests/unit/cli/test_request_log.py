@@ -58,7 +58,7 @@ def submit(sim: Simulator) -> str:
 
 
 def test_virtual_time_has_its_date(sim: Simulator, lines: list[str]) -> None:
-    """By a clock that is not the wall clock the line bears the whole instant."""
+    """With a virtual clock, a request log line has the whole date and time."""
     client(sim).get("/api/v1/models")
 
     assert ["2026-01-01T00:00:00.000Z vicsee GET /api/v1/models 200\n"] == lines
@@ -66,7 +66,7 @@ def test_virtual_time_has_its_date(sim: Simulator, lines: list[str]) -> None:
 
 @pytest.mark.parametrize(("day", "date"), [(None, False), ("2020-02-02", True)])
 def test_wall_time_of_another_day_has_its_date(day: str | None, *, date: bool) -> None:
-    """By the wall clock the date is left out on the day that the reader knows of."""
+    """With the wall clock, a log line omits the date if the reader already knows the day."""
     with Simulator(clock="real") as sim:
         client(sim).get("/api/v1/models")
         exchange = next(iter(sim.sandbox.journal))
@@ -76,7 +76,7 @@ def test_wall_time_of_another_day_has_its_date(day: str | None, *, date: bool) -
 
 
 def test_poll_shows_the_state(sim: Simulator, lines: list[str]) -> None:
-    """A poll shows how the job is at that moment."""
+    """The log line of a poll shows the current state of the job."""
     job = submit(sim)
     sim.advance(1000)
     client(sim).get(f"/api/v1/tasks/{job}")
@@ -85,7 +85,7 @@ def test_poll_shows_the_state(sim: Simulator, lines: list[str]) -> None:
 
 
 def test_poll_of_a_failed_job_shows_why(sim: Simulator, lines: list[str]) -> None:
-    """The name of the failure stands beside the state."""
+    """The log line of a failed job's poll shows the state and the name of the failure."""
     job = submit(sim)
     body = {"state": "failed", "error": "generation_failed"}
     with httpx.Client(transport=sim.transport(), base_url="http://127.0.0.1:4747") as http:
@@ -95,8 +95,8 @@ def test_poll_of_a_failed_job_shows_why(sim: Simulator, lines: list[str]) -> Non
     assert lines[-1].endswith(f" job {job} failed: generation_failed\n")
 
 
-def test_assumed_media_are_told(sim: Simulator, lines: list[str]) -> None:
-    """A video that was not fetched is told, with what stands for it and what would fetch it."""
+def test_assumed_media_are_shown(sim: Simulator, lines: list[str]) -> None:
+    """The log line names the assumed properties of a video, and the option to fetch it."""
     submit(sim)
 
     expected = " media assumed: 854x480, 30 fps, 8.5 s (not fetched; see --fetch)\n"
@@ -104,7 +104,7 @@ def test_assumed_media_are_told(sim: Simulator, lines: list[str]) -> None:
 
 
 def test_refusal_has_the_providers_text(sim: Simulator, lines: list[str]) -> None:
-    """A refusal shows the name of the rule and the text that the provider's answer holds."""
+    """The log line of a refusal shows the rule's name and the text of the response."""
     client(sim).post(SUBMIT, json={})
 
     assert " 400 refused: missing_video: video_url not provided (documented: " in lines[-1]
@@ -114,16 +114,16 @@ CLIP = f"{IN_PROCESS_HOST}/media/synthetic/64x48_25fps_2.5s.mp4"
 NEAREST = "seconds 2.5 are no whole number of frames at 25 fps; nearest: 2.48 (62 frames)"
 
 
-def test_a_clip_that_cannot_be_says_why(sim: Simulator, lines: list[str]) -> None:
-    """The line of a refused submit ends with what is wrong with the address."""
+def test_a_refused_clip_shows_the_reason(sim: Simulator, lines: list[str]) -> None:
+    """The log line of a refused submit ends with the problem of the video URL."""
     client(sim).post(SUBMIT, json={"video_url": CLIP})
 
     found = f'video: the URL "{CLIP}": {NEAREST} or 2.52 (63 frames)'
     assert f"[measurable: {found}]\n" in lines[0]
 
 
-def test_a_job_that_will_fail_says_why(sim: Simulator, lines: list[str]) -> None:
-    """So does that of a submit which is accepted, with a video that cannot be had."""
+def test_a_job_that_will_fail_shows_the_reason(sim: Simulator, lines: list[str]) -> None:
+    """The log line of a submit with an unavailable video ends with the reason."""
     base = sim.base_url("wavespeed")
     wavespeed = httpx.Client(transport=sim.transport(), base_url=base, headers=KEY)
     wavespeed.post("/api/v3/runwayml/upscale-v1", json={"video": CLIP})
@@ -136,7 +136,7 @@ def test_a_job_that_will_fail_says_why(sim: Simulator, lines: list[str]) -> None
 def test_dialect_is_shown_when_it_is_not_the_default(
     sim: Simulator, lines: list[str], dialect: str, shown: str
 ) -> None:
-    """The default dialect goes without saying."""
+    """A log line names the dialect only if it is not the default dialect."""
     client(sim, dialect).get("/api/v1/models")
 
     assert f" {shown} GET " in lines[-1]
@@ -168,8 +168,8 @@ def test_dialect_is_shown_when_it_is_not_the_default(
         (b'{"error": "No", "issues": [{"path": null, "message": ""}, {"path": ["url"]}]}', "No"),
     ],
 )
-def test_message_of_an_answer(reply: bytes, message: str) -> None:
-    """The message is found where APIs put it; what is no such document has none."""
+def test_message_of_a_response(reply: bytes, message: str) -> None:
+    """The log finds an error message in the usual places of a response, or shows none."""
     assert message == message_in(reply)
 
 
@@ -185,10 +185,10 @@ def test_message_of_an_answer(reply: bytes, message: str) -> None:
     ],
 )
 def test_printable(text: str, shown: str) -> None:
-    """Whatever a terminal would obey is written as an escape, and long texts are cut."""
+    """Terminal control characters are printed as escapes, and long texts are cut."""
     assert shown == printable(text)
 
 
 def test_stray_line_is_one_line() -> None:
-    """A path without a provider cannot break its line either."""
+    """The log line for a path without a provider stays one line."""
     assert 1 == unmatched_line("GET", "/a\nb", 404, "no\nsuch").count("\n")

@@ -29,7 +29,7 @@ def test_valid_files() -> None:
 
 
 def test_all_mistakes_of_all_files(tmp_path: Path) -> None:
-    """Every mistake of every file is a line of its own; the exit code says that there are some."""
+    """Each mistake of each file is one line, and the exit code reports that mistakes exist."""
     first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
     first.write_text("extends: vicsee/baseline\nseed: x\nkobs: {}\n", "utf-8")
     second.write_text("extends: vicsee/baseline\nchecks: {credits: [has_ky]}\n", "utf-8")
@@ -44,7 +44,7 @@ def test_all_mistakes_of_all_files(tmp_path: Path) -> None:
 
 
 def test_a_mistake_that_two_files_share(tmp_path: Path) -> None:
-    """A broken base is told once."""
+    """A mistake in a base file that two files extend is reported once."""
     for name, text in (("base", "seed: x"), ("a", ""), ("b", "")):
         base = "vicsee/baseline" if name == "base" else "base.yaml"
         (tmp_path / f"{name}.yaml").write_text(f"extends: {base}\n{text}\n", "utf-8")
@@ -54,7 +54,10 @@ def test_a_mistake_that_two_files_share(tmp_path: Path) -> None:
 
 
 def test_missing_file_hides_no_mistake_of_another(tmp_path: Path) -> None:
-    """The other files are checked; every missing one is named, and the exit code is 2."""
+    """If a file is missing, the existing files are still checked, and the exit code is 2.
+
+    Each missing file is named.
+    """
     first = tmp_path / "a.yaml"
     first.write_text("extends: vicsee/baseline\nkobs: {}\n", "utf-8")
     result = run("validate", "nowhere.yaml", str(first), "vicsee/plan-por", "vicsee/plan-pro")
@@ -67,7 +70,10 @@ def test_missing_file_hides_no_mistake_of_another(tmp_path: Path) -> None:
 
 
 def test_mistakes_of_a_file_beyond_100_are_counted(tmp_path: Path) -> None:
-    """Those of another file follow, and `--json` has them all."""
+    """After 100 mistakes of a file, only their number is printed; `--json` lists all.
+
+    The mistakes of the next file are printed normally.
+    """
     many, other = tmp_path / "a.yaml", tmp_path / "b.yaml"
     keys = "".join(f"  zz{number}: 1\n" for number in range(103))
     many.write_text(f"extends: vicsee/baseline\nknobs:\n{keys}", "utf-8")
@@ -81,13 +87,13 @@ def test_mistakes_of_a_file_beyond_100_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [("validate",), ("validate", "nowhere.yaml")])
 def test_wrong_usage(arguments: tuple[str, ...]) -> None:
-    """No file, or one that does not exist, is wrong usage."""
+    """The check of scenarios without a file, or with a missing file, is a usage error."""
     assert 2 == run(*arguments).exit_code
 
 
 @pytest.mark.parametrize("command", ["show", "explain"])
 def test_an_unknown_name(command: str) -> None:
-    """A name that does not exist is wrong usage, with the nearest ones."""
+    """An unknown scenario name is a usage error that suggests the nearest names."""
     result = run("scenarios", command, "vicsee/plan-por")
 
     assert 2 == result.exit_code
@@ -95,7 +101,7 @@ def test_an_unknown_name(command: str) -> None:
 
 
 def test_the_list() -> None:
-    """Below each provider stand its scenarios, each with a summary that is whole."""
+    """The list shows the scenarios of each provider, each with its whole summary."""
     text = run("scenarios", "list").stdout
     heads = [line for line in text.splitlines() if line and line[0] not in " *"]
     items = [re.match("(. )([a-z0-9][^ ]*)  ", line) for line in text.splitlines()]
@@ -108,7 +114,7 @@ def test_the_list() -> None:
 
 
 def test_a_search() -> None:
-    """All words must be in the name or the summary, in any case."""
+    """A search finds scenarios with all words in name or summary, in upper or lower case."""
     found = json.loads(run("scenarios", "list", "WEBHOOK", "twice", "--json").stdout)
 
     assert ["piapi/webhook-duplicate", "wavespeed/webhook-duplicate"] == [
@@ -153,8 +159,8 @@ def test_a_search() -> None:
         (("requests", "too", "many"), "venice/overloaded-429"),
     ],
 )
-def test_a_search_by_other_words(words: tuple[str, ...], name: str) -> None:
-    """What people call a thing finds the scenarios that call it otherwise."""
+def test_a_search_by_synonyms(words: tuple[str, ...], name: str) -> None:
+    """A search for a common synonym finds the scenarios that use a different word."""
     result = run("scenarios", "list", *words, "--json")
 
     assert 0 == result.exit_code
@@ -162,8 +168,8 @@ def test_a_search_by_other_words(words: tuple[str, ...], name: str) -> None:
 
 
 @pytest.mark.parametrize("words", ["rate limit", "throttle", "server error", "invalid key"])
-def test_other_words_do_not_find_everything(words: str) -> None:
-    """A search by other words leaves most scenarios out."""
+def test_synonyms_do_not_find_everything(words: str) -> None:
+    """A search by synonyms leaves out most scenarios."""
     found = json.loads(run("scenarios", "list", words, "--json").stdout)
 
     assert 0 < len(found) < len(LIBRARY.names()) / 5
@@ -177,15 +183,18 @@ def test_other_words_do_not_find_everything(words: str) -> None:
         ("retry", "venice/output-expired"),
     ],
 )
-def test_other_words_do_not_find_what_only_looks_alike(words: str, name: str) -> None:
-    """`at once` is no concurrency where it means soon, and `every retrieve` is no retry."""
+def test_synonyms_do_not_match_other_meanings(words: str, name: str) -> None:
+    """A word that only looks like a search term does not match.
+
+    Examples: `at once` in the sense of soon is no concurrency, and `every retrieve` is no retry.
+    """
     found = json.loads(run("scenarios", "list", words, "--json").stdout)
 
     assert name not in [item["name"] for item in found]
 
 
-def test_a_search_that_finds_a_part() -> None:
-    """Where nothing has all the words, those with the most of them are shown, and marked so."""
+def test_a_search_with_partial_matches() -> None:
+    """If no scenario has all words, those with the most words are listed and marked as partial."""
     result = run("scenarios", "list", "webhook", "signature", "zebra")
     programs = run("scenarios", "list", "webhook", "zebra", "--json")
 
@@ -199,7 +208,7 @@ def test_a_search_that_finds_a_part() -> None:
 
 
 def test_a_search_that_finds_nothing() -> None:
-    """It names what is spelt nearly so, and is a finding."""
+    """A search without results suggests words with a similar spelling, and its exit code is 1."""
     result = run("scenarios", "list", "moderation-lat")
     other = run("scenarios", "list", "moderatoin-late")
 
@@ -210,8 +219,11 @@ def test_a_search_that_finds_nothing() -> None:
     )
 
 
-def test_search_takes_numbers_whole_and_knows_near_words() -> None:
-    """402 is not 1402, `no` alone says nothing, and a misspelt provider or word has a near one."""
+def test_search_matches_whole_numbers_and_suggests_words() -> None:
+    """The search term 402 does not match 1402, and `no` alone is ignored.
+
+    A misspelt provider or word gets a suggestion.
+    """
     for words in (["402"], ["no", "audio"]):
         listed = run("scenarios", "list", "--json", *words)
         assert (0, True) == (listed.exit_code, 0 < len(json.loads(listed.stdout)) < 12), words
@@ -231,8 +243,8 @@ def test_search_takes_numbers_whole_and_knows_near_words() -> None:
         assert f"no scenario matches '{word}'; did you mean {near}" in said
 
 
-def test_the_list_for_programs() -> None:
-    """With --json the list is an array of objects."""
+def test_the_list_as_json() -> None:
+    """With `--json`, the list of scenarios is an array of objects."""
     found = json.loads(run("scenarios", "list", "--json").stdout)
 
     assert {"name", "provider", "summary", "template"} == set(found[0])
@@ -252,15 +264,15 @@ def test_the_explanation() -> None:
     assert "# vicsee/plan-pro: vicsee/plan-pro.yaml <- vicsee/baseline.yaml" == shown.split("\n")[0]
 
 
-def test_the_explanation_for_programs() -> None:
-    """With --json the explanation is an object."""
+def test_the_explanation_as_json() -> None:
+    """With `--json`, `explain` prints an object."""
     found = json.loads(run("scenarios", "explain", "--json", "vicsee/plan-pro").stdout)
 
     assert "vicsee/plan-pro" == found["name"]
 
 
 def test_a_broken_file(tmp_path: Path) -> None:
-    """A file that cannot be explained tells its mistakes, which are a finding."""
+    """`explain` lists the mistakes of an invalid file, with the exit code for findings."""
     path = tmp_path / "a.yaml"
     path.write_text("extends: vicsee/baseline\nseed: x\n", "utf-8")
     result = run("scenarios", "explain", str(path))
@@ -281,14 +293,14 @@ def test_the_schema() -> None:
     [(("vicsee",), {"names-vicsee"}), (("--no-names",), set()), (("vicsee", "--no-names"), set())],
 )
 def test_the_schema_of_one_provider(arguments: tuple[str, ...], named: set[str]) -> None:
-    """It offers the names of that provider, or of none."""
+    """The schema of one provider offers only the names of that provider and common names."""
     found = json.loads(run("scenarios", "schema", *arguments).stdout)
 
     assert named == {name for name in found["$defs"] if name.startswith("names-")}
 
 
-def test_the_schema_of_nobody() -> None:
-    """A provider that does not exist is wrong usage, with the nearest one."""
+def test_the_schema_of_an_unknown_provider() -> None:
+    """The schema of an unknown provider is a usage error that suggests the nearest provider."""
     result = run("scenarios", "schema", "vicse")
 
     assert (2, True) == (result.exit_code, "did you mean vicsee?" in result.stderr)

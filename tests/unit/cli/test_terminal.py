@@ -64,7 +64,10 @@ def run(line: str, code: int, monkeypatch: pytest.MonkeyPatch) -> tuple[object, 
 def test_failing_output_ends_a_command_with_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A full disk is one line and exit code 1; a reader that is gone is not worth a line."""
+    """If its output fails, a command ends with exit code 1.
+
+    A full disk prints one error line; a closed pipe prints none.
+    """
     monkeypatch.chdir(tmp_path)
     Path("mistaken.yaml").write_text("extends: nothing\n", "utf-8")
     with Path("c.jsonl").open("wb", buffering=0) as file:
@@ -76,7 +79,7 @@ def test_failing_output_ends_a_command_with_a_line(
 
 
 def test_server_lines_never_raise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server reports once that its lines are lost, and can tell it at its end."""
+    """If its output fails, a server reports the loss once and raises no error."""
     errors = io.StringIO()
     for code, lost in ((errno.ENOSPC, True), (errno.EPIPE, False)):
         monkeypatch.setattr(sys, "stdout", Failing(code))
@@ -91,7 +94,7 @@ def test_server_lines_never_raise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_and_failing_streams_are_no_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command whose output is closed, or whose errors cannot be written, ends as always."""
+    """A command with a closed stdout or a failing stderr ends with its normal exit code."""
     for out, err in ((None, None), (io.StringIO(), Failing(errno.ENOSPC))):
         monkeypatch.setattr(sys, "stdout", out)
         monkeypatch.setattr(sys, "stderr", err)
@@ -105,7 +108,10 @@ def test_missing_and_failing_streams_are_no_errors(monkeypatch: pytest.MonkeyPat
 def test_reports_that_cannot_be_written_are_usage_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before anything is sent where the folder is missing, and with a line in any case."""
+    """A report file that cannot be written is a usage error with one line.
+
+    If its folder is missing, the command stops before it sends a request.
+    """
     with (tmp_path / "c.jsonl").open("wb", buffering=0) as file:
         Writer(file, HEAD)
     cassette, missing = tmp_path / "c.jsonl", tmp_path / "none" / "x"
@@ -148,7 +154,7 @@ main(["doctor"])
 
 
 def test_tracebacks_are_escaped() -> None:
-    """What nobody handles, in a command, a thread or a callback, shows no byte as it came."""
+    """The traceback of an unhandled error in a command, thread or callback is escaped."""
     osc = "\x1b]0;owned\x07\x9b31m\u202e"
     code = f"TEXT = {json.dumps(osc)!r}\n{UNHANDLED}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
@@ -160,8 +166,8 @@ def test_tracebacks_are_escaped() -> None:
 
 
 @pytest.mark.skipif(not DEVICE.is_char_device(), reason="there is no device that is always full")
-def test_server_that_cannot_greet_ends() -> None:
-    """Nobody could know its address and token: one line, and exit code 1."""
+def test_server_that_cannot_print_its_url_ends() -> None:
+    """If `upsim serve` cannot print its URL and token, it ends with one line and exit code 1."""
     command = [sys.executable, "-m", "upsim", "serve", "--port", "0"]
     with DEVICE.open("wb") as full:
         done = subprocess.run(

@@ -128,10 +128,10 @@ async def asked_in_one_piece(port: int) -> bytes:
 
 
 @pytest.mark.parametrize("ask", [asked, asked_in_one_piece])
-def test_a_request_is_answered(
+def test_a_tls_request_is_answered(
     run: Run, certificate: Path, ask: Callable[[int], Awaitable[bytes]]
 ) -> None:
-    """An encrypted request is one of https, also one that comes with the end of the handshake."""
+    """An encrypted request counts as https, also if it arrives with the end of the handshake."""
 
     async def program() -> None:
         async with serving(certificate) as (port, _):
@@ -142,13 +142,13 @@ def test_a_request_is_answered(
     run(program())
 
 
-def test_handshakes_are_counted(
+def test_open_handshakes_are_limited(
     run: Run,
     certificate: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Where as many as may be are open, further ones are closed at once, with one line."""
+    """Above the limit of open handshakes, new connections are closed at once, with one log line."""
     monkeypatch.setattr(tls_gate, "most_connections", lambda: 3)
     caplog.set_level("WARNING", "uvicorn.error")  # the configuration has set another
 
@@ -168,10 +168,10 @@ def test_handshakes_are_counted(
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", REQUEST, b"\x16\x03\x01\x00\x02\x00\x00"])
-def test_a_handshake_that_does_not_end_is_given_up(
+def test_an_unfinished_handshake_is_closed(
     run: Run, certificate: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    """The connection of a caller that is silent, or speaks no TLS, is closed and forgotten."""
+    """The connection of a client that is silent or does not use TLS is closed and forgotten."""
     monkeypatch.setattr(tls_gate, "LOOK_SECONDS", 0.05)
 
     async def program() -> None:

@@ -29,7 +29,7 @@ from upsim.testing.running import at_running_server
     ],
 )
 def test_unknown_variable_names_the_nearest(name: str, near: str) -> None:
-    """An unknown name is reported on stderr with the nearest one that is read."""
+    """An unknown variable is reported on stderr with the nearest known name."""
     result = CliRunner(env={name: "1"}).invoke(main, ["scenarios", "list", "credits"])
 
     assert result.exit_code == 0
@@ -51,7 +51,7 @@ def test_unknown_variable_names_the_nearest(name: str, near: str) -> None:
     ],
 )
 def test_variable_of_the_running_command_comes_first(running: str, name: str, near: str) -> None:
-    """The command that runs most likely is the one that was meant."""
+    """The suggestion prefers a variable of the running command."""
     (line,) = unknown_variables(main, [name], running)
     assert line.endswith(f"did you mean {near}?")
 
@@ -72,7 +72,7 @@ def _commands() -> Iterator[tuple[str, click.Command]]:
 
 @pytest.mark.parametrize(("words", "command"), list(_commands()), ids=str)
 def test_help_shows_the_variable_of_every_option(words: str, command: click.Command) -> None:
-    """Each option of each command has a variable that `--help` prints and that counts as known."""
+    """Every option has a known environment variable that `--help` prints."""
     text = " ".join(CliRunner().invoke(main, [*words.split(), "--help"]).output.split())
     for option in command.params:
         if isinstance(option, click.Option):
@@ -107,9 +107,9 @@ def test_help_shows_the_variable_of_every_option(words: str, command: click.Comm
 def test_wrong_value_names_its_variable(
     name: str, value: str, command: list[str], message: str
 ) -> None:
-    """A value of the environment is refused with its variable; one that was typed, with its option.
+    """The error for a wrong value names the variable, or the option if the value was typed.
 
-    The message has what was found and what is allowed.
+    The message also has the value and the allowed values.
     """
     result = CliRunner(env={name: value}).invoke(main, command)
 
@@ -173,7 +173,7 @@ SHORT = {
 def test_a_wrong_value_blames_no_other_variable(
     row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A value that was typed blames no variable; one from a variable blames that one alone."""
+    """The error for a typed value names no variable; for a variable's value only that variable."""
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     for file in ("mine", "folder/input.mp4"):
@@ -202,14 +202,14 @@ def test_a_wrong_value_blames_no_other_variable(
     ],
 )
 def test_wrong_host_gets_a_hint(name: str, hint: str) -> None:
-    """`--allow-host` says what is wanted instead of a wildcard, a URL or a port."""
+    """If `--allow-host` gets a wildcard, a URL or a port, the error shows the correct form."""
     result = CliRunner().invoke(main, ["serve", "--allow-host", name])
 
     assert (2, True) == (result.exit_code, hint in result.stderr), result.stderr
 
 
-def test_version_is_no_setting() -> None:
-    """A variable of that name, common in images, neither ends nor breaks a command."""
+def test_version_variable_is_no_setting() -> None:
+    """If `UPSIM_VERSION` is set, a command warns that it is unused, and works normally."""
     result = CliRunner(env={"UPSIM_VERSION": "1.2"}).invoke(main, ["scenarios", "list", "credits"])
 
     assert 0 == result.exit_code
@@ -228,7 +228,7 @@ def test_version_is_no_setting() -> None:
 def test_one_variable_finds_the_running_server(
     monkeypatch: pytest.MonkeyPatch, target: str, url: str, expected: str
 ) -> None:
-    """The target `server` is the URL of `UPSIM_URL`; other targets do not look at it."""
+    """The target `server` uses the URL in `UPSIM_URL`; other targets ignore the variable."""
     monkeypatch.setenv("UPSIM_URL", url)
     assert expected == at_running_server(target)
 
@@ -243,7 +243,7 @@ def test_one_variable_finds_the_running_server(
     ids=lambda words: words[0],
 )
 def test_commands_read_the_url_of_the_running_server(command: list[str], tmp_path: Path) -> None:
-    """`UPSIM_URL` is where each command that talks to a running server goes."""
+    """Each command that connects to a running server uses the URL in `UPSIM_URL`."""
     if command[0] == "upscale":
         command = [*command, "--to", str(tmp_path / "a.mp4")]
     url = "127.0.0.1:1"
@@ -255,13 +255,13 @@ def test_commands_read_the_url_of_the_running_server(command: list[str], tmp_pat
 
 
 def test_known_variables_are_silent() -> None:
-    """Names that the client, the plug-in or the tests read are not reported."""
+    """Variables that the client, the plug-in or the tests read are not reported."""
     names = ["UPSIM_ADMIN_TOKEN", "UPSIM_TRUSTED_HOSTS", "UPSIM_URL", "UPSIM_REQUIRE_ALL", "HOME"]
     assert list(unknown_variables(main, names)) == []
 
 
 @pytest.mark.parametrize("command", ["serve", "env", "verify"])
 def test_admin_token_has_one_name(command: str) -> None:
-    """Each command with an admin token shows the same variable in its help."""
+    """The help of each command with an admin token shows the same variable."""
     result = CliRunner().invoke(main, [command, "--help"])
     assert "UPSIM_ADMIN_TOKEN" in result.output

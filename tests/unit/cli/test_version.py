@@ -19,7 +19,7 @@ def test_version_of_an_installed_package(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_version_of_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkout that was never installed says so, and its commands and probes still work."""
+    """The version of a checkout that was never installed is `0 (not installed)`."""
 
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
@@ -30,7 +30,7 @@ def test_version_of_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_version_is_printed_without_the_server() -> None:
-    """`upsim --version` imports neither the engine nor anything of the web."""
+    """`upsim --version` imports neither the engine nor any web module."""
     code = (
         "import sys; from upsim.cli import main; main(['--version'], standalone_mode=False);"
         "print(*sorted({'upsim.engine', 'upsim.web', 'starlette'} & sys.modules.keys()))"

@@ -6,8 +6,8 @@ from upsim.cli.watch_output import reload_lines
 from upsim.engine.reload_diff import ScenarioDiff
 
 
-def test_what_really_changed() -> None:
-    """Each provider with the hash of its rules and the places; then what still waits, by key."""
+def test_reload_lists_the_changes() -> None:
+    """A reload prints each provider's rules hash and changed keys, then the keys that wait."""
     places = ("faults", "clock", "seed", "accounts.vicsee.plan")
     edit = ScenarioDiff(
         "mine.yaml", {"vicsee": places, "venice": ("refund",)}, {"vicsee": "1", "venice": "2"}
@@ -22,15 +22,15 @@ def test_what_really_changed() -> None:
     ) == reload_lines([edit])
 
 
-def test_many_places() -> None:
-    """More places than a person reads are counted."""
+def test_many_changed_keys() -> None:
+    """A reload line lists eight changed keys and then the number of further keys."""
     edit = ScenarioDiff("mine.yaml", {"vicsee": tuple("abcdefghij")}, {"vicsee": "1"})
 
     assert reload_lines([edit]).endswith(": a, b, c, d, e, f, g, h and 2 more\n")
 
 
 def test_nothing_changed() -> None:
-    """An edit without effect is told of as such."""
+    """If a scenario edit changes no value, the reload message says so."""
     assert (
         "scenario mine.yaml reloaded: nothing in it has changed\n",
         "scenario files reloaded: nothing in use has changed\n",

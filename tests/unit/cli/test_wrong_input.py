@@ -56,7 +56,7 @@ COUNTERS = (
     ],
 )
 def test_odd_ports_are_wrong_usage(line: str, port: str) -> None:
-    """Every option that takes a port, or a URL with one, takes plain digits only."""
+    """Every option with a port, or a URL with a port, accepts plain digits only."""
     code, told = answer(*line.format(port).split())
     assert (2, True) == (code, "Invalid value" in told)
 
@@ -84,8 +84,8 @@ def answer(*arguments: str) -> tuple[int, str]:
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("taker", TAKERS, ids=" ".join)
 @pytest.mark.parametrize("name", FILES, ids=repr)
-def test_files_that_are_none(taker: tuple[str, ...], name: str) -> None:
-    """A missing, empty or foreign file is refused with a message that tells more than its code."""
+def test_unusable_files_are_refused(taker: tuple[str, ...], name: str) -> None:
+    """A missing, empty or wrong file is refused with an error message and an exit code."""
     code, text = answer(*taker, name)
 
     assert code in ANSWERS - {0}
@@ -95,8 +95,8 @@ def test_files_that_are_none(taker: tuple[str, ...], name: str) -> None:
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("taker", COUNTERS, ids=" ".join)
 @pytest.mark.parametrize("number", NUMBERS, ids=repr)
-def test_numbers_that_are_none(taker: tuple[str, ...], number: str) -> None:
-    """A number beyond all bounds, or none at all, ends no command with a traceback."""
+def test_unusable_numbers_are_refused(taker: tuple[str, ...], number: str) -> None:
+    """A huge number, or a text in place of a number, never causes a traceback."""
     code, text = answer(*taker, number)
 
     assert code in ANSWERS
@@ -105,7 +105,7 @@ def test_numbers_that_are_none(taker: tuple[str, ...], number: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_unknown_options(name: str) -> None:
-    """Each command refuses an option that it does not have, by name."""
+    """Each command refuses an unknown option and names it."""
     code, text = answer(name, "--frobnicate")
 
     assert 2 == code
@@ -128,8 +128,8 @@ HARMLESS = st.sampled_from([name for name in COMMANDS if name not in ("serve", "
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(name=HARMLESS, words=st.lists(WORDS, max_size=5))
-def test_any_words(name: str, words: list[str]) -> None:
-    """No order of words ends in a traceback."""
+def test_any_arguments(name: str, words: list[str]) -> None:
+    """No sequence of arguments causes a traceback."""
     code, _ = answer(name, *words)
 
     assert code in ANSWERS
@@ -171,10 +171,13 @@ def test_upscale_at_a_dead_port_says_how_to_start_a_simulator(
         "serve --port x --ready-file clip.json",
     ],
 )
-def test_no_command_writes_over_its_source(
+def test_no_command_overwrites_its_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    """An output that is the source, also by a link, is wrong usage, and the source stays."""
+    """An output path that is the source file or a link to it is a usage error.
+
+    The source file stays unchanged.
+    """
     monkeypatch.chdir(tmp_path)
     clip = make_clip(parse_clip_name("320x240_30fps_1s.mp4"))
     Path("clip.mp4").write_bytes(clip)
@@ -197,14 +200,14 @@ def test_no_command_writes_over_its_source(
     assert before == there()
 
 
-def test_help_shows_no_bounds_where_there_are_none() -> None:
-    """Any whole number is a seed."""
+def test_help_shows_no_bounds_for_a_seed() -> None:
+    """The help for `--seed` shows no limits, because any whole number is allowed."""
     text = CliRunner().invoke(main, ["serve", "--help"]).stdout
     assert "None" not in text[text.index("--seed") : text.index("--admin-token")]
 
 
-def test_what_is_missing_or_too_much_is_named(tmp_path: Path) -> None:
-    """The options that were typed, and those that are missing, not URLs that nobody typed."""
+def test_usage_errors_name_typed_and_missing_options(tmp_path: Path) -> None:
+    """A usage error names typed and missing options, and no URL that was not typed."""
     video = tmp_path / "a.mp4"
     video.write_bytes(b"x")
     for line, said in {

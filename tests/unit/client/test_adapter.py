@@ -28,18 +28,18 @@ PLAIN = ErrorFormat(texts=(("message",),), code=("code",))
 @pytest.mark.parametrize(
     ("status", "ok"), [(199, False), (200, True), (201, True), (299, True), (300, False)]
 )
-def test_success_is_its_class_of_status(status: int, ok: bool) -> None:  # noqa: FBT001 - a table
-    """Every status of the two hundreds is a success, no other is."""
+def test_every_2xx_is_a_success(status: int, ok: bool) -> None:  # noqa: FBT001 - a table
+    """Every status from 200 to 299 is a success; all other statuses are failures."""
     assert ok == ProviderResponse(status, b"").ok
 
 
 def test_numbers_stay_exact() -> None:
-    """A number with a point is read as a Decimal with exactly its digits."""
+    """A JSON number with a decimal point is read as a Decimal with exactly its digits."""
     assert Decimal("0.10") == ProviderResponse(200, b'{"price": 0.10}').at("price")
 
 
-def test_missing_place_names_the_place() -> None:
-    """An answer without what is documented says where it was looked for."""
+def test_missing_field_names_its_place() -> None:
+    """The error for a response without a documented field names the place of the field."""
     with pytest.raises(ProtocolError, match=r"response \(200\) has no data\.id"):
         ProviderResponse(200, b'{"data": []}').at("data", "id")
 
@@ -48,7 +48,7 @@ def test_missing_place_names_the_place() -> None:
     "content", [b"<html>", b"\xff", b"[" * 100_000], ids=["html", "ff", "deep"]
 )
 def test_no_json_shows_its_start(content: bytes) -> None:
-    """An answer that is not JSON is shown by its beginning."""
+    """The error for a response that is not JSON shows the start of the body."""
     with pytest.raises(ProtocolError, match=r"response \(502\) is not JSON: "):
         ProviderResponse(502, content).json()
 
@@ -66,20 +66,20 @@ def test_no_json_shows_its_start(content: bytes) -> None:
     ],
 )
 def test_text_at_a_place(content: bytes, found: str | None) -> None:
-    """The text at a place is found where there is one, and is None in any other document."""
+    """The text at a path of a document is returned, or None if the path has no text."""
     assert found == ProviderResponse(400, content).text_at("error", "message")
 
 
 @pytest.mark.parametrize("content", [b'{"id": 7}', b'{"id": ""}', b'{"id": null}'])
-def test_word_that_is_none(content: bytes) -> None:
-    """Where a text is documented, anything else breaks the contract."""
+def test_a_wrong_type_in_place_of_a_text(content: bytes) -> None:
+    """A response with another type in place of a documented text breaks the contract."""
     with pytest.raises(ProtocolError, match=r"id of the response \(200\) is not text"):
         ProviderResponse(200, content).word_at("id")
 
 
 @pytest.mark.parametrize("content", [b'{"rows": {}}', b'{"rows": [1]}'])
-def test_rows_that_are_none(content: bytes) -> None:
-    """Where a list of objects is documented, anything else breaks the contract."""
+def test_a_wrong_type_in_place_of_a_list(content: bytes) -> None:
+    """A response with another type in place of a documented list of objects breaks the contract."""
     with pytest.raises(
         ProtocolError, match=r"rows of the response \(200\) is not a list of objects"
     ):
@@ -99,18 +99,18 @@ def test_rows_that_are_none(content: bytes) -> None:
     ],
 )
 def test_number(value: object, found: Decimal | None) -> None:
-    """A finite number, also as text; nothing else is one."""
+    """Only a finite number, or a text with one, is accepted as a number."""
     assert number(value) == found
 
 
 @pytest.mark.parametrize("value", [None, "", 7])
 def test_no_link(value: object) -> None:
-    """What is no text with something in it is no address."""
+    """An empty text or a value that is not a text is not accepted as a link."""
     assert link(value) is None
 
 
 def test_link_shows_no_signature() -> None:
-    """The query of a link may sign it, so its text form leaves it out."""
+    """The text form of a link omits its query, which may contain a signature."""
     assert repr(link("https://u:p@s.test/a.mp4?sig=1")) == "'https://s.test/a.mp4?…'"
 
 
@@ -134,14 +134,14 @@ def test_link_shows_no_signature() -> None:
         (302, TransientError),
     ],
 )
-def test_status_has_its_kind(status: int, kind: type[ClientError]) -> None:
-    """Each status is an error of its kind, unless the provider's words say otherwise."""
+def test_status_decides_the_error_class(status: int, kind: type[ClientError]) -> None:
+    """Each status has its error class, unless the provider's error text means something else."""
     with pytest.raises(kind, match=f"{status} no"):
         PLAIN.accepted(ProviderResponse(status, b'{"message": "no"}'))
 
 
-def test_words_win_over_the_status() -> None:
-    """What a provider is known to mean by a text counts more than its status."""
+def test_error_text_overrides_the_status() -> None:
+    """A known error text of the provider decides the error class, not the status."""
     reading = ErrorFormat(texts=(("message",),), meanings=(ErrorMeaning("balance", "top up"),))
 
     with pytest.raises(BalanceError):
@@ -149,7 +149,7 @@ def test_words_win_over_the_status() -> None:
 
 
 def test_first_place_with_a_text() -> None:
-    """Where a provider has two forms of errors, the first place that holds a text counts."""
+    """If a provider has two error formats, the first place with a text supplies the message."""
     reading = ErrorFormat(texts=(("error", "message"), ("error",)))
     error = reading.error(ProviderResponse(402, b'{"error": "Insufficient balance"}'))
 
@@ -158,21 +158,21 @@ def test_first_place_with_a_text() -> None:
 
 
 def test_error_in_plain_text() -> None:
-    """An error that is not JSON is its own message."""
+    """If an error body is not JSON, the whole body is the message."""
     assert (
         str(PLAIN.error(ProviderResponse(404, b"404 page not found\n"))) == "404 404 page not found"
     )
 
 
-def test_error_reads_like_the_answer() -> None:
-    """The text of an error is status, code and message, as the provider sent them."""
+def test_error_text_has_status_code_and_message() -> None:
+    """The text of an error has the status, code and message of the response."""
     answer = ProviderResponse(422, b'{"code": "VIDEO_TOO_LONG", "message": "Too long"}')
 
     assert str(PLAIN.error(answer)) == "422 VIDEO_TOO_LONG Too long"
 
 
-def test_error_keeps_the_answer() -> None:
-    """The provider's own document can be reached from the error."""
+def test_error_keeps_the_response() -> None:
+    """The error object gives access to the provider's original document."""
     error = PLAIN.error(ProviderResponse(400, b'{"message": "no", "hint": 1}'))
 
     assert isinstance(error, RefusedError)
@@ -206,7 +206,7 @@ def test_error_keeps_the_answer() -> None:
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    """Seconds or a date, which is compared with the server's own clock where it tells it."""
+    """`Retry-After` is read as seconds or as a date, compared with the server's clock if known."""
     error = PLAIN.error(ProviderResponse(429, b"", headers))
 
     assert isinstance(error, RateLimitError)
@@ -214,14 +214,14 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
 
 
 def test_a_success_passes() -> None:
-    """A success is given back as it came."""
+    """A successful response is returned unchanged."""
     answer = ProviderResponse(200, b"{}")
 
     assert answer is PLAIN.accepted(answer)
 
 
 def test_file_of_bytes_and_on_disk(tmp_path: Path) -> None:
-    """A file knows its size and content, wherever it is."""
+    """A file object has its size and content, for bytes and for a file on disk."""
     path = tmp_path / "a.mp4"
     path.write_bytes(b"12345")
     files = [File("a.mp4", "video/mp4", b"12345"), File("a.mp4", "video/mp4", path)]
@@ -239,6 +239,6 @@ def test_file_of_bytes_and_on_disk(tmp_path: Path) -> None:
         ("failed", True),
     ],
 )
-def test_what_has_ended(state: State, ended: bool) -> None:  # noqa: FBT001 - a table
-    """Completed and failed jobs have ended, the others have not."""
+def test_job_has_ended(state: State, ended: bool) -> None:  # noqa: FBT001 - a table
+    """`ended` is true for completed and failed jobs, and false for all other jobs."""
     assert ended == Progress("any", state).ended

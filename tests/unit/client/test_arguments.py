@@ -185,7 +185,7 @@ SIGNATURES: Mapping[str, Callable[..., Any]] = {
 
 
 def test_each_wrong_argument_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong kind and a wrong value of each parameter are told, and nothing is sent."""
+    """A wrong type or value of any parameter is reported by name, and no request is sent."""
     monkeypatch.chdir(tmp_path)
     tried = 0
     for name, function in public_functions():
@@ -200,8 +200,8 @@ def test_each_wrong_argument_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     assert tried > 200
 
 
-def test_each_public_function_is_looked_at() -> None:
-    """No public class or function that takes arguments of a user is left out."""
+def test_each_public_function_is_tested() -> None:
+    """The argument tests cover every public class and function with user arguments."""
     plain = {"model_names"}
     frozen = {"Billed", "Download", "Job", "Money", "Progress", "Quote", "Size", "Upscaled"}
     other = {"WebhookEvent", "SandboxSleeper", "Client", "AsyncClient"}
@@ -213,14 +213,14 @@ def test_each_public_function_is_looked_at() -> None:
 
 
 def test_misspelt_argument_of_an_upscale() -> None:
-    """A keyword that no upscale has is told with the nearest one."""
+    """The error for an unknown keyword of `upscale` suggests the nearest keyword."""
     client = connect("venice", api_key="k", base_url=HOME)
     with client, pytest.raises(ClientError, match=r"target_hight; did you mean target_height\?"):
         client.quote(URL, target_hight=1080)  # type: ignore[call-arg]
 
 
-def test_unknown_value_of_an_option_is_told_with_the_allowed_ones() -> None:
-    """A quote without a price says which option has a value that the model lacks."""
+def test_unknown_value_of_an_option_is_named_with_the_allowed_ones() -> None:
+    """A quote without a price names the option with an unknown value and the allowed values."""
     client = connect("vicsee", api_key="k", base_url=HOME)
     with client, pytest.raises(ClientError, match="upscale_factor is one of 1, 2, 4, not '3'"):
         client.quote(URL, options={"upscale_factor": "3"})

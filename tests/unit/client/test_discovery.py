@@ -18,24 +18,24 @@ FOLDERS = sorted(p.parent.name for p in Path(upsim.providers.__path__[0]).glob("
 
 
 def test_every_folder_with_a_client_is_found() -> None:
-    """Each provider's folder that holds a module `client` has an adapter."""
+    """Each provider folder with a module `client` supplies an adapter."""
     assert sorted(providers()) == FOLDERS
 
 
 @pytest.mark.parametrize("provider", FOLDERS)
-def test_the_adapter_bears_the_name_of_its_folder(provider: str) -> None:
-    """An adapter knows whose it is."""
+def test_the_adapter_has_the_name_of_its_folder(provider: str) -> None:
+    """An adapter's provider name is the name of its folder."""
     assert provider == adapter(provider).provider
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
-    """Asking for an adapter that does not exist lists those that do."""
+    """The error for an unknown adapter lists the known adapters."""
     with pytest.raises(UnknownAdapterError, match=f"no client adapter for 'nobody'.*{FOLDERS[0]}"):
         adapter("nobody")
 
 
-def test_an_adapter_does_without_the_server() -> None:
-    """Speaking to a provider imports neither the web layer nor the engine nor PyAV."""
+def test_an_adapter_imports_no_server() -> None:
+    """Loading every adapter imports neither the web layer nor the engine nor PyAV."""
     code = (
         "import sys; from upsim.client.discovery import adapter, providers;"
         "[adapter(p) for p in providers()];"
@@ -48,7 +48,7 @@ def test_an_adapter_does_without_the_server() -> None:
 
 
 def test_finding_the_adapters_imports_no_provider() -> None:
-    """Who asks which adapters there are, or for one of them, does not load the others' code."""
+    """Listing the adapters, or loading one adapter, imports no code of another provider."""
     code = (
         "import sys; from upsim.client.discovery import adapter, providers;"
         "first = providers()[0]; adapter(first);"
@@ -61,7 +61,7 @@ def test_finding_the_adapters_imports_no_provider() -> None:
 
 @pytest.mark.parametrize("provider", FOLDERS)
 def test_cadence_is_the_advice_of_the_baseline(provider: str) -> None:
-    """The client polls as the baseline says that the provider advises."""
+    """The client polls at the intervals that the provider's baseline advises."""
     advised, cadence = library().baseline(provider).baseline.polling, adapter(provider).cadence
 
     assert advised is not None

@@ -124,7 +124,7 @@ def fetch(tmp_path: Path) -> Iterator[Callable[..., Fetched]]:
 
 
 def test_whole_at_once(fetch: Callable[..., Fetched]) -> None:
-    """A file that comes whole is what is on disk, under its name alone."""
+    """A download that arrives in one piece leaves exactly one file, under the requested name."""
     fetched = fetch(part())
 
     assert fetched.run() == Download(fetched.to, SIZE, resumable=True, resumed=0)
@@ -133,7 +133,7 @@ def test_whole_at_once(fetch: Callable[..., Fetched]) -> None:
 
 
 def test_key_is_not_sent(fetch: Callable[..., Fetched]) -> None:
-    """The storage of outputs never sees the key."""
+    """The client does not send its key to the storage host of the outputs."""
     fetched = fetch(part())
     fetched.run()
 
@@ -141,7 +141,7 @@ def test_key_is_not_sent(fetch: Callable[..., Fetched]) -> None:
 
 
 def test_cut_download_is_resumed(fetch: Callable[..., Fetched]) -> None:
-    """After a cut only the rest is asked for, on condition that the file is the same."""
+    """After a cut, the client requests only the missing part, if the file is unchanged."""
     fetched = fetch(part(1000), part(5000), part())
     done = fetched.run()
     asked = [(r.headers.get("range"), r.headers.get("if-range")) for r in fetched.storage.requests]
@@ -150,15 +150,15 @@ def test_cut_download_is_resumed(fetch: Callable[..., Fetched]) -> None:
     assert asked == [(None, None), ("bytes=1000-", '"v1"'), ("bytes=5000-", '"v1"')]
 
 
-def test_many_cuts_are_survived_as_long_as_it_goes_on(fetch: Callable[..., Fetched]) -> None:
-    """An attempt that brought new bytes does not count as one that failed."""
+def test_many_cuts_are_survived_while_bytes_arrive(fetch: Callable[..., Fetched]) -> None:
+    """A download attempt that brings new bytes does not count as failed."""
     fetched = fetch(*(part(cut) for cut in range(1000, 10_000, 1000)), part())
 
     assert fetched.run().resumed == 9
 
 
-def test_other_file_starts_anew(fetch: Callable[..., Fetched]) -> None:
-    """When the file has changed meanwhile nothing of the older one is kept."""
+def test_changed_file_starts_anew(fetch: Callable[..., Fetched]) -> None:
+    """If the file changed during a download, the client discards the old part."""
     newer = CONTENT[:12] + CONTENT[:11:-1]
     fetched = fetch(part(1000), part(content=newer, tag='"v2"'))
     fetched.run()
@@ -167,8 +167,8 @@ def test_other_file_starts_anew(fetch: Callable[..., Fetched]) -> None:
 
 
 @pytest.mark.parametrize("tag", ["", 'W/"v1"'], ids=["none", "weak"])
-def test_without_a_strong_tag_it_starts_anew(fetch: Callable[..., Fetched], tag: str) -> None:
-    """What cannot be known to be the same file is fetched from its beginning."""
+def test_without_a_strong_etag_it_starts_anew(fetch: Callable[..., Fetched], tag: str) -> None:
+    """Without a strong ETag, the client downloads the file from its beginning again."""
     fetched = fetch(part(1000, tag=tag), part(tag=tag))
     fetched.run()
 
@@ -177,7 +177,7 @@ def test_without_a_strong_tag_it_starts_anew(fetch: Callable[..., Fetched], tag:
 
 
 def test_server_that_ignores_ranges(fetch: Callable[..., Fetched]) -> None:
-    """A whole answer to a question for the rest replaces what was there."""
+    """If the server returns the whole file for a range request, it replaces the old part."""
     fetched = fetch(part(1000), part(ranges=False))
     fetched.run()
 
@@ -198,15 +198,15 @@ def other_tag(_request: httpx.Request) -> httpx.Response:
 
 @pytest.mark.parametrize("wrong", [wrong_range, other_tag])
 def test_wrong_part_is_not_joined(fetch: Callable[..., Fetched], wrong: Answer) -> None:
-    """A part that does not fit is thrown away, and the file fetched anew."""
+    """A part that does not fit is discarded, and the file is downloaded again."""
     fetched = fetch(part(1000), wrong, part())
     fetched.run()
 
     assert fetched.to.read_bytes() == CONTENT
 
 
-def test_open_end_of_a_range(fetch: Callable[..., Fetched]) -> None:
-    """A part without a total is joined by the length that was told before."""
+def test_range_without_a_total(fetch: Callable[..., Fetched]) -> None:
+    """A part without a total length is joined by the length from the first response."""
 
     def rest(_request: httpx.Request) -> httpx.Response:
         headers = {"content-range": f"bytes 1000-{SIZE - 1}/*", "etag": '"v1"'}
@@ -219,14 +219,14 @@ def test_open_end_of_a_range(fetch: Callable[..., Fetched]) -> None:
 
 
 def test_unknown_length_ends_with_the_body(fetch: Callable[..., Fetched]) -> None:
-    """Without a length the body's own end is the end."""
+    """Without a known length, the download ends with the end of the body."""
     fetched = fetch(part(length=False))
 
     assert fetched.run().bytes == SIZE
 
 
 def test_unknown_length_and_a_cut(fetch: Callable[..., Fetched]) -> None:
-    """Without a length a cut body is not taken for a whole one."""
+    """Without a known length, a body that was cut is not accepted as complete."""
     fetched = fetch(part(1000, length=False), part(length=False))
     fetched.run()
 
@@ -268,7 +268,7 @@ FAILURES = {
 def test_failure_leaves_no_file(
     fetch: Callable[..., Fetched], answer: Answer, kind: type[ClientError], told: str
 ) -> None:
-    """Whatever goes wrong for good is an error that shows no signature, and leaves nothing."""
+    """A failed download leaves no file, and its error shows no signature."""
     fetched = fetch(answer)
     with pytest.raises(kind, match=told) as caught:
         fetched.run()
@@ -276,7 +276,7 @@ def test_failure_leaves_no_file(
 
 
 def test_failure_keeps_the_older_file(fetch: Callable[..., Fetched]) -> None:
-    """A file that was there before stays when the download fails."""
+    """A failed download does not change a file that already existed."""
     fetched = fetch(plain(404))
     fetched.to.write_bytes(b"older")
     with pytest.raises(NotFoundError):
@@ -285,7 +285,7 @@ def test_failure_keeps_the_older_file(fetch: Callable[..., Fetched]) -> None:
 
 
 def test_redirect_is_followed(fetch: Callable[..., Fetched]) -> None:
-    """An output may lie elsewhere; the way there is followed without the key."""
+    """The client follows a redirect of an output, without its key."""
     fetched = fetch(plain(307, location="/elsewhere.mp4"), part())
     fetched.run()
 
@@ -293,7 +293,7 @@ def test_redirect_is_followed(fetch: Callable[..., Fetched]) -> None:
 
 
 def test_job_without_a_file(fetch: Callable[..., Fetched]) -> None:
-    """Progress that has no file cannot be downloaded."""
+    """A download of a job that has no file is an error."""
     fetched = fetch(part())
     with pytest.raises(
         UnsupportedError, match="the job is 'processing' and has no file to download"
@@ -302,7 +302,7 @@ def test_job_without_a_file(fetch: Callable[..., Fetched]) -> None:
 
 
 def test_encoded_body_is_refused(fetch: Callable[..., Fetched]) -> None:
-    """A body whose length says nothing of the file is not taken."""
+    """A compressed body is refused, because its length is not that of the file."""
 
     def encoded(_request: httpx.Request) -> httpx.Response:
         headers = {"content-encoding": "identity-ish", "content-type": "video/mp4"}

@@ -98,8 +98,8 @@ def scene() -> Iterator[Set]:
         http.close()
 
 
-def test_what_is_no_job_or_number_is_told(scene: Set, tmp_path: Path) -> None:
-    """An id or a time as a text is an ArgumentError that says what to give; nothing is sent."""
+def test_wrong_job_or_time_arguments_are_refused(scene: Set, tmp_path: Path) -> None:
+    """A text as job or as time raises an ArgumentError with the expected type; nothing is sent."""
     set_up = scene(DONE)
     client: Any = set_up.client
     for ask in (
@@ -127,7 +127,7 @@ def test_what_is_no_job_or_number_is_told(scene: Set, tmp_path: Path) -> None:
 
 
 def test_cadence_is_the_providers(scene: Set) -> None:
-    """VicSee advises a second, then half as much again each time, up to ten."""
+    """The client polls VicSee after 1 second, then each pause is 1.5 times longer, up to 10."""
     set_up = scene(*[WORKING] * 8, DONE)
     set_up.client.wait(JOB)
 
@@ -135,8 +135,8 @@ def test_cadence_is_the_providers(scene: Set) -> None:
     assert set_up.provider.pauses == expected
 
 
-def test_cadence_of_ones_own(scene: Set) -> None:
-    """The caller's cadence takes the place of the advice."""
+def test_own_cadence(scene: Set) -> None:
+    """A cadence from the caller replaces the provider's advice."""
     set_up = scene(*[WORKING] * 3, DONE, polling=Polling(first=2, factor=1, jitter=0))
     set_up.client.wait(JOB)
 
@@ -144,7 +144,7 @@ def test_cadence_of_ones_own(scene: Set) -> None:
 
 
 def test_jitter_is_seeded(scene: Set) -> None:
-    """The same seed spreads the pauses alike, another one does not."""
+    """The same seed gives the same random pauses; another seed gives different pauses."""
     pauses = []
     for seed in (1, 1, 2):
         set_up = scene(*[WORKING] * 4, DONE, polling=Polling(jitter=0.5), seed=seed)
@@ -156,7 +156,7 @@ def test_jitter_is_seeded(scene: Set) -> None:
 
 
 def test_retry_after_of_a_poll(scene: Set) -> None:
-    """A poll that is told to come back later does so."""
+    """The client respects the `Retry-After` of a poll."""
     set_up = scene((429, {"retry-after": "7"}), (503, {"retry-after": "9"}), DONE)
     set_up.client.wait(JOB)
 
@@ -164,7 +164,7 @@ def test_retry_after_of_a_poll(scene: Set) -> None:
 
 
 def test_retry_after_as_a_date(scene: Set) -> None:
-    """A date is read by the server's own clock."""
+    """The client compares a `Retry-After` date with the server's clock."""
     headers = {
         "retry-after": "Fri, 20 Nov 2026 10:01:30 GMT",
         "date": "Fri, 20 Nov 2026 10:00:00 GMT",
@@ -176,7 +176,7 @@ def test_retry_after_as_a_date(scene: Set) -> None:
 
 
 def test_retry_after_that_is_too_long(scene: Set) -> None:
-    """Being sent away for an hour is an error that says how long."""
+    """A `Retry-After` of an hour raises an error with its length."""
     set_up = scene((429, {"retry-after": "3600"}))
     with pytest.raises(RateLimitError) as caught:
         set_up.client.wait(JOB)
@@ -184,7 +184,7 @@ def test_retry_after_that_is_too_long(scene: Set) -> None:
 
 
 def test_deadline_ends_the_waiting(scene: Set) -> None:
-    """The last pause ends with the deadline, from which the calls' own time is taken, too."""
+    """The last pause ends at the deadline, and the time of requests counts too."""
     set_up = scene(WORKING)
     with pytest.raises(WaitTimeoutError, match=r"still at 'processing' after 4 s"):
         set_up.client.wait(JOB, timeout=4)
@@ -193,15 +193,15 @@ def test_deadline_ends_the_waiting(scene: Set) -> None:
 
 
 def test_unknown_status_ends_with_the_deadline(scene: Set) -> None:
-    """A word that nobody knows is waited for, at the usual cadence, and then told."""
+    """With an unknown status word, the client polls until the deadline and reports the word."""
     set_up = scene(STRANGE)
     with pytest.raises(WaitTimeoutError, match="still at the unknown status 'reviewing'"):
         set_up.client.wait(JOB, timeout=60)
     assert len(set_up.provider.requests) < 15
 
 
-def test_trouble_does_not_outlive_the_deadline(scene: Set) -> None:
-    """Trouble that lasts is waited out until the deadline, and not beyond it."""
+def test_transient_errors_do_not_outlive_the_deadline(scene: Set) -> None:
+    """If transient errors continue, the client retries only until the deadline."""
     set_up = scene((502, {}))
     with pytest.raises(TransientError, match="502"):
         set_up.client.wait(JOB, timeout=1)
@@ -209,7 +209,7 @@ def test_trouble_does_not_outlive_the_deadline(scene: Set) -> None:
 
 
 def test_outage_is_waited_out(scene: Set) -> None:
-    """A job that was paid for is not given up because of a minute without answers."""
+    """The client does not give up a paid job after one minute without responses."""
     set_up = scene(*[(503, {})] * 30, DONE)
     set_up.client.wait(JOB)
 
@@ -217,30 +217,30 @@ def test_outage_is_waited_out(scene: Set) -> None:
 
 
 def test_outage_that_is_too_long(scene: Set) -> None:
-    """After five minutes without an answer the trouble is told."""
+    """After five minutes without a response, the client raises the error."""
     set_up = scene((503, {}))
     with pytest.raises(TransientError, match="503"):
         set_up.client.wait(JOB)
     assert 300 <= sum(set_up.provider.pauses) < 330
 
 
-def test_completed_without_a_file_is_looked_at_again(scene: Set) -> None:
-    """A file that is not there yet may come; three more looks are enough."""
+def test_completed_without_a_file_is_polled_again(scene: Set) -> None:
+    """If a completed job has no file yet, the client polls up to three more times."""
     set_up = scene(NO_FILE, NO_FILE, NO_FILE, DONE)
 
     assert set_up.client.wait(JOB).has_output is True
 
 
 def test_completed_without_a_file_for_good(scene: Set) -> None:
-    """A file that never comes breaks the contract."""
+    """If a completed job never gets a file, the client raises a contract error."""
     set_up = scene(NO_FILE)
     with pytest.raises(ProtocolError, match="is 'completed' but has no file"):
         set_up.client.wait(JOB)
     assert len(set_up.provider.requests) == 4
 
 
-def test_failure_is_believed_at_once(scene: Set) -> None:
-    """A job that failed has failed; its reason and what is known of a refund are told."""
+def test_failure_is_accepted_at_once(scene: Set) -> None:
+    """The client raises a job's failure at once, with the reason and the known refund."""
     set_up = scene(FAILED)
     with pytest.raises(JobFailedError, match=r"ended as 'failed': no \(refund unknown\)"):
         set_up.client.wait(JOB)
@@ -248,7 +248,7 @@ def test_failure_is_believed_at_once(scene: Set) -> None:
 
 
 def test_doubtful_failure_must_come_again(scene: Set) -> None:
-    """Venice's 500 may be its own trouble: once is not enough."""
+    """One 500 of a Venice poll is not enough to count the job as failed."""
     body = {"status": "completed", "url": "http://o.test/1.mp4"}
     wrong = httpx.Response(500, json={"error": "Inference processing failed"})
     set_up = scene(wrong, body, model="venice")
@@ -256,8 +256,8 @@ def test_doubtful_failure_must_come_again(scene: Set) -> None:
     assert set_up.client.wait(Job("q", "topaz-video-upscale")).state == "completed"
 
 
-def test_progress_is_told_for_each_poll(scene: Set) -> None:
-    """The caller hears of each poll."""
+def test_progress_is_called_for_each_poll(scene: Set) -> None:
+    """The client calls the progress callback for each poll."""
     seen: list[str] = []
     set_up = scene(WORKING, STRANGE, DONE, progress=lambda progress: seen.append(progress.status))
     set_up.client.wait(JOB)
@@ -273,8 +273,8 @@ def test_progress_is_told_for_each_poll(scene: Set) -> None:
     [(500, {}), (502, {}), (408, {}), httpx.ReadTimeout("slow"), httpx.ConnectError("nobody")],
     ids=["500", "502", "408", "timeout", "connect"],
 )
-def test_free_calls_are_tried_again(scene: Set, trouble: object) -> None:
-    """What costs nothing is tried five times, with growing pauses."""
+def test_free_requests_are_retried(scene: Set, trouble: object) -> None:
+    """The client sends a free request up to five times, with growing pauses."""
     set_up = scene(trouble)
     with pytest.raises(TransientError):
         set_up.client.balance()
@@ -290,8 +290,8 @@ def test_refused_requests_are_not_retried(scene: Set, status: int) -> None:
     assert len(set_up.provider.requests) == 1
 
 
-def test_answer_that_breaks_the_contract_is_asked_for_again(scene: Set) -> None:
-    """Half a document may be whole the next time."""
+def test_response_that_breaks_the_contract_is_retried(scene: Set) -> None:
+    """After an incomplete document, the client sends the free request again."""
     set_up = scene({"success": True}, {"success": True, "data": {"credits": 7}})
 
     assert set_up.client.balance().amount == Decimal(7)
@@ -325,7 +325,7 @@ def test_answer_that_breaks_the_contract_is_asked_for_again(scene: Set) -> None:
 def test_submit_is_sent_once_unless_it_was_surely_not_accepted(
     scene: Set, trouble: object, sent: int
 ) -> None:
-    """Only what surely was not accepted is sent again."""
+    """The client sends a submit again only if the provider surely did not accept it."""
     set_up = scene(trouble)
     with pytest.raises(ClientError):
         set_up.client.submit(URL)
@@ -333,15 +333,15 @@ def test_submit_is_sent_once_unless_it_was_surely_not_accepted(
 
 
 def test_venice_documents_its_503(scene: Set) -> None:
-    """Where the error page lists 503 for a full model, a submit is sent again."""
+    """After Venice's documented 503 for a full model, the client sends the submit again."""
     queued = {"model": "topaz-video-upscale", "queue_id": "q1"}
     set_up = scene((503, {}), queued, {"quote": 1}, model="venice")
 
     assert set_up.client.submit(URL).id == "q1"
 
 
-def test_quote_under_a_cap_is_asked_once(scene: Set) -> None:
-    """What was quoted to be reserved is not asked again to be told."""
+def test_quote_under_a_cap_is_requested_once(scene: Set) -> None:
+    """Under a cap, the client requests one quote for both the reservation and the price."""
     queued = {"model": "topaz-video-upscale", "queue_id": "q1"}
     set_up = scene({"quote": 0.25}, queued, model="venice", cap="0.25")
     job = set_up.client.submit(URL)
@@ -355,8 +355,8 @@ def test_quote_under_a_cap_is_asked_once(scene: Set) -> None:
     [(httpx.ReadError("reset"), 1680), ((400, {}), 0), ((429, {}), 0), ((402, {}), 0)],
     ids=["lost", "refused", "limited", "poor"],
 )
-def test_only_a_lost_answer_stays_reserved(scene: Set, trouble: object, reserved: int) -> None:
-    """The worst price of the dearest clip is held for a job that may exist."""
+def test_only_a_lost_response_stays_reserved(scene: Set, trouble: object, reserved: int) -> None:
+    """After a lost submit response, the highest possible price stays reserved."""
     set_up = scene(trouble, cap=2000)
     with pytest.raises(ClientError):
         set_up.client.submit(URL, factor=4)
@@ -364,8 +364,8 @@ def test_only_a_lost_answer_stays_reserved(scene: Set, trouble: object, reserved
     assert set_up.client.spent.amount == 0
 
 
-def test_lost_answer_says_how_to_find_out(scene: Set) -> None:
-    """The error tells what is known, and how more can be."""
+def test_lost_response_says_how_to_find_out(scene: Set) -> None:
+    """The error for a lost response has the known facts and says how to find the job."""
     set_up = scene(httpx.ReadError("reset"))
     with pytest.raises(OutcomeUnknownError) as caught:
         set_up.client.submit(URL)
@@ -374,7 +374,7 @@ def test_lost_answer_says_how_to_find_out(scene: Set) -> None:
 
 
 def test_errors_carry_no_request(scene: Set) -> None:
-    """No error leads to an httpx request, whose headers hold the key."""
+    """No client error refers to an httpx request, because its headers have the key."""
     set_up = scene(httpx.ReadError("reset"))
     with pytest.raises(OutcomeUnknownError) as caught:
         set_up.client.submit(URL)
@@ -382,7 +382,7 @@ def test_errors_carry_no_request(scene: Set) -> None:
 
 
 def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client's own connections go straight to where they are meant to go."""
+    """The client connects directly, even if environment variables name a proxy."""
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:1")
     once = Retries(attempts=1)
     with (
@@ -396,14 +396,14 @@ def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- the rest
 
 
-def test_cancel_where_nobody_can(scene: Set) -> None:
-    """A provider without cancelling says so."""
+def test_cancel_is_unsupported(scene: Set) -> None:
+    """Cancelling a job of a provider without cancellation raises an error."""
     with pytest.raises(UnsupportedError, match="vicsee cannot cancel jobs"):
         scene().client.cancel(JOB)
 
 
-def test_cancel_where_it_is_possible(scene: Set) -> None:
-    """PiAPI cancels what is pending, by DELETE."""
+def test_cancel_at_piapi(scene: Set) -> None:
+    """The client cancels a pending PiAPI task by a DELETE request."""
     set_up = scene({"code": 200}, model="piapi")
     set_up.client.cancel(Job("t/1", "video-toolkit"))
     request = set_up.provider.requests[0]
@@ -411,16 +411,16 @@ def test_cancel_where_it_is_possible(scene: Set) -> None:
     assert (request.method, request.url.raw_path) == ("DELETE", b"/api/v1/task/t%2F1")
 
 
-def test_redirect_of_a_call_is_not_followed(scene: Set) -> None:
-    """The key goes nowhere but to the provider."""
+def test_redirect_of_an_api_call_is_not_followed(scene: Set) -> None:
+    """The client does not follow a redirect of an API call, to keep its key at the provider."""
     set_up = scene((302, {"location": "http://elsewhere.test/"}), retries=Retries(1))
     with pytest.raises(TransientError, match="302"):
         set_up.client.balance()
     assert len(set_up.provider.requests) == 1
 
 
-def test_upload_that_is_sent_elsewhere(scene: Set, tmp_path: Path) -> None:
-    """A ticket that leads off this machine is not followed."""
+def test_upload_to_another_machine_is_refused(scene: Set, tmp_path: Path) -> None:
+    """The client does not use an upload ticket whose URL leads off this machine."""
     ticket = {"uploadUrl": "https://bucket.example/put", "publicUrl": "https://b.example/1"}
     set_up = scene({"success": True, "data": ticket})
     (tmp_path / "a.mp4").write_bytes(b"1")
@@ -443,10 +443,10 @@ def test_upload_that_is_sent_elsewhere(scene: Set, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_sizes_that_cannot_be_had(
+def test_impossible_sizes_are_refused(
     scene: Set, model: str, wishes: dict[str, Any], told: str
 ) -> None:
-    """What a model cannot do is told before anything is sent, with what it can."""
+    """A size that the model cannot make is refused before any request, with the possible sizes."""
     set_up = scene(model=model)
     with pytest.raises(UnsupportedError, match=told):
         set_up.client.submit(URL, **wishes)
@@ -455,7 +455,7 @@ def test_sizes_that_cannot_be_had(
 
 @pytest.mark.parametrize("model", ["venice", "vicsee"])
 def test_misspelt_options_are_not_sent(scene: Set, model: str) -> None:
-    """A name that the model lacks would be paid for without effect; the nearest one is told."""
+    """The client refuses an option that the model lacks, and suggests the nearest name."""
     set_up = scene(model=model)
     for ask in (set_up.client.submit, set_up.client.quote):
         with pytest.raises(UnsupportedError, match="'upscale_facto'; did you mean upscale_factor"):
@@ -467,7 +467,7 @@ def test_misspelt_options_are_not_sent(scene: Set, model: str) -> None:
 
 
 def test_values_of_options_pass_through(scene: Set) -> None:
-    """Whether a value is allowed is the provider's business."""
+    """The client sends option values unchanged; only the provider checks them."""
     set_up = scene((400, {}))
     with pytest.raises(InvalidInputError):
         set_up.client.submit(URL, options={"upscale_factor": "8"})
@@ -476,7 +476,7 @@ def test_values_of_options_pass_through(scene: Set) -> None:
     assert b'"upscale_factor":"8"' in body
 
 
-def test_wrong_key_is_told(scene: Set) -> None:
-    """A 401 is an authentication error."""
+def test_wrong_key_is_an_authentication_error(scene: Set) -> None:
+    """A 401 raises an authentication error."""
     with pytest.raises(AuthenticationError):
         scene((401, {})).client.balance()

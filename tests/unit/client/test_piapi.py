@@ -29,8 +29,8 @@ TASK = {"task_id": "t1", "status": "pending", "meta": {"usage": {"consume": 1800
 PRICE = Money(Decimal(180000), "point")
 
 
-def test_submit_asks_for_an_upscale(play: Play) -> None:
-    """The task names model, type and video."""
+def test_submit_requests_an_upscale(play: Play) -> None:
+    """The body of a PiAPI submit has model, type and video."""
     played = play(ADAPTER.submit(AdapterRequest(MODEL, "src")), (200, {"data": TASK}))
 
     expected = {"model": MODEL, "task_type": "upscale", "input": {"video": "src"}}
@@ -38,7 +38,7 @@ def test_submit_asks_for_an_upscale(play: Play) -> None:
 
 
 def test_submit_names_the_webhook(play: Play) -> None:
-    """Address and secret of a webhook stand in the task's configuration."""
+    """The client writes the URL and secret of a webhook to the task's config."""
     order = AdapterRequest(MODEL, "src", webhook=Webhook("http://h", "s3"))
     played = play(ADAPTER.submit(order), (200, {"data": TASK}))
 
@@ -47,21 +47,21 @@ def test_submit_names_the_webhook(play: Play) -> None:
 
 
 def test_submit_of_the_wrapped_form(play: Play) -> None:
-    """Id, status and price are read from the envelope."""
+    """The client reads the id, status and price of a submit from the envelope."""
     played = play(ADAPTER.submit(AdapterRequest(MODEL, "src")), (200, {"data": TASK}))
 
     assert Job("t1", MODEL, status="pending", price=PRICE) == played.result
 
 
 def test_submit_of_the_bare_form(play: Play) -> None:
-    """The page's own answer holds the id and nothing else."""
+    """The client also accepts a bare submit response, which has only the id."""
     played = play(ADAPTER.submit(AdapterRequest(MODEL, "src")), (200, {"task_id": "t1"}))
 
     assert Job("t1", MODEL) == played.result
 
 
 def test_price_by_the_task(play: Play) -> None:
-    """What the bare form does not tell stands in the task."""
+    """If a submit response has no price, the client reads it from the task."""
     charged = ADAPTER.charged
     assert charged is not None
 
@@ -79,7 +79,7 @@ def test_price_by_the_task(play: Play) -> None:
     ],
 )
 def test_refusal(play: Play, status: int, code: int, message: str, kind: type[ClientError]) -> None:
-    """The message of the envelope is the error, also under status 200."""
+    """The message of an error envelope becomes the error, also with status 200."""
     body = {"code": code, "data": None, "message": message}
     with pytest.raises(kind, match=f"{code} {message}"):
         play(ADAPTER.submit(AdapterRequest(MODEL, "src")), (status, body))
@@ -111,12 +111,12 @@ USED, FREE = {"usage": {"consume": 5}}, {"usage": {"consume": 0}}
     ],
 )
 def test_poll(play: Play, task: dict[str, object], expected: Progress) -> None:
-    """Each status word has its meaning, in any case of letters; no points left are a refund."""
+    """The client understands each PiAPI status word in any case, and reads 0 points as a refund."""
     assert expected == play(ADAPTER.poll(JOB), (200, {"data": task})).result
 
 
 def test_cancel(play: Play) -> None:
-    """A task is cancelled by DELETE, which costs nothing."""
+    """The client cancels a PiAPI task by DELETE, as a free request."""
     cancel = ADAPTER.cancel
     assert cancel is not None
     request = play(cancel(JOB), (200, {"code": 200})).requests[0]
@@ -125,20 +125,20 @@ def test_cancel(play: Play) -> None:
 
 
 def test_balance(play: Play) -> None:
-    """The points of the wallet."""
+    """The client reads the balance from the points of the wallet."""
     body = {"data": {"wallet": {"point_remain": 49820000}}}
 
     assert play(ADAPTER.balance(), (200, body)).result == Money(Decimal(49820000), "point")
 
 
 def test_balance_that_is_no_number(play: Play) -> None:
-    """A balance without an amount breaks the contract."""
+    """A balance response without an amount breaks the contract."""
     with pytest.raises(ProtocolError, match=r"data\.wallet\.point_remain is no number"):
         play(ADAPTER.balance(), (200, {"data": {}}))
 
 
 def test_jobs_are_the_history(play: Play) -> None:
-    """Each row of the history is a job; rows without an id are passed over."""
+    """Each row of the PiAPI history is a job; rows without an id are skipped."""
     listing = ADAPTER.jobs
     assert listing is not None
     rows = [
@@ -164,13 +164,16 @@ def test_jobs_are_the_history(play: Play) -> None:
         ("http://v/1.mp4", None, False),
     ],
 )
-def test_order_is_known_by_its_video(
+def test_order_is_recognised_by_its_video(
     play: Play,
     source: str,
     echo: str | None,
     same: bool,  # noqa: FBT001 - a table
 ) -> None:
-    """A task with the same address is the order; of a video sent whole there is no telling."""
+    """A PiAPI task with the same video URL counts as the same order.
+
+    An order whose video was sent as data cannot be recognised.
+    """
     is_order = ADAPTER.is_order
     assert is_order is not None
     answer = (200, {"data": {"input": {"video": echo}}})
@@ -183,7 +186,7 @@ EVENT = ReceivedWebhook({"x-webhook-secret": "s3"}, BODY, "s3", 300, 1767225600)
 
 
 def test_webhook() -> None:
-    """The secret is a header, and the body is the task under a timestamp."""
+    """The client checks the secret header of a PiAPI webhook and reads the task from its body."""
     webhook = ADAPTER.webhook
     assert webhook is not None
     event = webhook(EVENT)
@@ -198,8 +201,8 @@ def test_webhook() -> None:
         ({"x-webhook-secret": "other"}, "the header x-webhook-secret is wrong"),
     ],
 )
-def test_webhook_of_somebody_else(headers: dict[str, str], told: str) -> None:
-    """A webhook without the secret, or with another one, is not believed."""
+def test_webhook_with_a_wrong_secret(headers: dict[str, str], told: str) -> None:
+    """A PiAPI webhook with a missing or wrong secret is refused."""
     webhook = ADAPTER.webhook
     assert webhook is not None
     with pytest.raises(WebhookError, match=told):
@@ -207,5 +210,5 @@ def test_webhook_of_somebody_else(headers: dict[str, str], told: str) -> None:
 
 
 def test_key() -> None:
-    """The key has a header of its own."""
+    """The client sends the PiAPI key in a header of its own."""
     assert ADAPTER.authorise("k") == {"x-api-key": "k"}

@@ -21,13 +21,13 @@ def modules_after(code: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", upsim.client.__all__)
-def test_every_public_name_is_there(name: str) -> None:
-    """What `__all__` promises can be imported."""
+def test_every_public_name_exists(name: str) -> None:
+    """Every name in `__all__` can be imported."""
     assert getattr(upsim.client, name).__name__ == name
 
 
 def test_names_are_sorted() -> None:
-    """The list of names is in order and without repetition."""
+    """`__all__` is sorted and has no duplicates."""
     assert sorted(set(upsim.client.__all__)) == upsim.client.__all__
 
 
@@ -39,20 +39,20 @@ def test_no_public_name_is_that_of_a_module() -> None:
 
 
 def test_unknown_name() -> None:
-    """A name that is not there is an AttributeError."""
+    """An unknown attribute of `upsim.client` raises an AttributeError."""
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = upsim.client.nonsense
 
 
-def test_importing_the_package_loads_nothing_of_it() -> None:
-    """The package itself is only a list of names."""
+def test_importing_the_package_loads_none_of_its_modules() -> None:
+    """Importing the package loads no module of it until a name is used."""
     found = modules_after("import upsim.client")
 
     assert [name for name in found if name.startswith("upsim.client.")] == []
 
 
 def test_connecting_loads_no_server() -> None:
-    """A client of a model loads neither the server, nor PyAV, nor other providers' code."""
+    """`connect` loads neither the server, nor PyAV, nor code of other providers."""
     code = (
         "from upsim.client import connect; connect('venice', api_key='k', base_url='http://a.test')"
     )
@@ -77,8 +77,8 @@ LOGIC = (
 
 
 @pytest.mark.parametrize("module", LOGIC)
-def test_the_logic_knows_no_httpx(module: str) -> None:
-    """What decides does no I/O: the package that knows httpx is never loaded by it."""
+def test_the_logic_imports_no_httpx(module: str) -> None:
+    """The modules that make decisions import neither httpx nor `upsim.client.http`."""
     found = modules_after(f"import upsim.client.{module}")
 
     assert [name for name in found if name.startswith(("httpx", "upsim.client.http"))] == []

@@ -53,8 +53,8 @@ def guard(base_url: str = HOME, *, cap: Money | None = None, live: bool = False)
         ("", False),
     ],
 )
-def test_what_is_local(host: str, local: bool) -> None:  # noqa: FBT001 - a table
-    """Loopback, and names that the public name system never has."""
+def test_local_hosts(host: str, local: bool) -> None:  # noqa: FBT001 - a table
+    """Loopback and names that public DNS never has count as local."""
     assert is_local(host) is local
 
 
@@ -62,16 +62,14 @@ def test_what_is_local(host: str, local: bool) -> None:  # noqa: FBT001 - a tabl
 
 
 def test_real_host_needs_live() -> None:
-    """A provider's own host is refused, and the message says what to do."""
+    """A provider's own host is refused without `live`, and the error says what to do."""
     with pytest.raises(UnsafeTargetError, match=r"api\.venice\.ai is not this machine.*live=True"):
         guard(REAL)
 
 
 @pytest.mark.parametrize("setting", ["argument", "variable"])
-def test_address_without_its_scheme_is_told_how_to_be_written(
-    setting: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A base URL that names no host is refused by `connect`, without a word of live and a cap."""
+def test_url_without_a_scheme_is_refused(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`connect` refuses a base URL without a host, and its error shows the correct form."""
     local = "127.0.0.1:4871/vicsee"
     form = "is not http(s)://host[:port][/path]"
     told = {
@@ -98,24 +96,24 @@ def test_address_without_its_scheme_is_told_how_to_be_written(
 
 
 def test_live_needs_a_cap() -> None:
-    """To be live without a cap is refused."""
+    """`connect` refuses `live` without a cap."""
     with pytest.raises(UnsafeTargetError, match="live=True needs a cap"):
         guard(REAL, live=True)
 
 
 def test_live_with_a_cap() -> None:
-    """Live and capped, a provider's host may be spoken to."""
+    """With `live` and a cap, the client may connect to a provider's host."""
     assert guard(REAL, live=True, cap=CAP).budget.cap == CAP
 
 
 def test_keys_go_over_https_only() -> None:
-    """A key is not sent in clear to another machine."""
+    """The client refuses to send a key over http to another machine."""
     with pytest.raises(UnsafeTargetError, match="a key is sent over https only"):
         guard("http://api.venice.ai", live=True, cap=CAP)
 
 
 def test_trusted_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A simulator elsewhere may be named."""
+    """The client connects to a simulator on another host if that host is named as trusted."""
     monkeypatch.setenv("UPSIM_TRUSTED_HOSTS", "sim.example, other.example")
 
     assert guard("https://sim.example/venice").budget.cap is None
@@ -129,7 +127,7 @@ def test_odd_port_is_refused(port: str) -> None:
 
 
 def test_provider_is_never_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Naming a provider's own host does not make it trusted."""
+    """A provider's own host is not trusted, even if the user names it as trusted."""
     monkeypatch.setenv("UPSIM_TRUSTED_HOSTS", "api.venice.ai")
     with pytest.raises(UnsafeTargetError, match=r"api\.venice\.ai is not this machine"):
         guard(REAL)
@@ -149,15 +147,15 @@ def test_no_provider_can_be_trusted(model: str, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "link", ["https://cdn.example/a.mp4", "ftp://127.0.0.1/a", "file:///etc/passwd", "http://[", ""]
 )
-def test_links_stay_at_home(link: str) -> None:
-    """Without live no link leads off this machine, nor to anything but HTTP."""
+def test_links_stay_local(link: str) -> None:
+    """Without `live`, the client follows no link to another machine or another protocol."""
     with pytest.raises(UnsafeTargetError):
         guard().admit_link(link)
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *LOOPBACK_IN_UNICODE, "10.0.0\u30021"])
 def test_no_spelling_leads_inside(host: str) -> None:
-    """A live provider cannot name this machine or a private address in any spelling."""
+    """A link of a live provider to this machine or a private address is refused in any spelling."""
     live = guard(REAL, cap=money("1"), live=True)
     with pytest.raises(UnsafeTargetError, match="is inside this network"):
         live.admit_link(f"https://{host}/a.mp4")
@@ -167,7 +165,7 @@ def test_no_spelling_leads_inside(host: str) -> None:
     ("link", "fine"), [("https://cdn.example/a.mp4", True), ("http://cdn.example/a.mp4", False)]
 )
 def test_live_links_are_https(link: str, fine: bool) -> None:  # noqa: FBT001 - a table
-    """Live outputs lie on any host, but only over https."""
+    """With `live`, outputs may be on any host, but only over https."""
     made = guard(REAL, live=True, cap=CAP)
     if fine:
         made.admit_link(link)
@@ -181,7 +179,7 @@ def test_live_links_are_https(link: str, fine: bool) -> None:  # noqa: FBT001 - 
 
 
 def test_unknown_request_is_denied_under_a_cap() -> None:
-    """What may cost money and was not reserved is not sent."""
+    """Under a cap, a possibly paid request without a reservation is not sent."""
     with pytest.raises(UnpricedError, match="POST /x may cost money"):
         guard(cap=CAP).admit(Request("POST", "/x"), None)
 
@@ -190,7 +188,7 @@ def test_unknown_request_is_denied_under_a_cap() -> None:
     "request_", [Request("GET", "/x"), Request("POST", "/x", cost="free")], ids=["get", "free"]
 )
 def test_free_requests_pass(request_: Request) -> None:
-    """Reading, and what is known to be free, needs no reservation."""
+    """Read requests and other free requests need no reservation."""
     made = guard(cap=CAP)
     made.admit(request_, None)
 
@@ -198,21 +196,21 @@ def test_free_requests_pass(request_: Request) -> None:
 
 
 def test_unpriced_is_denied_under_a_cap() -> None:
-    """What nobody can price is not reserved."""
+    """Under a cap, a request with an unknown price gets no reservation."""
     with pytest.raises(UnpricedError, match="the price is unknown"):
         Budget(CAP).reserve(None)
 
 
 def test_other_unit_is_denied() -> None:
-    """Credits cannot be held against dollars."""
+    """A price in credits cannot be reserved under a cap in dollars."""
     with pytest.raises(
         UnpricedError, match=r"5 credits cannot be compared with a cap of 0\.50 USD"
     ):
         Budget(CAP).reserve(Money(Decimal(5), "credit"))
 
 
-def test_cap_counts_what_is_reserved() -> None:
-    """Two requests in flight count both, before either is settled."""
+def test_cap_counts_reservations() -> None:
+    """Two running requests both count against the cap before they are settled."""
     budget = Budget(CAP)
     budget.reserve(money("0.30"))
     with pytest.raises(CapReachedError, match=r"it may cost 0\.30 USD.*0\.20 are left"):
@@ -221,12 +219,12 @@ def test_cap_counts_what_is_reserved() -> None:
 
 
 def test_exactly_the_cap_is_allowed() -> None:
-    """The cap itself may be spent."""
+    """A request whose price is exactly the cap is allowed."""
     assert Budget(CAP).reserve(CAP).open
 
 
-def test_settling_takes_the_real_price() -> None:
-    """What was charged counts, not what was feared, and only once."""
+def test_settling_counts_the_real_price() -> None:
+    """After a request, the charged price counts once instead of the reserved price."""
     budget = Budget(CAP)
     held = budget.reserve(money("0.50"))
     held.settle(money("0.10"))
@@ -235,8 +233,8 @@ def test_settling_takes_the_real_price() -> None:
     assert (budget.spent, budget.reserved) == (Decimal("0.10"), Decimal(0))
 
 
-def test_settling_without_a_price_takes_the_worst() -> None:
-    """A price that nobody tells is the worst."""
+def test_settling_without_a_price_counts_the_highest() -> None:
+    """If the response has no price, the highest possible price counts as spent."""
     budget = Budget(CAP)
     budget.reserve(money("0.50")).settle(None)
 
@@ -244,15 +242,15 @@ def test_settling_without_a_price_takes_the_worst() -> None:
 
 
 def test_releasing_costs_nothing() -> None:
-    """A request that was not accepted is forgotten."""
+    """The reservation of a request that was not accepted is released."""
     budget = Budget(CAP)
     budget.reserve(money("0.50")).release()
 
     assert budget.spent + budget.reserved == 0
 
 
-def test_refund_comes_once() -> None:
-    """A job's charge is given back once, however often the refund is seen."""
+def test_refund_counts_once() -> None:
+    """A job's refund is credited once, however often the client reads it."""
     budget = Budget(CAP)
     budget.reserve(CAP).settle(CAP)
     job = Job("j", "m", price=CAP)
@@ -279,7 +277,10 @@ def test_refund_comes_once() -> None:
     ],
 )
 def test_unknown_model(name: str, told: str) -> None:
-    """A name that fits none or several is told with the nearest, or with all."""
+    """The error for an unknown model suggests the nearest name.
+
+    If a name fits several models, the error lists all of them.
+    """
     with pytest.raises(UnknownModelError, match=told):
         connect(name, api_key="k", base_url=HOME)
 
@@ -296,14 +297,14 @@ def test_unknown_model(name: str, told: str) -> None:
     ],
 )
 def test_short_names(name: str, full: str) -> None:
-    """A model is known by its id, by its end, or by a provider that has no other."""
+    """A model can be named by its id, by the end of its id, or by a provider with one model."""
     with connect(name, api_key="k", base_url=HOME) as client:
         assert client.model == full
 
 
 @pytest.mark.parametrize("key", ["two words", "line\n", "ключ"])
-def test_key_that_is_none(key: str) -> None:
-    """A key that no header can hold is refused, and not shown."""
+def test_unusable_key_is_refused(key: str) -> None:
+    """A key that no HTTP header can contain is refused and not shown."""
     with pytest.raises(AuthenticationError) as caught:
         connect("venice", api_key=key, base_url=HOME)
     assert key not in str(caught.value)
@@ -322,16 +323,16 @@ def test_key_that_is_none(key: str) -> None:
         ("vicsee", {"cap": Money(Decimal(1), "USD")}, "charged in credit, the cap is in USD"),
     ],
 )
-def test_settings_that_the_model_cannot_keep(
+def test_unsupported_settings_are_refused(
     model: str, settings: dict[str, object], told: str
 ) -> None:
-    """What a provider cannot do is told when connecting."""
+    """`connect` refuses a setting that the provider does not support."""
     with pytest.raises(UnsupportedError, match=told):
         connect(model, api_key="k", base_url=HOME, **settings)  # type: ignore[arg-type]
 
 
 def test_misspelt_setting() -> None:
-    """A setting that there is not is an ArgumentError that names the nearest one."""
+    """An unknown setting raises an ArgumentError that suggests the nearest setting."""
     with pytest.raises(ArgumentError, match=r"apikey; did you mean api_key\?"):
         connect("venice", apikey="k")  # type: ignore[call-arg]
 
@@ -348,13 +349,16 @@ def test_misspelt_setting() -> None:
     ids=["dollars", "money", "points", "credits", "usd"],
 )
 def test_cap_in_the_unit_of_the_charge(model: str, cap: Money | str | int, told: str) -> None:
-    """A bare number is in the unit of the published price, and is converted to that of charges."""
+    """A plain number as cap is in the unit of the published price.
+
+    The client converts it to the unit of the charges.
+    """
     with connect(model, api_key="k", base_url=HOME, cap=cap) as client:
         assert str(client._logic.guard.budget.cap) == told
 
 
 @pytest.mark.parametrize("cap", ["abc", "NaN", "Infinity", "-1", 0.1, True, "1e999999999"])
 def test_cap_is_an_exact_amount(cap: str) -> None:
-    """What is no exact amount from 0 up is no cap, and said so before anything is sent."""
+    """A cap that is not an exact amount of 0 or more is refused before any request."""
     with pytest.raises(ArgumentError, match="cap is a"):
         connect("venice", api_key="k", base_url=HOME, cap=cap)

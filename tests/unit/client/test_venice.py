@@ -32,7 +32,7 @@ quote: Callable[..., Any] = ADAPTER.quote  # type: ignore[assignment]  # it is t
 
 @pytest.mark.parametrize("factor", ["4", 4], ids=["text", "number"])
 def test_submit_writes_the_factor_as_a_number(play: Play, factor: str | int) -> None:
-    """The guide's factor is a JSON number."""
+    """A Venice submit has the factor as a JSON number."""
     order = AdapterRequest(MODEL, "data:x", {"upscale_factor": factor})
 
     assert play(ADAPTER.submit(order), QUEUED).requests[0].body == BODY
@@ -50,8 +50,8 @@ def test_submit_writes_the_factor_as_a_number(play: Play, factor: str | int) -> 
         ([], "400 wrong"),
     ],
 )
-def test_issues_stand_in_the_error(play: Play, issues: object, told: str) -> None:
-    """What the answer says of single parameters follows its message, which itself is verbatim."""
+def test_error_lists_the_issues_of_parameters(play: Play, issues: object, told: str) -> None:
+    """An error has the provider's exact message, followed by the issues of single parameters."""
     with pytest.raises(RefusedError) as found:
         play(ADAPTER.submit(ORDER), (400, {"error": "wrong", "issues": issues}))
 
@@ -59,20 +59,20 @@ def test_issues_stand_in_the_error(play: Play, issues: object, told: str) -> Non
 
 
 def test_submit_is_paid_and_quote_is_free(play: Play) -> None:
-    """Only the queue costs money."""
+    """Venice's `queue` is a paid request, and its quote is free."""
     submitted = play(ADAPTER.submit(ORDER), QUEUED).requests[0]
     quoted = play(quote(ORDER), (200, {"quote": 1})).requests[0]
 
     assert (submitted.cost, quoted.free) == ("paid", True)
 
 
-def test_submit_tells_the_id(play: Play) -> None:
-    """The answer is an id and no price."""
+def test_submit_returns_the_id(play: Play) -> None:
+    """A Venice submit returns an id and no price."""
     assert Job("q1", MODEL) == play(ADAPTER.submit(ORDER), QUEUED).result
 
 
-def test_quote_is_asked_with_the_same_body(play: Play) -> None:
-    """The quote is asked with the very request that would be queued."""
+def test_quote_has_the_body_of_the_submit(play: Play) -> None:
+    """A Venice quote sends the same body as the submit."""
     played = play(quote(ORDER), (200, {"quote": 0.052}))
 
     expected = Quote(MODEL, Money(Decimal("0.052"), "USD"), by="provider")
@@ -80,7 +80,7 @@ def test_quote_is_asked_with_the_same_body(play: Play) -> None:
 
 
 def test_quote_that_is_no_number(play: Play) -> None:
-    """A quote without an amount breaks the contract."""
+    """A quote response without an amount breaks the contract."""
     with pytest.raises(ProtocolError, match="the quote is no number"):
         play(quote(ORDER), (200, {"quote": None}))
 
@@ -104,7 +104,7 @@ def test_quote_that_is_no_number(play: Play) -> None:
 def test_refusals_in_each_form(
     play: Play, status: int, body: object, kind: type[RefusedError], text: str
 ) -> None:
-    """An error is a text, an object with a message, or has a code beside it."""
+    """The client reads Venice errors in all forms: a text, an object, or a text with a code."""
     with pytest.raises(kind, match=text):
         play(ADAPTER.submit(ORDER), (status, body))
 
@@ -140,19 +140,19 @@ REFUSED = {"error": {"message": "no", "type": "policy", "credits_refunded": True
     ],
 )
 def test_poll(play: Play, given: object, expected: Progress) -> None:
-    """A job's failure is the status of the answer, in the guide's form or in that of SDKs."""
+    """A failed Venice job is shown by the response status, in the guide's or the SDKs' format."""
     assert expected == play(ADAPTER.poll(JOB), given).result
 
 
 def test_poll_names_the_model(play: Play) -> None:
-    """The API of today needs the model, and the guide's does not mind it."""
+    """A Venice poll sends the model, which the current API requires."""
     played = play(ADAPTER.poll(JOB), (200, {"status": "PROCESSING"}))
 
     assert played.requests[0].body == {"model": MODEL, "queue_id": "q1"}
 
 
 def test_poll_may_be_the_file(play: Play, tmp_path: Path) -> None:
-    """Where the answer is the video itself, the job is completed."""
+    """If the response to a poll is the video file, the job is completed."""
     file = tmp_path / "1.mp4"
     progress = play(ADAPTER.poll(JOB), ProviderResponse(200, b"", spool=file)).result
 
@@ -160,25 +160,25 @@ def test_poll_may_be_the_file(play: Play, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [(500, "<html>"), (502, ""), (503, {"error": "busy"})])
-def test_poll_knows_a_gateway_from_a_failure(play: Play, given: object) -> None:
-    """What does not tell an error of the job says nothing of the job."""
+def test_poll_distinguishes_gateway_errors_from_failures(play: Play, given: object) -> None:
+    """A gateway error in a poll says nothing about the job and does not count as its failure."""
     with pytest.raises(TransientError):
         play(ADAPTER.poll(JOB), given)
 
 
 def test_balance(play: Play) -> None:
-    """Any key may see the balances of its limits."""
+    """The client reads the Venice balances with any key."""
     body = {"data": {"balances": {"USD": 42.37, "DIEM": 0}}}
 
     assert play(ADAPTER.balance(), (200, body)).result == Money(Decimal("42.37"), "USD")
 
 
 def test_balance_that_is_no_number(play: Play) -> None:
-    """A balance without an amount breaks the contract."""
+    """A balance response without an amount breaks the contract."""
     with pytest.raises(ProtocolError, match=r"data\.balances\.USD is no number"):
         play(ADAPTER.balance(), (200, {"data": {}}))
 
 
 def test_key() -> None:
-    """The key is a bearer token."""
+    """The client sends the Venice key as a bearer token."""
     assert ADAPTER.authorise("k") == {"Authorization": "Bearer k"}

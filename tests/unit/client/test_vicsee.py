@@ -30,7 +30,7 @@ upload: Callable[..., Any] = ADAPTER.upload  # type: ignore[assignment]  # it is
 
 
 def test_upload_announces_type_and_size(play: Play) -> None:
-    """The ticket is asked for with what will be sent, and the bytes follow without the key."""
+    """The client requests a ticket with type and size, and then uploads without its key."""
     played = play(upload(FILE), (200, TICKET), (200, ""))
     put = Request(
         "PUT", "http://s/put", content=b"12345", headers={"Content-Type": "video/mp4"}, cost="free"
@@ -41,7 +41,7 @@ def test_upload_announces_type_and_size(play: Play) -> None:
 
 
 def test_submit_names_the_video_and_the_factor(play: Play) -> None:
-    """The factor is a string, as the page asks, also when a number is given."""
+    """A VicSee submit has the factor as a string, also if the caller gives a number."""
     played = play(
         ADAPTER.submit(AdapterRequest("m", "s", {"upscale_factor": 4})), (200, {"data": SUBMITTED})
     )
@@ -49,8 +49,8 @@ def test_submit_names_the_video_and_the_factor(play: Play) -> None:
     assert played.requests[0].body == {"video_url": "s", "upscale_factor": "4"}
 
 
-def test_submit_tells_price_and_seconds(play: Play) -> None:
-    """Credits and billed seconds are read from the answer."""
+def test_submit_reads_price_and_seconds(play: Play) -> None:
+    """The client reads credits and billed seconds from the submit response."""
     data = SUBMITTED | {"input": {"billed_seconds": 5}}
     played = play(ADAPTER.submit(AdapterRequest("m", "s")), (200, {"data": data}))
 
@@ -58,8 +58,8 @@ def test_submit_tells_price_and_seconds(play: Play) -> None:
     assert Job("task_1", "m", status="pending", price=price, billed=billed) == played.result
 
 
-def test_submit_without_the_sums(play: Play) -> None:
-    """An answer without credits and seconds leaves both open."""
+def test_submit_without_price_and_seconds(play: Play) -> None:
+    """If a submit response has no credits and seconds, both are None."""
     played = play(ADAPTER.submit(AdapterRequest("m", "s")), (200, {"data": {"id": "task_1"}}))
 
     assert Job("task_1", "m") == played.result
@@ -78,7 +78,7 @@ def test_submit_without_the_sums(play: Play) -> None:
 def test_refusal_has_code_and_message(
     play: Play, status: int, code: str, kind: type[ClientError]
 ) -> None:
-    """An error envelope becomes an error of its kind, also under status 200."""
+    """A VicSee error envelope raises the matching error class, also with status 200."""
     body = {"success": False, "error": {"code": code, "message": "told so"}}
 
     with pytest.raises(kind, match="told so"):
@@ -107,23 +107,23 @@ def test_refusal_has_code_and_message(
     ],
 )
 def test_poll(play: Play, task: dict[str, object], expected: Progress) -> None:
-    """Each status word has its meaning, and unknown ones are told as such."""
+    """The client understands each VicSee status word, and reports unknown words as unknown."""
     assert expected == play(ADAPTER.poll(JOB), (200, {"data": task})).result
 
 
 def test_balance(play: Play) -> None:
-    """One number of credits."""
+    """The client reads the VicSee balance as one number of credits."""
     body = {"success": True, "data": {"credits": 4250}}
 
     assert play(ADAPTER.balance(), (200, body)).result == Money(Decimal(4250), "credit")
 
 
 def test_balance_that_is_no_number(play: Play) -> None:
-    """A balance without an amount breaks the contract."""
+    """A balance response without an amount breaks the contract."""
     with pytest.raises(ProtocolError, match=r"data\.credits is no number"):
         play(ADAPTER.balance(), (200, {"success": True, "data": {}}))
 
 
 def test_key() -> None:
-    """The key is a bearer token."""
+    """The client sends the VicSee key as a bearer token."""
     assert ADAPTER.authorise("k") == {"Authorization": "Bearer k"}

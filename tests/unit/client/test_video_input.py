@@ -30,7 +30,7 @@ def opened(source: Source) -> LocalVideo:
     ],
 )
 def test_content_type(tmp_path: Path, name: str, written: str | None, expected: str) -> None:
-    """What a file holds decides its type; its name only where it is no video."""
+    """The content of a video file decides its content type; otherwise its name does."""
     path = tmp_path / name
     path.write_bytes(make_clip(parse_clip_name(written)) if written else b"no video")
 
@@ -38,20 +38,20 @@ def test_content_type(tmp_path: Path, name: str, written: str | None, expected: 
 
 
 @pytest.mark.parametrize("url", ["https://v.test/a.mp4", "HTTP://v.test/a.mp4"])
-def test_address(url: str) -> None:
-    """A text that begins like an address is left to the provider."""
+def test_url_is_no_file(url: str) -> None:
+    """A text that starts like a URL is sent to the provider as a URL."""
     assert open_source(url) == RemoteVideo(url)
 
 
 def test_bytes_get_a_name_of_their_kind() -> None:
-    """What has no name is called by what it is."""
+    """Bytes without a name get a file name that fits their content type."""
     content = make_clip(parse_clip_name("64x36_30fps_2s.mov"))
 
     assert opened(bytearray(content)).file.name == "clip.mov"
 
 
 def test_file_object_keeps_its_name(tmp_path: Path) -> None:
-    """An open file is read from where it stands, under its own name."""
+    """An open file is read from its current position, and keeps its name."""
     path = tmp_path / "mine.mp4"
     path.write_bytes(b"no video")
     with path.open("rb") as file:
@@ -74,19 +74,19 @@ def test_file_object_keeps_its_name(tmp_path: Path) -> None:
     ],
     ids=["text", "none", "comma", "base64", "null", "file", "short", "host"],
 )
-def test_what_is_no_source(source: Source, told: str) -> None:
-    """Whatever cannot be read is a SourceError that says why."""
+def test_unusable_video_source(source: Source, told: str) -> None:
+    """A video source that cannot be read raises a SourceError with the reason."""
     with pytest.raises(SourceError, match=told):
         open_source(source)
 
 
 @pytest.mark.parametrize("url", ["data:,a%20b", "data:text/plain;base64,YSBi"])
 def test_data_url(url: str) -> None:
-    """A data URL is read in both of its forms."""
+    """A data URL is read in both forms, base64 and percent-encoded."""
     assert opened(url).file.read() == b"a b"
 
 
 def test_folder(tmp_path: Path) -> None:
-    """A folder is no video."""
+    """A folder as a video source is refused."""
     with pytest.raises(SourceError, match="Is a directory"):
         open_source(tmp_path)

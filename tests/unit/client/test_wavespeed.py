@@ -49,7 +49,7 @@ WHOLE: _Whole = ADAPTER  # type: ignore[assignment]  # every part is there, as t
 
 
 def test_upload_announces_name_size_and_type(play: Play) -> None:
-    """The ticket is asked for with what will be sent."""
+    """The client requests a WaveSpeed upload ticket with name, size and type of the file."""
     played = play(WHOLE.upload(FILE), (200, TICKET), (200, ""))
 
     expected = {"filename": "clip.mp4", "size": 5, "content_type": "video/mp4"}
@@ -57,7 +57,7 @@ def test_upload_announces_name_size_and_type(play: Play) -> None:
 
 
 def test_upload_puts_with_the_headers_of_the_ticket(play: Play) -> None:
-    """The bytes are sent with exactly the headers that the ticket names."""
+    """The client uploads the file with exactly the headers of the ticket."""
     played = play(WHOLE.upload(FILE), (200, TICKET), (200, ""))
 
     headers = {"If-None-Match": "*"}
@@ -66,7 +66,7 @@ def test_upload_puts_with_the_headers_of_the_ticket(play: Play) -> None:
 
 
 def test_upload_without_headers(play: Play) -> None:
-    """A ticket whose headers are none adds none."""
+    """If the ticket has no headers, the upload sends no extra header."""
     upload = {"url": "http://s/put", "headers": None}
     ticket = {"data": {"download_url": "http://s/file", "upload": upload}}
 
@@ -74,7 +74,7 @@ def test_upload_without_headers(play: Play) -> None:
 
 
 def test_submit_writes_switches_as_booleans(play: Play) -> None:
-    """`true` and `false` become JSON booleans, other options stay texts."""
+    """A submit sends `true` and `false` as JSON booleans, and other options as texts."""
     options = {"target_resolution": "4k", "copy_audio": "false"}
     played = play(ADAPTER.submit(AdapterRequest(MODEL, "src", options)), CREATED)
 
@@ -83,7 +83,7 @@ def test_submit_writes_switches_as_booleans(play: Play) -> None:
 
 
 def test_submit_goes_to_the_path_of_the_model(play: Play) -> None:
-    """The model's id is the path, its slash unescaped."""
+    """The URL path of a submit is the model id with an unescaped slash."""
     played = play(ADAPTER.submit(AdapterRequest(MODEL, "src")), CREATED)
 
     assert (played.requests[0].target, played.result) == (
@@ -93,7 +93,7 @@ def test_submit_goes_to_the_path_of_the_model(play: Play) -> None:
 
 
 def test_submit_names_the_webhook_in_the_query(play: Play) -> None:
-    """The webhook's address is escaped, so that its own query stays whole."""
+    """The webhook URL is escaped in the query, so that its own query stays complete."""
     order = AdapterRequest(MODEL, "src", webhook=Webhook("http://h/p?a=1&b=2"))
     played = play(ADAPTER.submit(order), CREATED)
 
@@ -106,7 +106,7 @@ def test_submit_names_the_webhook_in_the_query(play: Play) -> None:
     [([{"price": 0.025}], Money(Decimal("0.025"), "USD")), ([{"price": None}], None), ([], None)],
 )
 def test_price_is_the_jobs_billing_record(play: Play, items: object, price: object) -> None:
-    """The price is what the billing records say of this very job, once they do."""
+    """The client reads the price from the job's billing record, as soon as it exists."""
     played = play(WHOLE.charged(JOB), (200, {"data": {"items": items}}))
 
     assert played.requests[0].body["prediction_uuids"] == ["p1"]
@@ -115,7 +115,7 @@ def test_price_is_the_jobs_billing_record(play: Play, items: object, price: obje
 
 @pytest.mark.parametrize(("items", "refunded"), [([{"price": 1}], True), ([], None)])
 def test_refund_is_a_billing_record(play: Play, items: object, refunded: object) -> None:
-    """A refund shows; as long as it does not, it may still come."""
+    """The client reads a refund from the billing records; without one it may still follow."""
     assert play(WHOLE.refunded(JOB), (200, {"data": {"items": items}})).result is refunded
 
 
@@ -124,7 +124,7 @@ def test_refund_is_a_billing_record(play: Play, items: object, refunded: object)
     [({"price": 0.06, "discounted_price": 0.05}, "0.05"), ({"price": 0.06}, "0.06")],
 )
 def test_quote_takes_the_discount(play: Play, data: object, amount: str) -> None:
-    """The price endpoint is asked with the inputs, and tells what would be paid."""
+    """The client sends the inputs to the price endpoint and returns the discounted price."""
     played = play(WHOLE.quote(AdapterRequest(MODEL, "src")), (200, {"data": data}))
 
     assert played.requests[0].body == {"model_id": MODEL, "inputs": {"video": "src"}}
@@ -132,7 +132,7 @@ def test_quote_takes_the_discount(play: Play, data: object, amount: str) -> None
 
 
 def test_quote_that_is_no_number(play: Play) -> None:
-    """A quote without an amount breaks the contract."""
+    """A quote response without an amount breaks the contract."""
     with pytest.raises(ProtocolError, match=r"data\.price is no number"):
         play(WHOLE.quote(AdapterRequest(MODEL, "src")), (200, {"data": {}}))
 
@@ -146,7 +146,7 @@ def test_quote_that_is_no_number(play: Play) -> None:
     ],
 )
 def test_refusal(play: Play, status: int, body: dict[str, Any], kind: type[Exception]) -> None:
-    """The message of the envelope is the error, also under status 200."""
+    """The message of an error envelope becomes the error, also with status 200."""
     with pytest.raises(kind, match=body["message"]):
         play(ADAPTER.submit(AdapterRequest(MODEL, "src")), (status, body))
 
@@ -174,25 +174,25 @@ def test_refusal(play: Play, status: int, body: dict[str, Any], kind: type[Excep
     ],
 )
 def test_poll(play: Play, record: dict[str, object], expected: Progress) -> None:
-    """Each status word has its meaning, and unknown ones are told as such."""
+    """The client understands each WaveSpeed status word, and reports unknown words as unknown."""
     assert expected == play(ADAPTER.poll(JOB), (200, {"data": record})).result
 
 
 def test_balance(play: Play) -> None:
-    """The balance is in dollars."""
+    """The client reads the WaveSpeed balance in dollars."""
     body = {"data": {"balance": 12.375}}
 
     assert play(ADAPTER.balance(), (200, body)).result == Money(Decimal("12.375"), "USD")
 
 
 def test_balance_that_is_no_number(play: Play) -> None:
-    """A balance without an amount breaks the contract."""
+    """A balance response without an amount breaks the contract."""
     with pytest.raises(ProtocolError, match=r"data\.balance is no number"):
         play(ADAPTER.balance(), (200, {"data": {"balance": "many"}}))
 
 
 def test_jobs_are_the_predictions(play: Play) -> None:
-    """Each prediction with an id is a job; its inputs are asked for, too."""
+    """Each prediction with an id is listed as a job, and the client also requests its inputs."""
     rows = [{"id": "p2", "model": MODEL, "status": "completed"}, {"status": "failed"}]
     played = play(WHOLE.jobs(10), (200, {"data": {"items": rows}}))
 
@@ -210,8 +210,11 @@ def test_jobs_are_the_predictions(play: Play) -> None:
         (Job("p1", MODEL), False),
     ],
 )
-def test_order_is_known_by_its_video(play: Play, job: Job, same: bool) -> None:  # noqa: FBT001 - a table
-    """A prediction of the same model with the same video is the order; nothing is asked for it."""
+def test_order_is_recognised_by_its_video(play: Play, job: Job, same: bool) -> None:  # noqa: FBT001 - a table
+    """A prediction with the same model and video counts as the same order.
+
+    The client needs no further request to find it.
+    """
     played = play(WHOLE.is_order(job, AdapterRequest(MODEL, "src")))
 
     assert (played.requests, played.result) == ([], same)
@@ -243,7 +246,7 @@ def received(signature: str, body: str, /, **changes: object) -> ReceivedWebhook
 
 @pytest.mark.parametrize(("signature", "body"), VECTORS.items())
 def test_signature_by_the_vectors(signature: str, body: str) -> None:
-    """The signature of the published rule holds, also for text beyond ASCII."""
+    """The client's signature check matches the published rule, also for non-ASCII text."""
     event = WHOLE.webhook(received(signature, body))
 
     assert (event.job, event.at) == (ID, SECOND)
@@ -266,24 +269,24 @@ SIGNED, BODY = next(iter(VECTORS.items()))
         ({"headers": HEADERS | {"webhook-signature": "v1,0"}}, "found 'v1,0', expected v3, and"),
     ],
 )
-def test_webhook_that_is_not_believed(changes: dict[str, object], told: str) -> None:
-    """Another body, secret or time, or no signature: a WebhookError that says which."""
+def test_invalid_webhook_is_refused(changes: dict[str, object], told: str) -> None:
+    """A wrong body, secret, time or signature raises a WebhookError that names the problem."""
     with pytest.raises(WebhookError, match=told):
         WHOLE.webhook(received(SIGNED, BODY, **changes))
 
 
 @pytest.mark.parametrize("wrong", ["61c043c442664ea4", "5926ff741dca007c", "é"])
-def test_wrong_keys_bite(wrong: str) -> None:
-    """A signature under the prefixed or decoded secret is no signature."""
+def test_signatures_with_wrongly_read_secrets_are_refused(wrong: str) -> None:
+    """A signature made with the prefixed or the decoded secret is refused."""
     with pytest.raises(WebhookError, match="signature is wrong"):
         WHOLE.webhook(received(wrong, BODY))
 
 
 def test_edge_of_the_tolerance() -> None:
-    """Exactly 300 seconds are still believed."""
+    """A webhook that is exactly 300 seconds old is accepted."""
     assert WHOLE.webhook(received(SIGNED, BODY, now=SECOND + 300.0)).job == ID
 
 
 def test_key() -> None:
-    """The key is a bearer token."""
+    """The client sends the WaveSpeed key as a bearer token."""
     assert ADAPTER.authorise("k") == {"Authorization": "Bearer k"}

@@ -21,15 +21,15 @@ def model(provider: str, *, exact: bool) -> tuple[AccountModel, ModelJob]:
     return made, made.accepts("job", "me", PRICE, wants_post=False)
 
 
-def test_without_command_of_time_anything_that_follows_is_possible() -> None:
-    """A new job of a stranger may have ended already, and its price may be back."""
+def test_without_clock_control_any_later_state_is_possible() -> None:
+    """Without clock control, a new job may already be completed or failed and refunded."""
     made, job = model("piapi", exact=False)
     assert job.possible == {"pending", "processing", "completed", "failed"}
     assert made.balances("me") == {Decimal("9.90"), Decimal(10)}
 
 
-def test_each_observation_narrows() -> None:
-    """What was seen rules out all that cannot follow from it."""
+def test_each_observation_narrows_the_states() -> None:
+    """Each observation removes the states that cannot follow from it."""
     made, job = model("piapi", exact=False)
     made.observe(job, "processing", b"1")
     with pytest.raises(AssertionError, match="shows 'pending'"):
@@ -37,15 +37,15 @@ def test_each_observation_narrows() -> None:
 
 
 def test_an_end_stays_byte_for_byte() -> None:
-    """An ended job that answers otherwise contradicts every possible state."""
+    """If an ended job gives a different response later, the model reports a contradiction."""
     made, job = model("piapi", exact=False)
     made.observe(job, "completed", b"done")
     with pytest.raises(AssertionError, match="answers otherwise"):
         made.observe(job, "completed", b"done!")
 
 
-def test_with_command_of_time_nothing_happens_by_itself() -> None:
-    """While time stands still, a job shows what it showed, to the byte."""
+def test_with_clock_control_nothing_changes_by_itself() -> None:
+    """While the clock stands still, a job's response stays the same, byte for byte."""
     made, job = model("wavespeed", exact=True)
     made.observe(job, "created", b"1")
     assert made.balances("me") == {Decimal("9.90")}
@@ -53,8 +53,8 @@ def test_with_command_of_time_nothing_happens_by_itself() -> None:
         made.observe(job, "created", b"2")
 
 
-def test_failure_by_command_gives_the_price_back() -> None:
-    """Where failures are commanded the balance is certain."""
+def test_commanded_failure_refunds_the_price() -> None:
+    """If a failure is set by command, the model expects exactly the refunded balance."""
     made, job = model("wavespeed", exact=True)
     made.fails(job)
     made.observe(job, "failed", b"1")
@@ -62,7 +62,7 @@ def test_failure_by_command_gives_the_price_back() -> None:
 
 
 def test_documented_times_are_bounds() -> None:
-    """VicSee's 60 to 120 seconds: before them a job is under way, after them it has ended."""
+    """A VicSee job is running before 60 seconds and has ended after 120 seconds."""
     made, job = model("vicsee", exact=True)
     made.time_passes(START + timedelta(seconds=59))
     assert job.possible == {"pending", "processing"}
@@ -70,8 +70,8 @@ def test_documented_times_are_bounds() -> None:
     assert job.possible == {"completed"}
 
 
-def test_an_action_tells_where_a_job_was() -> None:
-    """A cancel that is refused proves that the job was not pending any more."""
+def test_a_refused_cancel_shows_the_state() -> None:
+    """A refused cancel shows that the job was no longer pending."""
     made, job = model("piapi", exact=False)
     cancel = table_of("piapi").actions["cancel"]
     made.acts(job, cancel, done=False)
@@ -79,15 +79,15 @@ def test_an_action_tells_where_a_job_was() -> None:
         made.acts(job, cancel, done=True)
 
 
-def test_an_id_is_given_once() -> None:
-    """The same id for a second job is a failure."""
+def test_an_id_is_used_once() -> None:
+    """The model reports a failure if two jobs have the same id."""
     made, _ = model("venice", exact=True)
     with pytest.raises(AssertionError, match="given twice"):
         made.accepts("job", "me", PRICE, wants_post=False)
 
 
 def test_deleted_jobs_are_not_listed() -> None:
-    """A job that a call has deleted is in no list; its price stays gone."""
+    """A deleted job is in no list, and its price is not refunded."""
     made, job = model("wavespeed", exact=True)
     assert made.listed("me") == {"job"}
     made.acts(job, table_of("wavespeed").actions["delete"], done=True)

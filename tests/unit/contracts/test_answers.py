@@ -68,7 +68,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 
 
 def test_equal_responses_are_compared_once() -> None:
-    """A repeated response gets the findings of the first one; a response that differs does not."""
+    """A repeated response gets the findings of the first one; another response is checked."""
     one = changed(lambda data: data.update(creditsUsed="a text of this test alone"))
     other = b"no JSON, and no other test has it"
 
@@ -83,8 +83,8 @@ def test_equal_responses_are_compared_once() -> None:
     assert compared.call_count == 1
 
 
-def test_the_page_s_own_sample_is_well() -> None:
-    """The answer that VicSee prints breaks nothing."""
+def test_the_documented_sample_has_no_finding() -> None:
+    """The sample response in VicSee's documentation fits the contract."""
     assert [] == judged(SAMPLE)
 
 
@@ -126,14 +126,14 @@ def test_the_page_s_own_sample_is_well() -> None:
 def test_one_changed_field_is_one_finding(
     change: Callable[[dict[str, Any]], object], where: str, expected: str | None, seen: str
 ) -> None:
-    """Its path, what the page says, what was there, and the page."""
+    """A changed field gives one finding with path, documented value, found value and source."""
     (found,) = judged(changed(change))
     assert (where, seen, PAGE) == (found.where, found.seen, found.evidence)
     assert expected in (None, found.expected)
 
 
 def test_a_finding_is_one_line() -> None:
-    """Provider, call, place, both values and the source, in that order."""
+    """The line of a finding has provider, call, path, both values and source, in this order."""
     (found,) = judged(changed(lambda d: d.update(creditsUsed=145)))
     assert (
         "vicsee: POST /api/v1/tools/upscale-video 200: data.creditsUsed: "
@@ -143,21 +143,21 @@ def test_a_finding_is_one_line() -> None:
 
 
 def test_several_changes_are_several_findings() -> None:
-    """None hides another."""
+    """Each changed field of a response gives its own finding."""
     body = changed(lambda d: d.update(id=None, model="other", creditsUsed="144"))
     places = {found.where for found in judged(body)}
     assert {"data.id", "data.model", "data.creditsUsed"} == places
 
 
 def test_an_undocumented_status_is_a_finding() -> None:
-    """The line names the documented ones."""
+    """The finding for an undocumented status lists the documented ones."""
     (found,) = judged({}, status=418)
     assert ("status", "418") == (found.where, found.seen)
     assert found.expected.startswith("one of 200, 400, 401, 402")
 
 
-def test_another_code_of_an_error_is_a_finding() -> None:
-    """The table of errors is the source."""
+def test_another_error_code_is_a_finding() -> None:
+    """The finding for an undocumented error code names the table of errors as its source."""
     body = {"success": False, "error": {"code": "VIDEO_LONG", "message": "x"}}
     (found,) = judged(body, status=422)
     assert ("error.code", 'one of "PROBE_FAILED", "VIDEO_TOO_LONG"', PAGE) == (
@@ -168,26 +168,26 @@ def test_another_code_of_an_error_is_a_finding() -> None:
 
 
 def test_another_content_type_is_a_finding() -> None:
-    """A page in place of JSON is told once."""
+    """A response that is HTML instead of JSON gives one finding."""
     (found,) = judged(b"<html>", headers={"content-type": "text/html"})
     told = (found.where, found.expected, found.seen)
     assert ("header Content-Type", "application/json", '"text/html"') == told
 
 
 def test_a_body_that_is_no_json_is_a_finding() -> None:
-    """The text is shown."""
+    """The finding for a body that is not JSON shows the text of the body."""
     (found,) = judged(b"oops")
     assert ("body", "JSON", '"oops"') == (found.where, found.expected, found.seen)
 
 
 def test_an_unknown_path_is_a_finding() -> None:
-    """What no document has cannot be judged."""
+    """A response of an undocumented path gives a finding."""
     (found,) = judged({}, to=("GET", "/api/v1/nothing?x=1"))
     assert ("GET /api/v1/nothing", "request") == (found.operation, found.where)
 
 
-def test_dialects_judge_differently() -> None:
-    """`processing` is VicSee's first status live, and no status of its page."""
+def test_dialects_have_different_contracts() -> None:
+    """VicSee's first status `processing` fits the live dialect, but not the guide dialect."""
     body = changed(lambda d: d.update(status="processing"))
     assert [1, 0] == [len(judged(body, dialect=name)) for name in ("guide", "live")]
 
@@ -206,15 +206,15 @@ QUEUED = {"model": "topaz-video-upscale", "queue_id": "7c1e0d52-5f0a-4f3e-9a54-2
         ({"x-ratelimit-limit-requests": "many"}, "header x-ratelimit-limit-requests", '"many"'),
     ],
 )
-def test_headers_are_judged(headers: dict[str, str | None], where: str, seen: str) -> None:
-    """A required one that is missing, and one with another value."""
+def test_headers_are_checked(headers: dict[str, str | None], where: str, seen: str) -> None:
+    """A missing required header and a wrong header value each give a finding."""
     given = {name: text for name, text in (VENICE | headers).items() if text is not None}
     (found,) = judged(QUEUED, provider="venice", to=QUEUE, headers=given)
     assert (where, seen) == (found.where, found.seen)
 
 
-def test_a_closed_answer_has_no_further_field() -> None:
-    """Venice's queue answers with exactly two keys."""
+def test_a_closed_object_allows_no_further_field() -> None:
+    """An additional field in Venice's two-field queue response gives a finding."""
     (found,) = judged({**QUEUED, "price": 1}, provider="venice", to=QUEUE, headers=VENICE)
     assert ("price", "no such field", "1") == (found.where, found.expected, found.seen)
 
@@ -225,15 +225,15 @@ QUOTE = ("POST", "/api/v1/video/quote")
 @pytest.mark.parametrize(
     ("price", "findings"), [("1.0", 0), ("0.308625", 0), ("0.3086255", 1), ("-1", 1), ("60.1", 1)]
 )
-def test_prices_are_judged_exactly(price: str, findings: int) -> None:
-    """Six decimals are no rounding error, a seventh is a finding."""
+def test_prices_are_checked_exactly(price: str, findings: int) -> None:
+    """A price with six decimals fits the contract, and a price with seven gives a finding."""
     body = f'{{"quote": {price}}}'.encode()
     found = judged(body, provider="venice", to=QUOTE, headers=VENICE)
     assert findings == len(found)
 
 
 def test_a_changed_base_price_is_a_finding() -> None:
-    """The catalogue entry of WaveSpeedAI names its price; the page is the source."""
+    """A changed base price in WaveSpeed's catalogue gives a finding with the page as source."""
     entry = {
         "model_id": "wavespeed-ai/video-upscaler",
         "name": "x",
@@ -258,8 +258,8 @@ def test_a_changed_base_price_is_a_finding() -> None:
     assert found.evidence.endswith("$0.025 per 5 seconds")
 
 
-def test_alternatives_of_objects_are_told_by_the_nearest() -> None:
-    """A failure of Venice that lacks a key of its object form names that key."""
+def test_a_mismatch_is_reported_for_the_nearest_alternative() -> None:
+    """A Venice failure without a key of its object form gives a finding for that key."""
     error = {"message": "x", "type": "provider_content_policy"}
     (found,) = judged(
         {"error": error},
@@ -272,15 +272,15 @@ def test_alternatives_of_objects_are_told_by_the_nearest() -> None:
 
 
 def test_files_have_no_schema() -> None:
-    """The bytes of a video are not looked into."""
+    """The contract does not check the bytes of a video."""
     headers = {**VENICE, "content-type": "video/mp4"}
     retrieve = ("POST", "/api/v1/video/retrieve")
     found = judged(b"\0\0", provider="venice", dialect="live", to=retrieve, headers=headers)
     assert [] == found
 
 
-def test_plain_text_is_judged_as_text() -> None:
-    """PiAPI's unknown path is no JSON."""
+def test_plain_text_is_checked_as_text() -> None:
+    """PiAPI's plain-text response for an unknown path fits the contract."""
     to = ("POST", "/api/v1/task/1/cancel")
     headers = {"content-type": "text/plain"}
     right, wrong = (
@@ -291,21 +291,21 @@ def test_plain_text_is_judged_as_text() -> None:
 
 
 def test_a_second_host_is_known() -> None:
-    """The upload host's document is asked when the API's own has no such path."""
+    """If the API's document lacks a path, the document of the upload host is used."""
     to = ("POST", "/api/ephemeral_resource")
     body = {"code": 400, "message": "Invalid request parameters"}
     assert [] == judged(body, provider="piapi", to=to, status=400)
 
 
 def test_a_fixed_path_wins_over_a_parameter() -> None:
-    """`/predictions/delete` is no prediction's id when it is posted to."""
+    """A POST to `/predictions/delete` is the delete call, not a call for the id `delete`."""
     found = contract("wavespeed").find("POST", "/api/v3/predictions/delete")
     assert found is not None
     assert "deletePredictions" == found.id
 
 
-def test_contracts_are_made_once() -> None:
-    """Validators are compiled for a dialect, not for an answer."""
+def test_contracts_are_compiled_once() -> None:
+    """The validators of a dialect are compiled once, not for each response."""
     assert contract("vicsee", "live") is contract("vicsee", "live")
 
 
@@ -316,7 +316,7 @@ def test_contracts_are_made_once() -> None:
         ({"headers": {"X-Plan": "free"}}, "header x-plan", "no such header"),
     ],
 )
-def test_what_the_document_does_not_name_is_a_finding(
+def test_an_undocumented_field_or_header_is_a_finding(
     change: dict[str, dict[str, object]], where: str, expected: str
 ) -> None:
     """A field or a header that the document does not name is reported, with its value."""

@@ -30,8 +30,8 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_a_long_text_makes_a_document_a_file(text: str) -> None:
-    """It is neither searched for secrets nor stored, and that takes little time."""
+def test_a_document_with_a_long_text_is_recorded_as_a_file(text: str) -> None:
+    """A document with a long text is recorded only as a file, quickly and without a search."""
     body = json.dumps({"x": text}, ensure_ascii=False).encode()
     began = time.thread_time()
     found = recorded_body(body, JSON, Redactor())
@@ -44,7 +44,7 @@ def test_a_long_text_makes_a_document_a_file(text: str) -> None:
 
 @pytest.mark.parametrize("text", [VIDEO, f"data:video/mp4;base64,{VIDEO}", VIDEO + "\n"])
 def test_a_long_file_in_a_document_is_a_hash(text: str) -> None:
-    """As bare base64 or as a data URL."""
+    """A long file in a document, as base64 or as a data URL, is recorded as a hash."""
     body = json.dumps({"x": text}).encode()
 
     assert "data:,sha256-" in recorded_body(body, JSON, Redactor())["json"]["x"]
@@ -53,8 +53,8 @@ def test_a_long_file_in_a_document_is_a_hash(text: str) -> None:
 
 @settings(max_examples=100)
 @given(st.text(alphabet="Aa0+/= \n\u2003é!", max_size=12))
-def test_base64_is_known_by_its_letters(text: str) -> None:
-    """As by a pattern, which would take long for a long text."""
+def test_base64_is_recognised_as_by_a_pattern(text: str) -> None:
+    """The fast base64 check gives the same result as the slow regular expression."""
     pattern = re.compile(r"[A-Za-z0-9+/\s]*[A-Za-z0-9+/][A-Za-z0-9+/\s]*={0,2}\s*", re.ASCII)
     found = bounded_json._is_base64(text)
 
@@ -64,14 +64,17 @@ def test_base64_is_known_by_its_letters(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 50 + "]" * 50, '{"k":' * 50 + "1" + "}" * 50])
 def test_a_document_of_very_many_containers_is_a_file(text: str) -> None:
-    """Each is a value to be read, whether or not a comma stands behind it."""
+    """A document with very many lists or objects is recorded as a file, with or without commas."""
     count = 4_100
     assert parsed(b"[" + b",".join([text.encode()] * 10) + b"]") is not None
     assert parsed(b"[" + b",".join([text.encode()] * count) + b"]") is None
 
 
-def test_files_that_pass_at_once_share_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file beyond the bound is counted and hashed alone; room is given back at the end."""
+def test_simultaneous_files_share_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simultaneous files share one memory limit, which is free again at their end.
+
+    A file above the limit is only counted and hashed.
+    """
     monkeypatch.setattr(bodies, "MAX_VIDEOS", 1_000)
 
     def passed() -> Tee:

@@ -29,18 +29,18 @@ ALL = [
 
 @pytest.mark.parametrize(("provider", "dialect", "part"), ALL)
 def test_documents_are_valid(provider: str, dialect: str, part: str) -> None:
-    """A validator that is not ours accepts every document under every dialect."""
+    """An independent validator accepts every document in every dialect."""
     validate(document(provider, dialect, part), cls=OpenAPIV31SpecValidator)
 
 
 def test_every_provider_has_a_document() -> None:
-    """What is emulated is described."""
+    """Each simulated provider has an OpenAPI document."""
     assert set(discover()) <= set(providers())
 
 
 @pytest.mark.parametrize("provider", sorted(discover()))
 def test_every_operation_is_documented(provider: str) -> None:
-    """Each path and method that the simulator answers stands in a document, and no other."""
+    """The documents list exactly the paths and methods that the simulator serves."""
     written = {
         (method.upper(), path)
         for part in parts(provider)
@@ -60,7 +60,7 @@ def test_every_operation_is_documented(provider: str) -> None:
 
 @pytest.mark.parametrize(("provider", "dialect", "part"), ALL)
 def test_every_part_names_its_source(provider: str, dialect: str, part: str) -> None:
-    """A source is a key of the document's own table, or a reason in words."""
+    """Each source in a document is a key of its own table or a reason in words."""
     found = document(provider, dialect, part)
     keys = set(found["x-sources"])
     sources = list(_sources(found))
@@ -88,7 +88,7 @@ def _sources(node: Any) -> list[str]:  # noqa: ANN401 - JSON
     ],
 )
 def test_a_patch_is_a_merge_patch(base: object, patch: object, expected: object) -> None:
-    """Null removes, objects merge, anything else replaces."""
+    """A dialect patch removes by null, merges objects, and replaces other values."""
     assert expected == merged(base, patch)
 
 
@@ -102,12 +102,12 @@ def test_the_dialects_differ_as_documented() -> None:
 
 
 def test_an_unknown_dialect_reads_as_the_guide() -> None:
-    """A dialect without a patch changes nothing."""
+    """A dialect without a patch gives the document unchanged."""
     assert document("vicsee") == document("vicsee", "auto")
 
 
-def test_parts_and_dialects_are_told_apart() -> None:
-    """A further host has a document of its own; a dialect has a patch."""
+def test_parts_and_dialects_are_distinguished() -> None:
+    """Another host has its own document, while a dialect has a patch of the document."""
     assert ("", "upload") == parts("piapi")
     assert ("guide", "live") == dialects("piapi")
     assert ("guide", "live") == dialects("piapi", "upload")
@@ -119,18 +119,18 @@ def test_parts_and_dialects_are_told_apart() -> None:
     [("api.piapi.ai", ""), ("upload.theapi.app", "upload"), ("127.0.0.1", "")],
 )
 def test_a_host_has_its_document(host: str, part: str) -> None:
-    """PiAPI's upload host is another one; any unknown host means the API."""
+    """PiAPI's upload host has its own document; an unknown host gets the API's document."""
     assert part == document_of_host("piapi", host)
 
 
 @pytest.mark.parametrize("arguments", [("nobody", "guide", None), ("piapi", "guide", "nothing")])
-def test_what_is_not_there_is_not_served(arguments: tuple[str, str, str | None]) -> None:
-    """A server is told None, and says so in its own form."""
+def test_a_missing_document_is_none(arguments: tuple[str, str, str | None]) -> None:
+    """For a missing document, the server gets None and responds in its own format."""
     assert served(*arguments, "127.0.0.1") is None
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    """The message names what there is."""
+def test_an_unknown_name_gets_the_nearest() -> None:
+    """The error for an unknown document name suggests the nearest name."""
     with pytest.raises(NoContractError, match=r"no provider 'vicse'.*did you mean vicsee"):
         document("vicse")
     with pytest.raises(NoContractError, match=r"no document of piapi 'uplod'.*mean upload"):

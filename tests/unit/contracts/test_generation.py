@@ -31,28 +31,28 @@ def changed(provider: str, **parts: object) -> Book:
 
 
 def test_a_book_is_read_once() -> None:
-    """Reading it takes longer than judging most of its facts, and many ask for it."""
+    """The fact book of a provider is loaded once and then reused."""
     assert book_of("wavespeed") is book_of("wavespeed")
 
 
 def test_every_provider_has_a_table() -> None:
-    """No provider is left out of properties and machines."""
+    """Each provider has a table for the property tests and the state machines."""
     assert [table.provider for table in tables()] == list(providers())
 
 
 def test_a_book_without_a_table_has_none() -> None:
-    """A contract folder may come without it."""
+    """A contract folder without a table file is valid."""
     assert generation(replace(book_of("vicsee"), tables={})) is None
 
 
-def test_a_call_that_is_not_there_is_named() -> None:
-    """A mistyped call is told with the nearest that there is."""
+def test_an_unknown_call_is_named() -> None:
+    """The error for a misspelt call suggests the nearest call."""
     with pytest.raises(ContractFileError, match="no call 'tsaks'; did you mean tasks"):
         generation(changed("piapi", lists=["tsaks"]))
 
 
 def test_an_unknown_field_is_named() -> None:
-    """A mistyped field of a table is told."""
+    """The error for a misspelt field of a table names the field."""
     with pytest.raises(ContractFileError, match=r"vicsee: generate: .*'of_'"):
         generation(changed("vicsee", submits={"create": _submit_with(of_="seconds")}))
 
@@ -67,7 +67,7 @@ def _submit_with(**price: str) -> dict[str, object]:
 @settings(max_examples=50, database=None, derandomize=True)
 @given(st.data())
 def test_clips_are_within_their_bounds_and_exact(data: st.DataObject) -> None:
-    """Every clip has a whole number of frames between the least and the most, and a name."""
+    """Every generated clip has a name and a whole number of frames within the limits."""
     submit = data.draw(st.sampled_from(CALLS))
     made: ClipProperties = data.draw(clips(submit.clips))
     fewest, most = bounds(submit.clips, made.fps)
@@ -77,7 +77,7 @@ def test_clips_are_within_their_bounds_and_exact(data: st.DataObject) -> None:
 
 
 def test_mistakes_of_the_same_part_are_no_pair() -> None:
-    """Two mistakes go together only when one request can hold both."""
+    """Two generated mistakes are combined only if one request can contain both."""
     table = generation(book_of("vicsee"))
     assert table is not None
     submit = table.submits["create"]
@@ -87,8 +87,8 @@ def test_mistakes_of_the_same_part_are_no_pair() -> None:
 
 
 @pytest.mark.parametrize("job", ["task_k3v9q2m7", "7c1e0d52-5f0a-4f3e-9a54-2b8d6f1c0e77", "0"])
-def test_an_id_beside_another_differs_in_one_place(job: str) -> None:
-    """It has the same form, and is never the same."""
+def test_an_altered_id_differs_in_one_place(job: str) -> None:
+    """An altered id differs from the original in one character and has the same format."""
     other = beside(job, 3, 5)
     assert [len(job), 1] == [
         len(other),

@@ -16,7 +16,10 @@ from upsim_contracts.verify.run import book_of, pricer
 
 @pytest.mark.parametrize("provider", providers())
 def test_each_path_goes_to_its_own_host(provider: str) -> None:
-    """PiAPI takes uploads at another host than tasks; what costs nothing is sent, and noted."""
+    """Each path is sent to its own host, for example uploads of PiAPI.
+
+    With a cap of 0, only free requests are sent.
+    """
     book = book_of(provider)
     seen: dict[str, set[str]] = {}
 

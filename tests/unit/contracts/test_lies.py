@@ -51,7 +51,7 @@ def lie(place: str, said: object) -> Lie:
 
 
 def test_alterations_fit_each_type(files: tuple[Path, Path]) -> None:
-    """Every value and key is changed in each way that fits its type, whatever its evidence."""
+    """Every baseline value and key is altered in each way that fits its type."""
     found = lies_about("vicsee", baseline=files[0], listed=files[1])
 
     assert [(one.kind, one.place, one.said) for one in found.planted] == [
@@ -103,8 +103,8 @@ def test_alterations_fit_each_type(files: tuple[Path, Path]) -> None:
     ]
 
 
-def test_scenario_tells_lies_together(files: tuple[Path, Path]) -> None:
-    """Values are laid over the baseline; a renamed key needs a whole baseline."""
+def test_a_scenario_contains_several_lies(files: tuple[Path, Path]) -> None:
+    """Altered values are written over the baseline; a renamed key needs a whole new baseline."""
     found = lies_about("vicsee", baseline=files[0], listed=files[1])
 
     def scenario(*names: tuple[str, object]) -> dict[str, Any]:
@@ -138,27 +138,27 @@ def test_scenario_tells_lies_together(files: tuple[Path, Path]) -> None:
     ],
 )
 def test_malformed_lists(files: tuple[Path, Path], old: str, new: str, said: str) -> None:
-    """An entry that speaks of nothing, or is not well formed, is refused."""
+    """An entry of the list that fits no alteration or is malformed is refused."""
     files[1].write_text(LISTED.replace(old, new), encoding="utf-8")
 
     with pytest.raises(ContractFileError, match=said):
         lies_about("vicsee", baseline=files[0], listed=files[1])
 
 
-def test_nobody() -> None:
-    """A provider without a contract is named, with the nearest one."""
+def test_unknown_provider() -> None:
+    """The error for a provider without a contract suggests the nearest provider."""
     with pytest.raises(NoContractError, match="did you mean vicsee"):
         lies_about("vicsea")
 
 
-def test_a_baseline_that_is_not_there(tmp_path: Path) -> None:
-    """A baseline that cannot be read is refused with its place."""
+def test_a_missing_baseline(tmp_path: Path) -> None:
+    """The error for an unreadable baseline names its path."""
     with pytest.raises(ContractFileError, match=r"none\.yaml"):
         lies_about("vicsee", baseline=tmp_path / "none.yaml")
 
 
-def test_counting() -> None:
-    """Missed lies that are not listed, listed ones that are noticed or gone, and errors count."""
+def test_counting_failures() -> None:
+    """A run fails for unlisted missed lies, for outdated list entries and for errors."""
     listed = (
         Equivalent("a.*", "A reason."),
         Equivalent("b", "A reason.", said="1"),
@@ -188,7 +188,7 @@ def test_counting() -> None:
 
 
 def test_facts_about_the_lie_come_first() -> None:
-    """Facts that share rare words with a lie are asked before the others."""
+    """Facts that share rare words with a lie are checked before the other facts."""
     checker = LieChecker(book_of("vicsee"), Lies((), (), {}))
     about = lie("errors.too_long.message", "Video exceeds 60-second limitx")
 
@@ -199,6 +199,6 @@ def test_facts_about_the_lie_come_first() -> None:
     assert all(fact.given.scenario is None for fact in checker.facts)
 
 
-def test_lies_that_no_fact_notices_do_not_grow() -> None:
-    """Facts notice all lies about PiAPI but one kind, which would take seconds of real time."""
+def test_the_list_of_unnoticed_lies_does_not_grow() -> None:
+    """The facts find all PiAPI lies except the webhook time-outs, which need real seconds."""
     assert [one.place for one in lies_about("piapi").unnoticed] == ["webhooks.timeout.*"]

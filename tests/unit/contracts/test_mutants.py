@@ -22,7 +22,7 @@ mutants:
 
 
 def test_the_catalogue() -> None:
-    """At least a hundred wrong simulators of all providers are listed, each once."""
+    """The catalogue lists at least a hundred different mutants, for all providers."""
     found = list(mutants())
 
     assert len(found) >= 100
@@ -47,15 +47,15 @@ def test_the_catalogue() -> None:
     ],
 )
 def test_malformed_entries(tmp_path: Path, old: str, new: str, reason: str) -> None:
-    """An entry that is not well formed is refused with the reason."""
+    """A malformed catalogue entry is refused with the reason."""
     (tmp_path / "vicsee.yaml").write_text(GOOD.replace(old, new), encoding="utf-8")
 
     with pytest.raises(ContractFileError, match=reason):
         list(mutants(tmp_path))
 
 
-def test_twins_are_refused(tmp_path: Path) -> None:
-    """The same change under another name is no further mutant."""
+def test_duplicate_mutants_are_refused(tmp_path: Path) -> None:
+    """A mutant with the same change as another mutant is refused."""
     twin = GOOD.partition("\n")[2].replace("vicsee-rounds-down", "vicsee-floors")
     (tmp_path / "vicsee.yaml").write_text(GOOD + twin, encoding="utf-8")
 
@@ -64,7 +64,7 @@ def test_twins_are_refused(tmp_path: Path) -> None:
 
 
 def test_patched_source() -> None:
-    """Patches are made one after the other, each at the one place where its text stands."""
+    """Patches are applied in order, each at the only place of its text."""
     patches = [SourcePatch("m", "a = 1", "a = 2"), SourcePatch("m", "b = 1", "b = a")]
 
     assert patched("a = 1\nb = 1\n", patches) == "a = 2\nb = a\n"
@@ -72,7 +72,7 @@ def test_patched_source() -> None:
 
 @pytest.mark.parametrize("source", ["", "a = 1\na = 1\n"])
 def test_stale_patches(source: str) -> None:
-    """A patch whose text stands nowhere, or twice, is stale."""
+    """A patch whose text is missing or occurs twice is reported as stale."""
     times = source.count("a = 1")
 
     with pytest.raises(StaleMutantError, match=f"m: 'a = 1' occurs {times} times"):
@@ -81,7 +81,7 @@ def test_stale_patches(source: str) -> None:
 
 @pytest.mark.parametrize("mutant", [pytest.param(one, id=one.id) for one in mutants()])
 def test_catalogue_patches_fit_the_source(mutant: Mutant) -> None:
-    """Each patch stands exactly once in its module as the module is today."""
+    """The text of each catalogue patch occurs exactly once in its current module."""
     by_module = {one.module: one for one in mutant.patches}
     for module in by_module:
         found = find_spec(module)
@@ -93,14 +93,14 @@ def test_catalogue_patches_fit_the_source(mutant: Mutant) -> None:
         compile(wrong, module, "exec")
 
 
-def test_too_late() -> None:
-    """A module that was imported before cannot be made wrong."""
+def test_an_imported_module_cannot_be_patched() -> None:
+    """A module that is already imported cannot be patched by a mutant."""
     with pytest.raises(StaleMutantError, match="pathlib was imported before"):
         plant([SourcePatch("pathlib", "a", "b")])
 
 
 def test_untouched_modules() -> None:
-    """A planter finds the modules of its patches only, and knows which were never asked for."""
+    """The import hook finds only patched modules, and lists those that were never imported."""
     planter = Planter([SourcePatch("no_such_module", "a", "b")])
 
     assert planter.find_spec("colorsys", None) is None
@@ -108,8 +108,8 @@ def test_untouched_modules() -> None:
     assert planter.untouched == ["no_such_module"]
 
 
-def test_a_wrong_module(tmp_path: Path) -> None:
-    """A module that a planter finds runs the wrong text."""
+def test_a_patched_module(tmp_path: Path) -> None:
+    """A module that the import hook loads runs the patched source."""
     (tmp_path / "right_module.py").write_text("ANSWER = 42\n", encoding="utf-8")
     planter = Planter([SourcePatch("right_module", "42", "41")])
 

@@ -26,7 +26,7 @@ def excepted(provider: str) -> list[str]:
 
 @each_provider
 def test_floors_and_exceptions_name_operations(provider: str) -> None:
-    """A misspelt name would judge nothing; an operation has one row of exceptions."""
+    """Every floor and exception names an existing operation, with one exception row each."""
     named = excepted(provider)
     assert set() == {*rules(provider).accepted, *named} - operations(provider)
     assert len(named) == len(set(named))
@@ -34,7 +34,7 @@ def test_floors_and_exceptions_name_operations(provider: str) -> None:
 
 @each_provider
 def test_every_exception_has_a_reason(provider: str) -> None:
-    """Each row of `schemathesis.toml` has a comment, and changes no check for all operations."""
+    """Each row of `schemathesis.toml` has a comment and applies to single operations only."""
     text = (folders()[provider] / EXCEPTIONS).read_text("utf-8")
     rows = [row for row in text.split("[[operations]]")[1:] if "# " not in row]
     assert [] == rows
@@ -43,23 +43,23 @@ def test_every_exception_has_a_reason(provider: str) -> None:
 
 @each_provider
 def test_every_submit_has_a_floor(provider: str) -> None:
-    """A run in which nothing was accepted fails."""
+    """Each submit has a minimum number of accepted requests, so a run without any fails."""
     missing = [
         text for part in parts(provider) for text in unmet(FuzzingResult(seed=1), provider, part)
     ]
     assert len(rules(provider).accepted) == len(missing) > 0
 
 
-def test_a_floor_is_met_by_successes_alone() -> None:
-    """Refusals do not count."""
+def test_only_successes_count_for_a_floor() -> None:
+    """Refused requests do not count for the minimum number of accepted requests."""
     result = FuzzingResult(seed=1)
     result.answers["upscaleVideo", 400] = 1000
     result.answers["upscaleVideo", 200] = 9
     assert "upscaleVideo: accepted 9 times, at least 10 are needed" in list(unmet(result, "vicsee"))
 
 
-def test_a_report_tells_the_seed() -> None:
-    """Whoever reads a failure can have it again."""
+def test_a_report_shows_the_seed() -> None:
+    """A failure report shows the seed, so that the failure can be repeated."""
     result = FuzzingResult(seed=7)
     silent = result.report()
     result.failures["oops"] = None

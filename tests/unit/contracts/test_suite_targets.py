@@ -32,12 +32,12 @@ def start(**given: object) -> None:
     ],
 )
 def test_wrong_target_ends_the_session(given: dict[str, object], told: str) -> None:
-    """Each test would raise the same: pytest prints a UsageError at the start without traceback."""
+    """A wrong target ends the pytest session at its start with a UsageError."""
     with pytest.raises(pytest.UsageError, match=told):
         start(**given)
 
 
 @pytest.mark.parametrize("given", [{"target": "sim"}, {"target": "live"}])
-def test_other_targets_are_left_to_the_tests(given: dict[str, object]) -> None:
-    """Nothing is reached for in process; live without a cap is skipped, not refused."""
+def test_other_targets_are_checked_in_the_tests(given: dict[str, object]) -> None:
+    """At the start, no request is sent in process; live without a cap is skipped, not refused."""
     start(**given)

@@ -28,7 +28,7 @@ from upsim_contracts.yaml12 import read, read_exact, read_given
     ],
 )
 def test_scalars(tmp_path: Path, text: str, expected: object) -> None:
-    """Words, dates and times of day are texts; numbers are decimal."""
+    """In YAML files, words, dates and times are read as texts, and numbers as decimals."""
     file = tmp_path / "a.yaml"
     file.write_text(f"a: {text}", "utf-8")
 
@@ -47,10 +47,10 @@ def test_scalars(tmp_path: Path, text: str, expected: object) -> None:
         (None, ": No such file or directory"),
     ],
 )
-def test_broken_files_are_told_with_their_place(
+def test_broken_files_are_reported_with_their_place(
     tmp_path: Path, reading: Callable[[Path], object], content: bytes | None, said: str
 ) -> None:
-    """The name of the file once, line and column, and no words of the YAML library's own."""
+    """The error for an invalid YAML file names file, line and column, in our own words."""
     file = tmp_path / "a.yaml"
     if content is not None:
         file.write_bytes(content)

@@ -44,8 +44,8 @@ def limits() -> Rules:
         ("guide", {"case": "upper"}, "long"),
     ],
 )
-def test_a_knob_beats_the_dialect(dialect: str, chosen: dict[str, str], form: str) -> None:
-    """A dialect is a set of knob values, of which each can be set alone."""
+def test_a_knob_overrides_the_dialect(dialect: str, chosen: dict[str, str], form: str) -> None:
+    """A single knob setting overrides the value that the dialect sets."""
     assert form == rules(CHANGED, dialect, chosen).knobs["form"]
 
 
@@ -61,8 +61,8 @@ def test_a_knob_beats_the_dialect(dialect: str, chosen: dict[str, str], form: st
         ("guide", {"form": "wide"}, "knob vicsee.form cannot be 'wide'; allowed: long, short"),
     ],
 )
-def test_choices_that_do_not_exist(dialect: str, chosen: dict[str, str], text: str) -> None:
-    """An unknown dialect, knob or value is refused, and the message says what there is."""
+def test_unknown_choices_are_refused(dialect: str, chosen: dict[str, str], text: str) -> None:
+    """An unknown dialect, knob or value is refused, and the error lists the known ones."""
     with pytest.raises(BaselineError) as caught:
         rules(CHANGED, dialect, chosen)
 
@@ -85,7 +85,7 @@ def test_a_provider_without_knobs() -> None:
     ],
 )
 def test_variants_of_an_error(chosen: dict[str, str], message: str) -> None:
-    """The first variant whose knobs all hold replaces an entry of either catalogue."""
+    """The first error variant whose knobs all match replaces the catalogue entry."""
     variants = (
         ({"form": "short"}, error("broken", "first")),
         ({"form": "short", "case": "upper"}, error("broken", "never")),
@@ -98,7 +98,7 @@ def test_variants_of_an_error(chosen: dict[str, str], message: str) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("text", "60"), ("whole", "60"), ("exact", "60.5")])
 def test_a_limit_is_a_number(name: str, value: str) -> None:
-    """A limit is read exactly, whether it is written as a text or as a number."""
+    """A limit is read exactly, from a text or from a number."""
     assert Decimal(value) == limits().limits[name]
 
 
@@ -132,13 +132,13 @@ def test_a_limit_as_a_table() -> None:
 def test_a_limit_of_another_kind(
     read: Callable[[Rules, str], object], name: str, kind: str
 ) -> None:
-    """A limit that is read as another kind is an error in the baseline."""
+    """A limit that is read as the wrong type raises a baseline error."""
     with pytest.raises(BaselineError, match=f"'{name}' is not a {kind} of this baseline"):
         read(limits(), name)
 
 
 def test_facts() -> None:
-    """A fact is read as it is, or as text."""
+    """A fact can be read as its value or as a text."""
     assert (limits().fact("number"), limits().texts["number"]) == (7, "7")
 
 
@@ -146,7 +146,7 @@ def test_facts() -> None:
     ("per", "length"), [("half_minute", 30 * SECOND), ("minute", 60 * SECOND), ("day", DAY)]
 )
 def test_windows(per: str, length: int) -> None:
-    """Each kind of window has its length."""
+    """Each kind of rate-limit window has its documented length."""
     limit = RateLimit("plan/0", 1, per, "all")  # type: ignore[arg-type]  # one of its words
 
     assert length == limit.length

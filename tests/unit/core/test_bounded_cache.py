@@ -5,8 +5,8 @@ from __future__ import annotations
 from upsim.core.bounded_cache import BoundedCache
 
 
-def test_the_oldest_entry_goes_first() -> None:
-    """Beyond the bound the first entry is dropped; one that was replaced keeps its place."""
+def test_the_oldest_entry_is_dropped_first() -> None:
+    """A full cache drops its oldest entry; a replaced entry keeps its age."""
     cache = BoundedCache[str, int](2)
     cache["a"] = 1
     cache["b"] = 2
@@ -18,8 +18,8 @@ def test_the_oldest_entry_goes_first() -> None:
     assert (None, {"b": 2, "c": 4}) == (cache.get("a"), dict(cache))
 
 
-def test_an_entry_that_was_taken_out_is_the_newest_again() -> None:
-    """A reader that wants the least recently used to go takes entries out and puts them back."""
+def test_an_entry_that_is_put_back_is_the_newest() -> None:
+    """A cache entry that is removed and put back counts as the newest."""
     cache = BoundedCache[str, int](2)
     cache["a"], cache["b"] = 1, 2
     cache["a"] = cache.pop("a")

@@ -32,12 +32,12 @@ def test_headers(name: bytes, value: str | None) -> None:
     ],
 )
 def test_the_query(text: bytes, query: dict[str, str]) -> None:
-    """Of a repeated parameter the first wins; empty ones are there; nothing is an error."""
+    """In a query, the first of repeated parameters counts, and empty parameters are kept."""
     assert query == call(query_string=text).query()
 
 
 def test_the_body_is_decoded_once() -> None:
-    """A body is decoded when it is first asked for, and then kept."""
+    """A request body is decoded at its first use and then cached."""
     asked = call(body=b'{"a": 1}')
 
     assert {"a": 1} == asked.json()
@@ -45,35 +45,35 @@ def test_the_body_is_decoded_once() -> None:
 
 
 def test_a_knob() -> None:
-    """A call uses the knobs of its rules."""
+    """A call reads the knobs of its rules."""
     assert call().rules.knobs["factor_type"] == "string"
 
 
-def test_what_no_check_has_found() -> None:
-    """An operation that runs without one of its checks names the check."""
+def test_a_value_of_a_missing_check() -> None:
+    """If an operation lacks one of its checks, the error names the check."""
     with pytest.raises(LookupError, match="credits runs without the check that finds the job"):
         _ = call().target
     with pytest.raises(AttributeError, match="who"):
         _ = call(account=None).who
 
 
-def test_a_call_without_a_key_is_a_value_like_any_other() -> None:
-    """A call without a key can be shown, compared and copied."""
+def test_a_call_without_a_key_is_a_normal_value() -> None:
+    """A call without a key can be printed, compared and copied."""
     asked = call(account=None)
 
     assert asked == replace(asked)
     assert "account=None" in repr(asked)
 
 
-def test_what_the_checks_have_found() -> None:
-    """Account and job are at hand once the checks have found them."""
+def test_values_found_by_the_checks() -> None:
+    """After the checks, a call has its account and its job."""
     asked = call(job=job())
 
     assert (asked.who.number, asked.target.id) == (1, "task_1")
 
 
 def test_a_call_holds_no_function() -> None:
-    """Checks reach the engine through the port `SandboxApi` alone, and nothing else by a field."""
+    """A call has no function in its fields; checks use the engine only through `SandboxApi`."""
     found = {field.name: str(field.type) for field in fields(Call)}
 
     assert [] == [name for name, kind in found.items() if "Callable" in kind]

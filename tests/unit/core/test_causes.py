@@ -30,12 +30,12 @@ FACTORS = ("1", "2", "4")
     ],
 )
 def test_choice_names_value_and_type(value: object, expected: str) -> None:
-    """The cause for a number says that the text with the same digits is expected."""
+    """If a number is given for a text, the cause names the expected text."""
     assert expected == causes.wrong_choice("upscale_factor", value, FACTORS)
 
 
-def test_text_that_spells_a_number_is_told_the_number() -> None:
-    """The same the other way round."""
+def test_text_in_place_of_a_number_names_the_number() -> None:
+    """If a text is given for a number, the cause names the expected number."""
     found = causes.wrong_choice("upscale_factor", "2", ("1", "2"), "number")
     assert 'upscale_factor: found the text "2", expected the number 2' == found
 
@@ -46,13 +46,13 @@ def test_long_lists_of_choices_are_cut() -> None:
     assert found.endswith('"8", "9" or …')
 
 
-def test_single_choice_stands_alone() -> None:
-    """One allowed value needs no `or`."""
+def test_single_choice_has_no_or() -> None:
+    """A cause with one allowed value has no `or`."""
     assert causes.wrong_choice("a", "b", ("c",)).endswith('expected the text "c"')
 
 
-def test_values_of_any_length_are_bounded() -> None:
-    """Of a list nothing is spelt out, and a text is cut, before anything is compared."""
+def test_long_values_are_cut() -> None:
+    """A cause does not write out lists, and cuts long texts before it compares them."""
 
     class Counted(list[object]):
         def __str__(self) -> str:
@@ -71,7 +71,7 @@ def test_values_of_any_length_are_bounded() -> None:
 
 
 def test_missing_value_is_nothing() -> None:
-    """The cause distinguishes a missing field from a null field."""
+    """A cause distinguishes a missing field from a null field."""
     assert "input.video: found nothing, expected a text" == causes.of("input.video", {}, "a text")
     assert "video: found null, expected a text" == causes.of("video", {"video": None}, "a text")
 
@@ -84,7 +84,7 @@ def test_missing_value_is_nothing() -> None:
     ],
 )
 def test_header(value: bytes | None, expected: str) -> None:
-    """A header that is missing or wrong is named with its value."""
+    """The cause for a missing or wrong header names the header and its value."""
     assert expected == causes.header("Content-Type", value, "application/json")
 
 
@@ -110,7 +110,7 @@ ON_DISK = "a file on your own disk, which a provider cannot read"
     ],
 )
 def test_source_of_a_video(source: str, expected: str) -> None:
-    """A source that is not a URL is described by its kind, and a local path as a file."""
+    """The cause names the type of a video source that is no URL, and a local path as a file."""
     assert expected == causes.described(source)
 
 
@@ -131,7 +131,7 @@ def test_source_of_a_video(source: str, expected: str) -> None:
     ],
 )
 def test_flaw_of_a_data_url(url: str, expected: str) -> None:
-    """The part of the head that is wrong is named."""
+    """The cause for an invalid data URL names the wrong part of its head."""
     assert expected == causes.data_url_flaw(url)
 
 
@@ -159,8 +159,8 @@ def test_urls_lose_user_and_query() -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
-def test_sentences_are_short_and_printable(value: Any) -> None:  # noqa: ANN401 - JSON
-    """Of any value, one printable line of bounded length."""
+def test_causes_are_short_and_printable(value: Any) -> None:  # noqa: ANN401 - JSON
+    """The cause for any value is one printable line of limited length."""
     found = causes.wrong_choice("field", value, FACTORS)
     assert found.isprintable()
     assert len(found) < 1_200
@@ -176,5 +176,5 @@ def test_any_text_as_a_video(text: str) -> None:
 
 
 def test_long_numbers_are_cut() -> None:
-    """A number of a thousand digits is shown by its first ones."""
+    """A cause shows only the first digits of a number with a thousand digits."""
     assert f"the number {'1' * causes.SHOWN}…" == causes.typed(int("1" * 1000))

@@ -79,13 +79,13 @@ def waits(_call: Call) -> Pending:
         ((objects, waits), Violation("objected")),
     ],
 )
-def test_the_first_objection_wins(checks: tuple[Check, ...], outcome: object) -> None:
-    """The first check that refuses a request decides the outcome."""
+def test_the_first_refusal_wins(checks: tuple[Check, ...], outcome: object) -> None:
+    """The first check that refuses a request decides the response."""
     assert outcome == first_violation(call(), checks)
 
 
 def test_later_checks_do_not_run() -> None:
-    """After a check that waits or objects nothing more is looked at."""
+    """After a check that refuses or must wait, no later check runs."""
     asked = call()
 
     first_violation(asked, (waits, objects))
@@ -112,7 +112,7 @@ def test_authenticated(credential: Credential, name: str | None) -> None:
 
 @pytest.mark.parametrize("oversized", [False, True])
 def test_body_within_limit(*, oversized: bool) -> None:
-    """A body that was larger than the limit is refused with the limit."""
+    """A body above the limit is refused, and the refusal names the limit."""
     found = body_within_limit(call(oversized=oversized))
 
     assert (Violation("body_too_large", {"max": 1_048_576}) if oversized else None) == found
@@ -135,8 +135,8 @@ def rated(*rates: RateLimit, used: dict[str, int], scope: str = "", **fields: ob
     return call(FakeWorld(used=used), rules=rules, now=DAY - 90 * SECOND - 1, **fields)
 
 
-def test_a_call_takes_its_place() -> None:
-    """A call within its limits is noted on each limit that counts it."""
+def test_a_call_counts_for_its_limits() -> None:
+    """A call within its limits is counted for each limit that applies to it."""
     asked = rated(DAILY, CREATES, used={DAILY.name: 2, CREATES.name: 0}, kind="submit")
 
     assert within_rates(asked) is None
@@ -144,7 +144,7 @@ def test_a_call_takes_its_place() -> None:
 
 
 def test_a_limit_that_does_not_count_the_call() -> None:
-    """A limit on creates is nothing to a call that reads."""
+    """A limit for creates does not affect a read request."""
     asked = rated(CREATES, used={CREATES.name: 3})
 
     assert within_rates(asked) is None
@@ -169,8 +169,10 @@ def test_what_a_limit_counts(counts: str) -> None:
         ("all", "submit", "submit", True),
     ],
 )
-def test_a_knob_says_what_counts(*, scope: str, counts: str, kind: str, counted: bool) -> None:
-    """The knob of a provider says what a limit counts; with `all` the limit itself says it."""
+def test_a_knob_selects_the_counted_calls(
+    *, scope: str, counts: str, kind: str, counted: bool
+) -> None:
+    """A knob decides which calls a limit counts; with `all`, the limit decides."""
     asked = rated(replace(DAILY, counts=counts), used={DAILY.name: 0}, scope=scope, kind=kind)
     within_rates(asked)
 
@@ -178,7 +180,7 @@ def test_a_knob_says_what_counts(*, scope: str, counts: str, kind: str, counted:
 
 
 def test_a_limit_that_is_used_up() -> None:
-    """The refusal has the limit, its end, and the whole seconds until then, rounded up."""
+    """The refusal has the limit, its reset time and the remaining seconds, rounded up."""
     asked = rated(DAILY, used={DAILY.name: 3})
 
     assert within_rates(asked) == Violation(
@@ -186,7 +188,7 @@ def test_a_limit_that_is_used_up() -> None:
     )
 
 
-def test_a_refused_call_takes_no_place() -> None:
+def test_a_refused_call_does_not_count() -> None:
     """A request that the second limit refuses does not count for the first limit."""
     asked = rated(DAILY, CREATES, used={DAILY.name: 0, CREATES.name: 3}, kind="submit")
     within_rates(asked)
@@ -205,7 +207,7 @@ def test_a_refused_call_takes_no_place() -> None:
     ],
 )
 def test_json_object(document: object, violation: Violation | None) -> None:
-    """A body that is not a JSON object is refused, and the cause says what it is."""
+    """A body that is not a JSON object is refused, and the cause names its type."""
     assert violation == json_object(call(document=document))
 
 
@@ -218,7 +220,7 @@ def test_the_object_becomes_the_inputs() -> None:
 
 
 def test_a_video_that_is_known() -> None:
-    """A video that is known becomes the call's media."""
+    """The check stores a known video in `call.media`."""
     asked = call(source="clip")
 
     assert measurable(asked) is None
@@ -226,7 +228,7 @@ def test_a_video_that_is_known() -> None:
 
 
 def test_a_video_that_must_be_measured() -> None:
-    """A video of which nothing is known is to be measured, up to the provider's limit."""
+    """An unknown video must be measured, up to the provider's size limit."""
     assert measurable(call(FakeWorld(found=None), source="clip")) == Pending("clip", 536_870_912)
 
 
@@ -243,8 +245,8 @@ def test_a_video_that_was_measured() -> None:
     "reason",
     ["unreachable", "not_a_video", "too_large", "not_decodable", "beyond_own_limits", "no_room"],
 )
-def test_a_video_that_cannot_be_had(reason: Reason) -> None:
-    """The reason is the name of the refusal."""
+def test_a_video_that_is_unavailable(reason: Reason) -> None:
+    """The reason why a video is unavailable is the name of the refusal."""
     asked = call(FakeWorld(found=Unmeasurable(reason, "why")))
 
     assert measurable(asked) == Violation(reason, {"detail": "why"})
@@ -252,14 +254,14 @@ def test_a_video_that_cannot_be_had(reason: Reason) -> None:
 
 @given(st.integers(0, 120_000_000))
 def test_not_too_long(duration: int) -> None:
-    """The measured duration itself is compared: one microsecond above the limit is too long."""
+    """The exact duration is compared: one microsecond above the limit is too long."""
     asked = call(media=replace(VIDEO, duration=duration))
 
     assert (not_too_long(asked) is None) is (duration <= 60_000_000)
 
 
 def test_too_long() -> None:
-    """The refusal has the limit and what was found."""
+    """The refusal of a too long video has the limit and the duration."""
     found = not_too_long(call(media=video("60.000001")))
 
     assert found == Violation("too_long", {"max": 60, "found": Decimal("60.000001")})
@@ -275,7 +277,7 @@ def test_too_long() -> None:
     ],
 )
 def test_output_within_own_limit(output: OutputPlan | None, *, fits: bool) -> None:
-    """An output with a side above the limit is refused; a job without output has no limit."""
+    """An output side above the limit is refused; a job without output is not checked."""
     offer = JobSpec(QUOTE, -QUOTE.amount, {}, output, PLAN)
     found = output_within_own_limit(call(FakeWorld(offer=offer), media=VIDEO))
 
@@ -286,14 +288,14 @@ def test_output_within_own_limit(output: OutputPlan | None, *, fits: bool) -> No
 
 @pytest.mark.parametrize(("balance", "enough"), [(143, False), (144, True), (145, True)])
 def test_affordable(balance: int, *, enough: bool) -> None:
-    """A balance of exactly the price is enough; the refusal has both."""
+    """A balance of exactly the price is enough; the refusal has balance and price."""
     refused = Violation("insufficient_funds", {"required": 144, "available": balance})
 
     assert (None if enough else refused) == affordable(call(account=account(balance), media=VIDEO))
 
 
-def test_the_terms_are_kept() -> None:
-    """The terms on which a call was found affordable are those that it is accepted on."""
+def test_the_job_spec_is_kept() -> None:
+    """The job is accepted with the same terms that the affordability check used."""
     asked = call(media=VIDEO)
     affordable(asked)
 
@@ -301,8 +303,8 @@ def test_the_terms_are_kept() -> None:
     assert asked.spec.quote == QUOTE
 
 
-def test_the_terms_are_worked_out_once() -> None:
-    """Terms that an earlier check worked out are not asked for again."""
+def test_the_job_spec_is_computed_once() -> None:
+    """Terms that an earlier check computed are reused."""
     dear = JobSpec(replace(QUOTE, amount=Decimal(9_999)), Decimal(-9_999), {}, None, PLAN)
     asked = call(FakeWorld(offer=dear), media=VIDEO, spec=replace(dear, quote=QUOTE))
 
@@ -329,7 +331,7 @@ def test_media_before_they_are_measured() -> None:
     ],
 )
 def test_kind_of(value: object, name: str) -> None:
-    """Each JSON value has the name of its type."""
+    """Each JSON value is named by its type."""
     assert name == kind_of(value)
 
 
@@ -351,12 +353,12 @@ def test_kind_of(value: object, name: str) -> None:
     ids=lambda value: repr(value)[:12],
 )
 def test_whole_number(value: Any, number: int | None) -> None:  # noqa: ANN401 - any JSON
-    """A JSON number that equals an integer is one; a boolean is not."""
+    """A JSON number that equals an integer counts as whole; a boolean does not."""
     assert number == whole_number(value)
 
 
 def test_named() -> None:
-    """Checks are named as their functions are."""
+    """Each check is registered under the name of its function."""
     assert named(passes, waits) == {"passes": passes, "waits": waits}
 
 
@@ -367,7 +369,7 @@ def test_common_checks(name: str) -> None:
 
 
 def test_limits_are_read_from_the_rules() -> None:
-    """Another limit in the baseline is another limit of the check."""
+    """A changed limit in the baseline changes the check."""
     rules = ruled(limits={"max_seconds": fact("8.5")})
 
     assert not_too_long(call(rules=rules, media=VIDEO)) is None

@@ -60,8 +60,8 @@ POLL = Occasion(
         ({"when": (("a.c", "none"),)}, False),
     ],
 )
-def test_a_rule_speaks_of_what_it_selects(changes: dict[str, object], expected: object) -> None:
-    """Provider, stage, operation, account, state and body must all be as the rule says."""
+def test_a_fault_rule_matches_what_it_selects(changes: dict[str, object], expected: object) -> None:
+    """A rule matches only if provider, stage, operation, account, state and body all match."""
     assert expected == concerns(replace(RULE, **changes), "poll", POLL)  # type: ignore[arg-type]
 
 
@@ -98,8 +98,10 @@ def test_a_rule_without_an_operation_takes_the_usual_ones(
         ("webhook", None, ("tasks",)),
     ],
 )
-def test_what_a_rule_is_really_for(stage: Stage, on: str | None, expected: tuple[str, ...]) -> None:
-    """Its operations by name, and of files their folders, with `on` and without."""
+def test_operations_of_a_fault_rule(
+    stage: Stage, on: str | None, expected: tuple[str, ...]
+) -> None:
+    """The matching operations are listed by name, and file operations by folder."""
     kinds = {"tasks": "submit", "files": "upload", "tasks/get": "poll", "credits": "read"}
 
     assert expected == spoken_of(replace(RULE, at=stage, on=on), kinds)
@@ -126,8 +128,8 @@ def fired(rule: FaultRule, draws: list[int]) -> list[int]:
         ({"probability": Decimal(1)}, [1, 2, 3, 4, 5, 6]),
     ],
 )
-def test_counts_decide_when_it_fires(changes: dict[str, object], expected: list[int]) -> None:
-    """`after` passes matches over, `every` takes each so-manieth of the rest, `first` ends it."""
+def test_counts_decide_when_a_fault_fires(changes: dict[str, object], expected: list[int]) -> None:
+    """`after` skips matches, `every` selects each n-th remaining match, `first` sets a maximum."""
     assert expected == fired(replace(RULE, **changes), [0] * 6)  # type: ignore[arg-type]
 
 
@@ -140,25 +142,25 @@ def test_counts_decide_when_it_fires(changes: dict[str, object], expected: list[
         (2**DRAW_BITS - 1, False),
     ],
 )
-def test_a_draw_decides_by_probability(draw: int, expected: object) -> None:
-    """A quarter of all draws fires at a probability of a quarter."""
+def test_a_fault_fires_by_probability(draw: int, expected: object) -> None:
+    """With a probability of 0.25, a quarter of all draws fires."""
     assert expected == fires(Armed(replace(RULE, probability=Decimal("0.25"))), draw)
 
 
 @given(
     st.integers(1, 5), st.integers(1, 4), st.integers(0, 4), st.integers(min_value=0, max_value=30)
 )
-def test_a_rule_never_fires_more_often_than_it_says(
+def test_a_rule_never_fires_more_often_than_allowed(
     first: int, every: int, after: int, calls: int
 ) -> None:
-    """The number of times it fires follows from the three counts."""
+    """The number of firings never exceeds the number that the three counts allow."""
     rule = replace(RULE, first=first, every=every, after=after)
     assert min(first, max(0, calls - after) // every) == len(fired(rule, [0] * calls))
 
 
 @pytest.mark.parametrize(("first", "remaining"), [(None, None), (3, 2)])
-def test_it_says_how_often_it_can_still_fire(first: int | None, remaining: int | None) -> None:
-    """The remaining firings are `first` minus those done, or unlimited without `first`."""
+def test_remaining_firings(first: int | None, remaining: int | None) -> None:
+    """The remaining firings are `first` minus the firings so far, or unlimited without `first`."""
     assert remaining == Armed(replace(RULE, first=first), matched=5, fired=1).remaining
 
 
@@ -174,7 +176,7 @@ def test_it_says_how_often_it_can_still_fire(first: int | None, remaining: int |
     ],
 )
 def test_a_path_leads_through_mappings_and_lists(path: str, expected: object) -> None:
-    """Names go into mappings, numbers into lists, nothing into a text."""
+    """In a path, names select keys of mappings, and numbers select items of lists."""
     assert expected == value_at({"a": {"b": [1, "text"]}}, path)
 
 
@@ -189,11 +191,11 @@ def test_a_path_leads_through_mappings_and_lists(path: str, expected: object) ->
     ],
 )
 def test_a_patch_changes_one_place(path: str, expected: object) -> None:
-    """The field at the path changes or is added; a path through nothing changes nothing."""
+    """A patch changes or adds the field at its path, if the parent of the field exists."""
     assert expected == patched({"a": {"b": [1, 2]}}, [(path, 9)])
 
 
-def test_a_patch_leaves_the_document_alone() -> None:
+def test_a_patch_leaves_the_document_unchanged() -> None:
     """A patch changes a copy of the document."""
     document = {"a": {"b": 1}}
     patched(document, [("a.b", 2)])
@@ -201,7 +203,7 @@ def test_a_patch_leaves_the_document_alone() -> None:
 
 
 def test_a_patch_copies_each_mapping_once() -> None:
-    """However many fields a patch has, below however many parents, nothing is copied twice."""
+    """A patch copies each mapping once, however many fields it changes."""
     copied: list[str] = []
 
     class Counted(Mapping[str, object]):
@@ -232,7 +234,7 @@ def test_a_patch_copies_each_mapping_once() -> None:
 def test_corrupting_in_parts_is_corrupting_the_whole(
     body: bytes, count: int, data: st.DataObject
 ) -> None:
-    """However a body is cut into parts, the same bytes are turned."""
+    """The same bytes are corrupted, however the body is split into parts."""
     cut = data.draw(st.integers(0, len(body)))
     whole = corrupted(body, offset=0, total=len(body), count=count)
     parts = (body[:cut], 0), (body[cut:], cut)
@@ -241,8 +243,8 @@ def test_corrupting_in_parts_is_corrupting_the_whole(
 
 
 @given(st.binary(min_size=1, max_size=200), st.integers(1, 300))
-def test_so_many_bytes_are_corrupted(body: bytes, count: int) -> None:
-    """The requested number of bytes differs, or all bytes of a shorter body."""
+def test_the_requested_number_of_bytes_is_corrupted(body: bytes, count: int) -> None:
+    """The requested number of bytes is changed, or all bytes of a shorter body."""
     found = corrupted(body, offset=0, total=len(body), count=count)
     differing = sum(a != b for a, b in zip(body, found, strict=True))
     assert min(count, len(body)) == differing
@@ -258,7 +260,7 @@ def test_so_many_bytes_are_corrupted(body: bytes, count: int) -> None:
     ],
 )
 def test_an_action_has_the_name_that_scenarios_use(action: Action, expected: str) -> None:
-    """The name is the one under which a file asks for it."""
+    """Each fault action is registered under its name in scenario files."""
     assert expected == name_of(action)
 
 
@@ -276,8 +278,8 @@ def test_an_action_has_the_name_that_scenarios_use(action: Action, expected: str
         ("data.xyz", False, ""),
     ],
 )
-def test_a_patch_needs_a_field_that_is_there(path: str, near: str, *, there: bool) -> None:
-    """A patch of a missing field names the nearest field, at any depth and one level lower."""
+def test_a_patch_needs_an_existing_field(path: str, near: str, *, there: bool) -> None:
+    """The error for a patch of a missing field suggests the nearest field of the document."""
     document = {"data": {"status": "a", "result": {"url": None}, "list": [1]}}
     assert there == is_patched(document, [(path, 1)])
     assert near == near_path(document, path)

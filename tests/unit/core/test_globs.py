@@ -22,7 +22,7 @@ def test_globs_mean_the_same_as_in_the_standard_library(text: str, parts: list[s
 
 
 def test_long_texts_and_globs() -> None:
-    """A text is compared by its beginning; a long glob fits the same text alone."""
+    """The start of a long text is compared; a long glob matches the identical text alone."""
     glob = "a*" * MAX_GLOB_LENGTH
     assert (True, False) == (fits(glob, glob), fits("a" * MAX_GLOB_LENGTH, glob))
     assert fits("a" * MAX_TEXT_LENGTH + "b", "*a")
@@ -59,7 +59,7 @@ def test_no_text_makes_a_glob_slow(glob: str) -> None:
     ],
 )
 def test_flaw_of_a_glob(glob: str, said: str) -> None:
-    """A bracket without an end, an empty set, and signs that a long glob takes as they are."""
+    """Unclosed brackets, empty sets and wildcards in a too long glob are reported as flaws."""
     assert said == flaw(glob)
     if "fits no" in said:
         assert not fits("b", glob)
@@ -75,6 +75,6 @@ def test_flaw_of_a_glob(glob: str, said: str) -> None:
     ],
 )
 def test_globs_are_bounded_together(globs: list[str], said: str) -> None:
-    """Patterns are bounded by number and length; plain texts count nothing."""
+    """The number and total length of glob patterns are limited; plain texts do not count."""
     assert said in excess(globs)
     assert bool(said) is bool(excess(globs))

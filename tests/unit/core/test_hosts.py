@@ -23,7 +23,7 @@ from upsim.core.hosts import (
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *LOOPBACK_IN_UNICODE])
 def test_loopback_in_every_spelling(host: str) -> None:
-    """Every spelling of loopback is loopback, and compares as `localhost`."""
+    """Every spelling of a loopback address is recognised and equals `localhost`."""
     assert (is_loopback(host), canonical(host)) == (True, "localhost")
 
 
@@ -35,7 +35,7 @@ def test_other_hosts_are_not_loopback(host: str) -> None:
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *ELSEWHERE])
 def test_addresses_are_read_as_inet_aton_does(host: str) -> None:
-    """The IPv4 address of a text without a final dot is the one that a connection would go to."""
+    """A text is read as the same IPv4 address to which a connection would go."""
     try:
         expected = socket.inet_ntoa(socket.inet_aton(host))
     except OSError:
@@ -44,15 +44,15 @@ def test_addresses_are_read_as_inet_aton_does(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_resolvers_know_what_is_asked_of_them(host: str) -> None:
-    """A spelling that few resolvers know is asked for as `localhost` or as an address."""
+def test_unusual_loopback_spellings_are_normalised(host: str) -> None:
+    """A rare loopback spelling is resolved as `localhost` or as a plain address."""
     found = resolvable(host)
     assert found == "localhost" or str(address_of(found)) == found
 
 
 @pytest.mark.parametrize("host", ["Example.com", "8.8.8.8", "api.venice.ai."])
-def test_other_names_are_asked_for_as_they_are(host: str) -> None:
-    """Resolvers get other hosts unchanged."""
+def test_other_names_are_resolved_unchanged(host: str) -> None:
+    """Other host names are passed to the resolver unchanged."""
     assert resolvable(host) == host
 
 
@@ -83,7 +83,7 @@ def test_an_authority_is_split(authority: str, parts: tuple[str, int | None] | N
 
 @pytest.mark.parametrize("host", ["a.b", "[::1]", "u:p@a.b", "u@[::1]", ""])
 def test_the_port_of_a_url_is_a_plain_number(host: str) -> None:
-    """A URL names no port, or one in plain digits from 1 to 65535; wherever its host ends."""
+    """The port of a URL is empty or a plain number from 1 to 65535."""
     ends = ("", "/x:080", "?a:080", "#:080")
     well = [f"http://{host}{port}{end}" for port in ("", ":", ":1", ":65535") for end in ends]
     wrong = [f"//{host}:{port}{end}" for port in (*ODD_PORTS, "x", "1:2") for end in ends]
@@ -103,7 +103,7 @@ def test_the_port_of_a_url_is_a_plain_number(host: str) -> None:
     ids=["port", "long", "broken", "bare"],
 )
 def test_the_host_of_a_url(url: str, host: str) -> None:
-    """A URL names its host in small letters; what is no URL, or a very long one, names none."""
+    """The host of a URL is read in lower case; a non-URL or a very long text has no host."""
     assert host == host_of(url)
 
 
@@ -145,13 +145,13 @@ def test_public_url_is_http_with_a_host(url: str, flaw: str) -> None:
         ("http://127.0.0.1:4747", ""),
     ],
 )
-def test_what_lacks_its_scheme(url: str, flaw: str) -> None:
-    """Host and port, a dotted name, this machine, or a scheme with too few slashes; no word."""
+def test_text_that_lacks_a_scheme(url: str, flaw: str) -> None:
+    """A text with a host but an incomplete scheme is recognised; a plain word is not."""
     assert scheme_flaw(url) == flaw
 
 
-def test_names_in_unicode_compare_as_resolvers_read_them() -> None:
-    """A name and its ASCII form are the same host; a name that has none stays as it is."""
+def test_unicode_names_equal_their_ascii_form() -> None:
+    """A Unicode host name equals its ASCII form; a name without an ASCII form stays unchanged."""
     assert canonical("m\u00fcnchen.example") == canonical("XN--MNCHEN-3YA.example")
     assert canonical("\u00e9" * 2_000) == "\u00e9" * 2_000
     assert canonical("\u00e9..x") == "\u00e9..x"
@@ -159,7 +159,7 @@ def test_names_in_unicode_compare_as_resolvers_read_them() -> None:
 
 
 @pytest.mark.parametrize("url", UNUSABLE_URLS.values(), ids=UNUSABLE_URLS)
-def test_urls_that_no_request_can_have(url: str) -> None:
-    """Each has a flaw, and a URL in Unicode has none."""
+def test_unusable_urls_have_a_flaw(url: str) -> None:
+    """Each URL that cannot be requested has a flaw; a URL with Unicode characters has none."""
     assert url_flaw(url)
     assert url_flaw("https://m\u00fcnchen.example/\u00e9?x=\u00e9") == ""

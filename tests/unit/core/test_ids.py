@@ -12,5 +12,5 @@ from upsim.core.ids import uuid4_text
 
 @given(st.integers(0, 2**128 - 1))
 def test_a_uuid_of_version_4(bits: int) -> None:
-    """Version and variant replace six of the bits, as in the standard library."""
+    """The version and variant bits of a UUID match those of the standard library."""
     assert str(UUID(int=bits, version=4)) == uuid4_text(bits)

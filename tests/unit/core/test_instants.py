@@ -22,14 +22,14 @@ INSTANTS = st.integers(0, LATEST)
 
 
 @given(INSTANTS)
-def test_six_digits_come_back(instant: int) -> None:
-    """An instant spelt with six digits is read as itself."""
+def test_six_digits_are_read_back(instant: int) -> None:
+    """An instant written with six fractional digits is read back exactly."""
     assert from_iso(iso(instant, 6)) == instant
 
 
 @given(INSTANTS, st.integers(0, 5))
 def test_fewer_digits_are_cut_not_rounded(instant: int, digits: int) -> None:
-    """A spelling with fewer digits names the start of its fraction of a second."""
+    """An instant written with fewer digits is cut to them, not rounded."""
     step = 10 ** (6 - digits)
 
     assert from_iso(iso(instant, digits)) == instant - instant % step
@@ -46,7 +46,7 @@ def test_fewer_digits_are_cut_not_rounded(instant: int, digits: int) -> None:
     ],
 )
 def test_the_number_of_digits(digits: int, text: str) -> None:
-    """Zero digits leave out the point, more than six are filled with zeros."""
+    """With zero digits, the point is left out; above six digits zeros are added."""
     assert text == iso(1_772_442_904 * SECOND + 218_999, digits)
 
 
@@ -60,13 +60,13 @@ def test_the_number_of_digits(digits: int, text: str) -> None:
         "2025-12-31T16:00:00-08:00",
     ],
 )
-def test_what_is_read(text: str) -> None:
-    """Offsets are honoured; a text without one is in UTC."""
+def test_offsets_are_read(text: str) -> None:
+    """A time with an offset is converted; a time without an offset is in UTC."""
     assert from_iso(text) == 1_767_225_600 * SECOND
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01", "1e3"])
-def test_what_is_not_read(text: str) -> None:
+def test_invalid_dates_are_refused(text: str) -> None:
     """A text that is not a date is refused."""
     with pytest.raises(ValueError, match=r"."):
         from_iso(text)
@@ -96,8 +96,8 @@ def test_an_http_date() -> None:
 
 
 @given(st.integers(-(10**15), 10**15))
-def test_seconds_as_text_come_back(micros: int) -> None:
-    """Whole microseconds survive the way through decimal seconds."""
+def test_seconds_as_text_are_read_back(micros: int) -> None:
+    """Whole microseconds, written as decimal seconds, are read back exactly."""
     assert micros == seconds_to_micros(f"{Decimal(micros) / SECOND:f}")
 
 
@@ -113,10 +113,10 @@ def test_seconds_as_text_come_back(micros: int) -> None:
     ],
 )
 def test_seconds_as_text(text: str, micros: int) -> None:
-    """Parts of a microsecond are cut; a side of the point may be empty."""
+    """Parts of a microsecond are cut, and the digits on one side of the point may be missing."""
     assert micros == seconds_to_micros(text)
 
 
 def test_a_day() -> None:
-    """A day has 86,400 seconds: the clock knows no leap seconds."""
+    """A day has 86,400 seconds, because the clock has no leap seconds."""
     assert iso(DAY) == "1970-01-02T00:00:00.000Z"

@@ -38,19 +38,19 @@ def offered(media: Media | None, failure: str | None = None) -> JobSpec:
 
 
 def test_the_price() -> None:
-    """The debit of a job is its price with the opposite sign."""
+    """The debit of a job is its price with a negative sign."""
     found = offered(VIDEO)
 
     assert (Decimal(144), Decimal(-144)) == (found.quote.amount, found.debit)
 
 
 def test_the_output() -> None:
-    """The output follows from the video and the options."""
+    """The output of a job follows from the video and the options."""
     assert offered(VIDEO).output == OutputPlan(1708, 960, audio=True)
 
 
 def test_the_options_are_a_copy() -> None:
-    """The options of the terms do not change with those of the request."""
+    """Later changes of the request's options do not change the options of the job."""
     assert offered(VIDEO).options == {"factor": "2"}
 
 
@@ -60,7 +60,7 @@ def test_the_plan() -> None:
 
 
 def test_without_a_video() -> None:
-    """A job whose video cannot be had has no output and counts no seconds."""
+    """A job with an unavailable video has no output and no billed seconds."""
     found = offered(None)
 
     assert found.output is None
@@ -68,7 +68,7 @@ def test_without_a_video() -> None:
 
 
 def test_a_plan_that_ends_in_a_failure() -> None:
-    """A failure replaces the end of the plan and leaves the price as it is."""
+    """A failure replaces the last step of the plan and does not change the price."""
     found = offered(VIDEO, "broken")
 
     assert Phase(JobState.FAILED, failure=BROKEN) == found.phases[-1]
@@ -95,12 +95,12 @@ def test_failing_keeps_what_comes_before() -> None:
 def test_measures(
     media: Media | None, output: OutputPlan | None, expected: dict[str, object]
 ) -> None:
-    """A price may depend on the options, and on what is known of the video and the output."""
+    """A price can use the options and the known properties of the video and the output."""
     assert {"factor": "2", **expected} == measures(media, {"factor": "2"}, output)
 
 
 def test_a_failure_from_the_catalogue() -> None:
-    """A failure has the entry's code, its text filled in, and its further fields."""
+    """A failure has the catalogue entry's code, its completed text and its other fields."""
     rule = error("broken", "It broke after {seconds} s.", code=500, extra={"key": "generic"})
 
     assert failure_of(rule, seconds=7) == Failure(

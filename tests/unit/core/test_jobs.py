@@ -16,7 +16,7 @@ DELETED = JobMoved(4_000, "task_1", JobState.DELETED, planned=False)
 
 
 def test_a_new_job() -> None:
-    """A job that was just accepted is in the first state of its plan and has not ended."""
+    """A newly accepted job is in the first state of its plan and has not ended."""
     new = job()
 
     assert (new.id, new.state, new.ended) == ("task_1", JobState.WAITING, False)
@@ -34,14 +34,14 @@ def test_a_new_job() -> None:
 def test_the_state_is_that_of_the_last_move(
     moves: tuple[JobMoved, ...], state: JobState, *, ended: bool
 ) -> None:
-    """The last move says where a job is."""
+    """The state of a job is the state of its last move."""
     moved = job(moves=moves)
 
     assert (state, ended) == (moved.state, moved.ended)
 
 
-def test_a_deleted_job_remembers_its_end() -> None:
-    """Why and when a job ended is still known after it was deleted."""
+def test_a_deleted_job_keeps_its_end() -> None:
+    """A deleted job still has the reason and the time of its end."""
     moved = job(moves=(WORKING, FAILED, DELETED))
 
     assert (BROKEN, 3_000) == (moved.failure, moved.ended_at)
@@ -56,13 +56,13 @@ def test_a_deleted_job_remembers_its_end() -> None:
     ],
 )
 def test_when_a_state_was_entered(states: tuple[JobState, ...], at: int | None) -> None:
-    """The first move into any of the states counts."""
+    """The first move into one of the given states sets the time."""
     assert at == job(moves=(WORKING, FAILED)).entered(*states)
 
 
 @pytest.mark.parametrize(("step", "phase"), [(0, PLAN[1]), (1, PLAN[2]), (2, None), (9, None)])
 def test_the_next_phase(step: int, phase: object) -> None:
-    """After the last phase, and where a command overrode the plan, nothing follows."""
+    """After the last phase, or after a command changed the state, no phase follows."""
     assert phase == job(step=step).next_phase
 
 
@@ -77,11 +77,11 @@ def can_move(there: Job, state: JobState) -> bool:
 
 @pytest.mark.parametrize("state", sorted(JobState))
 def test_moves_follow_the_edges(state: JobState) -> None:
-    """A job at work may go exactly where an edge leads."""
+    """A running job can move exactly along the edges of the state graph."""
     assert ((JobState.PROCESSING, state) in EDGES) is can_move(job(moves=(WORKING,)), state)
 
 
 def test_an_illegal_move() -> None:
-    """The message says where the job is and where it cannot go."""
+    """The error for an illegal move names the current and the requested state."""
     with pytest.raises(IllegalMoveError, match="job task_1 is failed; it cannot become processing"):
         check_move(job(moves=(WORKING, FAILED)), JobState.PROCESSING)

@@ -22,7 +22,7 @@ from upsim.core.json_bodies import Malformed, decode, depth_over
     ],
 )
 def test_a_document_is_read_exactly(body: bytes, document: object) -> None:
-    """Numbers keep their digits within the range of common parsers; of equal keys the last wins."""
+    """JSON numbers keep all their digits, and the last of two equal keys counts."""
     assert document == decode(body, {}, refuse_repeats=False)
 
 
@@ -50,10 +50,10 @@ def test_a_document_is_read_exactly(body: bytes, document: object) -> None:
         (b'["' + b'","' * 2**20 + b'"]', {}, "too_large", "more than 100000 values"),
     ],
 )
-def test_a_malformed_body_says_why(
+def test_a_malformed_body_has_a_reason(
     body: bytes, headers: dict[bytes, bytes], reason: str, detail: str
 ) -> None:
-    """The reason is for the provider's own error, the detail names what was found."""
+    """A malformed body gives a reason for the provider's error and a detail of what was found."""
     found = decode(body, headers, refuse_repeats=False)
 
     assert isinstance(found, Malformed)
@@ -65,7 +65,7 @@ def test_a_malformed_body_says_why(
     [(b'{"a": 1, "a": 1}', True), (b'[{"a": {"b": 1}}, {"a": 1}]', False)],
 )
 def test_a_knob_refuses_repeated_keys(body: bytes, repeats: bool) -> None:  # noqa: FBT001
-    """The knob `duplicate_keys` of the rules decides on an object that repeats a key."""
+    """The knob `duplicate_keys` decides whether an object with a repeated key is refused."""
     found = decode(body, {}, refuse_repeats=True)
 
     assert repeats == (found == Malformed("syntax", "an object repeats a key"))
@@ -73,7 +73,7 @@ def test_a_knob_refuses_repeated_keys(body: bytes, repeats: bool) -> None:  # no
 
 
 def test_long_texts_are_no_long_documents() -> None:
-    """A video in base64 may be long; escaped quotes do not end a text, and an open one is read."""
+    """A long base64 video in a text is allowed, also with escaped quotes or without an end."""
     text = b'["a", "' + rb"\"" * 1000 + b"A" * 2**21 + rb"\\" + b'"]'
 
     assert not json_bodies.has_too_much_beside_texts(b"[1]")
@@ -83,8 +83,8 @@ def test_long_texts_are_no_long_documents() -> None:
     assert [1, 2**21 + 1001] == [len(one) for one in decode(text, {}, refuse_repeats=False)]  # type: ignore[attr-defined]  # a list
 
 
-def test_depth_is_that_of_containers() -> None:
-    """A text is no level; a document of three levels is deeper than two and not than three."""
+def test_depth_counts_containers() -> None:
+    """The depth of a document counts its lists and objects; texts do not count."""
     assert (True, False, False) == (
         depth_over([{"a": [1]}], 2),
         depth_over([{"a": [1]}], 3),

@@ -29,13 +29,13 @@ def accepts(entry: Entry, charge: Entry | None) -> bool:
 
 @pytest.mark.parametrize("amount", [0, -80])
 def test_a_first_charge(amount: int) -> None:
-    """A job may be charged, also nothing."""
+    """A job can be charged once, also with an amount of zero."""
     assert accepts(line("charge", amount), None)
 
 
 @pytest.mark.parametrize("amount", [0, 79, 80])
 def test_a_refund_up_to_the_charge(amount: int) -> None:
-    """A refund may be anything up to the charge."""
+    """A refund can be any amount up to the charge."""
     assert accepts(line("refund", amount), CHARGE)
 
 
@@ -51,9 +51,7 @@ def test_a_refund_up_to_the_charge(amount: int) -> None:
         (line("refund", -1), CHARGE, None),
     ],
 )
-def test_what_a_ledger_never_takes(
-    entry: Entry, charge: Entry | None, refund: Entry | None
-) -> None:
-    """A second charge, one that gives, a refund of nothing, a second one or too much."""
+def test_invalid_ledger_entries(entry: Entry, charge: Entry | None, refund: Entry | None) -> None:
+    """The ledger refuses second or negative charges, and zero, second or too high refunds."""
     with pytest.raises(LedgerError, match=f"{entry.kind} of {entry.amount} for job task_1"):
         check_entry(entry, charge, refund)

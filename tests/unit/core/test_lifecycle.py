@@ -28,18 +28,18 @@ RULE = JobDuration(base=Decimal(10), per_second=Decimal(2), per_frame=Decimal("0
     ],
 )
 def test_seconds(rule: JobDuration, seconds: str) -> None:
-    """Base, seconds of video and frames add up, within bounds."""
+    """The time of a job is the sum of base, video seconds and frames, within limits."""
     assert Decimal(seconds) == seconds_of(rule, VIDEO, {})
 
 
 def test_without_a_video() -> None:
-    """A job without a measured video lasts the base time."""
+    """The time of a job without a measured video is the base time."""
     assert seconds_of(RULE, None, {}) == 10
 
 
 @pytest.mark.parametrize(("target", "seconds"), [("4k", 51), ("1080p", 17), (None, 17)])
 def test_a_factor_by_an_option(target: str | None, seconds: int) -> None:
-    """An option's value picks the factor of the seconds of video; without a line it is one."""
+    """An option value selects the factor for the video seconds; the default factor is 1."""
     rule = JobDuration(per_second=Decimal(2), by="target", table=(("4k", Decimal(3)),))
     options = {} if target is None else {"target": target}
 
@@ -47,15 +47,15 @@ def test_a_factor_by_an_option(target: str | None, seconds: int) -> None:
 
 
 @given(st.decimals(0, 600, places=6), st.decimals(0, 600, places=6))
-def test_longer_never_takes_less(one: Decimal, other: Decimal) -> None:
-    """The time never falls when the video gets longer."""
+def test_longer_videos_never_take_less_time(one: Decimal, other: Decimal) -> None:
+    """The time of a job never falls if the video gets longer."""
     shorter, longer = (seconds_of(RULE, video(s), {}) for s in sorted((one, other)))
 
     assert shorter <= longer
 
 
 def test_a_plan() -> None:
-    """A plan has the microseconds of each step, divided by the pace, and its failure."""
+    """A plan has each step's microseconds, divided by the pace, and its failure."""
     broken = Failure("broken", 500, "It broke.")
     steps = (
         PhaseRule(JobState.WAITING, JobDuration(base=Decimal(3))),

@@ -11,7 +11,7 @@ from tests.unit.core.conftest import VIDEO
 
 @given(st.integers(0, 10**12))
 def test_seconds_are_exact(duration: int) -> None:
-    """The duration in seconds is a decimal that loses no microsecond."""
+    """The duration in seconds is a decimal with every microsecond."""
     found = replace(VIDEO, duration=duration).seconds
 
     assert Fraction(duration, 1_000_000) == Fraction(found)

@@ -37,8 +37,8 @@ OTHERS = ("upscale_factor", "target_resolution", "fps", "jobs", "vicsee/fails", 
         ("", ""),
     ],
 )
-def test_closest_is_near_behind_what_names_share(name: str, meant: str) -> None:
-    """A common beginning alone makes no name the nearest of another."""
+def test_a_common_prefix_makes_no_suggestion(name: str, meant: str) -> None:
+    """A common prefix alone does not make a name the nearest name."""
     assert meant == closest(name, (*VARIABLES, *OTHERS))
 
 
@@ -47,8 +47,8 @@ def test_several_near_names_come_nearest_first() -> None:
     assert ["fails", "fail"] == near_names("failss", ["other", "fail", "fails"], 2)
 
 
-def test_a_far_fetched_variable_is_not_suggested() -> None:
-    """`UPSIM_FOO` gets the help instead."""
+def test_a_distant_variable_is_not_suggested() -> None:
+    """For `UPSIM_FOO`, the message refers to the help instead of a suggestion."""
     said = "UPSIM_FOO is set, but no command reads it; `upsim COMMAND --help` lists the options"
     assert [said] == list(unknown_variables(main, ["UPSIM_FOO"]))
 
@@ -62,16 +62,16 @@ def test_a_far_fetched_variable_is_not_suggested() -> None:
         (["serve", "--dialect", "french"], r"no provider has a dialect 'french'; allowed: "),
     ],
 )
-def test_an_option_that_is_far_is_not_suggested(arguments: list[str], said: str) -> None:
-    """An option that differs too much is not suggested, even where click would suggest it."""
+def test_a_distant_option_is_not_suggested(arguments: list[str], said: str) -> None:
+    """An option that differs too much is not suggested, even if click would suggest it."""
     result = CliRunner().invoke(main, arguments)
     assert (2, True) == (result.exit_code, re.search(said, result.output) is not None), (
         result.output
     )
 
 
-def test_no_other_module_of_the_simulator_compares_names() -> None:
-    """`core/nearest` alone imports difflib, so that every hint is as near as the others."""
+def test_only_one_module_compares_names() -> None:
+    """The module `core/nearest` alone imports difflib, so all suggestions use the same rule."""
     package = Path(upsim.__file__).parent
     found = [p.name for p in package.rglob("*.py") if "difflib import" in p.read_text("utf-8")]
     assert ["nearest.py"] == found

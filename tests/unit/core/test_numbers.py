@@ -52,8 +52,8 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_odd_numbers_are_no_numbers(text: str) -> None:
-    """Python's own readers take most of them; ours take none, nor do faults and times."""
+def test_odd_numbers_are_refused(text: str) -> None:
+    """Unusual number spellings are refused, although Python accepts most of them."""
     assert (None, None, None) == (plain_count(text), plain_decimal(text), decimal_of(text))
     assert wait_of(text) is None
     with pytest.raises(ValueError, match=EXAMPLES):
@@ -61,7 +61,7 @@ def test_odd_numbers_are_no_numbers(text: str) -> None:
 
 
 def test_plain_numbers_are_exact() -> None:
-    """Digits are kept as they are written."""
+    """A plain number is read with exactly its digits."""
     assert (7, Decimal("-0.50")) == (plain_count("007"), plain_decimal("-0.50"))
     assert [Decimal(150), Decimal("1E-7")] == [parse_seconds("2m30s"), parse_seconds(1e-7)]
     assert wait_of({"real": "1s500ms"}) == wait_of({"real": "1500ms"})
@@ -69,7 +69,7 @@ def test_plain_numbers_are_exact() -> None:
 
 @pytest.mark.parametrize("text", ODD)
 def test_commands_take_plain_numbers(text: str) -> None:
-    """Every option that takes a number names the value and is wrong usage."""
+    """For an invalid number, each option reports the value as a usage error."""
     for line in COMMANDS:
         done = CliRunner().invoke(main, [*line.split(), text], prog_name="upsim")
 
@@ -79,7 +79,7 @@ def test_commands_take_plain_numbers(text: str) -> None:
 
 @pytest.mark.parametrize("text", ODD)
 def test_admin_takes_plain_amounts_and_times(text: str) -> None:
-    """The refusal names the value and what is allowed; nothing has changed."""
+    """The admin API refuses an invalid number, names the allowed form and changes nothing."""
     with Simulator(clock="manual") as sim:
         root = f"{sim.base_url('').rstrip('/')}/__sim/sandboxes"
         token = {"Authorization": f"Bearer {sim.app.registry.settings.admin_token}"}
@@ -92,8 +92,8 @@ def test_admin_takes_plain_amounts_and_times(text: str) -> None:
     assert "is not a duration such as" in advance.text
 
 
-def test_odd_numbers_of_a_retry_header_are_passed_over() -> None:
-    """A scenario's header of 5,000 digits reaches the caller, and nothing raises."""
+def test_a_huge_retry_header_is_ignored() -> None:
+    """A `Retry-After` with 5,000 digits reaches the client and raises no error."""
     refusal = {"status": 429, "body": {}, "headers": {"Retry-After": "9" * 5000}}
     rule = {"at": "before_accept", "do": {"respond": refusal}}
     scenario = {"extends": "vicsee/baseline", "faults": [rule]}
@@ -110,5 +110,5 @@ def test_odd_numbers_of_a_retry_header_are_passed_over() -> None:
 
 @pytest.mark.parametrize(("number", "noun"), COUNTED)
 def test_a_number_has_its_noun_in_the_right_form(number: Decimal | int | str, noun: str) -> None:
-    """One is one credit, all else are credits; a currency has one form."""
+    """The unit of 1 is singular, of other numbers plural; a currency has one form."""
     assert COUNTED[number, noun] == counted(number, noun)

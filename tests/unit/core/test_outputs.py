@@ -35,7 +35,7 @@ def test_a_single_factor() -> None:
 
 @given(SIDES, SIDES, st.sampled_from(sorted(TARGETS)))
 def test_the_short_side_reaches_the_target(width: int, height: int, target: str) -> None:
-    """The short side becomes the target, or stays when it is above it already."""
+    """The short side becomes the target length, or stays if it is already longer."""
     found = output_size(SHORT_SIDE, video(width=width, height=height), {"target": target})
 
     assert max(min(width, height), TARGETS[target]) == min(found)
@@ -51,7 +51,7 @@ def test_an_enlarged_output_is_even(width: int, height: int, target: str) -> Non
 
 @given(SIDES, SIDES, st.sampled_from(sorted(TARGETS)))
 def test_the_aspect_is_kept(width: int, height: int, target: str) -> None:
-    """The long side is what the aspect asks for, but for one pixel of rounding to even."""
+    """The long side keeps the aspect ratio, within one pixel of rounding."""
     found = output_size(SHORT_SIDE, video(width=width, height=height), {"target": target})
 
     exact = Fraction(max(width, height) * min(found), min(width, height))
@@ -59,8 +59,8 @@ def test_the_aspect_is_kept(width: int, height: int, target: str) -> None:
 
 
 @given(SIDES, SIDES, st.sampled_from(sorted(TARGETS)))
-def test_upright_is_wide_on_its_side(width: int, height: int, target: str) -> None:
-    """Exchanging the sides of the input exchanges those of the output."""
+def test_portrait_is_landscape_on_its_side(width: int, height: int, target: str) -> None:
+    """If width and height of the input are swapped, those of the output are swapped too."""
     wide = output_size(SHORT_SIDE, video(width=width, height=height), {"target": target})
     tall = output_size(SHORT_SIDE, video(width=height, height=width), {"target": target})
 
@@ -80,7 +80,7 @@ def test_upright_is_wide_on_its_side(width: int, height: int, target: str) -> No
     ],
 )
 def test_sizes(size: tuple[int, int], target: str, output: tuple[int, int]) -> None:
-    """Worked sizes: halfway between two even numbers is rounded up."""
+    """Sample sizes are correct; a value halfway between two even numbers is rounded up."""
     width, height = size
 
     assert output == output_size(SHORT_SIDE, video(width=width, height=height), {"target": target})
@@ -98,7 +98,7 @@ def test_sizes(size: tuple[int, int], target: str, output: tuple[int, int]) -> N
     ],
 )
 def test_sound(rule: str, option: str, *, source: bool, output: bool) -> None:
-    """Audio is kept, dropped or decided by the option; a silent input stays silent."""
+    """Audio is kept, dropped or set by an option; a silent input stays silent."""
     options = {"factor": "2", "copy_audio": option}
 
     found = output_plan(replace(SCALE, audio=rule), replace(video(), audio=source), options)

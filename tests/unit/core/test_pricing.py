@@ -69,7 +69,7 @@ def test_exact_is_exact(micros: int) -> None:
     [(4_999_999, 5, 4), (5_000_000, 5, 5), (5_000_001, 6, 5), (0, 0, 0), (1, 1, 0)],
 )
 def test_rounding_at_whole_seconds(micros: int, up: int, down: int) -> None:
-    """Five seconds are five; a microsecond beside them makes the difference."""
+    """Exactly five seconds count as five; one microsecond more or less changes the result."""
     rules = [Quantity(of="seconds", round=how) for how in ("up", "down")]
 
     assert [up, down] == [billed_quantity(rule, seconds(micros)) for rule in rules]
@@ -77,15 +77,15 @@ def test_rounding_at_whole_seconds(micros: int, up: int, down: int) -> None:
 
 @pytest.mark.parametrize(("counted", "billed"), [("3.2", 5), ("5", 5), ("12", 12), ("601", 600)])
 def test_bounds(counted: str, billed: int) -> None:
-    """Bounds hold after rounding."""
+    """The minimum and maximum apply after rounding."""
     rule = Quantity(of="seconds", round="up", minimum=Decimal(5), maximum=Decimal(600))
 
     assert billed == billed_quantity(rule, {"seconds": Decimal(counted)})
 
 
 @given(MICROS, MICROS, AMOUNTS, ROUNDINGS)
-def test_longer_never_costs_less(one: int, other: int, rate: Decimal, how: Rounding) -> None:
-    """A price never falls when the video gets longer."""
+def test_longer_videos_never_cost_less(one: int, other: int, rate: Decimal, how: Rounding) -> None:
+    """A price never falls if the video gets longer."""
     rule = replace(BILLING, quantity=Quantity(of="seconds", round=how), rate=Rate(flat=rate))
     shorter, longer = sorted((one, other))
 
@@ -108,7 +108,7 @@ def test_money_is_never_a_float(
 
 @given(st.integers(0, 10_000), AMOUNTS)
 def test_amounts_are_exact(frames: int, rate: Decimal) -> None:
-    """An amount is the product itself, to the last digit."""
+    """An amount is the exact product of quantity and rate."""
     rule = replace(BILLING, quantity=Quantity(of="frames"), rate=Rate(flat=rate))
 
     assert Fraction(quote(rule, {"frames": frames}).amount) == frames * Fraction(rate)
@@ -118,20 +118,20 @@ def test_amounts_are_exact(frames: int, rate: Decimal) -> None:
     ("seconds_billed", "amount"), [("0.0000004", "0"), ("0.0000005", "0.000001"), ("2", "2")]
 )
 def test_places_round_half_up(seconds_billed: str, amount: str) -> None:
-    """A rule with places rounds the amount half up, and drops zeros at the end."""
+    """A rule with decimal places rounds the amount half up and removes trailing zeros."""
     rule = replace(BILLING, quantity=Quantity(of="seconds"), rate=Rate(flat=Decimal(1)), places=6)
 
     assert amount == str(quote(rule, {"seconds": Decimal(seconds_billed)}).amount)
 
 
 def test_a_flat_rate_per_unit() -> None:
-    """A flat rate may be given per several units."""
+    """A flat rate can apply to several units."""
     assert rate_line(Rate(flat=Decimal("0.025"), per=Decimal(5)), {}) == ("flat", Decimal("0.005"))
 
 
 @pytest.mark.parametrize(("factor", "rate"), [("1", 16), ("2", 16), ("4", 28)])
 def test_a_table_by_an_option(factor: str, rate: int) -> None:
-    """A table is read by the option's value."""
+    """The value of an option selects the row of a price table."""
     table = (("1", Decimal(16)), ("2", Decimal(16)), ("4", Decimal(28)))
 
     name, found = rate_line(Rate(by="factor", table=table), {"factor": factor})
@@ -144,7 +144,7 @@ def test_a_table_by_an_option(factor: str, rate: int) -> None:
     [(1, "small"), (720, "small"), (721, "large"), (Fraction(1441, 2), "large"), (10**6, "large")],
 )
 def test_tiers_hold_up_to_their_bound(height: int | Fraction, line: str) -> None:
-    """A tier holds up to and including its bound; the last one has none."""
+    """A price tier includes its upper limit, and the last tier has no limit."""
     name, _ = rate_line(Rate(by="output_height", tiers=TIERS), {"output_height": height})
 
     assert line == name
@@ -157,14 +157,14 @@ def test_tiers_hold_up_to_their_bound(height: int | Fraction, line: str) -> None
         Rate(by="factor", tiers=(Tier("small", Decimal(1), Decimal(1)),)),
     ],
 )
-def test_a_value_without_a_line(rate: Rate) -> None:
-    """A value that no line speaks of is a mistake of the baseline, named in the message."""
+def test_a_value_without_a_row(rate: Rate) -> None:
+    """If a price table lacks a value, the error is a baseline error that names the value."""
     with pytest.raises(UnknownPriceError, match=r"no rate for factor = '8'"):
         rate_line(rate, {"factor": "8"})
 
 
-def test_a_rate_without_anything() -> None:
-    """A rate that is neither flat nor by something is a mistake of the baseline."""
+def test_a_rate_without_any_rule() -> None:
+    """A rate that is neither flat nor selected by a value raises a baseline error."""
     with pytest.raises(UnknownPriceError, match="needs `flat`"):
         rate_line(Rate(), {})
 
@@ -179,20 +179,20 @@ def test_a_rate_without_anything() -> None:
     ],
 )
 def test_a_surcharge_is_strictly_above(rate: Fraction, times: int) -> None:
-    """Forty-eight frames a second are not above forty-eight; the least more is."""
+    """A surcharge above 48 frames per second does not apply at exactly 48."""
     rule = Surcharge(of="frame_rate", above=Decimal(48), times=Decimal(2))
 
     assert times == surcharge_factor(rule, {"frame_rate": rate})
 
 
 @pytest.mark.parametrize("rule", [None, Surcharge("frame_rate", Decimal(48), Decimal(2))])
-def test_no_surcharge_on_what_is_unknown(rule: Surcharge | None) -> None:
-    """The surcharge factor is one without a rule, or without the measure that the rule needs."""
+def test_no_surcharge_on_unknown_values(rule: Surcharge | None) -> None:
+    """Without a surcharge rule, or without the measured value it needs, the factor is 1."""
     assert surcharge_factor(rule, {}) == 1
 
 
-def test_a_quote_shows_its_sum() -> None:
-    """A quote holds what was counted, at which rate, and the sum written out."""
+def test_a_quote_shows_its_calculation() -> None:
+    """A quote has the quantity, the rate and the calculation as text."""
     rule = Billing(
         unit="point",
         quantity=Quantity(of="seconds"),
@@ -219,8 +219,8 @@ def test_a_quote_shows_its_sum() -> None:
 
 
 @given(st.decimals(-(10**12), 10**12, places=6))
-def test_plain_changes_only_the_spelling(amount: Decimal) -> None:
-    """The plain form is the same number, spelt without an exponent or zeros at the end."""
+def test_plain_form_changes_only_the_spelling(amount: Decimal) -> None:
+    """The plain form of a number has the same value, without an exponent or trailing zeros."""
     text = str(plain(amount))
 
     assert Decimal(text) == amount

@@ -12,8 +12,8 @@ def test_an_operation_reads_unless_it_says_otherwise() -> None:
     assert operation.kind == "read"
 
 
-def test_a_provider_needs_little() -> None:
-    """Headers of every answer, aliases and a folder of its own are not needed."""
+def test_a_provider_needs_few_parts() -> None:
+    """A provider needs no response headers, aliases or folder of its own."""
     provider = Provider(
         "toy", (), {}, problem=lambda _call, _violation: Reply(400, None), draw_id=lambda _s: "id"
     )
@@ -21,6 +21,6 @@ def test_a_provider_needs_little() -> None:
     assert (provider.headers, provider.aliases, provider.scenarios) == (None, {}, None)
 
 
-def test_the_world_has_one_definition() -> None:
-    """The sandbox that operations see is the one that calls hold."""
+def test_the_sandbox_has_one_definition() -> None:
+    """Operations and calls use the same type for the sandbox."""
     assert SandboxApi is Defined

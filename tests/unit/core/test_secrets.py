@@ -41,8 +41,8 @@ DECLARED = Secrets(fields=("hook.pass",), urls=("hook.to", "Video"), query=("web
         (("a", None, 1.5), ["a", None, 1.5]),
     ],
 )
-def test_declared_fields_are_hidden(value: object, expected: object) -> None:
-    """A path is met at any depth, in lists too, and a URL keeps its host and path."""
+def test_declared_fields_are_redacted(value: object, expected: object) -> None:
+    """A declared field is redacted at any depth, also in lists; a URL keeps its host and path."""
     assert expected == hidden(value, DECLARED)
 
 
@@ -56,19 +56,19 @@ def test_declared_fields_are_hidden(value: object, expected: object) -> None:
         ("/a?api_key=k&b=2", f"/a?api_key={HIDDEN}&b=2"),
     ],
 )
-def test_declared_parameters_are_hidden(target: str, expected: str) -> None:
-    """A declared parameter shows nothing at all, others only what does not look secret."""
+def test_declared_parameters_are_redacted(target: str, expected: str) -> None:
+    """A declared query parameter is always redacted, others only if they look secret."""
     assert expected == hidden_target(target, DECLARED)
 
 
-def test_a_url_keeps_what_is_no_secret() -> None:
-    """Scheme, host, path and the names of the parameters stay."""
+def test_a_url_keeps_its_public_parts() -> None:
+    """A redacted URL keeps scheme, host, path and parameter names."""
     found = hidden_url("https://h.example/a.mp4?Expires=1&X-Amz-Signature=abc")
     assert f"https://h.example/a.mp4?Expires={HIDDEN}&X-Amz-Signature={HIDDEN}" == found
 
 
-def test_a_text_hides_what_signs() -> None:
-    """A message that repeats a URL shows neither its signature nor its user."""
+def test_signatures_in_a_text_are_redacted() -> None:
+    """A message that repeats a URL is shown without the URL's signature and user."""
     found = hidden_text("cannot read ftp://me:pw@h/a?signature=abc now")
     assert f"cannot read ftp://{HIDDEN}@h/a?{HIDDEN} now" == found
 
@@ -81,18 +81,18 @@ def test_a_text_hides_what_signs() -> None:
         ("see https://h/?q=1&r=2 there", f"see https://h/?{HIDDEN} there"),
     ],
 )
-def test_a_fragment_hides_by_name(text: str, expected: str) -> None:
-    """The beginning of a body is no JSON: fields are known by their names, URLs by their look."""
+def test_a_fragment_is_redacted_by_names(text: str, expected: str) -> None:
+    """In an incomplete JSON body, secret field names and URLs are still redacted."""
     assert expected == hidden_fragment(text, DECLARED)
 
 
-def test_nothing_declared_hides_names_only() -> None:
-    """An operation that declares nothing still hides fields that are named like secrets."""
+def test_names_are_redacted_without_a_declaration() -> None:
+    """If an operation declares no secrets, fields with secret-like names are still redacted."""
     assert {"secret": HIDDEN, "pass": "p"} == hidden({"secret": "s", "pass": "p"}, NONE)
 
 
 def test_queries_in_texts_are_found_as_by_the_plain_pattern() -> None:
-    """Reading each URL once finds what trying every place finds."""
+    """The fast search for URL queries finds the same as the plain pattern."""
     plain = re.compile(r"(://[^\s\"'<>\\?]*)\?(?:(?!<redacted>)[^\s\"'\\])+")
     draw = random.Random(1)  # noqa: S311 - a test
     words = ("://", "a", "?", "/", " ", HIDDEN, "'", "<", "&", "\\", "b.c")
@@ -107,8 +107,8 @@ def test_queries_in_texts_are_found_as_by_the_plain_pattern() -> None:
     "piece",
     ["://", "a://", "://a", "?a=", "&a", "sig=", '"secret":"', "://?", "%3A%2F", "x@", "\\"],
 )
-def test_no_text_is_slow_to_hide(piece: str) -> None:
-    """A text of 64 KiB, as a target may be, takes milliseconds of CPU time."""
+def test_no_text_is_slow_to_redact(piece: str) -> None:
+    """Redacting any text of 64 KiB takes milliseconds of CPU time."""
     text = piece * (65_536 // len(piece))
     began = time.thread_time()
     hidden_fragment(text, NONE)
@@ -118,7 +118,7 @@ def test_no_text_is_slow_to_hide(piece: str) -> None:
 
 
 def test_size_of_a_synthetic_file_is_no_secret() -> None:
-    """Any other query is hidden, also one that begins like a size."""
+    """A synthetic clip keeps its size parameter; any other query is redacted."""
     for url, seen in {
         "https://a.example/x.mp4?bytes=5": "https://a.example/x.mp4?bytes=5",
         "https://a.example/x.mp4?bytes=5&sig=a": "https://a.example/x.mp4?bytes=<redacted>",

@@ -22,19 +22,19 @@ READS: unread_fields.Reads = {(): frozenset({"video", "input"}), ("input",): fro
     ],
 )
 def test_hint_names_each_unread_field(document: object, said: str) -> None:
-    """Read fields and options of the model are left out, and so is what is no object."""
+    """The hint names each unread field, but no read fields or options of the model."""
     assert bool(said) == unread_fields.has_unread(READS, {"factor": 1}, document)
     assert said == unread_fields.hint(READS, {"factor": 1}, document, "")
 
 
 def test_hint_of_very_many_fields_compares_only_the_first() -> None:
-    """A body of 200,000 unread fields costs four comparisons."""
+    """For a body with 200,000 unread fields, only four names are compared."""
     found = unread_fields.hint(READS, (), {f"x{number}": 1 for number in range(200_000)}, "")
     assert found == "x0 is not read; x1 is not read; x2 is not read; …"
 
 
-def test_field_that_the_cause_is_about_is_not_named_again() -> None:
-    """A provider that refuses an unknown field has said so."""
+def test_field_of_the_cause_is_not_named_again() -> None:
+    """If the provider already refused an unknown field, the hint does not repeat it."""
     assert unread_fields.hint(READS, (), {"abc": 1}, '"abc": found a field that is not known') == ""
 
 
@@ -43,12 +43,12 @@ def test_field_that_the_cause_is_about_is_not_named_again() -> None:
     [("size", "input.size"), ("SIZE", "input.size"), ("vid", "video"), ("zz", ""), ("vi", "")],
 )
 def test_nearest_name(name: str, near: str) -> None:
-    """The same last part, a like spelling, or a part of the name, in this order."""
+    """A suggestion prefers the same last part, then a similar spelling, then a part of the name."""
     assert near == nearest_of(name, ["video", "input.size"])
 
 
-def test_name_in_a_query_says_where_it_stands() -> None:
-    """The nearest name is one of the query's."""
+def test_hint_for_a_query_parameter_says_so() -> None:
+    """The hint for a misspelt query parameter says `in the query` and suggests the nearest name."""
     found = unread_fields.hint(
         {(): frozenset({"webhook"})}, (), {"webhok": ""}, "", " in the query"
     )

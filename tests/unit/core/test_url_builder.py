@@ -28,5 +28,5 @@ def test_a_path_of_the_provider(origin: UrlBuilder, url: str) -> None:
     ],
 )
 def test_a_file(origin: UrlBuilder, url: str) -> None:
-    """A file is below the sandbox, not below the provider."""
+    """The URL of a file is below the sandbox, not below the provider."""
     assert url == origin.media("outputs/x.mp4")

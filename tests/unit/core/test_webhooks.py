@@ -30,12 +30,12 @@ def attempt(number: int, status: int | None, *, unsent: bool = False) -> Attempt
     ("number", "pause"), [(1, SECOND), (2, 2 * SECOND), (3, 2 * SECOND), (4, None), (5, None)]
 )
 def test_pauses_follow_the_rule(number: int, pause: int | None) -> None:
-    """The last pause repeats, and after the last attempt there is none."""
+    """The last pause of a webhook rule repeats, and no pause follows the last attempt."""
     assert RULE.pause_after(number) == pause
 
 
 def test_without_pauses_there_is_one_attempt() -> None:
-    """A rule that names no pause has no retry to make."""
+    """A webhook rule without pauses makes one attempt and no retry."""
     rule = WebhookRule((), 4, (), SECOND, "none", {}, {})
 
     assert rule.pause_after(1) is None
@@ -54,7 +54,7 @@ def test_without_pauses_there_is_one_attempt() -> None:
 def test_knobs_change_the_rule(
     knobs: dict[str, str], attempts: int, states: tuple[JobState, ...]
 ) -> None:
-    """The number of attempts and the states may be knobs of a provider."""
+    """A provider's knobs can set the number of webhook attempts and the states."""
     found = RULE.under(knobs)
 
     assert (attempts, states) == (found.attempts, found.states)
@@ -63,8 +63,8 @@ def test_knobs_change_the_rule(
 @pytest.mark.parametrize(
     ("status", "good"), [(199, False), (200, True), (299, True), (300, False), (None, False)]
 )
-def test_2xx_is_good(status: int | None, good: bool) -> None:  # noqa: FBT001 - a table
-    """A receiver took it when it answered 2xx."""
+def test_2xx_is_accepted(status: int | None, good: bool) -> None:  # noqa: FBT001 - a table
+    """A webhook counts as accepted if the receiver responds with a 2xx."""
     assert AttemptOutcome(status).good == good
 
 
@@ -83,7 +83,7 @@ def test_attempts_add_up(
     tries: int,
     arrived: bool,  # noqa: FBT001 - a table
 ) -> None:
-    """Tries count the provider's own schedule, and a delivery arrived only if it was sent."""
+    """Tries count only scheduled attempts, and a delivery arrived only if it was sent."""
     found = Delivery(CREATED, made)
 
     assert (tries, arrived) == (found.tries, found.arrived)
@@ -93,10 +93,10 @@ def test_attempts_add_up(
     ("ended", "outcome"), [(None, "pending"), (DeliveryEnded(0, "j", "d", "lost"), "lost")]
 )
 def test_an_outcome_is_a_word(ended: DeliveryEnded | None, outcome: str) -> None:
-    """A delivery is pending until it ended."""
+    """The outcome of a delivery is `pending` until the delivery has ended."""
     assert Delivery(CREATED, (), ended).outcome == outcome
 
 
-def test_a_stamp_is_a_whole_second() -> None:
-    """Providers write Unix seconds."""
+def test_a_timestamp_is_a_whole_second() -> None:
+    """A webhook timestamp is in whole Unix seconds."""
     assert stamp(1_767_225_600_999_999) == 1_767_225_600

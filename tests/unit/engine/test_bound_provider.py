@@ -26,13 +26,13 @@ def bound_without(provider: str, *names: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("name", ALWAYS_NEEDED)
-def test_what_the_framework_says_must_be_there(provider: str, name: str) -> None:
-    """No route, a wrong method, a vanished file and a bug of ours have an answer of each one."""
+def test_errors_of_the_framework_are_required(provider: str, name: str) -> None:
+    """A provider must define errors for unknown routes, wrong methods, missing files and bugs."""
     with pytest.raises(BaselineError, match=f"{provider}: .* lack '{name}'.*every provider"):
         bound_without(provider, name)
 
 
-def test_what_a_named_check_says_must_be_there() -> None:
+def test_errors_of_the_checks_are_required() -> None:
     """One error lists every missing error rule, each with the check that needs it."""
     with pytest.raises(BaselineError) as found:
         bound_without("piapi", "insufficient_funds", "rate_limited")
@@ -42,8 +42,8 @@ def test_what_a_named_check_says_must_be_there() -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_every_baseline_has_what_it_needs(provider: str) -> None:
-    """The four that ship are complete."""
+def test_every_baseline_has_its_required_errors(provider: str) -> None:
+    """The four shipped baselines define all required errors."""
     bound_without(provider)
 
 
@@ -55,7 +55,7 @@ def test_every_baseline_has_what_it_needs(provider: str) -> None:
         ((), "lacks authenticated or issued_key, on which credits builds"),
     ],
 )
-def test_checks_follow_what_they_build_on(checks: tuple[str, ...], flaw: str) -> None:
+def test_checks_run_after_the_checks_they_need(checks: tuple[str, ...], flaw: str) -> None:
     """The server refuses an order of checks that would crash, even without validation."""
     scenario = Library().baseline("vicsee")
     found = rules(scenario.baseline, "guide", {})

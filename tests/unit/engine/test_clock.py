@@ -57,8 +57,8 @@ def test_a_mode_is_written_as_in_settings(text: str, mode: tuple[str, int]) -> N
         "scaled:" + "9" * 5000,
     ],
 )
-def test_other_modes_are_refused(text: str) -> None:
-    """The message names the modes that there are."""
+def test_unknown_clock_modes_are_refused(text: str) -> None:
+    """The error for an unknown clock mode lists the known modes."""
     with pytest.raises(ClockError, match="allowed: real, manual, auto, scaled:"):
         parse_mode(text)
 
@@ -71,7 +71,7 @@ def test_clocks_moved_by_hand_start_at_a_fixed_instant(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["manual", "auto"])
 def test_clocks_moved_by_hand_stand_still(mode: str, sleep: Sleep) -> None:
-    """The machine's time does not reach them."""
+    """A clock that is moved by hand ignores the time of the machine."""
     clock = Clock(mode, start=5)
     sleep(3600)
     assert clock.now() == 5
@@ -79,15 +79,15 @@ def test_clocks_moved_by_hand_stand_still(mode: str, sleep: Sleep) -> None:
 
 @pytest.mark.parametrize(("mode", "seconds"), [("real", 2), ("scaled:1", 2), ("scaled:60", 120)])
 def test_moving_clocks_follow_the_machine(mode: str, seconds: int, sleep: Sleep) -> None:
-    """`scaled:n` passes n seconds for one of the machine's."""
+    """A `scaled:n` clock advances n seconds per second of the machine."""
     clock = Clock(mode)
     before = clock.now()
     sleep(2)
     assert clock.now() - before == seconds * SECOND
 
 
-def test_a_scaled_clock_loses_nothing_between_looks(sleep: Sleep) -> None:
-    """Many short looks see the same time as one long one."""
+def test_a_scaled_clock_loses_no_time_between_reads(sleep: Sleep) -> None:
+    """Many short reads of a scaled clock give the same time as one long read."""
     clock = Clock("scaled:7", start=0)
     for _ in range(1000):
         sleep(0.000001)
@@ -102,14 +102,14 @@ def test_a_start_can_be_chosen(mode: str, start: int, sleep: Sleep) -> None:
     assert Clock(mode, start=start).now() == start
 
 
-def test_a_real_clock_has_the_machines_time_alone(sleep: Sleep) -> None:
-    """A start would make it another clock."""
+def test_a_real_clock_refuses_a_start(sleep: Sleep) -> None:
+    """A real clock refuses a start time, because it always shows the machine's time."""
     del sleep
     assert Clock("real", start=5).now() == WALL
 
 
 @pytest.mark.parametrize("mode", ["real", "scaled:10"])
-def test_no_clock_follows_the_machine_back(mode: str, sleep: Sleep) -> None:
+def test_no_clock_goes_back_with_the_machine(mode: str, sleep: Sleep) -> None:
     """A sandbox clock does not go back when the machine's clock is set back."""
     clock = Clock(mode)
     before = clock.now()
@@ -124,7 +124,7 @@ def test_a_jump_goes_to_its_instant() -> None:
     assert clock.now() == 25
 
 
-def test_a_scaled_clock_goes_on_from_a_jump(sleep: Sleep) -> None:
+def test_a_scaled_clock_keeps_its_rate_after_a_jump(sleep: Sleep) -> None:
     """A scaled clock keeps its rate after a jump."""
     clock = Clock("scaled:3", start=0)
     clock.jump(100 * SECOND)
@@ -157,7 +157,7 @@ def test_a_change_of_mode_keeps_the_instant(mode: str, sleep: Sleep) -> None:
 
 
 def test_a_change_to_real_goes_forward_to_the_machines_time(sleep: Sleep) -> None:
-    """A clock that was behind catches up."""
+    """A clock that is behind jumps to the machine's time when its mode becomes real."""
     del sleep
     clock = Clock("manual", start=10)
     clock.change("real")
@@ -172,8 +172,8 @@ def test_a_clock_ahead_of_the_machine_cannot_become_real(sleep: Sleep) -> None:
         clock.change("real")
 
 
-def test_a_clock_ahead_of_the_machine_stays_as_it_was(sleep: Sleep) -> None:
-    """A refused change changes nothing."""
+def test_a_refused_change_of_mode_changes_nothing(sleep: Sleep) -> None:
+    """If a clock ahead of the machine refuses the mode real, its mode and time stay the same."""
     del sleep
     clock = Clock("manual", start=WALL + 1)
     with pytest.raises(ClockError):
@@ -184,32 +184,32 @@ def test_a_clock_ahead_of_the_machine_stays_as_it_was(sleep: Sleep) -> None:
 @pytest.mark.parametrize(
     ("mode", "seconds"), [("real", 60), ("scaled:60", 1), ("manual", None), ("auto", None)]
 )
-def test_a_wait_is_told_in_real_seconds(mode: str, seconds: float | None, sleep: Sleep) -> None:
+def test_a_wait_is_in_real_seconds(mode: str, seconds: float | None, sleep: Sleep) -> None:
     """The wait for an instant is in real seconds, or None if only a command can reach it."""
     del sleep
     clock = Clock(mode)
     assert clock.real_seconds_until(clock.now() + 60 * SECOND) == seconds
 
 
-def test_a_wait_for_the_past_is_no_wait(sleep: Sleep) -> None:
-    """Never a negative number."""
+def test_a_wait_for_the_past_is_zero(sleep: Sleep) -> None:
+    """The wait for a past instant is zero, never negative."""
     del sleep
     assert Clock("real").real_seconds_until(0) == 0
 
 
 @pytest.mark.parametrize(("mode", "by_hand"), [("real", False), ("manual", True), ("auto", True)])
-def test_a_clock_knows_whether_it_moves_by_hand(mode: str, *, by_hand: bool) -> None:
-    """The time does not change between commands in `manual` and `auto`."""
+def test_by_hand_is_true_for_manual_and_auto(mode: str, *, by_hand: bool) -> None:
+    """A clock in mode `manual` or `auto` moves only by commands."""
     assert Clock(mode).moves_by_hand == by_hand
 
 
 def test_a_pace_below_one_is_refused() -> None:
-    """A pace below one is refused."""
+    """A clock refuses a pace below one."""
     with pytest.raises(ClockError, match="pace 0 is not a whole number of 1 or more"):
         Clock("real", pace=0)
 
 
-def test_a_moving_clock_reaches_what_is_past(sleep: Sleep) -> None:
+def test_a_moving_clock_ignores_a_past_target(sleep: Sleep) -> None:
     """A moving clock that is asked to reach a past instant keeps its time."""
     clock = Clock("scaled:10", start=0)
     sleep(1)
@@ -228,7 +228,7 @@ def test_a_real_clock_reaches_nothing(sleep: Sleep) -> None:
 
 
 @pytest.mark.parametrize("mode", ["real", "scaled:10", "manual", "auto"])
-def test_a_played_clock_stands_where_it_is_put(sleep: Sleep, mode: str) -> None:
+def test_a_replayed_clock_ignores_real_time(sleep: Sleep, mode: str) -> None:
     """A replayed clock of any mode ignores real time, and never goes back."""
     clock = PlayedClock(mode, start=SECOND, pace=3)
     sleep(100)
@@ -239,7 +239,7 @@ def test_a_played_clock_stands_where_it_is_put(sleep: Sleep, mode: str) -> None:
     assert clock.real_seconds_until(9 * SECOND) is None
 
 
-def test_a_played_clock_repeats_the_wall_clock(sleep: Sleep) -> None:
+def test_a_replayed_clock_repeats_the_wall_clock(sleep: Sleep) -> None:
     """A replayed clock becomes real where the recorded wall clock allowed it."""
     sleep(0)
     clock = PlayedClock("manual", start=5 * SECOND, pace=1)

@@ -47,7 +47,7 @@ def command(log: CommandLog) -> Command:
 
 
 def test_entries_are_bounded() -> None:
-    """The first entries are kept; the log is full with the last of them and says why."""
+    """The command log keeps its first entries; when it is full, it says why."""
     log = log_of(most=3)
     counts = []
     for _ in range(5):
@@ -59,7 +59,7 @@ def test_entries_are_bounded() -> None:
 
 
 def test_bytes_are_bounded() -> None:
-    """Bodies weigh, and so does each entry."""
+    """The size limit of the command log counts each body and a fixed size per entry."""
     log = log_of(most_bytes=3 * WEIGHT)
     for _ in range(9):
         log.add(asked(), WEIGHT)
@@ -67,8 +67,8 @@ def test_bytes_are_bounded() -> None:
     assert (2, "the bytes that are kept were used up") == (log.count, log.filled)
 
 
-def test_nothing_is_kept_of_what_comes_later() -> None:
-    """No kind of entry gets into a log that is full."""
+def test_a_full_log_takes_no_entry() -> None:
+    """A full command log accepts no later entry of any kind."""
     log = log_of(most=1)
     log.add(asked(), 0)
     log.opened("vicsee", "main", 1)
@@ -90,7 +90,7 @@ def test_a_log_may_be_off() -> None:
 
 
 def test_long_bodies_are_cut() -> None:
-    """A long body without room is cut and hashed whole; its size is known."""
+    """A body that does not fit is cut in the log, with its full size and the hash of the whole."""
     log = log_of(most_bytes=2 * MAX_BODY_KEPT)
     body = b"x" * (MAX_BODY_KEPT + 1)
     log.add(asked(body), len(body))
@@ -114,7 +114,7 @@ def test_keys_have_names() -> None:
     assert ["vicsee/main", "vicsee/main#2", "vicsee/main", "vicsee/main#3"] == names
 
 
-def test_waiting_is_noted_where_others_came() -> None:
+def test_a_wait_is_logged_if_other_commands_came() -> None:
     """A waiting command adds an entry only if another command came while it waited."""
     log = log_of()
 
@@ -133,7 +133,7 @@ def test_waiting_is_noted_where_others_came() -> None:
     assert (5, None) == (first.at, CURRENT.get())
 
 
-def test_outside_of_a_command_nothing_waits() -> None:
+def test_no_wait_is_logged_outside_of_a_command() -> None:
     """Advancing a clock outside of a command adds no entry to the log."""
     log = log_of()
     asyncio.run(resumed("flush"))
@@ -142,7 +142,7 @@ def test_outside_of_a_command_nothing_waits() -> None:
     assert 0 == log.count
 
 
-def test_a_played_command_waits_for_its_turn() -> None:
+def test_a_replayed_command_waits_as_recorded() -> None:
     """A replayed command waits where the recorded command waited, and nowhere else."""
     log = ReplayCommandLog(log_of().timeline, [7])
     order: list[str] = []

@@ -18,10 +18,10 @@ def drained(queue: Deadlines, now: int = 10**9) -> list[Deadline]:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(KINDS), st.integers(0, 3))))
-def test_deadlines_run_by_instant_and_then_in_the_order_they_came(
+def test_deadlines_run_by_instant_and_then_in_order_of_addition(
     added: list[tuple[int, Kind, int]],
 ) -> None:
-    """Due work and expiries of all lanes come out in one order."""
+    """Due steps and expiries run in order of time, then in the order in which they were added."""
     queue = Deadlines()
     for number, (at, kind, lane) in enumerate(added):
         queue.add(at, kind, str(number), lane=lane)
@@ -48,7 +48,7 @@ def test_there_may_be_any_number_of_lanes() -> None:
     assert [due.at for due in drained(queue)] == instants
 
 
-def test_what_is_added_meanwhile_takes_its_place() -> None:
+def test_a_deadline_added_during_a_run_takes_its_place() -> None:
     """A deadline that is added while due ones are taken out comes before later ones."""
     queue = Deadlines()
     for at in (1, 5):
@@ -78,10 +78,10 @@ def test_an_empty_queue_has_no_next_deadline() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(KINDS), st.booleans())))
-def test_what_has_come_to_nothing_is_never_next(
+def test_next_skips_obsolete_deadlines(
     added: list[tuple[int, Kind, bool]],
 ) -> None:
-    """The next one is the first that is live, and what is before it is dropped."""
+    """The next deadline is the first that is not obsolete; obsolete ones before it are dropped."""
     live = {str(number) for number, (_, _, alive) in enumerate(added) if alive}
     queue = Deadlines(lambda deadline: deadline.key in live)
     for number, (at, kind, _) in enumerate(added):
@@ -92,8 +92,8 @@ def test_what_has_come_to_nothing_is_never_next(
     assert head == (found[0] if found else None)
 
 
-def test_pruning_drops_only_what_has_come_to_nothing() -> None:
-    """The rest stays in order."""
+def test_pruning_drops_only_obsolete_deadlines() -> None:
+    """Pruning drops obsolete deadlines, and the remaining ones keep their order."""
     queue = Deadlines(lambda deadline: int(deadline.key) % 3 == 0)
     for number in (*range(99, 49, -1), *range(1, 50)):
         queue.add(number, KINDS[number % 4], str(number), lane=number // 50)
@@ -102,8 +102,8 @@ def test_pruning_drops_only_what_has_come_to_nothing() -> None:
     assert [due.at for due in drained(queue)] == list(range(3, 100, 3))
 
 
-def test_what_has_come_to_nothing_does_not_count() -> None:
-    """How many deadlines will run does not depend on who has looked at the queue before."""
+def test_the_live_count_ignores_obsolete_deadlines() -> None:
+    """The number of live deadlines does not depend on earlier reads of the queue."""
     gone = {"b"}
     deadlines = Deadlines(lambda deadline: deadline.key not in gone)
     for key in "abc":
@@ -116,9 +116,7 @@ def test_what_has_come_to_nothing_does_not_count() -> None:
 
 
 @given(added=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(KINDS))), pruned=st.booleans())
-def test_what_has_come_to_nothing_is_not_counted(
-    added: list[tuple[int, Kind]], *, pruned: bool
-) -> None:
+def test_obsolete_deadlines_are_not_counted(added: list[tuple[int, Kind]], *, pruned: bool) -> None:
     """The number of waiting deadlines is the same before and after a cleanup of the queue."""
     queue = Deadlines(lambda deadline: deadline.step == 1)
     for number, (step, kind) in enumerate(added):

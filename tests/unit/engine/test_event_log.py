@@ -27,7 +27,7 @@ def parts_after(*logs: Sequence[Event]) -> list[object]:
 
 @given(histories)
 def test_a_compacted_log_gives_the_same_state(history: Historian) -> None:
-    """Accounts, lines, sums, jobs, uploads, quotas and counts are as before."""
+    """A compacted log gives the same accounts, ledger entries, jobs, uploads, quotas and counts."""
     assert parts_after(compacted(history.events)) == parts_after(history.events)
 
 
@@ -41,14 +41,14 @@ def test_a_log_can_be_compacted_at_any_time(history: Historian, data: st.DataObj
 
 @given(histories)
 def test_compacting_twice_changes_nothing(history: Historian) -> None:
-    """A compacted log is as short as it gets."""
+    """The compaction of a compacted log changes nothing."""
     once = compacted(history.events)
     assert compacted(once) == once
 
 
 @given(histories)
-def test_nothing_of_the_forgotten_is_left(history: Historian) -> None:
-    """A compacted log speaks of present jobs and uploads only."""
+def test_forgotten_jobs_and_uploads_are_removed(history: Historian) -> None:
+    """A compacted log names only existing jobs and uploads."""
     left = compacted(history.events)
     named = {getattr(e, "job", None) or getattr(e, "upload", None) for e in left} - {None}
     assert named == {*history.state.jobs, *history.state.uploads}
@@ -64,7 +64,7 @@ def test_one_quota_is_left_for_each_limit(history: Historian) -> None:
 
 @given(histories)
 def test_balances_survive_exactly(history: Historian) -> None:
-    """Every balance is the opening plus the lines of the compacted log, to the last digit."""
+    """After a compaction, every balance equals the opening plus the ledger entries, exactly."""
     sums = {account: Decimal(1000) for account in (1, 2)}
     for event in compacted(history.events):
         if isinstance(event, Entry | EntriesCarried):
@@ -72,8 +72,8 @@ def test_balances_survive_exactly(history: Historian) -> None:
     assert sums == {a.number: a.balance for a in history.state.accounts.values()}
 
 
-def test_a_line_of_a_reused_id_is_carried_when_its_own_job_was_forgotten() -> None:
-    """A ledger line is carried when its own job is forgotten, not a later job of that id."""
+def test_an_entry_of_a_reused_id_is_carried_with_its_own_job() -> None:
+    """A ledger entry is carried when its own job is forgotten, not a later job of that id."""
     steps: list[Step] = [
         lambda h: h.accept(2, Decimal(1)),
         lambda h: h.end(0, JobState.COMPLETED),
@@ -87,7 +87,7 @@ def test_a_line_of_a_reused_id_is_carried_when_its_own_job_was_forgotten() -> No
 
 
 def test_an_append_counts_the_events() -> None:
-    """The version is the number of events that were ever appended."""
+    """The version of a log is the number of all events ever appended."""
     log, events = MemoryLog(), Historian().events
     assert log.append("box", 0, events) == len(events)
 
@@ -100,8 +100,8 @@ def test_an_append_at_a_wrong_version_is_refused() -> None:
         log.append("box", 1, events)
 
 
-def test_a_refused_append_leaves_nothing() -> None:
-    """The log is as it was before a refused append."""
+def test_a_refused_append_changes_nothing() -> None:
+    """A refused append leaves the log unchanged."""
     log, events = MemoryLog(), Historian().events
     log.append("box", 0, events)
     with pytest.raises(VersionConflictError):
@@ -109,7 +109,7 @@ def test_a_refused_append_leaves_nothing() -> None:
     assert log.read("box") == tuple(events)
 
 
-def test_a_dropped_sandbox_begins_anew() -> None:
+def test_a_dropped_sandbox_has_an_empty_log() -> None:
     """A dropped sandbox has version 0 and no events."""
     log, events = MemoryLog(), Historian().events
     log.append("box", 0, events)
@@ -117,8 +117,8 @@ def test_a_dropped_sandbox_begins_anew() -> None:
     assert (log.read("box"), log.append("box", 0, events)) == ((), 2)
 
 
-def test_sandboxes_have_logs_of_their_own() -> None:
-    """Appending to one does not change the version of another."""
+def test_each_sandbox_has_its_own_log() -> None:
+    """An append to one sandbox's log does not change another sandbox's version."""
     log, events = MemoryLog(), Historian().events
     log.append("one", 0, events)
     assert log.append("two", 0, events) == len(events)
@@ -144,8 +144,8 @@ def appended(historian: Historian, log: MemoryLog) -> int:
     return longest
 
 
-def test_a_long_life_does_not_make_a_long_log() -> None:
-    """Thousands of forgotten jobs leave a log no longer than what makes compacting worth it."""
+def test_a_long_life_makes_no_long_log() -> None:
+    """After thousands of forgotten jobs, the log is as short as the compaction promises."""
     historian = Historian()
     long_life(historian, 3000)
     assert appended(historian, MemoryLog(worth_it=200)) < 400
@@ -159,8 +159,8 @@ def test_a_log_that_was_compacted_often_gives_the_same_state() -> None:
     assert parts_after(log.read("box")) == parts_after(historian.events)
 
 
-def test_calls_alone_do_not_make_a_long_log() -> None:
-    """Rate limits count for ever without a job ever being made."""
+def test_requests_alone_make_no_long_log() -> None:
+    """The log stays short if requests only count for rate limits and no job is created."""
     historian = Historian()
     for _ in range(3000):
         historian.at += 1
@@ -168,8 +168,8 @@ def test_calls_alone_do_not_make_a_long_log() -> None:
     assert appended(historian, MemoryLog(worth_it=200)) < 500
 
 
-def test_uploads_alone_do_not_make_a_long_log() -> None:
-    """Tickets come and go without a job ever being made."""
+def test_uploads_alone_make_no_long_log() -> None:
+    """The log stays short if only upload tickets are created and expire."""
     historian = Historian()
     for _ in range(1000):
         historian.at += 1

@@ -73,7 +73,7 @@ UNLAWFUL: dict[str, Callable[[Historian], Event]] = {
 
 
 @pytest.mark.parametrize("make", UNLAWFUL.values(), ids=UNLAWFUL)
-def test_what_does_not_fit_is_refused(make: Callable[[Historian], Event]) -> None:
+def test_an_event_that_does_not_fit_is_refused(make: Callable[[Historian], Event]) -> None:
     """An event about something missing, or already present, is refused with its own message."""
     history = worked()
     with pytest.raises(InvalidEventError, match=r"there is no|is already there|is named twice"):
@@ -94,7 +94,7 @@ CHARGE = Entry(0, 9, 1, "charge", -ONE, "credit", "job2")
     ids=["of another account", "of another job", "a refund"],
 )
 def test_a_job_comes_with_its_own_charge(charge: Entry) -> None:
-    """Any other line of the ledger is an event by itself."""
+    """A job event with any other ledger entry than its own charge is refused."""
     history = worked()
     accepted = replace(again(history), job="job2")
     history.state.check_charge(accepted, CHARGE)
@@ -102,8 +102,8 @@ def test_a_job_comes_with_its_own_charge(charge: Entry) -> None:
         history.state.check_charge(accepted, charge)
 
 
-def test_nothing_but_a_job_is_charged() -> None:
-    """No other event comes with a line of the ledger."""
+def test_only_a_new_job_is_charged() -> None:
+    """An event other than a new job is refused if it comes with a charge."""
     history = worked()
     with pytest.raises(InvalidEventError, match="goes with the job and not with"):
         history.state.check_charge(JobPolled(0, "job2"), CHARGE)
@@ -133,8 +133,8 @@ def sandbox() -> Sandbox:
     return box
 
 
-def test_a_second_charge_leaves_the_log_as_it_was(sandbox: Sandbox) -> None:
-    """A refused event changes no log, state or version, and the next event is appended."""
+def test_a_refused_second_charge_changes_nothing(sandbox: Sandbox) -> None:
+    """A refused second charge changes no log, state or version, and the next event is appended."""
     account = sandbox.state.accounts[1]
     sandbox.money.post(account, "charge", -ONE, job="job1")
     before = sandbox.events()
@@ -145,8 +145,8 @@ def test_a_second_charge_leaves_the_log_as_it_was(sandbox: Sandbox) -> None:
     assert len(sandbox.events()) == len(before) + 1
 
 
-def test_an_illegal_move_leaves_the_log_as_it_was() -> None:
-    """A job that ended stays as it ended, in the log too."""
+def test_an_illegal_move_leaves_the_log_unchanged() -> None:
+    """A refused move of an ended job changes neither the job nor the log."""
     history = worked()
     history.write(JobMoved(0, "job1", JobState.COMPLETED))
     with pytest.raises(IllegalMoveError):

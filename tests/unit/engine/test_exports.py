@@ -37,7 +37,7 @@ KEYS = "/__sim/sandboxes/a/accounts/b/keys"
 
 @pytest.mark.parametrize("seed", range(20))
 def test_secrets_of_long_bodies_are_found(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking for the places where a secret can begin finds what the pattern finds."""
+    """The fast search for secrets in a long body finds the same as the pattern."""
     draw = random.Random(seed)  # noqa: S311 - a test
     body = b"".join(draw.choices(WORDS, k=400))
     monkeypatch.setattr(exports, "LONG", draw.randint(9, 200))

@@ -48,35 +48,35 @@ def outcomes(sandbox: Sandbox, calls: int) -> list[str | None]:
 
 
 def test_a_fault_fires_and_counts(sandbox: Sandbox) -> None:
-    """Matches and firings are counted apart."""
+    """The matches and the firings of a fault are counted separately."""
     arm(sandbox, rule(after=1))
     outcomes(sandbox, 3)
     assert Armed(rule(after=1), matched=3, fired=2) == sandbox.state.faults["f1"]
 
 
-def test_the_first_that_fires_acts(sandbox: Sandbox) -> None:
-    """A later fault has its turn when those before it let the call pass."""
+def test_the_first_fault_that_fires_acts(sandbox: Sandbox) -> None:
+    """A later fault can fire only if the faults before it do not."""
     arm(sandbox, rule("a", every=2))
     arm(sandbox, rule("b"))
     assert ["b", "a", "b", "a"] == outcomes(sandbox, 4)
 
 
-def test_a_fault_that_has_done_its_work_counts_no_more(sandbox: Sandbox) -> None:
-    """After `first` firings, calls are as if it were not there."""
+def test_a_used_up_fault_counts_no_more(sandbox: Sandbox) -> None:
+    """After `first` firings, a fault neither fires nor counts matches."""
     arm(sandbox, rule(first=1))
     outcomes(sandbox, 5)
     assert 1 == sandbox.state.faults["f1"].matched
 
 
-def test_the_name_of_a_fault_is_its_own(sandbox: Sandbox) -> None:
-    """A second fault of the same name is refused."""
+def test_the_name_of_a_fault_is_unique(sandbox: Sandbox) -> None:
+    """A second fault with the same name is refused."""
     arm(sandbox, rule())
     with pytest.raises(FaultTakenError, match="'f1'"):
         arm(sandbox, rule())
 
 
-def test_names_are_found(sandbox: Sandbox) -> None:
-    """The first free number is taken."""
+def test_faults_without_a_name_get_the_first_free_number(sandbox: Sandbox) -> None:
+    """A fault without a name is named after the first free number."""
     arm(sandbox, rule("f1"))
     arm(sandbox, rule("f3"))
     assert "f2" == free_id(sandbox.state.faults)
@@ -90,8 +90,8 @@ def test_a_planned_fault_must_fit_its_provider(sandbox: Sandbox) -> None:
         sandbox.planned_faults.start([rule(on="generate")])
 
 
-def test_chance_is_repeated_by_the_seed() -> None:
-    """Two sandboxes of one seed see the same faults."""
+def test_random_faults_are_repeated_by_the_seed() -> None:
+    """Two sandboxes with the same seed have the same random faults."""
     seen = []
     for _ in range(2):
         with Simulator(clock="manual", seed=9) as sim:
@@ -100,14 +100,14 @@ def test_chance_is_repeated_by_the_seed() -> None:
     assert seen[0] == seen[1]
 
 
-def test_chance_is_really_a_chance(sandbox: Sandbox) -> None:
-    """Of many calls about as many fail as the probability says."""
+def test_the_share_of_firings_is_the_probability(sandbox: Sandbox) -> None:
+    """Over many calls, the share of firings is close to the probability."""
     arm(sandbox, rule(probability=Decimal("0.5")))
     assert 400 < sum(found is not None for found in outcomes(sandbox, 1000)) < 600
 
 
-def test_another_fault_shifts_no_chance(sandbox: Sandbox) -> None:
-    """Each fault draws from a stream of its own."""
+def test_another_fault_changes_no_random_draw(sandbox: Sandbox) -> None:
+    """Each fault has its own random stream, so another fault does not change its draws."""
     arm(sandbox, rule("a", probability=Decimal("0.5")))
     alone = outcomes(sandbox, 30)
     with Simulator(clock="manual", seed=5) as sim:
@@ -116,8 +116,8 @@ def test_another_fault_shifts_no_chance(sandbox: Sandbox) -> None:
         assert alone == outcomes(sim.sandbox, 30)
 
 
-def test_a_reset_begins_anew(sandbox: Sandbox) -> None:
-    """After a reset the scenario's faults do again what they did, and no other is left."""
+def test_a_reset_restores_the_scenario_faults(sandbox: Sandbox) -> None:
+    """A reset restores the faults of the scenario and removes all other faults."""
     sandbox.planned_faults.start([rule(probability=Decimal("0.5"), first=3)])
     before = outcomes(sandbox, 20)
     arm(sandbox, rule("other"))
@@ -126,7 +126,7 @@ def test_a_reset_begins_anew(sandbox: Sandbox) -> None:
 
 
 def test_the_log_gives_the_same_faults(sandbox: Sandbox) -> None:
-    """Replaying the events arms, counts and disarms as it was."""
+    """A replay of the events gives the same armed faults and counts."""
     arm(sandbox, rule("a", every=2))
     arm(sandbox, rule("b"))
     outcomes(sandbox, 5)
@@ -137,7 +137,7 @@ def test_the_log_gives_the_same_faults(sandbox: Sandbox) -> None:
 
 
 def test_a_compacted_log_gives_the_same_faults(sandbox: Sandbox) -> None:
-    """Matches are summed, and what was disarmed is gone."""
+    """A compacted log has the sums of the matches, and no disarmed faults."""
     for name in ("a", "b"):
         arm(sandbox, rule(name, every=2))
     outcomes(sandbox, 7)
@@ -150,15 +150,15 @@ def test_a_compacted_log_gives_the_same_faults(sandbox: Sandbox) -> None:
 
 
 def test_a_compacted_log_has_few_events_of_a_fault() -> None:
-    """However often a fault was met, one event says it for each outcome."""
+    """A compacted log has one event for all firings of a fault and one for its other matches."""
     events: list[Event] = [FaultArmed(0, rule())]
     events += [FaultMatched(n, "f1", n % 2 == 0) for n in range(50)]
     found = [event for event in compacted(events) if isinstance(event, FaultMatched)]
     assert [25, 25] == [event.times for event in found]
 
 
-def test_a_disarmed_fault_leaves_nothing_in_a_compacted_log() -> None:
-    """Arming, matching and disarming fall away together."""
+def test_a_disarmed_fault_is_removed_by_a_compaction() -> None:
+    """A compaction removes the arming, matches and disarming of a disarmed fault."""
     events: list[Event] = [
         FaultArmed(0, rule()),
         FaultMatched(1, "f1", fired=True),
@@ -168,7 +168,7 @@ def test_a_disarmed_fault_leaves_nothing_in_a_compacted_log() -> None:
     assert not kinds & {FaultArmed, FaultMatched, FaultDisarmed}
 
 
-def test_a_scenario_that_does_not_fit_starts_no_server(tmp_path: Path) -> None:
+def test_a_server_with_an_invalid_fault_does_not_start(tmp_path: Path) -> None:
     """A server does not start with a fault that cannot fire, and the error names its place."""
     path = tmp_path / "a.yaml"
     path.write_text(
@@ -186,8 +186,10 @@ def test_a_scenario_that_does_not_fit_starts_no_server(tmp_path: Path) -> None:
         ({"at": "poll", "do": Word.DROP}, [None, None]),
     ],
 )
-def test_a_webhook_is_met_by_its_job(fault: dict[str, object], expected: list[object]) -> None:
-    """The inputs of the job, its account and its state select; other stages are not asked."""
+def test_a_webhook_fault_matches_by_its_job(
+    fault: dict[str, object], expected: list[object]
+) -> None:
+    """A webhook fault selects by the job's inputs, account and state; other stages do not match."""
     with Simulator(clock="manual") as sim:
         client = patient(sim)
         client.job()
@@ -197,7 +199,7 @@ def test_a_webhook_is_met_by_its_job(fault: dict[str, object], expected: list[ob
     assert expected == [rule and rule.do for rule in found]
 
 
-def test_no_webhook_is_met_where_nothing_is_armed() -> None:
+def test_no_webhook_fault_is_searched_without_faults() -> None:
     """A sandbox without faults skips the search for webhook faults."""
     with Simulator(clock="manual") as sim:
         patient(sim).job()

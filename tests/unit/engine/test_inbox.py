@@ -12,8 +12,8 @@ def message(inbox: str = "a", body: bytes = b"{}") -> InboxMessage:
     return InboxMessage(0, 0, inbox, "POST", "/a", (("x", "y"),), body, len(body))
 
 
-def test_each_inbox_has_its_own() -> None:
-    """Messages are numbered over all inboxes and read from one."""
+def test_each_inbox_has_its_own_messages() -> None:
+    """Messages are numbered over all inboxes, and each inbox returns only its own."""
     inbox = Inbox()
     for name in ("a", "b", "a"):
         inbox.put(message(name))
@@ -34,7 +34,7 @@ def test_a_long_body_is_cut() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", bytes(MAX_BODY_KEPT)], ids=["many", "big"])
-def test_the_oldest_fall_out(body: bytes) -> None:
+def test_the_oldest_messages_are_dropped(body: bytes) -> None:
     """The inbox drops its oldest messages, so that their number and their bytes stay bounded."""
     inbox = Inbox()
     for _ in range(MAX_MESSAGES + 10):

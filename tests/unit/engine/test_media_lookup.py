@@ -29,13 +29,13 @@ NOTHING = HostedMedia("default", "", "")
         f"http://upsim.test/media/{CLIP}#part",
     ],
 )
-def test_a_url_of_ours_is_known_in_any_form(url: str) -> None:
-    """Case, a default port and escapes do not matter, as they do not for a GET."""
+def test_a_url_of_this_server_is_known_in_any_form(url: str) -> None:
+    """A URL of this server is recognised with any case, default port or escapes."""
     assert HostedMedia("default", CLIP, "") == SOURCES.own(url, "https://asked.example")
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_a_url_of_ours_is_known_by_every_name_of_loopback(host: str) -> None:
+def test_a_url_of_this_server_is_known_by_every_loopback_name(host: str) -> None:
     """A URL with any name of loopback and the port of this server is a URL of this server."""
     found = SOURCES.own(f"http://{host}:4747/media/{CLIP}", "")
     assert HostedMedia("default", CLIP, "") == found
@@ -49,8 +49,8 @@ def test_every_name_of_loopback_is_fetched_from(host: str, port: str) -> None:
 
 
 @pytest.mark.parametrize("host", [*ELSEWHERE, *(f"localhost:{port}" for port in ODD_PORTS), "[::1"])
-def test_nothing_else_is_fetched_from(host: str) -> None:
-    """Other hosts, and ports that there are none, are not."""
+def test_other_hosts_are_not_fetched_from(host: str) -> None:
+    """A video on another host, or at an invalid port, is not fetched."""
     assert not SOURCES.will_fetch(f"http://{host}/clip.mp4")
 
 
@@ -68,7 +68,7 @@ def test_nothing_else_is_fetched_from(host: str) -> None:
         "http://upsim.test/%61.mp4",
     ],
 )
-def test_other_urls_are_not_ours(url: str) -> None:
+def test_urls_of_other_servers_are_recognised(url: str) -> None:
     """A URL with another host, another port or no media path belongs to another server."""
     assert SOURCES.own(url, "https://asked.example") is None
 
@@ -87,8 +87,11 @@ def test_other_urls_are_not_ours(url: str) -> None:
         ("//media/outputs/x.mp4", NOTHING),
     ],
 )
-def test_a_path_names_what_a_get_would_find(path: str, own: HostedMedia) -> None:
-    """The sandbox is the one in the path, else the default; escapes are decoded once."""
+def test_a_path_names_the_file_of_a_get(path: str, own: HostedMedia) -> None:
+    """A path selects the same file as a GET: in the sandbox of the path, or in the default one.
+
+    Escapes are decoded once.
+    """
     assert own == SOURCES.own(f"http://upsim.test{path}", "")
 
 
@@ -100,5 +103,5 @@ def test_a_path_names_what_a_get_would_find(path: str, own: HostedMedia) -> None
     ],
 )
 def test_a_public_url_may_have_a_path(url: str, own: HostedMedia) -> None:
-    """Behind a proxy the path of the public URL is not part of ours."""
+    """Behind a proxy, the path of the public URL is removed before a file is looked up."""
     assert own == SOURCES.own(url, "https://proxy.example/sim")

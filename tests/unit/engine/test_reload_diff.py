@@ -22,12 +22,12 @@ from upsim.scenario.yaml_tree import dotted
         ({"a": {"v": 1, "evidence": "x"}}, {"a": {"v": 1, "evidence": "y"}}, ["a.evidence"]),
     ],
 )
-def test_places(before: object, after: object, places: list[str]) -> None:
-    """Each changed place is named once; evidence only if nothing else changed."""
+def test_changed_places(before: object, after: object, places: list[str]) -> None:
+    """Each changed key is listed once; a change of evidence only if nothing else changed."""
     assert places == [dotted(place) for place in differences(before, after)]
 
 
-def test_what_waits() -> None:
+def test_keys_that_wait() -> None:
     """A reload lists the sections that wait for a reset, and those that wait for a restart."""
     edit = ScenarioDiff(
         "mine.yaml", {"vicsee": ("faults[0].at", "seed", "clock", "hosts[0].value")}

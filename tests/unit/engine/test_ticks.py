@@ -61,7 +61,7 @@ def planned(job: Job) -> Instant:
 
 @pytest.mark.parametrize("clock", MOVING)
 @pytest.mark.parametrize("pace", [1, 7, 1_000_003])
-def test_a_plan_takes_no_longer_than_it_says(
+def test_a_plan_takes_exactly_its_time(
     submit: Submit, machine: list[int], clock: str, pace: int
 ) -> None:
     """A job ends when the time of all its steps has passed, within milliseconds."""
@@ -75,7 +75,7 @@ def test_a_plan_takes_no_longer_than_it_says(
 
 
 def test_an_advance_by_the_plan_ends_the_job(submit: Submit) -> None:
-    """The clock need not be moved further than the steps say."""
+    """An advance by the sum of the planned steps ends the job."""
     sim, name = submit("scaled:1", 1)
     sim.advance(planned(settled(sim, name)) / SECOND)
     assert settled(sim, name).ended
@@ -92,7 +92,7 @@ def test_steps_end_on_whole_milliseconds(submit: Submit, machine: list[int], clo
 
 
 def test_a_step_without_length_ends_at_once(submit: Submit) -> None:
-    """A step that the pace shortens to nothing ends at the instant at which it starts."""
+    """A step that the pace shortens to zero ends at the instant at which it starts."""
     sim, name = submit("real", 10**12)
     job = settled(sim, name)
     assert (True, WALL) == (job.ended, job.ended_at)
@@ -100,7 +100,7 @@ def test_a_step_without_length_ends_at_once(submit: Submit) -> None:
 
 @pytest.mark.parametrize("clock", ["manual", "auto"])
 def test_clocks_moved_by_hand_keep_every_microsecond(submit: Submit, clock: str) -> None:
-    """A step lasts exactly as long as it was planned."""
+    """On a clock that is moved by hand, a step lasts exactly its planned time."""
     sim, name = submit(clock, 7)
     sim.advance(3_600)
     job = settled(sim, name)

@@ -139,8 +139,8 @@ def test_there_are_many_variants() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_both_paths_agree_with_ffprobe(variant: Variant, made: Callable[[Variant], Path]) -> None:
-    """Boxes and demuxer find the duration, rate, size and pictures that `ffprobe` finds."""
+def test_both_readers_agree_with_ffprobe(variant: Variant, made: Callable[[Variant], Path]) -> None:
+    """The box reader and the demuxer find the same duration, rate, size and frames as `ffprobe`."""
     path = made(variant)
     expected = told(path, uneven=variant.uneven)
     by_boxes = measure_boxes(path)

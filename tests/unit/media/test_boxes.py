@@ -44,7 +44,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_path_is_measured_as_its_bytes(tmp_path: Path) -> None:
-    """A file on disk gives what its content gives."""
+    """A file on disk and its bytes give the same measurement."""
     path = tmp_path / "clip.mp4"
     path.write_bytes(CLIP)
     assert measure_boxes(CLIP) == measure_boxes(path)
@@ -71,7 +71,7 @@ def test_ffprobe_agrees(
     ffmpeg: Callable[..., str],
     ffprobe: Callable[[Path], dict[str, Any]],
 ) -> None:
-    """Files of FFmpeg's own muxer are measured as ffprobe measures them."""
+    """A file written by FFmpeg is measured as `ffprobe` measures it."""
     path = real / f"clip.{container}"
     sound = ["-f", "lavfi", "-i", "sine=d=2"]
     assert ffmpeg("-f", "lavfi", "-i", source, *sound, "-pix_fmt", "yuv420p", *options, path) == ""
@@ -96,14 +96,14 @@ def test_ffprobe_agrees(
     ("matrix", "size"), [(TURNED, (72, 128)), (UPSIDE_DOWN, (128, 72))], ids=["turned", "half"]
 )
 def test_a_rotation_flag_turns_the_size(matrix: bytes, size: tuple[int, int]) -> None:
-    """The size is the displayed one, after the matrix of the track."""
+    """The measured size is the displayed one, after the rotation of the track."""
     media = measure_boxes(with_matrix(matrix))
     assert media is not None
     assert size == (media.width, media.height)
 
 
 def test_wide_pixels_widen_the_size() -> None:
-    """A pixel aspect ratio stretches the width, as players do."""
+    """A pixel aspect ratio stretches the measured width, as in a player."""
     media = measure_boxes(replaced(b"pasp", 0, struct.pack(">2I", 3, 2)))
     assert media is not None
     assert (media.width, media.height) == (192, 72)
@@ -117,7 +117,7 @@ def test_seconds_are_rounded_half_up_to_microseconds() -> None:
 
 
 def test_long_boxes_and_versions_are_read() -> None:
-    """A 64-bit box size and a movie header of version 1 say the same."""
+    """A file with 64-bit box sizes or a version 1 movie header gives the same measurement."""
     at = CLIP.index(b"mvhd") - 4
     size = struct.unpack_from(">I", CLIP, at)[0]
     body = CLIP[at + 20 : at + size]
@@ -135,7 +135,7 @@ def test_long_boxes_and_versions_are_read() -> None:
 
 
 def test_a_last_box_without_size_ends_with_the_file() -> None:
-    """A size of zero means up to the end."""
+    """A box of size zero extends to the end of the file."""
     assert measure_boxes(CLIP[:MDAT] + bytes(4) + CLIP[MDAT + 4 :]) == measure_boxes(CLIP)
 
 
@@ -166,14 +166,14 @@ def test_a_last_box_without_size_ends_with_the_file() -> None:
         CLIP.replace(b"trak", b"mvex", 1),
     ],
 )
-def test_what_is_not_plain_is_left_to_a_demuxer(data: bytes) -> None:
-    """Files whose boxes contradict each other or say too little are not measured here."""
+def test_unclear_files_are_left_to_the_demuxer(data: bytes) -> None:
+    """The box reader does not measure files with contradictory or missing boxes."""
     assert measure_boxes(data) is None
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes_are_answered(data: bytes) -> None:
-    """No bytes make the reader raise."""
+def test_any_bytes_raise_nothing(data: bytes) -> None:
+    """The box reader raises no exception for any bytes."""
     measure_boxes(b"\0\0\0\x10ftypisom\0\0\0\0" + data)
 
 
@@ -181,8 +181,8 @@ def test_any_bytes_are_answered(data: bytes) -> None:
     st.lists(st.tuples(st.integers(0, len(CLIP[:MDAT]) - 1), st.integers(0, 255)), max_size=6),
     st.integers(0, len(CLIP)),
 )
-def test_damaged_files_are_answered(changes: list[tuple[int, int]], keep: int) -> None:
-    """Changed bytes and a cut end give a measurement or none, never an exception."""
+def test_damaged_files_raise_nothing(changes: list[tuple[int, int]], keep: int) -> None:
+    """A changed or cut file gives a measurement or none, never an exception."""
     data = bytearray(CLIP)
     for at, value in changes:
         data[at] = value
@@ -190,8 +190,8 @@ def test_damaged_files_are_answered(changes: list[tuple[int, int]], keep: int) -
     assert measured is None or (measured.frames > 0 and measured.duration > 0)
 
 
-def test_reading_takes_no_picture_data(tmp_path: Path) -> None:
-    """A sparse file of two gigabytes is measured as its head says."""
+def test_measuring_reads_no_picture_data(tmp_path: Path) -> None:
+    """A sparse file of two gigabytes is measured by its header alone."""
     size = 2 << 30
     path = tmp_path / "large.mp4"
     with path.open("wb") as file:

@@ -26,13 +26,13 @@ EXACT = SyntheticClip(
 )
 
 
-def test_a_plain_name_tells_everything() -> None:
-    """A plain name gives size, rate and seconds; audio and MP4 are the default."""
+def test_a_plain_name_has_all_properties() -> None:
+    """A plain clip name gives size, rate and seconds; the defaults are audio and MP4."""
     assert parse_clip_name("1280x720_30fps_10s.mp4") == EXACT
 
 
 def test_silent_and_container_are_read() -> None:
-    """`_silent` leaves out the audio, the ending chooses the container."""
+    """`_silent` removes the audio, and the file extension selects the container."""
     clip = parse_clip_name("2x2_1fps_1s_silent.webm")
     assert (clip.audio, clip.container, clip.content_type) == (False, "webm", "video/webm")
 
@@ -57,13 +57,13 @@ def test_seconds_are_exact() -> None:
     assert Decimal("10.01") == parse_clip_name("64x64_30000-1001fps_10.01s.mp4").seconds
 
 
-def test_padding_is_taken_over() -> None:
-    """`?bytes=` becomes the size of the file."""
+def test_padding_is_read() -> None:
+    """`?bytes=` sets the size of the file."""
     assert parse_clip_name("64x64_1fps_1s.mp4", 5_000).padded_to == 5_000
 
 
 def test_half_a_frame_is_refused_with_the_nearest_durations() -> None:
-    """Seconds that are no whole number of frames name both neighbours."""
+    """If the seconds are not a whole number of frames, the error names both nearest durations."""
     with pytest.raises(ClipNameError) as refusal:
         parse_clip_name("64x64_30000-1001fps_10s.mp4")
     expected = (
@@ -95,8 +95,8 @@ def test_the_nearest_durations_are_accepted() -> None:
         ("64x64_30fps_0.01s.mp4", "nearest: 0.033333 (1 frame)"),
     ],
 )
-def test_a_refusal_names_thing_value_and_what_is_allowed(name: str, says: str) -> None:
-    """Each part of a name has a refusal of its own."""
+def test_a_refusal_names_part_value_and_allowed_values(name: str, says: str) -> None:
+    """The error for each part of a clip name has the part, its value and the allowed values."""
     with pytest.raises(ClipNameError) as refusal:
         parse_clip_name(name)
     assert says in str(refusal.value)
@@ -114,7 +114,7 @@ def test_a_refusal_names_thing_value_and_what_is_allowed(name: str, says: str) -
     ],
 )
 def test_a_name_is_written(rate: Rate, seconds: Seconds, expected: str) -> None:
-    """Texts and numbers of any kind make the name that is read as meant."""
+    """A clip name written from texts or numbers is read back with the same properties."""
     assert expected == clip_name("64x36", rate, seconds)
 
 
@@ -138,7 +138,7 @@ def test_a_name_that_cannot_be_written(size: str, rate: Rate, seconds: Seconds, 
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_clip_or_refused(name: str) -> None:
-    """No text makes the parser fail in another way."""
+    """Any text is parsed as a clip or refused with the documented error."""
     try:
         parse_clip_name(name)
     except ClipNameError:
@@ -149,8 +149,8 @@ def test_any_text_is_a_clip_or_refused(name: str) -> None:
     frames=st.integers(1, 5_000),
     rate=st.sampled_from([Fraction(30), Fraction(24000, 1001), Fraction(25), Fraction(60)]),
 )
-def test_every_number_of_frames_can_be_asked_for(frames: int, rate: Fraction) -> None:
-    """The duration of any number of frames, to the microsecond, names that number."""
+def test_every_number_of_frames_can_be_requested(frames: int, rate: Fraction) -> None:
+    """The duration of any number of frames, to the microsecond, gives that number of frames."""
     whole, part = divmod(duration_of(frames, rate), 1_000_000)
     name = f"64x64_{rate.numerator}-{rate.denominator}fps_{whole}.{part:06}s.mp4"
     assert frames == parse_clip_name(name).frames

@@ -22,31 +22,31 @@ from upsim.media.data_urls import DataUrl, decode_base64, decode_data_url, is_da
     ],
 )
 def test_a_data_url_is_decoded(text: str, expected: DataUrl) -> None:
-    """Type and content of a data URL, base64 or percent-encoded."""
+    """The type and content of a data URL are decoded, from base64 or percent-encoding."""
     assert expected == decode_data_url(text, 100)
 
 
 @pytest.mark.parametrize("text", ["data:video/mp4", "http://x/y", "data", ""])
-def test_what_is_no_data_url_says_so(text: str) -> None:
+def test_invalid_data_urls_are_refused(text: str) -> None:
     """A data URL without a comma, or another scheme, is refused."""
     expected = Unmeasurable("not_a_video", "The data URL is not data:<type>[;base64],<data>.")
     assert expected == decode_data_url(text, 100)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("Data:x", True), ("https://x", False)])
-def test_data_urls_are_told_from_others(text: str, *, expected: bool) -> None:
-    """The scheme decides, in any case."""
+def test_data_urls_are_recognised_by_their_scheme(text: str, *, expected: bool) -> None:
+    """The scheme decides whether a URL is a data URL, in upper or lower case."""
     assert expected == is_data_url(text)
 
 
-def test_whitespace_is_tolerated() -> None:
-    """Lines and blanks inside base64 do not matter."""
+def test_whitespace_is_ignored() -> None:
+    """Line breaks and spaces inside base64 are ignored."""
     assert decode_base64(" aGVs\r\n\tbG8= \n", 5) == b"hello"
 
 
 @pytest.mark.parametrize("text", ["aGVsbG8", "aGVsbG8*", "aGVs-G8=", "a", "====", "aGVsbG8=é"])
 def test_bad_base64_is_refused(text: str) -> None:
-    """A wrong alphabet or padding is not decodable."""
+    """Base64 with a wrong alphabet or padding is refused as not decodable."""
     decoded = decode_base64(text, 100)
     assert isinstance(decoded, Unmeasurable)
     assert decoded.reason == "not_decodable"
@@ -59,20 +59,20 @@ def test_the_size_is_checked_before_decoding() -> None:
 
 
 def test_too_large_a_percent_encoded_url_is_refused() -> None:
-    """The limit holds for plain data URLs too."""
+    """The size limit also applies to percent-encoded data URLs."""
     decoded = decode_data_url("data:," + "%41" * 11, 10)
     assert isinstance(decoded, Unmeasurable)
     assert decoded.reason == "too_large"
 
 
 @given(st.binary(max_size=200))
-def test_base64_comes_back(data: bytes) -> None:
-    """Encoded bytes are decoded, at a limit of exactly their size."""
+def test_base64_is_decoded_at_the_limit(data: bytes) -> None:
+    """Encoded bytes are decoded if the limit is exactly their size."""
     assert data == decode_base64(base64.b64encode(data).decode(), len(data))
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_answered(text: str) -> None:
-    """No text makes the decoders raise."""
+def test_any_text_raises_nothing(text: str) -> None:
+    """The data URL decoders raise no exception for any text."""
     decode_data_url("data:" + text, 20)
     decode_base64(text, 20)

@@ -75,7 +75,7 @@ async def fetch(
 
 
 async def test_a_loopback_file_is_stored(store: BlobStore) -> None:
-    """The path of the file is answered, and its name is its digest."""
+    """A file fetched from loopback is stored, and its file name is its digest."""
     async with serving(OK) as (port, seen):
         path = await fetch(store, f"http://127.0.0.1:{port}/a.mp4?x=1")
     assert isinstance(path, Path)
@@ -85,7 +85,10 @@ async def test_a_loopback_file_is_stored(store: BlobStore) -> None:
 
 
 async def test_the_next_address_of_a_name_is_tried(store: BlobStore) -> None:
-    """`localhost` is reached though only one of its addresses listens, under its own name."""
+    """If only one address of `localhost` has a server, the fetch still reaches it.
+
+    The Host header keeps the name `localhost`.
+    """
     async with serving(OK) as (port, seen):
         path = await fetch(store, f"http://localhost:{port}/a.mp4")
     assert isinstance(path, Path)
@@ -111,10 +114,10 @@ async def test_the_next_address_of_a_name_is_tried(store: BlobStore) -> None:
         (b"nonsense\r\n\r\n", "unreachable", "RemoteProtocolError"),
     ],
 )
-async def test_a_bad_answer_says_why(
+async def test_a_bad_response_has_a_reason(
     answer: bytes, reason: str, says: str, store: BlobStore
 ) -> None:
-    """Statuses, redirects, sizes and broken answers each have their reason."""
+    """Each wrong status, redirect, size or broken response has its own reason."""
     async with serving(answer) as (port, _):
         told = await fetch(store, f"http://127.0.0.1:{port}/")
     assert isinstance(told, Unmeasurable)
@@ -123,7 +126,7 @@ async def test_a_bad_answer_says_why(
 
 
 async def test_time_is_bounded(store: BlobStore) -> None:
-    """An answer that never ends is given up."""
+    """The fetch of a response that never ends is stopped after its time-out."""
     async with serving(b"HTTP/1.1 200 OK\r\n\r\nhe", hang=True) as (port, _):
         told = await fetch(store, f"http://127.0.0.1:{port}/", seconds=0.2)
     assert isinstance(told, Unmeasurable)
@@ -132,7 +135,7 @@ async def test_time_is_bounded(store: BlobStore) -> None:
 
 
 async def test_https_at_a_plain_server_says_to_use_http(store: BlobStore) -> None:
-    """The sentence names the port and the scheme, not the error of the TLS library."""
+    """The error for https at an http server names the port and the scheme to use."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1_000)  # the beginning of a TLS handshake
@@ -219,7 +222,10 @@ async def test_other_urls_are_unreachable(url: str, store: BlobStore) -> None:
     ],
 )
 def test_addresses_by_policy(policy: FetchPolicy, address: str, *, allowed: bool) -> None:
-    """Loopback for one, the public internet for the other, also behind IPv6 disguises."""
+    """One policy allows only loopback, the other only the public internet.
+
+    Both also apply to IPv4 addresses inside IPv6 addresses.
+    """
     assert allowed == policy.allows(ip_address(address))
 
 
@@ -240,7 +246,7 @@ async def test_redirects_are_followed_and_checked(store: BlobStore) -> None:
     assert seen[1].startswith(b"GET /there ")
 
 
-async def test_a_redirect_inwards_is_refused(store: BlobStore) -> None:
+async def test_a_redirect_to_a_private_address_is_refused(store: BlobStore) -> None:
     """A redirect to a private address is not followed."""
     moved = b"HTTP/1.1 302 Found\r\nLocation: http://inside.example/\r\n\r\n"
     async with serving(moved) as (port, _):
@@ -282,10 +288,10 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-async def test_each_redirect_is_judged_as_the_first_url(
+async def test_each_redirect_is_checked_like_the_first_url(
     store: BlobStore, place: tuple[str, str]
 ) -> None:
-    """Scheme, host, port, length and each address that a name has are looked at once more."""
+    """Scheme, host, port, length and all addresses of a redirect are checked again."""
     names = {
         "good.example": ["10.1.1.1"],
         "inside.example": ["127.0.0.1"],
@@ -317,7 +323,7 @@ async def test_each_redirect_is_judged_as_the_first_url(
     assert (["good.example 8.8.8.8"], []) == (seen, requests)
 
 
-async def test_slow_names_take_no_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_names_block_no_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred slow host names do not block other work in threads."""
     answered = threading.Event()
 
@@ -335,8 +341,8 @@ async def test_slow_names_take_no_other_threads(monkeypatch: pytest.MonkeyPatch)
     assert [[]] * 100 == await asyncio.gather(*asking)
 
 
-async def test_redirects_share_one_time(store: BlobStore) -> None:
-    """A chain of slow redirects has no more time than one file."""
+async def test_redirects_share_one_timeout(store: BlobStore) -> None:
+    """A chain of slow redirects has the same total time-out as one file."""
 
     async def later(_host: str, _port: int) -> list[Address]:
         await asyncio.sleep(0.2)
@@ -351,7 +357,7 @@ async def test_redirects_share_one_time(store: BlobStore) -> None:
 
 
 async def test_redirects_end(store: BlobStore) -> None:
-    """A circle of redirects is left after five."""
+    """A fetch stops after five redirects."""
     async with serving(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n") as (port, seen):
         told = await fetch(store, f"http://127.0.0.1:{port}/", policy=PUBLIC_AND_LOOPBACK)
     assert isinstance(told, Unmeasurable)
@@ -370,15 +376,15 @@ async def test_names_are_resolved_by_the_system(store: BlobStore) -> None:
 async def test_proxy_variables_are_ignored(
     store: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy of the environment does not see the request."""
+    """A fetch connects directly, even if an environment variable names a proxy."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     async with serving(OK) as (port, _):
         assert isinstance(await fetch(store, f"http://127.0.0.1:{port}/"), Path)
 
 
 @pytest.mark.parametrize("url", UNUSABLE_URLS.values(), ids=UNUSABLE_URLS)
-async def test_url_that_no_request_can_have(url: str, store: BlobStore) -> None:
-    """Such a URL is unreachable, also as the target of a redirect."""
+async def test_an_unusable_url_is_unreachable(url: str, store: BlobStore) -> None:
+    """A URL that cannot be requested is unreachable, also as the target of a redirect."""
     moved = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
     sent = url.encode("utf-8", "surrogatepass").translate(None, b"\0\r\n")
     async with serving(moved % sent) as (port, _):

@@ -36,17 +36,17 @@ def _found(media: Measured | None) -> Found:
 
 @pytest.mark.parametrize("name", list(EXPECTED))
 def test_demuxer_measures_what_a_player_shows(name: str) -> None:
-    """The demuxer counts shown pictures, the movie's rotation and the last packet of any track."""
+    """The demuxer counts shown frames, applies the rotation, and ends with the last packet."""
     assert EXPECTED[name] == _found(measure_by_demuxing(FILES / name))
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED.keys() - NEED_A_DEMUXER))
 def test_boxes_measure_what_a_player_shows(name: str) -> None:
-    """The boxes of the file alone give the same values."""
+    """The boxes of a file alone give the same values as the demuxer."""
     assert EXPECTED[name] == _found(measure_boxes(FILES / name))
 
 
 @pytest.mark.parametrize("name", sorted(NEED_A_DEMUXER))
-def test_boxes_leave_other_files_to_the_demuxer(name: str) -> None:
-    """A file whose boxes do not say everything is not measured by them."""
+def test_boxes_leave_incomplete_files_to_the_demuxer(name: str) -> None:
+    """A file whose boxes lack information is not measured by the box reader."""
     assert measure_boxes(FILES / name) is None

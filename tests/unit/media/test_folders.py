@@ -54,7 +54,7 @@ def test_the_folder_of_a_living_process_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["no owner", "a link as owner", "open to others", "another name"])
-def test_what_is_not_ours_stays(tmp_path: Path, what: str) -> None:
+def test_similar_folders_stay(tmp_path: Path, what: str) -> None:
     """A folder that only resembles one of ours stays, with any content."""
     folder = tmp_path / ("upsim-x" if what != "another name" else "other-x")
     folder.mkdir(mode=0o755 if what == "open to others" else 0o700)

@@ -29,8 +29,8 @@ AT = CLIP.index(b"mdhd") + 4 + 12
         replace(PLAIN, duration=MAX_SECONDS * 1_000_000),
     ],
 )
-def test_the_bounds_themselves_are_within(media: Media) -> None:
-    """A video at a bound is what it is."""
+def test_values_at_the_limits_are_accepted(media: Media) -> None:
+    """A video exactly at a limit is accepted unchanged."""
     assert media == bounded(media)
 
 
@@ -52,19 +52,19 @@ def test_the_bounds_themselves_are_within(media: Media) -> None:
         ),
     ],
 )
-def test_what_is_beyond_says_so(media: Media, detail: str) -> None:
-    """The refusal names what there is too much of, and the bound."""
+def test_values_above_the_limits_are_named(media: Media, detail: str) -> None:
+    """The refusal of a video above a limit names the property and the limit."""
     assert Unmeasurable("beyond_own_limits", detail) == bounded(media)
 
 
-def test_a_refusal_stays_one() -> None:
+def test_a_refused_measurement_stays_unchanged() -> None:
     """The limits leave a refused measurement unchanged."""
     refused = Unmeasurable("not_a_video", "It is a page.")
     assert refused == bounded(refused)
 
 
-def test_a_file_beyond_the_bounds_is_refused_for_them() -> None:
-    """A header with an absurd frame rate makes a video that exceeds the limits."""
+def test_a_file_above_the_limits_is_refused() -> None:
+    """A file with an absurd frame rate in its header is refused by the limits."""
     measured = measure_file(CLIP[:AT] + b"\xff" * 4 + CLIP[AT + 4 :])
     assert isinstance(measured, Unmeasurable)
     assert measured.reason == "beyond_own_limits"

@@ -47,10 +47,8 @@ def with_header(data: bytes, header: bytes) -> bytes:
 
 @pytest.mark.parametrize(("data", "container"), [(WEBM, "webm"), (MKV, "mkv")])
 @pytest.mark.parametrize("void", [0, 60, 5_000])
-def test_the_document_type_counts_wherever_it_stands(
-    data: bytes, container: str, void: int
-) -> None:
-    """Elements before it, and words that look like it, do not hide what a file is."""
+def test_the_document_type_is_found_anywhere(data: bytes, container: str, void: int) -> None:
+    """The document type of a file is found behind other elements and similar words."""
     size = (void | 0x4000).to_bytes(2, "big")
     header = b"\xec" + size + b"webm".ljust(void, b"\0")[:void] + data[5 : 5 + (data[4] & 0x7F)]
     measured = measure_file(with_header(data, header))
@@ -62,7 +60,7 @@ def test_the_document_type_counts_wherever_it_stands(
 def test_complete_matroska_header_is_not_probed(
     data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Probing takes longer than the rest, so only a header without duration or rate needs it."""
+    """A Matroska file is decoded for measuring only if its header lacks duration or rate."""
     probed: list[BinaryIO] = []
 
     def probe(file: BinaryIO) -> InputContainer:
@@ -99,7 +97,7 @@ async def test_ffprobe_agrees(
     ffmpeg: Callable[..., str],
     ffprobe: Callable[[Path], dict[str, Any]],
 ) -> None:
-    """Other containers are measured as ffprobe measures them."""
+    """Files in other containers are measured as `ffprobe` measures them."""
     path = tmp_path / name
     picture = ["-f", "lavfi", "-i", "testsrc=d=1:s=128x72:r=25"]
     sound = ["-f", "lavfi", "-i", "sine=d=1"]
@@ -119,8 +117,8 @@ async def test_ffprobe_agrees(
     )
 
 
-async def test_a_rotation_flag_is_seen_by_the_demuxer_too(prober: Prober) -> None:
-    """A turned file that is not plain has the displayed size."""
+async def test_the_demuxer_applies_a_rotation_flag(prober: Prober) -> None:
+    """A rotated file that the demuxer measures has the displayed size."""
     matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 72 << 16, 0, 1 << 30)
     at = MP4.index(b"tkhd") + 4 + 40
     turned = MP4[:at] + matrix + MP4[at + 36 :]
@@ -130,7 +128,7 @@ async def test_a_rotation_flag_is_seen_by_the_demuxer_too(prober: Prober) -> Non
     assert (media.width, media.height) == (72, 128)
 
 
-async def test_a_truncated_file_has_the_pictures_that_are_left(prober: Prober) -> None:
+async def test_a_truncated_file_has_its_remaining_frames(prober: Prober) -> None:
     """A truncated file is measured up to its end."""
     media = await prober.measure(MKV[: len(MKV) * 2 // 3])
     assert isinstance(media, Media)
@@ -153,24 +151,26 @@ async def test_a_truncated_file_has_the_pictures_that_are_left(prober: Prober) -
     ],
     ids=["empty", "text", "gif", "png", "mp3", "hls", "concat", "mp4-head", "mkv-head", "codec"],
 )
-async def test_what_is_no_video_says_why(data: bytes, reason: str, prober: Prober) -> None:
-    """Text, images, audio and playlists are no videos; a broken video is not decodable."""
+async def test_files_without_a_video_have_a_reason(
+    data: bytes, reason: str, prober: Prober
+) -> None:
+    """Text, images, audio and playlists are not videos; a broken video is not decodable."""
     measured = await prober.measure(data)
     assert isinstance(measured, Unmeasurable)
     assert reason == measured.reason
 
 
-async def test_sound_alone_is_no_video(
+async def test_audio_alone_is_no_video(
     tmp_path: Path, prober: Prober, ffmpeg: Callable[..., str]
 ) -> None:
-    """An MP4 with nothing but audio is not a video."""
+    """An MP4 with only audio is not a video."""
     path = tmp_path / "sound.mp4"
     ffmpeg("-f", "lavfi", "-i", "sine=d=1", path)
     expected = Unmeasurable("not_a_video", "The file has no video track.")
     assert expected == await prober.measure(path)
 
 
-async def test_no_file_is_unreachable(tmp_path: Path, prober: Prober) -> None:
+async def test_a_missing_file_is_unreachable(tmp_path: Path, prober: Prober) -> None:
     """A path without a file gives an unreachable video, and raises nothing."""
     measured = await prober.measure(tmp_path / "none.mp4")
     assert isinstance(measured, Unmeasurable)
@@ -178,14 +178,14 @@ async def test_no_file_is_unreachable(tmp_path: Path, prober: Prober) -> None:
 
 
 def test_the_plain_function_measures_any_source(tmp_path: Path) -> None:
-    """Bytes, paths and written paths are measured without an event loop."""
+    """Bytes, Path objects and path texts are measured without an event loop."""
     path = tmp_path / "clip.webm"
     path.write_bytes(WEBM)
     assert measure_file(WEBM) == measure_file(path) == measure_file(str(path))
 
 
-def test_a_host_program_measures_from_anywhere(tmp_path: Path) -> None:
-    """The worker finds this package wherever its host runs, and no other module there."""
+def test_a_host_program_measures_from_any_folder(tmp_path: Path) -> None:
+    """The worker imports upsim in any working folder, and no module from that folder."""
     (tmp_path / "av.py").write_text("raise SystemExit('the wrong module')")
     (tmp_path / "clip.webm").write_bytes(WEBM)
     code = (
@@ -212,7 +212,7 @@ async def test_a_hanging_worker_is_killed_and_replaced(tmp_path: Path) -> None:
 
 
 async def test_a_worker_that_dies_is_replaced() -> None:
-    """A crash is an answer to one call, not to the next."""
+    """If a worker crashes, only its own call fails; the next call works."""
     pool = WorkerPool(1)
     prober = Prober(workers=pool)
     first = await prober.measure(MKV)
@@ -225,7 +225,7 @@ async def test_a_worker_that_dies_is_replaced() -> None:
 
 
 async def test_close_leaves_no_process(tmp_path: Path) -> None:
-    """Closing ends idle and busy workers."""
+    """Closing the probe ends idle and busy workers."""
     os.mkfifo(tmp_path / "pipe")
     pool = WorkerPool(2)
     hanging = asyncio.ensure_future(
@@ -241,7 +241,7 @@ async def test_close_leaves_no_process(tmp_path: Path) -> None:
 
 
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
-    """A program that ends without closing leaves nothing behind."""
+    """If a program ends without closing the probe, its workers end too."""
     (tmp_path / "clip.webm").write_bytes(WEBM)
     code = (
         "from pathlib import Path; from upsim.media.workers import WorkerPool;"
@@ -258,7 +258,7 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
 
 
 def test_concurrent_calls_share_few_workers() -> None:
-    """Eight measurements at once are made by two processes."""
+    """Eight simultaneous measurements use two processes."""
     pool = WorkerPool(2)
     prober = Prober(workers=pool)
 
@@ -282,10 +282,10 @@ def test_concurrent_calls_share_few_workers() -> None:
     changes=st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 255)), max_size=8),
     cut=st.integers(0, 400),
 )
-def test_damaged_files_are_answered(
+def test_damaged_files_give_a_reason(
     original: bytes, changes: list[tuple[int, int]], cut: int, prober: Prober
 ) -> None:
-    """Changed bytes and a cut end give a measurement or a reason."""
+    """A changed or cut file gives a measurement or a reason."""
     data = bytearray(original)
     for at, value in changes:
         data[at % len(data)] = value

@@ -71,7 +71,7 @@ def renderer(counting: CountingMaker, store: BlobStore, workers: WorkerPool) -> 
 async def test_concurrent_requests_share_one_job(
     renderer: Renderer, counting: CountingMaker
 ) -> None:
-    """The same clip asked for at once is made once, and later comes from memory."""
+    """Simultaneous requests for the same clip render it once; later ones get it from memory."""
     clip = parse_clip_name("64x64_30fps_1s.mp4")
     together = await asyncio.gather(*(renderer.synthetic(clip) for _ in range(5)))
     later = await renderer.synthetic(clip)
@@ -80,7 +80,7 @@ async def test_concurrent_requests_share_one_job(
 
 
 async def test_memory_is_bounded(renderer: Renderer, counting: CountingMaker) -> None:
-    """The clips least used are made again."""
+    """The least recently used clips leave the memory and are rendered again on request."""
     clips = [parse_clip_name(f"64x64_30fps_{seconds}s.mp4", 9_000) for seconds in (1, 1, 2)]
     big = parse_clip_name("64x64_30fps_1s.mp4", 30_000)
     for clip in (*clips, big, parse_clip_name("62x64_30fps_1s.mp4", 9_000), clips[0]):
@@ -88,20 +88,20 @@ async def test_memory_is_bounded(renderer: Renderer, counting: CountingMaker) ->
     assert counting.made.count(clips[0]) == 2
 
 
-async def test_large_clips_lie_in_the_store(
+async def test_large_clips_are_kept_in_the_store(
     renderer: Renderer, counting: CountingMaker, store: BlobStore
 ) -> None:
-    """A clip too large for memory is made once, as a file, for all requests of its parts."""
+    """A clip too large for memory is rendered once, as a file for all its range requests."""
     clip = parse_clip_name("64x64_30fps_1s.mp4", 30_000)
     first, second = await renderer.synthetic(clip), await renderer.synthetic(clip)
     assert isinstance(first, Path)
     assert (first, 30_000, [clip]) == (second, store.size, counting.made)
 
 
-async def test_a_large_clip_is_made_again_when_it_gave_way(
+async def test_a_dropped_large_clip_is_rendered_again(
     renderer: Renderer, counting: CountingMaker, store: BlobStore
 ) -> None:
-    """A file that is no longer in the store is made anew."""
+    """A large clip that is no longer in the store is rendered again."""
     clip = parse_clip_name("64x64_30fps_1s.mp4", 30_000)
     await renderer.synthetic(clip)
     store.put(bytes(9_990_000))
@@ -111,7 +111,7 @@ async def test_a_large_clip_is_made_again_when_it_gave_way(
 
 
 async def test_a_clip_without_room_is_refused(counting: CountingMaker, tmp_path: Path) -> None:
-    """A file larger than the store is a refusal, not an exception of the system."""
+    """A clip larger than the store is refused without a system exception."""
     renderer = Renderer(counting, BlobStore(20_000, folder=tmp_path), largest=1_000)
     with pytest.raises(ClipNameError, match="there is no room for a file of 64x64"):
         await renderer.synthetic(parse_clip_name("64x64_30fps_1s.mp4", 30_000))
@@ -136,8 +136,8 @@ class Counter(ClipMaker):
         return super().parts(clip)
 
 
-async def test_two_large_clips_are_made_at_once(store: BlobStore, workers: WorkerPool) -> None:
-    """The third waits until one of them is done."""
+async def test_two_large_clips_are_rendered_at_once(store: BlobStore, workers: WorkerPool) -> None:
+    """The third large clip waits until one of the first two is finished."""
     counter = Counter()
     renderer = Renderer(counter, store, workers=workers)
     clips = [parse_clip_name(f"64x64_120fps_{n}s_silent.mp4") for n in (200, 201, 202)]
@@ -163,10 +163,10 @@ def _plan(
     return ResamplePlan(width, height, keep_audio=keep_audio, duration=duration)
 
 
-async def test_what_is_being_resampled_lies_in_the_store(
+async def test_closing_during_resampling_leaves_no_file(
     maker: ClipMaker, counting: CountingMaker, store: BlobStore, tmp_path: Path
 ) -> None:
-    """Closing renderer and store in the middle leaves no file behind."""
+    """Closing renderer and store during a resampling leaves no file behind."""
     source = tmp_path / "source.mp4"
     source.write_bytes(maker.make(parse_clip_name("1280x720_30fps_60s.mp4")))
     renderer = Renderer(counting, store)
@@ -178,8 +178,8 @@ async def test_what_is_being_resampled_lies_in_the_store(
     assert [source] == files_in(tmp_path)
 
 
-async def test_a_clip_that_cannot_be_made_is_refused_to_all(renderer: Renderer) -> None:
-    """Everyone who waits gets the refusal."""
+async def test_an_impossible_clip_is_refused_for_all_requests(renderer: Renderer) -> None:
+    """If a clip cannot be rendered, all waiting requests get the refusal."""
     clip = parse_clip_name("64x64_30fps_1s.mp4", 10)
     answers = await asyncio.gather(
         *(renderer.synthetic(clip) for _ in range(3)), return_exceptions=True
@@ -187,10 +187,10 @@ async def test_a_clip_that_cannot_be_made_is_refused_to_all(renderer: Renderer) 
     assert [ClipNameError] * 3 == [type(answer) for answer in answers]
 
 
-async def test_one_who_leaves_does_not_end_the_job(
+async def test_a_cancelled_request_does_not_end_the_job(
     renderer: Renderer, counting: CountingMaker
 ) -> None:
-    """A request cut off leaves the work to the others."""
+    """If one request is cancelled, the rendering continues for the other requests."""
     clip = parse_clip_name("64x64_30fps_2s.mp4")
     first = asyncio.ensure_future(renderer.synthetic(clip))
     second = asyncio.ensure_future(renderer.synthetic(clip))
@@ -210,7 +210,7 @@ async def test_one_who_leaves_does_not_end_the_job(
         ("128x72_30000-1001fps_1.001s.webm", (256, 144)),
     ],
 )
-async def test_resampling_keeps_all_but_the_size(
+async def test_resampling_changes_only_the_size(
     name: str,
     size: tuple[int, int],
     maker: ClipMaker,
@@ -219,7 +219,7 @@ async def test_resampling_keeps_all_but_the_size(
     tmp_path: Path,
     decode_errors: Callable[[Path], str],
 ) -> None:
-    """Frames, rate, duration and audio are the input's; the size is what was asked for."""
+    """A resampled file keeps frames, rate, duration and audio, and has the requested size."""
     source = tmp_path / name
     source.write_bytes(maker.make(parse_clip_name(name)))
     given = await prober.measure(source)
@@ -255,10 +255,10 @@ async def test_resampling_can_leave_out_the_audio(
 
 
 @pytest.mark.parametrize("turn", ["clock", "cclock"])
-async def test_resampling_turns_as_a_player_does(
+async def test_resampling_applies_the_rotation(
     turn: str, renderer: Renderer, tmp_path: Path, ffmpeg: Callable[..., str]
 ) -> None:
-    """A rotation flag becomes a turned picture, nearly the one ffmpeg makes of it."""
+    """A rotation flag becomes rotated frames, nearly the same as from ffmpeg."""
     source, turned = tmp_path / "source.mp4", tmp_path / "turned.mp4"
     ffmpeg("-f", "lavfi", "-i", "testsrc=d=0.2:s=128x72:r=10", "-pix_fmt", "yuv420p", source)
     data, sign = bytearray(source.read_bytes()), 1 if turn == "clock" else -1
@@ -278,10 +278,10 @@ async def test_resampling_turns_as_a_player_does(
     assert sum(abs(one - other) for one, other in pairs) / (72 * 128) < 5
 
 
-async def test_uneven_times_stay_uneven(
+async def test_uneven_frame_times_stay_uneven(
     renderer: Renderer, prober: Prober, tmp_path: Path, ffmpeg: Callable[..., str]
 ) -> None:
-    """Pictures of a variable rate are shown as long as before."""
+    """Frames of a variable-rate video keep their display times."""
     source = tmp_path / "source.mp4"
     uneven = "testsrc=d=2:s=128x72:r=25,select=not(mod(n\\,3))+lt(n\\,9)"
     options = ["-pix_fmt", "yuv420p", "-bf", "0", "-fps_mode", "vfr"]
@@ -296,10 +296,10 @@ async def test_uneven_times_stay_uneven(
     assert made.frame_rate != Fraction(25)
 
 
-async def test_resampled_files_are_kept(
+async def test_resampled_files_are_cached(
     maker: ClipMaker, renderer: Renderer, store: BlobStore, tmp_path: Path
 ) -> None:
-    """The same request, also twice at once, takes one job and gives one file."""
+    """Two equal requests, even simultaneous ones, cause one resampling and get one file."""
     source = tmp_path / "source.mp4"
     source.write_bytes(maker.make(parse_clip_name("64x64_30fps_1s.mp4")))
     once = [renderer.resample(source, _plan(32, 32)) for _ in range(2)]
@@ -309,8 +309,10 @@ async def test_resampled_files_are_kept(
     assert size == store.size
 
 
-async def test_what_cannot_be_resampled_says_why(renderer: Renderer, tmp_path: Path) -> None:
-    """A file that is no video is an answer, not an exception."""
+async def test_an_unusable_file_for_resampling_has_a_reason(
+    renderer: Renderer, tmp_path: Path
+) -> None:
+    """The resampling of a file that is no video returns a reason and raises nothing."""
     source = tmp_path / "text.mp4"
     source.write_bytes(b"hello")
     told = await renderer.resample(source, _plan(32, 32))
@@ -318,7 +320,7 @@ async def test_what_cannot_be_resampled_says_why(renderer: Renderer, tmp_path: P
     assert told.reason == "not_decodable"
 
 
-async def test_resampling_has_a_time(
+async def test_resampling_has_a_timeout(
     maker: ClipMaker, counting: CountingMaker, store: BlobStore, tmp_path: Path
 ) -> None:
     """Resampling that takes too long is stopped."""
@@ -333,8 +335,8 @@ async def test_resampling_has_a_time(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows bounds no file by a limit")
 @pytest.mark.parametrize("room", [0, 48, 1_000, 3_000])
-def test_a_disk_that_fills_up_is_a_reason(maker: ClipMaker, tmp_path: Path, room: int) -> None:
-    """Wherever the disk is full, also when the file is closed, the reason is that of the system."""
+def test_a_full_disk_is_a_reason(maker: ClipMaker, tmp_path: Path, room: int) -> None:
+    """If the disk becomes full, also when the file is closed, the reason is the system's text."""
     source, target = tmp_path / "source.mp4", tmp_path / "target.mp4"
     source.write_bytes(maker.make(parse_clip_name("128x72_30fps_1s.mp4")))
     with full_disk(room):

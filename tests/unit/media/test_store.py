@@ -30,7 +30,7 @@ def put(store: BlobStore, data: bytes) -> str:
     return digest
 
 
-def test_a_blob_lies_under_its_hash(store: BlobStore) -> None:
+def test_a_blob_is_found_by_its_hash(store: BlobStore) -> None:
     """A stored blob is found by its SHA-256."""
     digest = put(store, b"hello")
     path = store.path(digest)
@@ -39,13 +39,13 @@ def test_a_blob_lies_under_its_hash(store: BlobStore) -> None:
 
 
 def test_equal_content_is_kept_once(store: BlobStore) -> None:
-    """Putting the same twice takes its room once."""
+    """Storing the same content twice uses its space once."""
     assert put(store, b"hello") == put(store, b"hello")
     assert store.size == 5
 
 
-def test_the_least_used_gives_way(store: BlobStore) -> None:
-    """Beyond the limit the blob not asked for longest goes."""
+def test_the_least_recently_used_blob_is_dropped(store: BlobStore) -> None:
+    """Above the limit, the store drops the least recently used blob."""
     first, second = put(store, b"first"), put(store, b"secnd")
     store.path(first)
     put(store, b"third")
@@ -53,7 +53,7 @@ def test_the_least_used_gives_way(store: BlobStore) -> None:
 
 
 def test_a_held_blob_stays(store: BlobStore) -> None:
-    """A held blob stays until it is released as often as it was held."""
+    """A held blob stays until it was released as often as it was held."""
     first, second = put(store, b"first"), put(store, b"secnd")
     assert store.hold(first)
     assert store.hold(first)
@@ -62,8 +62,8 @@ def test_a_held_blob_stays(store: BlobStore) -> None:
     assert (store.path(first) is not None, store.path(second) is not None) == (True, False)
 
 
-def test_no_room_is_an_answer(store: BlobStore) -> None:
-    """A store that is full of held blobs refuses a new one, and loses none."""
+def test_a_store_without_room_refuses(store: BlobStore) -> None:
+    """A store that is full of held blobs refuses a new one and keeps all its blobs."""
     first = put(store, b"0123456789")
     store.hold(first)
     refused = store.put(b"x")
@@ -71,8 +71,8 @@ def test_no_room_is_an_answer(store: BlobStore) -> None:
     assert store.path(first) is not None
 
 
-def test_leases_end_with_the_file(store: BlobStore, tmp_path: Path) -> None:
-    """The last lease of a file deletes it, unless the file was there before, is held or kept."""
+def test_a_leased_file_ends_with_its_last_lease(store: BlobStore, tmp_path: Path) -> None:
+    """The end of the last lease deletes a file, unless it existed before, is held or kept."""
     cases: list[tuple[str, list[str]]] = []
 
     def case(name: str, data: bytes, *, before: bool = False, between: str = "") -> None:
@@ -103,19 +103,19 @@ def test_leases_end_with_the_file(store: BlobStore, tmp_path: Path) -> None:
     assert [len(there) for _, there in cases] == [0, 1, 1, 1, 1]
 
 
-def test_release_without_hold_is_a_mistake(store: BlobStore) -> None:
-    """Releasing what is not held is misuse."""
+def test_release_without_hold_is_an_error(store: BlobStore) -> None:
+    """The release of a blob that is not held raises an error."""
     with pytest.raises(ValueError, match="is not held"):
         store.release("no such")
 
 
-def test_holding_nothing_is_told(store: BlobStore) -> None:
-    """A blob that is gone cannot be held."""
+def test_holding_a_missing_blob_fails(store: BlobStore) -> None:
+    """`hold` returns False for a blob that no longer exists."""
     assert not store.hold("no such")
 
 
 def test_a_writer_takes_pieces(store: BlobStore) -> None:
-    """Bytes written one after the other are one blob."""
+    """Bytes that are written in pieces become one blob."""
     with store.writer(10) as writer:
         assert writer.write(b"hel")
         assert writer.write(b"lo")
@@ -123,7 +123,7 @@ def test_a_writer_takes_pieces(store: BlobStore) -> None:
 
 
 def test_a_writer_stops_at_its_limit(store: BlobStore, tmp_path: Path) -> None:
-    """Past the limit nothing is taken, and nothing is left."""
+    """A writer accepts no bytes above its limit, and then leaves no file."""
     with store.writer(4) as writer:
         assert (writer.write(b"1234"), writer.write(b"5")) == (True, False)
         refused = writer.finish()
@@ -132,14 +132,14 @@ def test_a_writer_stops_at_its_limit(store: BlobStore, tmp_path: Path) -> None:
 
 
 def test_an_unfinished_writer_leaves_nothing(store: BlobStore, tmp_path: Path) -> None:
-    """Leaving the block early drops what was written."""
+    """If the block ends early, the written bytes are removed."""
     with store.writer(10) as writer:
         writer.write(b"123")
     assert [path for path in tmp_path.rglob("part-*") if path.is_file()] == []
 
 
-def test_the_folder_is_private_and_made_late(store: BlobStore, tmp_path: Path) -> None:
-    """Nothing is made before the first blob, and only its owner may look inside."""
+def test_the_folder_is_private_and_created_late(store: BlobStore, tmp_path: Path) -> None:
+    """The folder is created with the first blob, and only its owner may read it."""
     before = list(tmp_path.iterdir())
     put(store, b"hello")
     (folder,) = tmp_path.iterdir()
@@ -147,28 +147,28 @@ def test_the_folder_is_private_and_made_late(store: BlobStore, tmp_path: Path) -
 
 
 def test_close_removes_everything(store: BlobStore, tmp_path: Path) -> None:
-    """After closing there is no file and no folder."""
+    """Closing the store removes its files and its folder."""
     put(store, b"hello")
     store.close()
     assert (store.size, list(tmp_path.iterdir())) == (0, [])
 
 
-def test_a_forgotten_store_is_removed_too(tmp_path: Path) -> None:
-    """A store that was not closed removes its folder when it is collected."""
+def test_a_garbage_collected_store_is_removed(tmp_path: Path) -> None:
+    """A store that was not closed removes its folder when it is garbage-collected."""
     put(BlobStore(10, folder=tmp_path), b"hello")
     gc.collect()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_scratch_is_removed(store: BlobStore, tmp_path: Path) -> None:
-    """A path to write to lies in the folder and is gone afterwards."""
+def test_a_scratch_file_is_removed(store: BlobStore, tmp_path: Path) -> None:
+    """A scratch path is inside the store's folder and is removed after its block."""
     with store.scratch() as path:
         path.write_bytes(b"hello")
         inside = path.parent.parent == tmp_path
     assert (True, False) == (inside, path.exists())
 
 
-def test_closing_removes_scratch_too(store: BlobStore) -> None:
+def test_closing_removes_unfinished_blobs(store: BlobStore) -> None:
     """Closing a store removes a blob that is being written."""
     with store.scratch() as path:
         store.close()
@@ -198,10 +198,10 @@ class Full:
 
 
 @pytest.mark.parametrize("step", ["open", "write", "close", "adopt"])
-def test_a_full_disk_is_no_error_and_leaves_nothing(
+def test_a_full_disk_gives_a_refusal_and_leaves_nothing(
     store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """A blob that a full disk cannot hold gets the result for no room, and leaves nothing."""
+    """If the disk is full, the store returns the result for no room, and leaves no file."""
     opened = store.open_part
 
     def full(*_: object, **__: object) -> str:
@@ -218,7 +218,7 @@ def test_a_full_disk_is_no_error_and_leaves_nothing(
 
 
 def test_a_disk_with_room_again_is_used(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing remembers that it was full."""
+    """After a full disk, the store works again as soon as there is room."""
     with monkeypatch.context() as full:
         opened = store.open_part
         full.setattr(store, "open_part", lambda: Full(opened(), "write"))

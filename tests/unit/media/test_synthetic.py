@@ -52,10 +52,10 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_ffprobe_sees_what_was_asked_for(
+def test_ffprobe_sees_the_requested_properties(
     name: str, maker: ClipMaker, ffprobe: Callable[[bytes], dict[str, Any]]
 ) -> None:
-    """Size, rate, frames, duration and audio are those of the name."""
+    """`ffprobe` finds the size, rate, frames, duration and audio of the clip name."""
     clip = parse_clip_name(name)
     told = ffprobe(maker.make(clip))
     video = told["video"]
@@ -81,15 +81,13 @@ def test_ffprobe_sees_what_was_asked_for(
 def test_every_picture_decodes(
     name: str, maker: ClipMaker, decode_errors: Callable[[bytes], str]
 ) -> None:
-    """A decoder has no complaint about any frame of picture or tone."""
+    """A decoder reads every video and audio frame without an error."""
     assert decode_errors(maker.make(parse_clip_name(name))) == ""
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_our_own_measurement_gives_the_clip_back(
-    name: str, maker: ClipMaker, prober: Prober
-) -> None:
-    """A synthetic clip measures as requested, to the microsecond."""
+async def test_upsim_measures_its_own_clips(name: str, maker: ClipMaker, prober: Prober) -> None:
+    """A synthetic clip is measured with the requested properties, to the microsecond."""
     clip = parse_clip_name(name)
     data = maker.make(clip)
     expected = Media(
@@ -120,25 +118,28 @@ def test_codecs_by_container_and_size(
     maker: ClipMaker,
     ffprobe: Callable[[bytes], dict[str, Any]],
 ) -> None:
-    """H.264 for even sizes, VP9 for odd ones and WebM; AAC, in WebM Opus."""
+    """Clips of even size use H.264; odd sizes and WebM use VP9; audio is AAC, or Opus in WebM."""
     told = ffprobe(maker.make(parse_clip_name(name)))
     assert codecs == (told["video"]["codec_name"], told["audio"]["codec_name"])
 
 
 def test_the_largest_picture_is_made_at_once(maker: ClipMaker) -> None:
-    """A picture of 16384 a side, which no FFmpeg decodes, is still a well-formed file."""
+    """A clip with frames of 16384 by 16384 pixels is rendered quickly and well-formed.
+
+    FFmpeg does not decode this size.
+    """
     media = measure_boxes(maker.make(parse_clip_name("16384x16384_30fps_1s.mp4")))
     assert media is not None
     assert (media.width, media.height, media.frames) == (16_384, 16_384, 30)
 
 
 def test_8k_decodes(maker: ClipMaker, decode_errors: Callable[[bytes], str]) -> None:
-    """A few pictures of 7680x4320 decode without complaint."""
+    """A few frames of 7680x4320 are decoded without an error."""
     assert decode_errors(maker.make(parse_clip_name("7680x4320_30fps_0.1s.mp4"))) == ""
 
 
 def test_the_picture_moves(maker: ClipMaker, ffmpeg: Callable[..., str], tmp_path: Path) -> None:
-    """Each picture of a second differs from the others."""
+    """All frames within one second of a clip are different."""
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(maker.make(parse_clip_name("1280x720_30fps_1s.mp4")))
     ffmpeg("-i", clip, "-map", "0:v", "-f", "framemd5", tmp_path / "sums")
@@ -147,10 +148,10 @@ def test_the_picture_moves(maker: ClipMaker, ffmpeg: Callable[..., str], tmp_pat
 
 
 @pytest.mark.parametrize("container", ["mp4", "webm"])
-def test_the_tone_is_quiet_and_has_no_seam(
+def test_the_tone_is_quiet_and_has_no_gap(
     container: str, maker: ClipMaker, ffmpeg: Callable[..., str], tmp_path: Path
 ) -> None:
-    """The tone stays within a few hundredths of full scale, and above silence, for seconds."""
+    """The tone stays below a few hundredths of full scale and is never silent."""
     clip, raw = tmp_path / "clip", tmp_path / "raw"
     clip.write_bytes(maker.make(parse_clip_name(f"64x64_30fps_3s.{container}")))
     ffmpeg("-i", clip, "-map", "0:a", "-f", "s16le", "-ac", "1", raw)
@@ -165,7 +166,7 @@ def test_the_tone_is_quiet_and_has_no_seam(
 def test_padding_is_exact(
     container: str, more: int, maker: ClipMaker, decode_errors: Callable[[bytes], str]
 ) -> None:
-    """A padded file has exactly the bytes asked for, and still decodes."""
+    """A padded file has exactly the requested bytes and can be decoded."""
     clip = parse_clip_name(f"64x64_30fps_1s.{container}")
     size = len(maker.make(clip)) + more
     padded = maker.make(replace(clip, padded_to=size))
@@ -176,7 +177,7 @@ def test_padding_is_exact(
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 def test_too_small_a_size_names_the_smallest(container: str, maker: ClipMaker) -> None:
-    """A file cannot be smaller than it is, and the refusal says how small it can be."""
+    """The error for a too small file size names the smallest possible size."""
     clip = parse_clip_name(f"64x64_30fps_1s.{container}")
     natural = len(maker.make(clip))
     with pytest.raises(ClipNameError, match=f"bytes 10 is below {natural}, the smallest"):
@@ -195,15 +196,15 @@ BOUNDS = [
 
 
 @pytest.mark.parametrize("clip", BOUNDS, ids=str)
-def test_whatever_is_measured_can_be_made(clip: SyntheticClip, maker: ClipMaker) -> None:
-    """A file at all bounds of measuring at once is made, in parts that fit the memory."""
+def test_every_measurable_file_can_be_rendered(clip: SyntheticClip, maker: ClipMaker) -> None:
+    """A file at all limits of measuring can be rendered, in parts that fit into memory."""
     parts = maker.parts(clip)
     assert sum(map(len, parts)) < MAX_BYTES
 
 
 @pytest.mark.parametrize("size", ["640x360", "641x361"])
 @pytest.mark.parametrize("container", ["mp4", "mkv", "webm"])
-def test_a_very_large_file_stands_still(
+def test_a_very_large_file_repeats_one_frame(
     size: str,
     container: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -230,7 +231,7 @@ def test_a_very_large_odd_picture_is_grey(
     ffprobe: Callable[[bytes], dict[str, Any]],
     decode_errors: Callable[[bytes], str],
 ) -> None:
-    """Odd sizes above what VP9 is made in are H.264 of exactly that size, and decode."""
+    """A clip with an odd size too large for VP9 is grey H.264 of exactly that size."""
     monkeypatch.setattr(synthetic, "MAX_VP9_PIXELS", 0)
     clip = parse_clip_name(name)
     data = make_clip(clip)
@@ -241,7 +242,7 @@ def test_a_very_large_odd_picture_is_grey(
 
 
 def test_padding_takes_no_memory(maker: ClipMaker) -> None:
-    """The zeros of a padded file are one block, many times over."""
+    """The padding of a file repeats one block of zeros."""
     parts = maker.parts(parse_clip_name("64x64_30fps_1s.mp4", 200_000_000))
     distinct = {id(part): len(part) for part in parts}
     assert sum(map(len, parts)) == 200_000_000
@@ -253,7 +254,7 @@ def test_padding_takes_no_memory(maker: ClipMaker) -> None:
 async def test_the_container_may_last_longer_than_its_pictures(
     container: ClipContainer, *, audio: bool, maker: ClipMaker, prober: Prober
 ) -> None:
-    """A duration of its own is stated, and frames and rate stay as they are."""
+    """A longer container duration is written to the file; frames and rate stay the same."""
     clip = SyntheticClip(64, 64, Fraction(30), 30, 1_023_456, audio=audio, container=container)
     media = await prober.measure(maker.make(clip))
     assert isinstance(media, Media)
@@ -261,7 +262,7 @@ async def test_the_container_may_last_longer_than_its_pictures(
 
 
 async def test_more_than_an_hour_and_odd_rates_fit(maker: ClipMaker, prober: Prober) -> None:
-    """An input of hours at a measured rate can have an output, though no name says so."""
+    """An output of hours or with an odd rate can be rendered, although no clip name allows it."""
     rate = Fraction(100_000 * 90_000, 300_300_001)
     frames = 400_000
     clip = SyntheticClip(64, 64, rate, frames, 13_346_666_711, audio=False)
@@ -274,7 +275,7 @@ async def test_more_than_an_hour_and_odd_rates_fit(maker: ClipMaker, prober: Pro
     "name", ["64x64_30fps_1s.mp4", "64x64_30fps_1s.webm", "63x64_30fps_1s.mkv"]
 )
 def test_equal_clips_are_equal_bytes_in_any_process(name: str, maker: ClipMaker) -> None:
-    """Another interpreter makes the very same file."""
+    """Two Python processes render byte-identical files for the same clip."""
     code = (
         "import hashlib, sys; from upsim.media.clip_names import parse_clip_name;"
         " from upsim.media.synthetic import make_clip;"
@@ -286,7 +287,7 @@ def test_equal_clips_are_equal_bytes_in_any_process(name: str, maker: ClipMaker)
 
 
 def test_make_clip_needs_no_maker(maker: ClipMaker) -> None:
-    """The plain function makes the same bytes."""
+    """The function `make_clip` gives the same bytes as a `ClipMaker`."""
     clip = parse_clip_name("64x64_30fps_1s.mp4")
     assert maker.make(clip) == make_clip(clip)
 
@@ -304,7 +305,7 @@ class CountingMake:
 
 
 def test_threads_share_one_group_of_pictures() -> None:
-    """Concurrent requests for one size make it once."""
+    """Simultaneous requests for one size render its frames once."""
     make = CountingMake()
     cache = GopCache(make=make)
     threads = [threading.Thread(target=cache.get, args=("h264", 640, 360)) for _ in range(8)]
@@ -315,8 +316,8 @@ def test_threads_share_one_group_of_pictures() -> None:
     assert make.made == [("h264", 640, 360)]
 
 
-def test_the_group_least_used_goes_first() -> None:
-    """Beyond its bytes the cache forgets what was not asked for longest."""
+def test_the_least_recently_used_group_is_dropped() -> None:
+    """Above its size limit, the cache drops the least recently used frames."""
     make = CountingMake()
     one = len(make_gop("h264", 64, 64).data)
     cache = GopCache(3 * one, make=make)
@@ -326,8 +327,8 @@ def test_the_group_least_used_goes_first() -> None:
     assert make.made == [("h264", width, 64) for width in (64, 62, 60, 58)]
 
 
-def test_a_group_that_cannot_be_made_is_refused_to_all() -> None:
-    """A failure is not remembered, and ends the wait of all requests."""
+def test_an_impossible_group_is_refused_for_all_requests() -> None:
+    """If frames cannot be rendered, all waiting requests fail, and the failure is not cached."""
     cache = GopCache()
     for _ in range(2):
         with pytest.raises(ClipNameError, match="16777216 pixels, the most that VP9 is made in"):
@@ -335,10 +336,10 @@ def test_a_group_that_cannot_be_made_is_refused_to_all() -> None:
 
 
 @pytest.mark.parametrize("microseconds", [2_016_667, 2_020_000, 2_033_000])
-def test_no_track_outlasts_its_file(
+def test_no_track_is_longer_than_its_file(
     microseconds: int, maker: ClipMaker, ffprobe: Callable[[bytes], dict[str, Any]]
 ) -> None:
-    """The last picture and the last tone end with the file, and all pictures are shown."""
+    """The last video and audio frames end with the file, and all frames are shown."""
     frames = microseconds * 30 // 1_000_000 + 1
     clip = SyntheticClip(16, 16, Fraction(30), frames, microseconds)
     made = maker.make(clip)

@@ -25,13 +25,13 @@ def baseline_of(provider: str) -> Baseline:
 
 
 def test_every_provider_has_a_baseline() -> None:
-    """Code without facts and facts without code are not found."""
+    """Each provider has both code and a baseline."""
     assert list(LIBRARY.providers()) == PROVIDERS
 
 
 @pytest.mark.parametrize("name", LIBRARY.names())
 def test_shipped_scenario_has_no_mistake(name: str) -> None:
-    """A shipped file, with all it extends, fits the schema and names only what is defined."""
+    """Each shipped scenario, with the files it extends, is valid and uses only existing names."""
     tree = LIBRARY.resolve_name(name)
 
     mistakes = [*tree.mistakes, *LIBRARY.mistakes_in(tree, discover())]
@@ -41,7 +41,7 @@ def test_shipped_scenario_has_no_mistake(name: str) -> None:
 
 @each_provider
 def test_every_operation_has_its_checks(provider: str) -> None:
-    """The baseline orders the checks of every operation and of nothing else."""
+    """Each baseline lists the checks of exactly the existing operations."""
     operations = {operation.name for operation in discover()[provider].operations}
 
     assert operations == set(baseline_of(provider).checks)
@@ -56,8 +56,8 @@ def test_every_ordered_check_exists(provider: str) -> None:
 
 
 @each_provider
-def test_every_order_fits_what_checks_build_on(provider: str) -> None:
-    """Uses name checks and operations that exist; each part is given before it is needed."""
+def test_every_order_fits_the_needs_of_its_checks(provider: str) -> None:
+    """In each baseline, a check runs only after the checks whose results it needs."""
     found, orders = discover()[provider], baseline_of(provider).checks
     uses = found.uses
     needed = {part for use in uses.checks.values() for part in use.needs}
@@ -70,7 +70,7 @@ def test_every_order_fits_what_checks_build_on(provider: str) -> None:
 
 @each_provider
 def test_every_raised_error_is_in_the_catalogue(provider: str) -> None:
-    """Whatever the code or the framework may refuse for has a status and a text."""
+    """Each refusal in provider code or framework has a status and a text in the catalogue."""
     raised = named_in(provider, "Violation") | FRAMEWORK_ERRORS
     if any(operation.kind == "upload" for operation in discover()[provider].operations):
         raised |= UPLOAD_ERRORS
@@ -81,8 +81,8 @@ def test_every_raised_error_is_in_the_catalogue(provider: str) -> None:
 
 
 @each_provider
-def test_no_text_of_the_catalogue_stands_in_the_code(provider: str) -> None:
-    """Messages of errors and failures are data: the code holds none of them."""
+def test_no_catalogue_text_is_in_the_code(provider: str) -> None:
+    """Error and failure texts are only in the catalogue, never in the code."""
     baseline = baseline_of(provider)
     rules = [*baseline.errors.values(), *baseline.failures.values()]
     variants = [variant for rule in rules for _, variant in rule.variants]
@@ -92,7 +92,7 @@ def test_no_text_of_the_catalogue_stands_in_the_code(provider: str) -> None:
 
 @each_provider
 def test_every_state_has_a_status_word(provider: str) -> None:
-    """There is a word for each state of a job."""
+    """Each job state of each provider has a status word."""
     assert set(JobState) - set(baseline_of(provider).statuses) == set()
 
 

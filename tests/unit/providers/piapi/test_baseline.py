@@ -11,19 +11,19 @@ BASELINE = LIBRARY.baseline("piapi").baseline
 
 
 def test_every_state_has_a_status_word() -> None:
-    """Each state of a job has a word, and staged tasks have one of their own."""
+    """Each PiAPI job state has a status word, also the state `staged`."""
     assert {*JobState, "staged"} == set(BASELINE.statuses)
 
 
 @pytest.mark.parametrize("name", ["failed", "cancelled", "timeout"])
 def test_every_unsuccessful_end_is_refunded(name: str) -> None:
-    """Only successful tasks cost something."""
+    """Only successful PiAPI tasks cost points."""
     assert name in BASELINE.refund.states
 
 
 @pytest.mark.parametrize("name", sorted(BASELINE.errors))
 def test_code_and_status_are_equal(name: str) -> None:
-    """The envelope's code is the HTTP status; a text answer has no code."""
+    """The code of PiAPI's envelope is the HTTP status; a text response has no code."""
     for knobs in ({}, {"funds_status": "400"}):
         rule = rules(BASELINE, "guide", knobs).errors[name]
 
@@ -31,7 +31,7 @@ def test_code_and_status_are_equal(name: str) -> None:
 
 
 def test_the_live_dialect_is_the_wrapped_envelope_only() -> None:
-    """`live` differs from `guide` in the form of two answers and in nothing else."""
+    """PiAPI's `live` dialect differs from `guide` only in the format of two responses."""
     guide, live = (rules(BASELINE, dialect, {}).knobs for dialect in ("guide", "live"))
 
     changed = {name: value for name, value in live.items() if guide[name] != value}

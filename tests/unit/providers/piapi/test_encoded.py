@@ -21,7 +21,7 @@ from upsim.providers.piapi.encoded import Encoded, decoded, encoded, is_web_addr
     ],
 )
 def test_base64_comes_bare_or_as_a_data_uri(text: str, expected: Encoded | None) -> None:
-    """Both forms give the base64 text; a data URI of anything else gives nothing."""
+    """Bare base64 and a base64 data URI give the same text; another data URI gives None."""
     assert expected == encoded(text)
 
 
@@ -41,8 +41,8 @@ def test_base64_comes_bare_or_as_a_data_uri(text: str, expected: Encoded | None)
         ]
     ],
 )
-def test_base64_must_be_whole_but_may_be_wrapped(text: Encoded, expected: bytes | None) -> None:
-    """Line breaks are ignored; missing padding and foreign characters are not."""
+def test_base64_must_be_complete_but_may_be_wrapped(text: Encoded, expected: bytes | None) -> None:
+    """Base64 may have line breaks, but no missing padding or other characters."""
     assert expected == decoded(text)
 
 

@@ -51,7 +51,7 @@ def offered(media: Media) -> JobSpec:
 
 @pytest.mark.parametrize("row", PUBLISHED["prices"], ids=lambda row: f"{row['frames']} frames")
 def test_a_frame_costs_three_thousand_points(row: dict[str, Any]) -> None:
-    """The price is the number of frames times $0.0003, exactly, in points and in dollars."""
+    """The PiAPI price is $0.0003 per frame, exact in points and in dollars."""
     quote = offered(video(frames=row["frames"])).quote
 
     assert (Decimal(row["points"]), "point") == (quote.amount, quote.unit)
@@ -60,7 +60,7 @@ def test_a_frame_costs_three_thousand_points(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", PUBLISHED["prices"], ids=lambda row: f"{row['frames']} frames")
 def test_the_frame_limits_are_inclusive(row: dict[str, Any]) -> None:
-    """The baseline takes 10 to 240 frames, both ends included."""
+    """PiAPI's baseline accepts 10 to 240 frames, both ends included."""
     found = rules(BASELINE, "guide", {})
 
     inside = found.wholes["min_frames"] <= row["frames"] <= found.wholes["max_frames"]
@@ -69,14 +69,14 @@ def test_the_frame_limits_are_inclusive(row: dict[str, Any]) -> None:
 
 
 def test_only_frames_are_billed() -> None:
-    """Neither size nor duration changes the price of sixty frames."""
+    """The size and the duration of sixty frames do not change the PiAPI price."""
     small, large = offered(video(size="16x16")), offered(video(size="1280x720"))
 
     assert small.quote.amount == large.quote.amount
 
 
 def test_the_formula_is_written_out() -> None:
-    """The ledger can show how the price of the page's example came about."""
+    """A PiAPI price has the formula of the documented example as text."""
     quote = offered(video(frames=60)).quote
 
     assert quote.formula == "60 frames × 0.0003 × 10000000 = 180000 points"
@@ -84,15 +84,15 @@ def test_the_formula_is_written_out() -> None:
 
 @pytest.mark.parametrize("row", PUBLISHED["sizes"], ids=lambda row: row["input"])
 def test_both_sides_are_doubled(row: dict[str, Any]) -> None:
-    """The output has twice the width and twice the height."""
+    """A PiAPI output has twice the width and twice the height."""
     output = offered(video(size=row["input"])).output
 
     assert output is not None
     assert row["output"] == f"{output.width}x{output.height}"
 
 
-def test_sound_is_kept() -> None:
-    """A video with sound gives an output with sound."""
+def test_audio_is_kept() -> None:
+    """A PiAPI output has audio if the input has it."""
     output = offered(video()).output
 
     assert output is not None
@@ -102,8 +102,8 @@ def test_sound_is_kept() -> None:
 @pytest.mark.parametrize(
     ("frames", "seconds"), [(10, 14.5), (60, 27), (240, 72)], ids=["cheapest", "example", "dearest"]
 )
-def test_every_task_ends_while_clients_still_poll(frames: int, seconds: float) -> None:
-    """The assumed times stay inside the 150 seconds for which the shortest-lived client polls."""
+def test_every_task_ends_within_the_polling_time_of_clients(frames: int, seconds: float) -> None:
+    """PiAPI's assumed times are below 150 seconds, the shortest known polling time of a client."""
     lasts = sum(phase.lasts or 0 for phase in offered(video(frames=frames)).phases)
 
     assert seconds == lasts / 1_000_000

@@ -16,16 +16,16 @@ BASELINE = Library().baseline("piapi").baseline
 
 
 @pytest.mark.parametrize(("secret", "expected"), [("s", {"x-webhook-secret": "s"}), ("", {})])
-def test_the_secret_is_sent_verbatim(secret: str, expected: dict[str, str]) -> None:
-    """There is a header for it only when there is one."""
+def test_the_secret_is_sent_unchanged(secret: str, expected: dict[str, str]) -> None:
+    """A PiAPI webhook has the secret header only if the task has a secret."""
     call = cast("Any", SimpleNamespace(rules=SimpleNamespace(baseline=BASELINE)))
     found = webhooks.headers(call, cast("Any", None), Attempt("d", secret, 1, b"{}"))
 
     assert found == expected
 
 
-def test_the_rule_is_the_documented_one() -> None:
-    """Three attempts, five seconds apart, at every end of a task."""
+def test_the_webhook_rule_is_the_documented_one() -> None:
+    """PiAPI makes three webhook attempts, five seconds apart, at every end of a task."""
     rule = BASELINE.webhooks
     assert rule is not None
 
@@ -39,7 +39,7 @@ def test_the_rule_is_the_documented_one() -> None:
 
 
 def test_every_part_has_its_evidence() -> None:
-    """Each fact of the rule says where it comes from."""
+    """Each part of PiAPI's webhook rule has a source."""
     rule = BASELINE.webhooks
     assert rule is not None
 

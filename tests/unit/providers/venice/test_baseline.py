@@ -10,13 +10,13 @@ LIBRARY = Library()
 BASELINE = LIBRARY.baseline("venice").baseline
 
 
-def test_every_composed_violation_is_in_the_catalogue() -> None:
-    """Names that the code puts together have a status and a text as well."""
+def test_every_composed_error_name_is_in_the_catalogue() -> None:
+    """Error names that Venice's code composes have a status and a text in the catalogue."""
     assert {"too_long_on_quote", "too_short_on_quote", "too_short"} <= BASELINE.errors.keys()
 
 
 def test_every_error_is_raised_or_left_to_faults() -> None:
-    """No entry of the catalogue is forgotten: the rest can only be injected."""
+    """Each catalogue entry of Venice is raised by the code or listed as fault-only."""
     faults = {"overloaded", "bad_gateway", "at_capacity", "model_offline"}
     raised = texts_in("venice") | FRAMEWORK_ERRORS | UPLOAD_ERRORS
     raised |= {"too_long_on_quote", "too_short_on_quote"}
@@ -24,8 +24,8 @@ def test_every_error_is_raised_or_left_to_faults() -> None:
     assert BASELINE.errors.keys() - raised == faults
 
 
-def test_every_knob_is_read() -> None:
-    """Each knob is asked for in the code, or chooses a variant of an error."""
+def test_every_knob_is_used() -> None:
+    """Each Venice knob is read by the code or selects an error variant."""
     rows = [*BASELINE.errors.values(), *BASELINE.failures.values()]
     choosing = {name for row in rows for when, _ in row.variants for name in when}
     of_the_framework = {"duplicate_keys", "storage_cors"}
@@ -35,15 +35,15 @@ def test_every_knob_is_read() -> None:
 
 @pytest.mark.parametrize("dialect", ["guide", "live", "auto"])
 def test_each_dialect_sets_every_knob(dialect: str) -> None:
-    """A dialect is a whole set of knob values, each of them allowed."""
+    """Each Venice dialect sets every knob to an allowed value."""
     found = rules(BASELINE, dialect, {}).knobs
 
     assert found.keys() == BASELINE.knobs.keys()
     assert all(found[name] in knob.values for name, knob in BASELINE.knobs.items())
 
 
-def test_auto_differs_from_guide_by_the_form_of_the_result_alone() -> None:
-    """The dialect auto is the guide's, but for retrieve."""
+def test_auto_differs_from_guide_by_the_result_format_alone() -> None:
+    """Venice's `auto` dialect differs from `guide` only in the format of `retrieve`."""
     guide, auto = rules(BASELINE, "guide", {}).knobs, rules(BASELINE, "auto", {}).knobs
 
     different = {name for name in guide if guide[name] != auto[name]}

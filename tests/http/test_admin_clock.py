@@ -297,16 +297,16 @@ def test_ttl_takes_a_time_with_its_unit(admin: Admin) -> None:
         ({"clock": "manuel"}, "clock 'manuel' is unknown; did you mean manual? allowed: real"),
     ],
 )
-def test_unknown_name_is_refused_with_the_nearest_first(
+def test_an_unknown_name_is_refused_with_the_nearest_name_first(
     admin: Admin, body: dict[str, object], says: str
 ) -> None:
-    """The nearest name, then all that there are."""
+    """The error names the nearest name first, then all allowed names."""
     answer = admin.call("POST", "sandboxes", body)
     assert (400, True) == (answer.status_code, says in answer.json()["error"]["message"])
 
 
-def test_change_of_a_clock_names_its_field_and_notes_a_pace_that_waits(admin: Admin) -> None:
-    """A wrong mode is told with its field; a pace is kept until the clock is real, and says so."""
+def test_a_clock_error_names_its_field_and_an_unused_pace_gets_a_note(admin: Admin) -> None:
+    """An error names the wrong field; a pace without effect is kept, and the response says so."""
     wrong = admin.call("PATCH", CLOCK, {"mode": "manuel"}).json()["error"]["message"]
     assert wrong.startswith("mode: clock 'manuel' is unknown; did you mean manual?")
     waits = admin.call("PATCH", CLOCK, {"pace": 7})

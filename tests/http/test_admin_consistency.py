@@ -30,7 +30,7 @@ def path_of(path: str) -> str:
 
 @pytest.mark.parametrize("call", LISTS, ids=lambda call: call.path)
 def test_every_list_has_pages_and_a_total(admin: Admin, call: AdminCall) -> None:
-    """A page of none says how many there are."""
+    """A page with no entries still shows the total of the list."""
     admin.job()
     found = admin.http.get(f"{path_of(call.path)}?limit=0")
     assert found.is_success
@@ -44,8 +44,8 @@ READABLE = sorted({path_of(call.path) for call in CALLS if call.method == "GET"}
 
 
 @pytest.mark.parametrize("path", PATHS_ONLY)
-def test_a_wrong_method_names_those_that_are_allowed(admin: Admin, path: str) -> None:
-    """A 405 has the one error shape, and Allow has every method of the path."""
+def test_a_wrong_method_names_the_allowed_methods(admin: Admin, path: str) -> None:
+    """A 405 has the usual error form, and its `Allow` header has every method of the path."""
     expected = {call.method for call in CALLS if path_of(call.path) == path}
     expected |= {"HEAD"} if "GET" in expected else set()
     answer = admin.http.options(path)
@@ -57,7 +57,7 @@ def test_a_wrong_method_names_those_that_are_allowed(admin: Admin, path: str) ->
 
 @pytest.mark.parametrize("path", PATHS_ONLY)
 def test_head_is_get_without_a_body(admin: Admin, path: str) -> None:
-    """What can be got can be asked for by HEAD."""
+    """Every path that accepts GET also accepts HEAD."""
     reads = [call for call in CALLS if path_of(call.path) == path and call.method == "GET"]
     answer = admin.http.head(path)
     assert b"" == answer.content
@@ -75,27 +75,27 @@ def test_head_is_get_without_a_body(admin: Admin, path: str) -> None:
     ],
 )
 def test_an_unknown_path_says_where_to_look(admin: Admin, path: str, meant: str) -> None:
-    """A 404 of no call names the path, the nearest call, and the index."""
+    """The 404 of an unknown path names the path, the nearest request, and the index."""
     found = refusal_of(admin.http.get(f"{PREFIX}/{path}"))
     message = f"there is nothing at '/__sim/{path}'; {meant}GET /__sim lists every call"
     assert (404, "not_found", message) == found
 
 
 @pytest.mark.parametrize("path", READABLE)
-def test_no_call_takes_a_parameter_that_it_does_not_know(admin: Admin, path: str) -> None:
-    """A parameter that exists nowhere is refused everywhere."""
+def test_unknown_query_parameters_are_refused_by_every_request(admin: Admin, path: str) -> None:
+    """Every request of the admin API refuses a query parameter that it does not know."""
     assert (400, "invalid") == refusal_of(admin.http.get(f"{path}?zzz=1"))[:2]
 
 
-def test_a_parameter_comes_once(admin: Admin) -> None:
-    """Of two values nobody could say which is meant."""
+def test_a_repeated_parameter_is_refused(admin: Admin) -> None:
+    """A query parameter with two values is refused, because either value could be meant."""
     found = refusal_of(admin.http.get(f"{BOX}/jobs?limit=1&limit=2"))
     assert (400, "invalid", "query parameter 'limit' came twice") == found
 
 
 @pytest.mark.parametrize("call", TAKE_NOTHING, ids=lambda call: f"{call.method} {call.path}")
-def test_a_body_that_nobody_asked_for_is_refused(admin: Admin, call: AdminCall) -> None:
-    """What is meant for a call that takes no body is a mistake, not silence."""
+def test_a_body_is_refused_where_none_is_read(admin: Admin, call: AdminCall) -> None:
+    """A request that takes no body refuses a body instead of ignoring it."""
     path = path_of(call.path)
     answer = admin.http.request(call.method, path, json={"what": "jobs"})
     status, code, message = refusal_of(answer)
@@ -124,7 +124,7 @@ BODIES = [
 def test_a_bad_body_is_refused_everywhere(
     admin: Admin, call: AdminCall, body: bytes, statuses: set[int]
 ) -> None:
-    """Every call refuses the same bodies in the same way, or does not find what it is about."""
+    """Every request refuses the same bad bodies in the same way, or reports an unknown object."""
     headers = {"content-type": "application/json"}
     path = path_of(call.path)
     answer = admin.http.request(call.method, path, content=body, headers=headers)
@@ -133,8 +133,8 @@ def test_a_bad_body_is_refused_everywhere(
 
 @pytest.mark.parametrize("call", WRITES, ids=lambda call: f"{call.method} {call.path}")
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "json"])
-def test_a_write_is_json(admin: Admin, call: AdminCall, kind: str) -> None:
-    """A form that a web page could send is no write."""
+def test_a_write_must_be_json(admin: Admin, call: AdminCall, kind: str) -> None:
+    """A write with a content type that a web form can send is refused."""
     path = path_of(call.path)
     headers = {"content-type": kind}
     answer = admin.http.request(call.method, path, content=b"{}", headers=headers)
@@ -143,13 +143,13 @@ def test_a_write_is_json(admin: Admin, call: AdminCall, kind: str) -> None:
 
 @pytest.mark.parametrize("body", [{"offset": -1}, {"limit": 1001}, {"limit": "1"}])
 def test_pages_of_find_have_bounds(admin: Admin, body: dict[str, object]) -> None:
-    """The page of a search is checked as that of a list."""
+    """The page of a search has the same bounds as the page of a list."""
     found = refusal_of(admin.http.post(f"{BOX}/journal/find", json=body))
     assert (400, "invalid") == found[:2]
 
 
 def test_find_has_pages(admin: Admin) -> None:
-    """A search shows a part of what matches, and says how much there is."""
+    """A search returns one page of the matches, and the number of all matches."""
     for _ in range(3):
         admin.job()
     path = "sandboxes/default/journal/find"
@@ -163,8 +163,8 @@ def test_find_has_pages(admin: Admin) -> None:
     [call for call in CALLS if "{" in call.path],
     ids=lambda call: f"{call.method} {call.path}",
 )
-def test_odd_names_are_unknown(admin: Admin, call: AdminCall, name: str) -> None:
-    """An id of odd characters is an id that does not exist, or a body is missing."""
+def test_ids_with_odd_characters_are_unknown(admin: Admin, call: AdminCall, name: str) -> None:
+    """An id with odd characters is unknown, or the request lacks a body."""
     path = call.path
     parameter = path[path.rindex("{") : path.rindex("}") + 1]
     odd = path_of(path.replace(parameter, name))

@@ -21,7 +21,7 @@ FORMULA = "9 seconds × 16 = 144 credits"
 
 
 def test_a_job_is_shown_with_its_timeline(admin: Admin) -> None:
-    """A job says who made it, from what, for how much, and when it was in which state."""
+    """A job shows its account, its input, its price, and the time of each state."""
     job = admin.job()
     admin.sim.advance(100)
 
@@ -75,7 +75,7 @@ def test_a_job_is_shown_with_its_timeline(admin: Admin) -> None:
     ],
 )
 def test_jobs_are_listed(admin: Admin, query: str, places: list[int], total: int) -> None:
-    """Jobs are listed oldest first, by provider and state, a page at a time."""
+    """Jobs are listed oldest first, one page at a time, with filters for provider and state."""
     made = [admin.job() for _ in range(3)]
     found = admin.get(f"{BOX}/jobs{query}")
     expected = ([made[place] for place in places], total)
@@ -99,7 +99,7 @@ PAGED = [
 def test_pages_have_whole_numbers(
     admin: Admin, path: str, name: str, most: int, value: str
 ) -> None:
-    """A page is named by whole numbers; anything else is refused with the bounds."""
+    """A page number that is no whole number is refused, and the error names the bounds."""
     status, code, message = admin.refusal("GET", f"{BOX}/{path}?{name}={value}")
     assert (400, "invalid") == (status, code)
     assert message.endswith(f"is not a number from 0 to {most}")
@@ -107,7 +107,7 @@ def test_pages_have_whole_numbers(
 
 @pytest.mark.parametrize(("path", "name", "most"), PAGED)
 def test_pages_have_bounds(admin: Admin, path: str, name: str, most: int) -> None:
-    """The largest number is taken and the next one is refused."""
+    """The largest allowed page number is accepted, and the next number is refused."""
     statuses = [
         admin.call("GET", f"{BOX}/{path}?{name}={value}").status_code for value in (most, most + 1)
     ]
@@ -123,10 +123,8 @@ def test_pages_have_bounds(admin: Admin, path: str, name: str, most: int) -> Non
         ("ledger?provider=vicse", "provider='vicse' is unknown; did you mean vicsee?"),
     ],
 )
-def test_a_filter_that_matches_nothing_ever_is_refused(
-    admin: Admin, query: str, message: str
-) -> None:
-    """A misspelt filter is a mistake, not an empty list."""
+def test_a_misspelt_filter_is_refused(admin: Admin, query: str, message: str) -> None:
+    """A filter with a misspelt value gets an error, not an empty list."""
     found = admin.refusal("GET", f"{BOX}/{query}")
     assert found[:2] == (400, "invalid")
     assert found[2].startswith(message)
@@ -135,7 +133,7 @@ def test_a_filter_that_matches_nothing_ever_is_refused(
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 @pytest.mark.parametrize("job", ["task_none", "x" * 5000, "%F0%9F%90%9F", "%00", "%FF"])
 def test_an_unknown_job_is_refused(admin: Admin, method: str, job: str) -> None:
-    """A job that is not there is 404, short however long its name."""
+    """An unknown job gets a 404 with a short message, even if its id is long."""
     path = f"{BOX}/jobs/{job}" + ("/state" if method == "PUT" else "")
     status, code, message = admin.refusal(method, path, {"state": "failed"})
     assert (status, code, len(message) < 500) == (404, "unknown_job", True)
@@ -143,13 +141,13 @@ def test_an_unknown_job_is_refused(admin: Admin, method: str, job: str) -> None:
 
 @pytest.mark.parametrize("state", ["processing", "completed", "failed", "cancelled", "timeout"])
 def test_a_job_is_forced(admin: Admin, state: str) -> None:
-    """A waiting job may be put into any later state."""
+    """An admin request can move a waiting job into any later state."""
     job = admin.job()
     assert admin.put(f"{BOX}/jobs/{job}/state", {"state": state})["state"] == state
 
 
 def test_a_forced_failure_has_the_named_error(admin: Admin) -> None:
-    """The error is an entry of the provider's failure catalogue, and the charge comes back."""
+    """A forced failure has the named catalogue error, and the charge is refunded."""
     job = admin.job()
     shown = admin.put(f"{BOX}/jobs/{job}/state", {"state": "failed", "error": "timeout"})
     failure = {"name": "timeout", "code": "GENERATION_FAILED", "message": "Generation timed out"}
@@ -157,7 +155,7 @@ def test_a_forced_failure_has_the_named_error(admin: Admin) -> None:
 
 
 def test_a_forced_job_leaves_its_plan(admin: Admin) -> None:
-    """What was planned for a job that was forced does not happen any more."""
+    """The planned states of a job do not happen after the job was forced into another state."""
     job = admin.job()
     admin.put(f"{BOX}/jobs/{job}/state", {"state": "processing"})
     admin.sim.advance(10_000)
@@ -178,17 +176,17 @@ def test_a_forced_job_leaves_its_plan(admin: Admin) -> None:
         ({"state": "failed", "erorr": "x"}, 400, "invalid", "did you mean error?"),
     ],
 )
-def test_a_force_that_cannot_be_is_refused(
+def test_an_impossible_force_is_refused(
     admin: Admin, body: dict[str, object], status: int, code: str, message: str
 ) -> None:
-    """Unknown states and errors and moves that do not exist are refused."""
+    """An unknown state, an unknown error and an illegal move are refused."""
     found = admin.refusal("PUT", f"{BOX}/jobs/{admin.job()}/state", body)
     assert (status, code) == found[:2]
     assert message in found[2]
 
 
 @pytest.mark.parametrize("state", ["waiting", "processing", "completed", "failed", "timeout"])
-def test_an_end_is_an_end(admin: Admin, state: str) -> None:
+def test_an_ended_job_can_only_be_deleted(admin: Admin, state: str) -> None:
     """A finished job cannot be forced into another state, but it can be deleted."""
     path = f"{BOX}/jobs/{admin.job()}/state"
     admin.put(path, {"state": "cancelled"})
@@ -199,7 +197,7 @@ def test_an_end_is_an_end(admin: Admin, state: str) -> None:
 
 
 def test_accounts_are_shown(admin: Admin) -> None:
-    """An account has its opening, its balance and what is going on in it."""
+    """An account shows its opening balance, its present balance, and its unfinished jobs."""
     admin.job()
     assert admin.get(f"{BOX}/accounts") == {
         "accounts": [
@@ -224,7 +222,7 @@ def test_accounts_are_shown(admin: Admin) -> None:
     ("balance", "kind"), [("100", "adjustment"), (300000000, "top_up"), ("99999856", None)]
 )
 def test_a_balance_is_set_by_one_entry(admin: Admin, balance: str, kind: str | None) -> None:
-    """The balance is brought to the amount by a line of the ledger, or none if it is that."""
+    """Setting a balance adds one ledger entry, or none if the balance is the same."""
     admin.job()
     shown = admin.put(ACCOUNT, {"balance": balance})
     kinds = [entry["kind"] for entry in admin.get(f"{BOX}/ledger")["entries"]]
@@ -233,7 +231,7 @@ def test_a_balance_is_set_by_one_entry(admin: Admin, balance: str, kind: str | N
 
 
 def test_exact_amounts_stay_exact(admin: Admin) -> None:
-    """Twelve decimal places of a large balance are kept."""
+    """A large balance keeps its twelve decimal places."""
     admin.sandbox(id="box")
     path = "sandboxes/box/accounts/venice"
     shown = admin.put(path, {"balance": "999999999999999.000000000001"})
@@ -241,14 +239,14 @@ def test_exact_amounts_stay_exact(admin: Admin) -> None:
 
 
 def test_a_plan_is_set(admin: Admin) -> None:
-    """A plan of the provider's own takes effect with the next call."""
+    """A new plan of an account applies from the next request on."""
     admin.job()
     admin.put(ACCOUNT, {"plan": "free"})
     assert admin.vicsee().get("/api/v1/credits").status_code == 403
 
 
-def test_the_first_key_is_meant(admin: Admin, both_keys: Mapping[str, str]) -> None:
-    """Without a number the account of the sandbox's first key is meant, whoever called first."""
+def test_the_first_key_decides_the_account(admin: Admin, both_keys: Mapping[str, str]) -> None:
+    """Without a number, a change applies to the account of the sandbox's first key."""
     admin.job(both_keys["other"])
     admin.put("sandboxes/box/accounts/vicsee", {"balance": "5"})
     answer = admin.vicsee(both_keys["main"]).get("/api/v1/credits")
@@ -256,7 +254,7 @@ def test_the_first_key_is_meant(admin: Admin, both_keys: Mapping[str, str]) -> N
 
 
 def test_another_account_is_named_by_its_number(admin: Admin, both_keys: Mapping[str, str]) -> None:
-    """An account of the list is chosen by its number."""
+    """A change applies to the account whose number is given."""
     admin.put("sandboxes/box/accounts/vicsee", {"balance": "5", "account": 1})
     balances = [
         admin.vicsee(key).get("/api/v1/credits").json()["data"]["credits"]
@@ -267,7 +265,7 @@ def test_another_account_is_named_by_its_number(admin: Admin, both_keys: Mapping
 
 @pytest.mark.parametrize("count", [2, 12])
 def test_default_needs_a_number_for_several_accounts(admin: Admin, count: int) -> None:
-    """In `default` no account is chosen for the user; each number that is listed works."""
+    """In `default`, a change needs the number of one of several accounts; each listed one works."""
     for number in range(count):
         admin.caller("piapi", f"key-{number}").get("/account/info")
         admin.vicsee(f"key-{number}").get("/api/v1/credits")
@@ -303,10 +301,10 @@ def test_default_needs_a_number_for_several_accounts(admin: Admin, count: int) -
         ("vicsee", {"balanse": "1"}, 400, "invalid", "did you mean balance?"),
     ],
 )
-def test_a_change_that_cannot_be_is_refused(
+def test_an_impossible_change_is_refused(
     admin: Admin, path: str, body: dict[str, object], status: int, code: str, message: str
 ) -> None:
-    """Accounts, plans and amounts that do not exist are refused with what does."""
+    """An unknown account, plan or amount is refused, and the error names what is allowed."""
     admin.job()
     found = admin.refusal("PUT", f"{BOX}/accounts/{path}", body)
     assert (status, code) == found[:2]
@@ -314,13 +312,13 @@ def test_a_change_that_cannot_be_is_refused(
 
 
 def test_a_refused_change_changes_nothing(admin: Admin) -> None:
-    """An unknown plan leaves the balance as it was."""
+    """A change with an unknown plan leaves the balance as it was."""
     admin.job()
     admin.refusal("PUT", ACCOUNT, {"balance": "1", "plan": "nothing-like-it"})
     assert admin.get(f"{BOX}/accounts")["accounts"][0]["balance"] == "99999856"
 
 
-def test_a_second_key_of_the_same_account(admin: Admin) -> None:
+def test_two_keys_of_one_owner_share_an_account(admin: Admin) -> None:
     """Keys of one owner share one account."""
     made = admin.sandbox(id="box")
     more = admin.post("sandboxes/box/accounts/vicsee/keys", {})
@@ -329,15 +327,15 @@ def test_a_second_key_of_the_same_account(admin: Admin) -> None:
     assert (shown, more["account"]) == ({"credits": 99999856}, 1)
 
 
-def test_a_key_of_another_account(admin: Admin, both_keys: Mapping[str, str]) -> None:
-    """Keys of different owners have balances of their own."""
+def test_keys_of_two_owners_have_two_accounts(admin: Admin, both_keys: Mapping[str, str]) -> None:
+    """Keys of different owners have separate balances."""
     admin.job(both_keys["main"])
     shown = admin.vicsee(both_keys["other"]).get("/api/v1/credits").json()["data"]
     assert shown == {"credits": 100000000}
 
 
-def test_a_brought_key_is_taken_again(admin: Admin) -> None:
-    """Issuing the same key to the same owner twice is no mistake."""
+def test_a_key_can_be_issued_twice_to_its_owner(admin: Admin) -> None:
+    """Issuing the same key to the same owner twice is accepted."""
     path = f"{BOX}/accounts/vicsee/keys"
     keys = [admin.post(path, {"key": "sk-mine"})["key"] for _ in range(2)]
     assert keys == ["sk-mine", "sk-mine"]
@@ -355,10 +353,10 @@ def test_a_brought_key_is_taken_again(admin: Admin) -> None:
         ("nobody", {}, 404, "unknown_provider", "there is no provider 'nobody'; allowed: "),
     ],
 )
-def test_a_key_that_cannot_be_is_refused(
+def test_an_invalid_key_is_refused(
     admin: Admin, path: str, body: dict[str, object], status: int, code: str, message: str
 ) -> None:
-    """Keys that no header can carry and keys of others are refused."""
+    """A key that no header can carry, and a key of another owner, are refused."""
     admin.sandbox(id="box", keys={"vicsee": "sk-taken"})
     found = admin.refusal("POST", f"{BOX}/accounts/{path}/keys", body)
     assert (status, code) == found[:2]
@@ -375,7 +373,7 @@ def test_a_key_is_not_moved_to_another_account(admin: Admin) -> None:
 
 @pytest.mark.parametrize("provider", list(discover()))
 def test_every_provider_issues_keys(admin: Admin, provider: str) -> None:
-    """A key is issued for whatever provider there is."""
+    """The admin API issues a key for each provider."""
     made = admin.post(f"{BOX}/accounts/{provider}/keys", {})
     assert made["provider"] == provider
 
@@ -383,8 +381,8 @@ def test_every_provider_issues_keys(admin: Admin, provider: str) -> None:
 # -- ledger
 
 
-def test_the_ledger_shows_how_an_amount_came_about(admin: Admin) -> None:
-    """A line has job, formula and inputs, and an exact signed amount as a text."""
+def test_a_ledger_entry_shows_its_formula(admin: Admin) -> None:
+    """A ledger entry has job, formula and inputs, and an exact signed amount as a string."""
     job = admin.job()
     assert admin.get(f"{BOX}/ledger?provider=vicsee") == {
         "entries": [
@@ -415,7 +413,7 @@ def test_the_ledger_shows_how_an_amount_came_about(admin: Admin) -> None:
     [("?limit=2", [1, 2]), ("?offset=2", [3]), ("?offset=1&limit=1", [2]), ("?limit=0", [])],
 )
 def test_the_ledger_pages(admin: Admin, query: str, numbers: list[int]) -> None:
-    """Lines of all accounts come in the order of their numbers, a page at a time."""
+    """Entries of all accounts are listed by their numbers, one page at a time."""
     for key in ("sk-a", "sk-b", "sk-a"):
         admin.job(key)
     found = admin.get(f"{BOX}/ledger{query}")
@@ -435,7 +433,7 @@ def talk(admin: Admin) -> str:
 
 
 def test_the_journal_says_what_was_refused_and_why(admin: Admin, talk: str) -> None:
-    """A refusal names the catalogue entry and the evidence for it."""
+    """The journal entry of a refusal names the catalogue entry and its evidence."""
     assert talk
     found = admin.get(f"{BOX}/journal")["exchanges"][1]
     shown = {name: found[name] for name in ("operation", "status", "refused_by", "evidence")}
@@ -451,8 +449,8 @@ def test_the_journal_says_what_was_refused_and_why(admin: Admin, talk: str) -> N
     }
 
 
-def test_the_journal_shows_request_and_answer(admin: Admin, talk: str) -> None:
-    """Bodies are there with their sizes, the key is not."""
+def test_the_journal_shows_request_and_response(admin: Admin, talk: str) -> None:
+    """The journal shows both bodies with their sizes, and hides the key."""
     found = admin.get(f"{BOX}/journal")
     request = found["exchanges"][0]["request"]
     text = '{"video_url":"https://clips.example/8.mp4"}'
@@ -464,7 +462,7 @@ def test_the_journal_shows_request_and_answer(admin: Admin, talk: str) -> None:
 
 
 def test_long_bodies_are_cut(admin: Admin) -> None:
-    """A long body is kept up to a size and marked as cut."""
+    """The journal keeps a long body up to a size, and marks it as cut."""
     admin.vicsee().post("/api/v1/generate", content=b'"' + b"x" * 50_000 + b'"')
     request = admin.get(f"{BOX}/journal")["exchanges"][0]["request"]
     assert (request["size"], request["truncated"], len(request["text"])) == (50_002, True, 16_384)
@@ -483,7 +481,7 @@ def test_long_bodies_are_cut(admin: Admin) -> None:
     ],
 )
 def test_the_journal_pages(admin: Admin, talk: str, query: str, numbers: list[int]) -> None:
-    """The newest exchanges come; after a number the oldest, so that a reader misses none."""
+    """The journal returns the newest requests; after a number, the oldest of the later ones."""
     assert talk
     found = admin.get(f"{BOX}/journal{query}")
     expected = (numbers, 3, 3)
@@ -514,7 +512,7 @@ def test_the_journal_pages(admin: Admin, talk: str, query: str, numbers: list[in
 def test_the_journal_is_searched(
     admin: Admin, talk: str, query: dict[str, Any], numbers: list[int]
 ) -> None:
-    """All that is asked for must hold; `target` is a pattern; count agrees with find."""
+    """All conditions of a search must match, `target` is a pattern, and count agrees with find."""
     asked = {name: talk if value == "JOB" else value for name, value in query.items()}
     found = [item["number"] for item in admin.post(f"{BOX}/journal/find", asked)["exchanges"]]
     counted = admin.post(f"{BOX}/journal/count", asked)
@@ -539,17 +537,17 @@ def test_the_journal_is_searched(
         (5, "the body: found a whole number, expected an object"),
     ],
 )
-def test_a_search_that_cannot_be_is_refused(
+def test_a_malformed_search_is_refused(
     admin: Admin, call: str, query: object, message: str
 ) -> None:
-    """Searches of the wrong shape are refused."""
+    """A search with a wrong field or type is refused."""
     found = admin.refusal("POST", f"{BOX}/journal/{call}", query)
     assert found[:2] == (400, "invalid")
     assert message in found[2]
 
 
-def test_signatures_do_not_stand_in_the_journal(admin: Admin) -> None:
-    """Whatever looks like a secret in an address or a body is replaced."""
+def test_signatures_are_hidden_in_the_journal(admin: Admin) -> None:
+    """The journal replaces everything that looks like a secret in a URL or a body."""
     body = {"model": "x", "secret": "s3cret", "webhook_secret": "s3cret"}
     admin.vicsee().post("/api/v1/generate?token=s3cret&a=b&sig=s3cret", json=body)
     (found,) = admin.get(f"{BOX}/journal")["exchanges"]

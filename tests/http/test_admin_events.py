@@ -142,8 +142,8 @@ async def advance(http: httpx.AsyncClient, seconds: int) -> None:
     await turns()
 
 
-def test_a_life_is_told_in_order(admin: Admin) -> None:
-    """Account, job, charge and answer are told as they happen, then the moves and the clock."""
+def test_the_life_of_a_job_is_streamed_in_order(admin: Admin) -> None:
+    """The stream has account, job, charge and response, then the job's moves and the clock."""
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
         reader = await Reader(app).begin()
@@ -163,8 +163,8 @@ def test_a_life_is_told_in_order(admin: Admin) -> None:
     play(admin, scene)
 
 
-def test_an_exchange_is_told_as_the_journal_shows_it(admin: Admin) -> None:
-    """The stream says why, and hides what the journal hides."""
+def test_a_request_is_streamed_as_the_journal_shows_it(admin: Admin) -> None:
+    """The stream has the reasons of a response, and hides what the journal hides."""
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
         reader = await Reader(app, query="types=exchange").begin()
@@ -189,8 +189,8 @@ def test_an_exchange_is_told_as_the_journal_shows_it(admin: Admin) -> None:
         ("ledger.entry, exchange", {"ledger.entry", "exchange"}),
     ],
 )
-def test_types_choose(admin: Admin, types: str, expected: set[str]) -> None:
-    """Names and families of happenings can be asked for."""
+def test_a_reader_chooses_event_types(admin: Admin, types: str, expected: set[str]) -> None:
+    """A reader can choose events by name or by family."""
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
         reader = await Reader(app, query=f"types={types.replace(' ', '%20')}").begin()
@@ -203,13 +203,13 @@ def test_types_choose(admin: Admin, types: str, expected: set[str]) -> None:
 
 
 def test_an_unknown_type_is_refused(admin: Admin) -> None:
-    """A misspelt type is a mistake, not silence."""
+    """A misspelt event type gets an error, not an empty stream."""
     found = admin.refusal("GET", "sandboxes/default/events?types=job,legder")
     assert (400, "invalid", "types: 'legder' is unknown; did you mean ledger?") == found
 
 
-def test_a_reader_goes_on_where_it_was(admin: Admin) -> None:
-    """What happened while a reader was away is told when it comes back."""
+def test_a_reader_continues_after_its_last_event(admin: Admin) -> None:
+    """A reader that comes back gets the events that it missed."""
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
         first = await Reader(app).begin()
@@ -224,8 +224,10 @@ def test_a_reader_goes_on_where_it_was(admin: Admin) -> None:
     play(admin, scene)
 
 
-def test_a_gap_says_what_was_missed(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When more happened than is kept, the reader is told how much."""
+def test_a_gap_says_how_many_events_were_missed(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a reader missed more events than are kept, a `gap` event has their number."""
     monkeypatch.setattr(feeds.Feed.__init__, "__defaults__", (4,))
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
@@ -249,8 +251,10 @@ def listeners(sandbox: Sandbox) -> list[tuple[object, ...]]:
     return [sandbox.listeners, sandbox.journal._listeners]
 
 
-def test_what_nobody_watched_is_a_gap(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long after the last reader left nothing is kept, and what happened is counted."""
+def test_events_without_a_reader_are_counted_as_a_gap(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long after the last reader left, no event is kept, but the gap has their number."""
     monkeypatch.setattr(feeds, "LINGERS", -1.0)
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
@@ -272,8 +276,8 @@ def test_what_nobody_watched_is_a_gap(admin: Admin, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("last", ["other-1", "x", "-1", "9" * 500])
-def test_an_unknown_id_is_a_gap(admin: Admin, last: str) -> None:
-    """Whoever comes from before a restart is told that the sandbox began anew."""
+def test_an_unknown_event_id_gives_a_gap(admin: Admin, last: str) -> None:
+    """A reader with an event id from before a restart learns that the sandbox began anew."""
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
         reader = await Reader(app, last=last).begin()
@@ -286,8 +290,8 @@ def test_an_unknown_id_is_a_gap(admin: Admin, last: str) -> None:
     play(admin, scene)
 
 
-def test_a_slow_reader_delays_nobody(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who does not read is let go with a last event, while all others are answered."""
+def test_a_slow_reader_delays_no_request(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that does not read gets a last event and is dropped; other requests go on."""
     monkeypatch.setattr(feeds.Feed.__init__, "__defaults__", (16,))
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
@@ -309,7 +313,7 @@ def test_a_slow_reader_delays_nobody(admin: Admin, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("call", ["reset", "delete"])
 def test_a_stream_ends_with_its_sandbox(admin: Admin, call: str) -> None:
-    """A sandbox that is reset or deleted says good-bye."""
+    """A reset or a deletion of the sandbox ends the stream with a last event."""
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
         await http.post("/__sim/sandboxes", json={"id": "box"})
@@ -324,7 +328,7 @@ def test_a_stream_ends_with_its_sandbox(admin: Admin, call: str) -> None:
 
 
 def test_a_stream_ends_with_the_server(admin: Admin) -> None:
-    """A server that stops lets its readers go at once."""
+    """A server that stops ends the streams of its readers immediately."""
 
     async def scene(app: App, _http: httpx.AsyncClient) -> None:
         reader = await Reader(app).begin()
@@ -337,15 +341,15 @@ def test_a_stream_ends_with_the_server(admin: Admin) -> None:
     play(admin, scene)
 
 
-def test_nothing_is_spent_while_nobody_listens(admin: Admin) -> None:
-    """A sandbox without readers of its events has no ring and calls no listener."""
+def test_a_sandbox_without_readers_keeps_no_events(admin: Admin) -> None:
+    """A sandbox without readers has no ring of events and calls no listener."""
     admin.job()
     sandbox = admin.sim.sandbox
     assert (None, [(), ()]) == (sandbox._feed, listeners(sandbox))
 
 
-def test_readers_are_bounded(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sandbox has so many readers at the most; one that leaves makes room."""
+def test_the_number_of_readers_is_limited(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox refuses readers above its limit; a reader that leaves makes room."""
     monkeypatch.setattr(events, "MAX_READERS", 1)
 
     async def scene(app: App, _http: httpx.AsyncClient) -> None:
@@ -360,10 +364,8 @@ def test_readers_are_bounded(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> N
     play(admin, scene)
 
 
-def test_a_silent_stream_says_that_it_is_alive(
-    admin: Admin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A comment keeps the connection open, and the sandbox in use."""
+def test_a_silent_stream_sends_comments(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comments keep a silent connection open, and the sandbox in use."""
     monkeypatch.setattr(events, "HEARTBEAT", 0.001)
 
     async def scene(app: App, _http: httpx.AsyncClient) -> None:
@@ -376,8 +378,8 @@ def test_a_silent_stream_says_that_it_is_alive(
     play(admin, scene)
 
 
-def test_a_moving_clock_brings_what_is_due(admin: Admin) -> None:
-    """Nobody has to poll: the moves of a job are told when they are due."""
+def test_a_moving_clock_streams_what_is_due(admin: Admin) -> None:
+    """The stream shows the moves of a job when they are due, without a poll."""
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
         await http.post("/__sim/sandboxes", json={"id": "box", "clock": "scaled:100000"})
@@ -393,8 +395,8 @@ def test_a_moving_clock_brings_what_is_due(admin: Admin) -> None:
     play(admin, scene)
 
 
-def test_faults_and_webhooks_are_told(admin: Admin) -> None:
-    """A fault that acts and every attempt of a webhook are told, their secrets hidden."""
+def test_faults_and_webhooks_are_streamed(admin: Admin) -> None:
+    """The stream shows each fired fault and each webhook attempt, with hidden secrets."""
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
         reader = await Reader(app, query="types=fault,webhook").begin()
@@ -432,8 +434,8 @@ def test_faults_and_webhooks_are_told(admin: Admin) -> None:
     play(admin, scene)
 
 
-def test_a_changed_clock_is_told(admin: Admin) -> None:
-    """Another mode and another pace are told like a jump."""
+def test_a_changed_clock_is_streamed(admin: Admin) -> None:
+    """The stream shows a new clock mode or pace like a jump of the clock."""
 
     async def scene(app: App, http: httpx.AsyncClient) -> None:
         reader = await Reader(app, query="types=clock").begin()
@@ -449,21 +451,21 @@ def test_a_changed_clock_is_told(admin: Admin) -> None:
     play(admin, scene)
 
 
-def test_in_process_a_stream_ends_at_once(admin: Admin) -> None:
-    """The transport in process answers whole, so that nobody waits for ever."""
+def test_in_process_a_stream_ends_immediately(admin: Admin) -> None:
+    """The in-process transport returns complete responses, so a stream in it ends immediately."""
     answer = admin.call("GET", "sandboxes/default/events")
     assert answer.text.endswith('data: {"reason":"in process nothing can be followed"}\n\n')
     assert 200 == admin.call("HEAD", "sandboxes/default/events").status_code
 
 
 def test_every_event_has_a_name() -> None:
-    """What can be committed can be told; what only a compacted log holds is never committed."""
+    """Every event that can be committed has a name in the stream."""
     carried = {EntriesCarried, CountsCarried}
     assert set(get_args(Event)) - carried <= set(NAMES)
 
 
 def test_small_events_show_their_fields(admin: Admin) -> None:
-    """An event without a view of its own shows the texts and numbers that it holds."""
+    """An event without a view of its own shows its texts and numbers."""
     sandbox: Sandbox = admin.sim.sandbox
     from upsim.web.admin.event_views import view
 

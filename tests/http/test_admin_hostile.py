@@ -61,8 +61,8 @@ BODIES = {
 
 @pytest.mark.parametrize("call", WRITES)
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-def test_a_body_that_is_wrong_is_a_400(admin: Admin, call: str, body: bytes) -> None:
-    """Whatever is wrong with a body is said in a short message."""
+def test_a_wrong_body_is_a_400(admin: Admin, call: str, body: bytes) -> None:
+    """A wrong body gets a 400 with a short message that names the mistake."""
     method, path = call.replace("JOB", admin.job()).split()
     answer = admin.http.request(method, f"/__sim/{path}", content=body, headers=JSON)
     status, code, message = refusal_of(answer)
@@ -74,8 +74,8 @@ def test_a_body_that_is_wrong_is_a_400(admin: Admin, call: str, body: bytes) -> 
 
 
 @pytest.mark.parametrize("call", WRITES)
-def test_a_body_that_is_too_large_is_a_413(admin: Admin, call: str) -> None:
-    """Nine megabytes are not read."""
+def test_a_too_large_body_is_a_413(admin: Admin, call: str) -> None:
+    """A body of nine megabytes gets a 413 and is not read."""
     method, path = call.replace("JOB", admin.job()).split()
     body = b'{"x": "' + b"x" * 9_000_000 + b'"}'
     answer = admin.http.request(method, f"/__sim/{path}", content=body, headers=JSON)
@@ -83,8 +83,8 @@ def test_a_body_that_is_too_large_is_a_413(admin: Admin, call: str) -> None:
     assert expected == refusal_of(answer)
 
 
-def test_a_nul_in_a_text_is_a_text(admin: Admin) -> None:
-    """A text with a NUL is compared like any other."""
+def test_a_nul_in_a_text_is_accepted(admin: Admin) -> None:
+    """A text with a NUL character is compared like any other text."""
     assert admin.post(f"{BOX}/journal/count", {"target": "a\0b"}) == {"count": 0}
 
 
@@ -92,7 +92,7 @@ def test_a_nul_in_a_text_is_a_text(admin: Admin) -> None:
     "path", ["x", "sandboxes/default/x", "sandboxes/default/jobs/x/state/y", "livez/x", "%00"]
 )
 def test_an_unknown_path_is_a_404(admin: Admin, path: str) -> None:
-    """A path that leads nowhere has the one error shape too."""
+    """An unknown path gets a 404 in the usual error form."""
     status, code, message = admin.refusal("GET", path)
     assert (404, "not_found") == (status, code)
     assert message.endswith(" GET /__sim lists every call")
@@ -115,7 +115,7 @@ def test_an_unknown_path_is_a_404(admin: Admin, path: str) -> None:
     ],
 )
 def test_a_wrong_method_is_a_405(admin: Admin, call: str, allowed: str) -> None:
-    """A wrong method is refused with those that there are."""
+    """A wrong method gets a 405 that names the allowed methods."""
     method, path = call.split()
     answer = admin.http.request(method, f"/__sim/{path}", headers=JSON)
     named = ", ".join(sorted(answer.headers["allow"].split(", ")))
@@ -126,7 +126,7 @@ def test_a_wrong_method_is_a_405(admin: Admin, call: str, allowed: str) -> None:
     "path", ["sandboxes", "sandboxes/default", "sandboxes/default/clock", "sandboxes/default/jobs"]
 )
 def test_head_is_get_without_a_body(admin: Admin, path: str) -> None:
-    """HEAD answers what GET would, without its body."""
+    """HEAD gets the response of GET without its body."""
     answer = admin.call("HEAD", path)
     assert (answer.status_code, answer.content) == (200, b"")
 
@@ -203,7 +203,7 @@ documents = st.dictionaries(st.sampled_from(FIELDS), words | json_values, max_si
 @example(document={"seconds": 1e300})
 @example(document={"to": "0001-01-01T00:00+23:59"})
 def test_any_document_is_answered(admin: Admin, call: str, document: dict[str, object]) -> None:
-    """Whatever fields and values come, the answer is a success or a refusal, never a crash."""
+    """Any fields and values give a success or a refusal, and never a crash."""
     method, path = call.replace("JOB", admin.job()).split()
     answer = admin.call(method, path, document)
     if answer.status_code >= 400:
@@ -211,21 +211,21 @@ def test_any_document_is_answered(admin: Admin, call: str, document: dict[str, o
     admin.sim.registry.delete("default")
 
 
-def test_probes_need_no_body(admin: Admin) -> None:
-    """A probe with a body of any kind is answered all the same."""
+def test_probes_ignore_a_body(admin: Admin) -> None:
+    """A probe with a body of any kind gets its normal response."""
     answer = admin.http.request("GET", "/__sim/livez", content=b"\xff" * 100)
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_health_says_what_is_there(admin: Admin) -> None:
-    """Version, the date of each baseline and the names of the scenarios."""
+def test_health_shows_versions_and_scenarios(admin: Admin) -> None:
+    """Health shows the version, the date of each baseline, and the names of the scenarios."""
     health = admin.get("health")
     assert set(health) == {"status", "version", "providers", "scenarios"}
     assert {f"{name}/baseline" for name in health["providers"]} <= set(health["scenarios"])
 
 
 def test_metrics_are_in_the_text_format(admin: Admin) -> None:
-    """Counters and gauges as Prometheus reads them."""
+    """Metrics are counters and gauges in the text format of Prometheus."""
     admin.job()
     answer = admin.http.get("/__sim/metrics")
     lines = answer.text.splitlines()

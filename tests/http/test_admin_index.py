@@ -8,8 +8,8 @@ from tests.http.conftest import Admin, refusal_of
 from upsim.web.admin.app import CALLS, PREFIX
 
 
-def test_the_index_names_every_call(admin: Admin) -> None:
-    """Each call is there once, with a sentence that says what it does."""
+def test_the_index_names_every_request(admin: Admin) -> None:
+    """The index has each request once, with a sentence about its purpose."""
     listed = admin.http.get(PREFIX).json()["calls"]
 
     assert [(call.method, PREFIX + call.path) for call in CALLS] == [
@@ -19,7 +19,7 @@ def test_the_index_names_every_call(admin: Admin) -> None:
 
 
 def test_the_index_shows_bodies_and_parameters(admin: Admin) -> None:
-    """Who reads the index knows the fields of a body and the parameters of a query."""
+    """The index shows the fields of each body and the parameters of each query."""
     listed = {(c["method"], c["path"]): c for c in admin.http.get(PREFIX).json()["calls"]}
     jobs = listed["GET", f"{PREFIX}/sandboxes/{{id}}/jobs"]
     advance = listed["POST", f"{PREFIX}/sandboxes/{{id}}/clock/advance"]
@@ -37,12 +37,12 @@ def test_the_index_shows_bodies_and_parameters(admin: Admin) -> None:
     ],
 )
 def test_an_unknown_parameter_is_refused(admin: Admin, path: str, hint: str) -> None:
-    """A filter that does not exist is not silently ignored."""
+    """An unknown filter is refused, not ignored."""
     status, code, message = refusal_of(admin.http.get(f"{PREFIX}/{path}"))
 
     assert (status, code, message.endswith(hint)) == (400, "invalid", True)
 
 
 def test_the_journal_can_be_read_for_one_provider(admin: Admin) -> None:
-    """`provider` leaves out the exchanges of the others."""
+    """With `provider`, the journal leaves out the requests to other providers."""
     assert admin.get("sandboxes/default/journal?provider=vicsee")["exchanges"] == []

@@ -55,8 +55,10 @@ class Loop:
         monkeypatch.setattr(events.Handle, "_run", measured)
 
 
-async def test_a_long_list_holds_nobody_up(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hundreds of long bodies, webhooks and jobs are written beside the event loop, and whole."""
+async def test_a_long_list_does_not_block_other_requests(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of long bodies, webhooks and jobs are encoded completely, beside the event loop."""
     video = f"{LOCAL}/media/synthetic/64x36_10fps_1s.mp4"
     query = {"webhook": "http://127.0.0.1:9/"}
     found: dict[str, tuple[float, bytes]] = {}
@@ -98,7 +100,7 @@ async def test_a_long_list_holds_nobody_up(admin: Admin, monkeypatch: pytest.Mon
 async def test_only_long_lists_need_a_thread(
     admin: Admin, monkeypatch: pytest.MonkeyPatch, bodies: list[str], threads: int
 ) -> None:
-    """A few short items are written at once, and a thread finishes what grows long."""
+    """A few short items are encoded immediately; a thread encodes the rest of a long list."""
     in_thread = AsyncMock(side_effect=asyncio.to_thread)
     async with httpx.AsyncClient(transport=admin.sim.transport(), base_url=LOCAL) as http:
         for body in bodies:

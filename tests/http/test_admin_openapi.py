@@ -74,7 +74,7 @@ def judged(admin: Admin) -> Iterator[Judge]:
 
 
 def test_the_document_is_valid(admin: Admin) -> None:
-    """It is an OpenAPI 3.1 document by the official schema, and every reference leads somewhere."""
+    """The document is valid OpenAPI 3.1 by the official schema, and every reference resolves."""
     from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
     document = admin.http.get(f"{PREFIX}/openapi.json").json()
@@ -84,8 +84,8 @@ def test_the_document_is_valid(admin: Admin) -> None:
     assert names <= set(document["components"]["schemas"])
 
 
-def test_every_call_is_described(admin: Admin) -> None:
-    """Each call has a summary, a name of its own, and each parameter its meaning."""
+def test_every_request_is_described(admin: Admin) -> None:
+    """Each request has a summary and its own name, and each parameter has a description."""
     paths = admin.http.get(f"{PREFIX}/openapi.json").json()["paths"]
     found = [operation for path in paths.values() for operation in path.values()]
     names = [operation["operationId"] for operation in found]
@@ -96,8 +96,8 @@ def test_every_call_is_described(admin: Admin) -> None:
     assert [] == [p for operation in found for p in operation["parameters"] if not p["description"]]
 
 
-def test_every_answer_is_what_the_document_says(admin: Admin, judged: Judge) -> None:
-    """A walk through all calls, with good and bad ones, gives nothing that is not described."""
+def test_every_response_is_what_the_document_says(admin: Admin, judged: Judge) -> None:
+    """Good and bad requests of all kinds get only responses that the document describes."""
     box = admin.sandbox(id="walk", balances={"piapi": 1_000_000})
     here = f"{PREFIX}/sandboxes/walk"
     piapi = admin.caller("piapi", box["keys"]["piapi"])

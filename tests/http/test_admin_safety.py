@@ -49,8 +49,8 @@ def doubt(answer: httpx.Response) -> str:
 
 @pytest.mark.parametrize("port", ["", ":4747"])
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_local_hosts_are_let_in(admin: Admin, host: str, port: str) -> None:
-    """Every spelling of loopback is let in, with any port."""
+def test_loopback_hosts_are_accepted(admin: Admin, host: str, port: str) -> None:
+    """Every spelling of loopback is accepted as host, with any port."""
     assert ask(admin, [("host", f"{host}{port}")]).status_code == 200
 
 
@@ -73,13 +73,13 @@ def test_local_hosts_are_let_in(admin: Admin, host: str, port: str) -> None:
     ],
 )
 def test_a_rebound_host_name_is_refused(admin: Admin, host: str) -> None:
-    """A name that a page made point at this machine is not one of its own names."""
+    """A foreign host name that a web page points at this machine is refused."""
     expected = f"the Host {host!r} is not a loopback name such as localhost"
     assert expected == doubt(ask(admin, [("host", host)]))
 
 
 def test_a_missing_host_is_refused(admin: Admin) -> None:
-    """Without a Host header nobody knows how the request came."""
+    """A request without a Host header is refused."""
     assert doubt(ask(admin, [])) == "the Host '' is not a loopback name such as localhost"
 
 
@@ -96,7 +96,7 @@ def test_a_missing_host_is_refused(admin: Admin) -> None:
     ],
 )
 def test_a_proxied_request_is_refused(admin: Admin, header: tuple[str, str]) -> None:
-    """What came through a proxy may have come from anywhere."""
+    """A request that came through a proxy is refused, because its origin is unknown."""
     answer = ask(admin, [("host", "localhost:4747"), header])
     assert doubt(answer) == "the request came through a proxy"
 
@@ -119,7 +119,7 @@ def test_a_proxied_request_is_refused(admin: Admin, header: tuple[str, str]) -> 
     ],
 )
 def test_a_page_of_another_origin_is_refused(admin: Admin, origin: str) -> None:
-    """Only a page of this very server, by scheme, host and port, may call."""
+    """Only a page of this server, with the same scheme, host and port, may send requests."""
     answer = ask(admin, [("host", "127.0.0.1:4747"), ("origin", origin)])
     assert doubt(answer) == "the request comes from a page of another origin"
 
@@ -129,13 +129,13 @@ def test_a_page_of_another_origin_is_refused(admin: Admin, origin: str) -> None:
     [("none", 200), ("same-origin", 200), ("same-site", 401), ("cross-site", 401), ("", 401)],
 )
 def test_a_page_of_another_site_is_refused(admin: Admin, site: str, status: int) -> None:
-    """A browser says where a request comes from; another port of this machine is another site."""
+    """A browser request from another site, or another port of this machine, is refused."""
     answer = ask(admin, [("host", "127.0.0.1:4747"), ("sec-fetch-site", site)])
     assert answer.status_code == status
 
 
-def test_the_own_page_is_let_in(admin: Admin) -> None:
-    """A page of this server may call it."""
+def test_the_own_page_is_accepted(admin: Admin) -> None:
+    """A page of this server may send requests."""
     own = [("host", "127.0.0.1:4747"), ("origin", OWN), ("sec-fetch-site", "same-origin")]
     assert ask(admin, own).status_code == 200
 
@@ -151,8 +151,8 @@ def test_the_own_page_is_let_in(admin: Admin) -> None:
         ("authorization", ["Bearer wrong", "Bearer in-process"]),
     ],
 )
-def test_a_deciding_header_may_not_come_twice(admin: Admin, name: str, values: list[str]) -> None:
-    """Where two values disagree, nobody guesses which one counts."""
+def test_a_decisive_header_may_not_be_repeated(admin: Admin, name: str, values: list[str]) -> None:
+    """A request with two values of a decisive header is refused."""
     headers = [(name, value) for value in values]
     answer = ask(admin, [*headers, *([] if name == "host" else [("host", "127.0.0.1:4747")])])
     expected = (400, "ambiguous", "a header is repeated that may occur only once")
@@ -165,7 +165,7 @@ FORMS = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
 @pytest.mark.parametrize("kind", [*FORMS, "application/jsonp", "text/json", "application/json-x"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_writes_must_be_json(admin: Admin, method: str, kind: str) -> None:
-    """What an HTML form can send is refused, also when nothing else is wrong."""
+    """A write that an HTML form can send is refused, even if nothing else is wrong."""
     headers = [("host", "127.0.0.1:4747"), ("content-type", kind), ("content-length", "3")]
     answer = ask(admin, headers, method=method, body=b"a=b")
     expected = (415, "not_json", "a write must be JSON: send Content-Type: application/json")
@@ -174,7 +174,7 @@ def test_writes_must_be_json(admin: Admin, method: str, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_a_form_post_resets_nothing(admin: Admin, kind: str) -> None:
-    """A form that points at the reset leaves the jobs where they are."""
+    """A form that posts to the reset leaves the jobs of the sandbox."""
     admin.job()
     headers = [("host", "127.0.0.1:4747"), ("content-type", kind)]
     ask(admin, headers, method="POST", path="/__sim/sandboxes/default/reset")
@@ -190,8 +190,8 @@ def test_a_form_post_resets_nothing(admin: Admin, kind: str) -> None:
         ([], b""),
     ],
 )
-def test_json_and_nothing_are_let_in(admin: Admin, headers: Headers, body: bytes) -> None:
-    """A write with JSON, or with no body at all, is carried out."""
+def test_json_and_empty_writes_are_accepted(admin: Admin, headers: Headers, body: bytes) -> None:
+    """A write with JSON, or without a body, is carried out."""
     own = [("host", "localhost:4747"), *headers]
     answer = ask(admin, own, method="POST", path="/__sim/sandboxes/default/reset", body=body)
     assert answer.status_code == 200
@@ -201,7 +201,7 @@ def test_json_and_nothing_are_let_in(admin: Admin, headers: Headers, body: bytes
     "header", [("content-length", "2"), ("transfer-encoding", "chunked"), ("content-length", "00")]
 )
 def test_a_body_without_a_type_is_refused(admin: Admin, header: tuple[str, str]) -> None:
-    """A body that does not say what it is could come from a form."""
+    """A body without a content type is refused, because a form could have sent it."""
     own = [("host", "localhost:4747"), header]
     answer = ask(admin, own, method="POST", path="/__sim/sandboxes", body=b"{}")
     assert refusal_of(answer)[:2] == (415, "not_json")
@@ -209,7 +209,7 @@ def test_a_body_without_a_type_is_refused(admin: Admin, header: tuple[str, str])
 
 @pytest.mark.parametrize("probe", ["livez", "readyz", "health", "metrics"])
 def test_probes_never_need_a_token(admin: Admin, probe: str) -> None:
-    """A probe is answered to anybody, by whatever name and way."""
+    """A probe gets its response for any host name and any way of access."""
     headers = [
         ("host", "pod-7.cluster.example"),
         ("x-forwarded-for", "10.0.0.1"),
@@ -223,7 +223,7 @@ def test_probes_never_need_a_token(admin: Admin, probe: str) -> None:
     "path", ["/__sim/livez/", "/__sim/livez/x", "/__sim/LIVEZ", "/__sim//livez"]
 )
 def test_only_the_probes_themselves_are_open(admin: Admin, path: str) -> None:
-    """What only looks like a probe is behind the rule."""
+    """A path that only resembles a probe follows the access rule."""
     assert ask(admin, [("host", "evil.example")], path=path).status_code == 401
 
 
@@ -244,13 +244,13 @@ def test_only_the_probes_themselves_are_open(admin: Admin, path: str) -> None:
     ],
 )
 def test_the_token_opens_everything(admin: Admin, value: str, status: int) -> None:
-    """The token lets in whatever else is doubtful; anything but the token does not."""
+    """The token allows every request that would else be refused; a wrong token does not."""
     headers = [("host", "evil.example"), ("authorization", value)]
     assert ask(admin, headers).status_code == status
 
 
 def test_the_token_does_not_make_a_form_json(admin: Admin) -> None:
-    """Also holders of the token write JSON."""
+    """Holders of the token must write JSON too."""
     headers = [
         ("host", "x"),
         ("authorization", "Bearer in-process"),
@@ -276,14 +276,14 @@ def _run(call: object) -> object:
 
 
 @pytest.mark.parametrize("path", ["/", "/__sim/sandboxes", "/__sim/sandboxes/default/jobs", "/x"])
-def test_an_open_server_wants_the_token(public: httpx.Client, path: str) -> None:
-    """A server that others can reach answers nothing but probes and providers without it."""
+def test_an_open_server_needs_the_token(public: httpx.Client, path: str) -> None:
+    """A server that other machines can reach needs the token, except for probes and providers."""
     assert doubt(public.get(path)) == "this server is not bound to loopback only"
 
 
 @pytest.mark.parametrize("path", ["/", "/__sim/sandboxes"])
-def test_an_open_server_takes_the_token(public: httpx.Client, path: str) -> None:
-    """With the token everything is open, the landing page included."""
+def test_an_open_server_accepts_the_token(public: httpx.Client, path: str) -> None:
+    """With the token, everything of an open server works, the landing page included."""
     answer = public.get(path, headers={"authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
 
@@ -301,7 +301,7 @@ def test_an_open_server_takes_the_token(public: httpx.Client, path: str) -> None
 def test_refusal_says_what_is_wrong_with_the_token(
     public: httpx.Client, value: str | None, flaw: str
 ) -> None:
-    """A missing token, a wrong one and a wrong scheme differ; no message repeats what was sent."""
+    """A missing token, a wrong one and a wrong scheme get different messages."""
     headers = {} if value is None else {"authorization": value}
     message = refusal_of(public.get("/__sim/sandboxes", headers=headers))[2]
 
@@ -315,7 +315,7 @@ def test_an_open_server_answers_probes(public: httpx.Client) -> None:
 
 
 def test_an_open_server_serves_providers_and_media(public: httpx.Client) -> None:
-    """What clients of the providers need is open: it has keys of its own, or none."""
+    """Provider and media paths of an open server need no admin token."""
     statuses = [
         public.get("/vicsee/api/v1/models").status_code,
         public.get("/media/synthetic/16x16_1fps_1s.mp4").status_code,
@@ -325,7 +325,7 @@ def test_an_open_server_serves_providers_and_media(public: httpx.Client) -> None
 
 @pytest.mark.parametrize("value", ["Bearer", "Bearer ", "", "Bearer None"])
 def test_an_empty_token_opens_nothing(value: str) -> None:
-    """A server without a token cannot be opened with an empty one."""
+    """An empty token opens nothing on a server without a token."""
     app = App(ServerSettings(loopback=False, admin_token="", clock="manual"))
     with httpx.Client(transport=Transport(app, _run), base_url=OWN) as http:
         status = http.get("/__sim/sandboxes", headers={"authorization": value}).status_code
@@ -347,8 +347,10 @@ def test_an_empty_token_opens_nothing(value: str) -> None:
     ],
 )
 @pytest.mark.parametrize("origin", ["http://evil.example", OWN])
-def test_no_cors_header_beside_storage(admin: Admin, method: str, path: str, origin: str) -> None:
-    """Nothing but the storage of files (`test_storage`) lets another page read a response."""
+def test_no_cors_header_except_on_storage(
+    admin: Admin, method: str, path: str, origin: str
+) -> None:
+    """Only the file storage (`test_storage`) lets a foreign page read a response."""
     headers = [
         ("host", "127.0.0.1:4747"),
         ("origin", origin),
@@ -359,8 +361,8 @@ def test_no_cors_header_beside_storage(admin: Admin, method: str, path: str, ori
 
 
 @pytest.mark.parametrize("more", [[], [("authorization", f"Bearer {TOKEN}")]])
-def test_preflight_is_told_that_no_page_may_call(admin: Admin, more: Headers) -> None:
-    """A preflight cannot have a token, so it is not asked for one; one of the own origin is 405."""
+def test_a_preflight_learns_that_no_page_is_allowed(admin: Admin, more: Headers) -> None:
+    """A foreign preflight is refused, without a request for a token; an own one gets a 405."""
     asked = [("host", "127.0.0.1:4747"), ("access-control-request-method", "POST"), *more]
     foreign = [*asked, ("origin", "http://localhost:3000")]
 
@@ -373,20 +375,20 @@ def test_preflight_is_told_that_no_page_may_call(admin: Admin, more: Headers) ->
 
 
 def test_the_landing_page_is_guarded_too(admin: Admin) -> None:
-    """A page of another site cannot even read the landing page."""
+    """A page of another site cannot read the landing page."""
     headers = [("host", "127.0.0.1:4747"), ("sec-fetch-site", "cross-site")]
     assert ask(admin, headers, path="/").status_code == 401
 
 
 def test_the_landing_page_shows_every_provider(admin: Admin) -> None:
-    """The page names base URLs under the host by which it was asked."""
+    """The landing page shows base URLs with the host of the request."""
     page = admin.http.get("/", headers={"host": "localhost:9"}).text
     providers = admin.sim.registry.providers
     assert [name for name in providers if f"http://localhost:9/{name}" not in page] == []
 
 
-def test_wrong_token_that_is_not_needed_is_noted(admin: Admin) -> None:
-    """On loopback each response to a wrong bearer token has a note; the first one is reported."""
+def test_an_unneeded_wrong_token_is_noted(admin: Admin) -> None:
+    """On loopback, each response to a wrong token has a note; the first such token is logged."""
     seen: list[tuple[str, str, int, str]] = []
     app: App = admin.sim.app
     app.wrong_token.observers.append(lambda *one: seen.append(one))
@@ -417,10 +419,10 @@ def test_wrong_token_that_is_not_needed_is_noted(admin: Admin) -> None:
         ([("sec-fetch-site", "cross-site")], 403),
     ],
 )
-def test_a_page_of_another_origin_puts_nothing_into_an_inbox(
+def test_a_foreign_page_puts_nothing_into_an_inbox(
     admin: Admin, headers: list[tuple[str, str]], status: int
 ) -> None:
-    """Servers call it without a key; what a browser shows elsewhere may not plant a webhook."""
+    """An inbox accepts requests of servers without a key, and refuses those of foreign pages."""
     sent = dict([("host", "127.0.0.1:4747"), *headers])
     answer = admin.http.post("/__sim/sandboxes/default/inbox/hook", headers=sent, content=b"{}")
     kept = admin.get("sandboxes/default/inbox/hook/messages")["messages"]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 START = "2026-01-01T00:00:00.000000Z"
 
 
-def test_a_new_sandbox_says_all_that_its_user_needs(admin: Admin) -> None:
-    """The answer has id, scenario, seed, clock, a key and a base URL for each provider."""
+def test_a_new_sandbox_shows_what_its_user_needs(admin: Admin) -> None:
+    """The response has id, scenario, seed and clock, and a key and a base URL for each provider."""
     made = admin.post("sandboxes", {"id": "mine", "seed": 7, "clock": "auto", "pace": 3})
 
     shown = {name: made[name] for name in ("id", "scenario", "seed", "clock", "base_urls")}
@@ -32,18 +32,18 @@ def test_a_new_sandbox_says_all_that_its_user_needs(admin: Admin) -> None:
     assert (expected, set(discover())) == (shown, set(made["keys"]))
 
 
-def test_a_new_sandbox_is_answered_with_201(admin: Admin) -> None:
-    """Making something is 201."""
+def test_a_new_sandbox_is_a_201(admin: Admin) -> None:
+    """Creating a sandbox returns the status 201."""
     assert admin.call("POST", "sandboxes", {}).status_code == 201
 
 
 def test_a_body_may_be_missing(admin: Admin) -> None:
-    """A POST without a body makes a sandbox with everything as the server was started."""
+    """A POST without a body makes a sandbox with the settings of the server."""
     assert admin.call("POST", "sandboxes").json()["clock"]["mode"] == "manual"
 
 
-def test_a_sandbox_without_a_seed_has_one_of_its_own(admin: Admin) -> None:
-    """The seed follows from the server's and the id: repeatable, and unlike its neighbours'."""
+def test_a_sandbox_without_a_seed_gets_its_own(admin: Admin) -> None:
+    """The seed follows from the server's seed and the id: repeatable, and different for each id."""
     made = [admin.post("sandboxes", {"id": name})["seed"] for name in ("one", "two")]
     again = admin.post("sandboxes/one/reset", {})["seed"]
 
@@ -52,7 +52,7 @@ def test_a_sandbox_without_a_seed_has_one_of_its_own(admin: Admin) -> None:
 
 @pytest.mark.parametrize("provider", list(discover()))
 def test_the_key_of_a_deleted_sandbox_opens_nothing(admin: Admin, provider: str) -> None:
-    """A stale key does not become a rich account of `default`."""
+    """The key of a deleted sandbox does not open an account in `default`."""
     key = admin.sandbox(id="gone")["keys"][provider]
     admin.call("DELETE", "sandboxes/gone")
     header = admin.sim.registry.library.baseline(provider).baseline.auth
@@ -65,7 +65,7 @@ def test_the_key_of_a_deleted_sandbox_opens_nothing(admin: Admin, provider: str)
 
 @pytest.mark.parametrize("provider", list(discover()))
 def test_issued_keys_have_the_real_form(admin: Admin, provider: str) -> None:
-    """A key has the provider's prefix and length, and letters of its alphabet."""
+    """A key has the provider's prefix, length and alphabet."""
     key = admin.sandbox()["keys"][provider]
 
     auth = admin.sim.registry.library.baseline(provider).baseline.auth
@@ -74,14 +74,14 @@ def test_issued_keys_have_the_real_form(admin: Admin, provider: str) -> None:
     assert (len(body), set(body) <= set(auth.key_alphabet)) == (auth.key_length, True)
 
 
-def test_ids_are_found_that_nobody_chose(admin: Admin) -> None:
-    """A sandbox without an id gets the next free one."""
+def test_a_sandbox_without_an_id_gets_the_next_free_one(admin: Admin) -> None:
+    """A sandbox without an id gets the next free id."""
     admin.sandbox(id="sb1")
     assert admin.sandbox()["id"] == "sb2"
 
 
 def test_the_list_pages(admin: Admin) -> None:
-    """`offset` and `limit` cut the list, `total` counts all of it."""
+    """`offset` and `limit` cut the list, and `total` counts all of it."""
     for name in ("a", "b", "c"):
         admin.sandbox(id=name)
     found = admin.get("sandboxes?offset=1&limit=2")
@@ -89,7 +89,7 @@ def test_the_list_pages(admin: Admin) -> None:
 
 
 def test_a_sandbox_is_shown(admin: Admin) -> None:
-    """A sandbox at a glance: choices, clock and how much is in it."""
+    """A sandbox shows its settings, its clock, and how many jobs and accounts it has."""
     knobs = {"vicsee": {"funds_text": "amounts"}}
     admin.sandbox(id="box", seed=1, strict_keys=True, knobs=knobs)
     shown = admin.get("sandboxes/box")
@@ -115,8 +115,8 @@ def test_a_deleted_sandbox_is_gone(admin: Admin) -> None:
     assert admin.refusal("GET", "sandboxes/box")[:2] == (404, "unknown_sandbox")
 
 
-def test_a_deleted_sandbox_takes_its_keys_along(start_admin: Start) -> None:
-    """The keys of a deleted sandbox are unknown where keys are strict."""
+def test_the_keys_of_a_deleted_sandbox_are_unknown(start_admin: Start) -> None:
+    """With strict keys, the keys of a deleted sandbox are unknown."""
     admin = start_admin(strict_keys=True)
     key = admin.sandbox(id="box")["keys"]["vicsee"]
     admin.call("DELETE", "sandboxes/box")
@@ -124,7 +124,7 @@ def test_a_deleted_sandbox_takes_its_keys_along(start_admin: Start) -> None:
 
 
 def test_an_id_can_be_used_again_after_deleting(admin: Admin) -> None:
-    """A new sandbox of a deleted one's id starts empty."""
+    """A new sandbox with the id of a deleted one starts empty."""
     key = admin.sandbox(id="box")["keys"]["vicsee"]
     admin.job(key)
     admin.call("DELETE", "sandboxes/box")
@@ -133,7 +133,7 @@ def test_an_id_can_be_used_again_after_deleting(admin: Admin) -> None:
 
 
 def test_deleting_the_default_sandbox_empties_it(admin: Admin) -> None:
-    """`default` cannot go away: it is reset instead."""
+    """A deletion of `default` resets it."""
     admin.job()
     assert admin.call("DELETE", "sandboxes/default").json() == {
         "deleted": "default",
@@ -151,8 +151,8 @@ def test_deleting_the_default_sandbox_empties_it(admin: Admin) -> None:
         ("journal", {"jobs": 1, "spent": True, "requests": 1, "now": "00:00:10"}),
     ],
 )
-def test_a_reset_takes_what_was_named(admin: Admin, what: str, left: dict[str, object]) -> None:
-    """A reset of one thing leaves the others; one of everything also turns the clock back."""
+def test_a_reset_affects_the_named_part(admin: Admin, what: str, left: dict[str, object]) -> None:
+    """A reset of one part leaves the other parts; a reset of everything also resets the clock."""
     key = admin.sandbox(id="box")["keys"]["vicsee"]
     admin.job(key)
     admin.post("sandboxes/box/clock/advance", {"seconds": 10})
@@ -169,8 +169,8 @@ def test_a_reset_takes_what_was_named(admin: Admin, what: str, left: dict[str, o
     assert left == found
 
 
-def test_a_reset_of_the_journal_forgets_the_exchanges(admin: Admin) -> None:
-    """The ring is empty, while the counter of all requests goes on."""
+def test_a_reset_of_the_journal_removes_its_entries(admin: Admin) -> None:
+    """After a reset of the journal, the list is empty, but the number of requests remains."""
     admin.job()
     admin.post("sandboxes/default/reset?what=journal")
     found = admin.get("sandboxes/default/journal")
@@ -178,7 +178,7 @@ def test_a_reset_of_the_journal_forgets_the_exchanges(admin: Admin) -> None:
 
 
 def test_keys_outlive_a_reset(admin: Admin) -> None:
-    """A key still leads to its sandbox after everything in it was reset."""
+    """A key still leads to its sandbox after everything in the sandbox was reset."""
     key = admin.sandbox(id="box")["keys"]["vicsee"]
     admin.post("sandboxes/box/reset")
     admin.job(key)
@@ -186,14 +186,14 @@ def test_keys_outlive_a_reset(admin: Admin) -> None:
 
 
 def test_a_reset_repeats_the_seed(admin: Admin) -> None:
-    """The same calls after a reset give the same ids."""
+    """The same requests after a reset give the same ids."""
     before = admin.job()
     admin.post("sandboxes/default/reset")
     assert admin.job() == before
 
 
-def test_a_reset_forgets_what_was_measured(admin: Admin) -> None:
-    """An output under a name that was used before the reset is measured again."""
+def test_a_reset_forgets_measurements(admin: Admin) -> None:
+    """After a reset, an output with a name that was used before is measured again."""
     sizes = []
     for size in ("64x36", "128x72"):
         name = f"http://127.0.0.1:4747/media/synthetic/{size}_10fps_1s.mp4"
@@ -205,27 +205,27 @@ def test_a_reset_forgets_what_was_measured(admin: Admin) -> None:
     assert sizes == ["128x72", "256x144"]
 
 
-def test_a_sandbox_starts_where_its_clock_is_told(admin: Admin) -> None:
+def test_a_sandbox_starts_at_the_instant_of_its_clock(admin: Admin) -> None:
     """A clock may be an object with mode and instant, with or without an offset."""
     made = admin.sandbox(clock={"mode": "manual", "now": "2031-05-06T07:08:09.5+02:00"})
     assert made["clock"]["now"] == "2031-05-06T05:08:09.500000Z"
 
 
-def test_a_sandbox_has_the_balances_it_is_given(admin: Admin) -> None:
-    """Balances are exact texts or whole numbers, for the accounts of the sandbox."""
+def test_a_sandbox_has_the_balances_of_its_order(admin: Admin) -> None:
+    """Balances are exact strings or whole numbers, for the accounts of the sandbox."""
     key = admin.sandbox(balances={"vicsee": "17"})["keys"]["vicsee"]
     assert admin.vicsee(key).get("/api/v1/credits").json()["data"] == {"credits": 17}
 
 
 def test_a_sandbox_may_bring_its_keys(admin: Admin) -> None:
-    """A brought key leads to the sandbox; the other providers get issued ones."""
+    """A brought key leads to the sandbox; the other providers get issued keys."""
     made = admin.sandbox(id="box", keys={"vicsee": "sk-brought"})
     admin.job("sk-brought")
     assert (made["keys"]["vicsee"], admin.get("sandboxes/box")["jobs"]) == ("sk-brought", 1)
 
 
-def test_the_same_key_may_stand_for_several_providers(admin: Admin) -> None:
-    """Keys of different providers have nothing to do with each other."""
+def test_one_text_can_be_a_key_of_several_providers(admin: Admin) -> None:
+    """Keys of different providers are independent, even if they are the same text."""
     made = admin.sandbox(keys=dict.fromkeys(discover(), "one-for-all"))
     assert set(made["keys"].values()) == {"one-for-all"}
 
@@ -310,18 +310,18 @@ def test_the_same_key_may_stand_for_several_providers(admin: Admin) -> None:
         ({"render": "slowly"}, 400, "invalid", "render: unknown value"),
     ],
 )
-def test_a_sandbox_that_cannot_be_is_refused(
+def test_an_impossible_sandbox_is_refused(
     admin: Admin, order: dict[str, object], status: int, code: str, message: str
 ) -> None:
-    """What cannot be done is said with its place, its value and what is allowed."""
+    """A refusal names the field, its value and what is allowed."""
     admin.sandbox(id="box", keys={"vicsee": "taken"})
     found = admin.refusal("POST", "sandboxes", order)
     assert (status, code) == found[:2]
     assert message in found[2]
 
 
-def test_sandbox_is_refused_when_its_checks_do_not_exist(admin: Admin, tmp_path: Path) -> None:
-    """A scenario file that names an unknown check is refused at once, not by a 500 to each call."""
+def test_a_sandbox_with_unknown_checks_is_refused(admin: Admin, tmp_path: Path) -> None:
+    """A scenario file with an unknown check is refused when the sandbox is created."""
     file = tmp_path / "checks.yaml"
     file.write_text(
         "extends: vicsee/baseline\nsummary: A check too many.\nchecks: {upload: [has_keyx]}\n",
@@ -336,7 +336,7 @@ def test_sandbox_is_refused_when_its_checks_do_not_exist(admin: Admin, tmp_path:
 
 
 def test_a_refused_sandbox_leaves_nothing(admin: Admin) -> None:
-    """A sandbox whose key is taken is not there afterwards, nor are its other keys."""
+    """A sandbox whose key is taken does not exist afterwards, nor do its other keys."""
     first = next(iter(discover()))
     admin.sandbox(id="box", keys={"vicsee": "taken"})
     admin.refusal("POST", "sandboxes", {"id": "x", "keys": {first: "mine", "vicsee": "taken"}})
@@ -375,10 +375,10 @@ def test_a_refused_sandbox_leaves_nothing(admin: Admin) -> None:
         "POST sandboxes/{}/journal/count",
     ],
 )
-def test_every_call_needs_a_sandbox_that_exists(
+def test_every_request_needs_an_existing_sandbox(
     admin: Admin, call: str, name: str, hint: str
 ) -> None:
-    """An unknown sandbox is 404 with the nearest id, whatever else is asked of it."""
+    """An unknown sandbox gets a 404 with the nearest id, in every request."""
     admin.sandbox(id="box")
     method, path = call.split()
     status, code, message = admin.refusal(method, path.format(name), {})
@@ -388,28 +388,28 @@ def test_every_call_needs_a_sandbox_that_exists(
 
 
 @pytest.mark.parametrize("name", ["..%2Fx", "../x", "a%2Fb", "%2e%2e"])
-def test_ids_with_slashes_lead_nowhere(admin: Admin, name: str) -> None:
-    """A path that climbs is an unknown path or an unknown sandbox, never a file."""
+def test_ids_with_slashes_are_unknown(admin: Admin, name: str) -> None:
+    """A path with `..` is an unknown path or an unknown sandbox, and never a file."""
     assert admin.refusal("GET", f"sandboxes/{name}")[0] == 404
 
 
 def test_an_unknown_reset_is_refused(admin: Admin) -> None:
-    """What can be reset is listed."""
+    """The refusal lists the parts that can be reset."""
     found = admin.refusal("POST", "sandboxes/default/reset?what=time")
     message = "what='time' is unknown; allowed: all, jobs, ledger, faults, journal"
     assert found == (400, "invalid", message)
 
 
-def test_idle_sandboxes_go_by_themselves(admin: Admin) -> None:
-    """A sandbox that nobody used for longer than its time to live is gone at the next look."""
+def test_idle_sandboxes_are_removed(admin: Admin) -> None:
+    """A sandbox that was unused for longer than its time to live is removed at the next request."""
     admin.sandbox(id="short", ttl=0)
     admin.sandbox(id="long")
     ids = [box["id"] for box in admin.get("sandboxes")["sandboxes"]]
     assert ids == ["default", "long"]
 
 
-def test_a_call_by_key_counts_as_use(admin: Admin) -> None:
-    """A sandbox that is only ever used through its keys is not idle."""
+def test_a_request_with_a_key_counts_as_use(admin: Admin) -> None:
+    """A sandbox that is used through its keys alone is not idle."""
     key = admin.sandbox(id="box")["keys"]["vicsee"]
     box = admin.sim.registry.sandboxes["box"]
     box.last_used = before = 0.0
@@ -417,8 +417,8 @@ def test_a_call_by_key_counts_as_use(admin: Admin) -> None:
     assert before < box.last_used
 
 
-def test_there_is_room_for_so_many(admin: Admin) -> None:
-    """Above the limit of sandboxes a new one is refused with what to do."""
+def test_the_number_of_sandboxes_is_limited(admin: Admin) -> None:
+    """Above the limit of sandboxes, a new one is refused, with what to do."""
     registry = admin.sim.registry
     limit = registry.settings.sandboxes_max
     registry.sandboxes.update({f"f{n}": registry.default for n in range(limit)})
@@ -426,8 +426,8 @@ def test_there_is_room_for_so_many(admin: Admin) -> None:
     assert found == (400, "refused", "there are already 10000 sandboxes; delete some")
 
 
-def test_no_refusal_of_a_scenario_holds_a_path_of_the_server(admin: Admin) -> None:
-    """A mistake in a shipped file names the scenario and the line; a path is as it was given."""
+def test_no_refusal_of_a_scenario_has_a_path_of_the_server(admin: Admin) -> None:
+    """A mistake in a shipped file names the scenario and the line; a given path stays as given."""
     knobs = {"duplicate_keys": {"values": ["zz"], "guide": "zz"}, "bearer": {"values": ["zz"]}}
     orders: list[object] = [
         {"extends": "piapi/plan-free", "knobs": knobs},

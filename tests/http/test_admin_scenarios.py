@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from tests.http.conftest import Admin
 
 
-def test_the_list(admin: Admin) -> None:
-    """Every scenario is listed with provider and summary."""
+def test_every_scenario_is_listed(admin: Admin) -> None:
+    """Every scenario is listed with its provider and summary."""
     found = admin.get("scenarios")["scenarios"]
 
     assert list(admin.sim.registry.library.names()) == [item["name"] for item in found]
     assert {"name", "provider", "summary", "template"} == set(found[0])
 
 
-def test_one(admin: Admin) -> None:
+def test_one_scenario_is_shown(admin: Admin) -> None:
     """A scenario is shown resolved, each value with file, line and evidence."""
     found = admin.get("scenarios/vicsee/insufficient-funds")
     (opening,) = (v for v in found["values"] if v["path"] == "account.opening")
@@ -32,16 +32,16 @@ def test_one(admin: Admin) -> None:
 @pytest.mark.parametrize(
     "name", ["vicsee/out-of-credit", "x", "../pyproject.toml", "/etc/passwd", "vicsee/", "%00"]
 )
-def test_an_unknown_one(admin: Admin, name: str) -> None:
-    """A name that does not exist, also one that is a path, is a 404 with the nearest names."""
+def test_an_unknown_scenario_is_a_404(admin: Admin, name: str) -> None:
+    """An unknown name, even if it is a path, gets a 404 with the nearest names."""
     status, code, message = admin.refusal("GET", f"scenarios/{name}")
 
     assert (404, True) == (status, code in ("unknown_scenario", "not_found"))
     assert message
 
 
-def test_did_you_mean(admin: Admin) -> None:
-    """The nearest name is offered."""
+def test_a_misspelt_scenario_gets_the_nearest_name(admin: Admin) -> None:
+    """The error for a misspelt scenario offers the nearest name."""
     message = admin.refusal("GET", "scenarios/vicsee/out-of-credit")[2]
 
     assert message.endswith("did you mean vicsee/insufficient-funds?")
@@ -54,8 +54,8 @@ def test_did_you_mean(admin: Admin) -> None:
     assert "15" in [v["value"] for v in found["values"] if v["path"] == "accounts.vicsee.balance"]
 
 
-def test_the_schema(admin: Admin) -> None:
-    """The schema that editors use is served with the names that exist here."""
+def test_the_schema_has_the_names_of_this_server(admin: Admin) -> None:
+    """The server returns the schema for editors with the names that exist in it."""
     found = admin.get("schema")
 
     assert "names-vicsee" in found["$defs"]

@@ -51,11 +51,11 @@ def _closed() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("operation", "mode"), CASES, ids=[f"{o.label} {mode.value}" for o, mode in CASES]
 )
-def test_every_call_answers_as_described(
+def test_every_request_gets_a_described_response(
     operation: Any,  # noqa: ANN401 - generic four times over
     mode: GenerationMode,
 ) -> None:
-    """No request, by the document or against it, gives a 500 or an answer it does not describe."""
+    """No request, valid or invalid by the document, gets a 500 or an undescribed response."""
     every: list[Any] = list(schemathesis.checks.CHECKS.get_all())
     checks = [check for check in every if check.__name__ in CHECKS]
     assert len(CHECKS) == len(checks)

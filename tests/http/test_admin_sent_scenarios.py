@@ -38,8 +38,8 @@ def made(admin: Admin, document: dict[str, Any], name: str = "mine") -> dict[str
     return found
 
 
-def test_it_holds(admin: Admin) -> None:
-    """Faults, clock and seed are those of the document, and the view says where they are from."""
+def test_a_sent_scenario_applies(admin: Admin) -> None:
+    """Faults, clock and seed are those of the document, and the view names the document."""
     box = made(admin, FAILING)
     statuses = [submit(admin, box["keys"]["vicsee"]).status_code for _ in range(2)]
 
@@ -49,7 +49,7 @@ def test_it_holds(admin: Admin) -> None:
 
 
 def test_numbers_are_exact(admin: Admin) -> None:
-    """A number with more digits than a float has arrives as it was written."""
+    """A number with more digits than a float keeps all its digits."""
     text = '{"id": "exact", "scenario": {"extends": "vicsee/baseline", "media": [{"url": "*",'
     text += ' "duration": 8.500000, "size": "854x480", "fps": 30}]}}'
     answer = admin.http.post(
@@ -61,8 +61,8 @@ def test_numbers_are_exact(admin: Admin) -> None:
     assert {"$decimal": "8.500000"} == rule["duration"]
 
 
-def test_all_mistakes_in_one_answer(admin: Admin) -> None:
-    """The error has the form of every error, a line for each mistake, and no sandbox is made."""
+def test_all_mistakes_of_a_document_are_reported(admin: Admin) -> None:
+    """The error has one line for each mistake, and no sandbox is made."""
     document = {"extends": "vicsee/baseline", "falts": [], "faults": [{"at": "pol", "do": "lose"}]}
     status, code, message = admin.refusal("POST", "sandboxes", {"id": "mine", "scenario": document})
 
@@ -74,8 +74,8 @@ def test_all_mistakes_in_one_answer(admin: Admin) -> None:
     assert ["default"] == [box["id"] for box in admin.get("sandboxes")["sandboxes"]]
 
 
-def test_a_reset_keeps_it(admin: Admin) -> None:
-    """A reset begins anew in the same scenario: its fault fires again."""
+def test_a_reset_keeps_the_sent_scenario(admin: Admin) -> None:
+    """After a reset, the sandbox has the same scenario, and its fault fires again."""
     key = made(admin, FAILING)["keys"]["vicsee"]
     before = submit(admin, key).status_code
     shown = admin.post("sandboxes/mine/reset", {})
@@ -84,15 +84,15 @@ def test_a_reset_keeps_it(admin: Admin) -> None:
     assert (503, 503) == (before, submit(admin, key).status_code)
 
 
-def test_two_documents(admin: Admin) -> None:
-    """Each sandbox has its own, though both have the same name."""
+def test_two_sandboxes_have_two_documents(admin: Admin) -> None:
+    """Each of two sandboxes has its own document, even if both documents have the same name."""
     keys = [made(admin, FAILING, "a")["keys"]["vicsee"], made(admin, DEAR, "b")["keys"]["vicsee"]]
 
     assert [503, 200] == [submit(admin, key).status_code for key in keys]
 
 
-def test_files_that_are_read_again(admin: Admin) -> None:
-    """A document stays as it was sent."""
+def test_a_reload_of_files_leaves_a_document(admin: Admin) -> None:
+    """A sent document stays the same when scenario files are reloaded."""
     key = made(admin, DEAR)["keys"]["vicsee"]
     box = admin.sim.registry.sandboxes["mine"]
     before = box.scenario_for("vicsee")
@@ -102,16 +102,16 @@ def test_files_that_are_read_again(admin: Admin) -> None:
     assert 270 == submit(admin, key).json()["data"]["creditsUsed"]
 
 
-def test_faults_are_of_its_provider(admin: Admin) -> None:
-    """A fault that is armed without a provider is of the document's, as with a named scenario."""
+def test_an_armed_fault_has_the_provider_of_the_document(admin: Admin) -> None:
+    """A fault without a provider gets the provider of the document, as with a named scenario."""
     made(admin, DEAR)
     fault = {"at": "before_accept", "do": {"respond": 503}}
 
     assert "vicsee" == admin.post("sandboxes/mine/faults", fault)["provider"]
 
 
-def test_the_documents_describe_it(admin: Admin) -> None:
-    """The OpenAPI document has both forms and says where the schema of a document is."""
+def test_the_openapi_document_describes_sent_scenarios(admin: Admin) -> None:
+    """The OpenAPI document has both forms of a scenario, and names the schema of a document."""
     schemas = admin.get("openapi.json")["components"]["schemas"]
     field = schemas["SandboxOrder"]["properties"]["scenario"]
 
@@ -119,8 +119,8 @@ def test_the_documents_describe_it(admin: Admin) -> None:
     assert "GET /__sim/schema" in field["description"]
 
 
-def test_a_simulator_in_process() -> None:
-    """`Simulator` takes the same mapping, also for `default` after a reset."""
+def test_a_simulator_in_process_takes_a_document() -> None:
+    """`Simulator` takes the same document, also for `default` after a reset."""
     with Simulator(DEAR, clock="manual") as sim:
         http = httpx.Client(transport=sim.transport(), headers={"Authorization": "Bearer any"})
         prices = []
@@ -133,7 +133,7 @@ def test_a_simulator_in_process() -> None:
     assert [270, 270] == prices
 
 
-def test_a_broken_document_in_process() -> None:
-    """It is refused at once, with its mistakes."""
+def test_a_broken_document_in_process_is_refused() -> None:
+    """`Simulator` refuses a broken document immediately, with all its mistakes."""
     with pytest.raises(ScenarioError, match=r"^falts: unknown key; did you mean faults\?$"):
         Simulator({"extends": "vicsee/baseline", "falts": []})

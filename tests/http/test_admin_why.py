@@ -30,10 +30,10 @@ LONG = [
 
 
 @pytest.mark.parametrize(("name", "check", "compared"), LONG)
-def test_a_refusal_names_its_check_and_what_it_compared(
+def test_a_refusal_names_its_check_and_the_compared_values(
     admin: Admin, name: str, check: str, compared: dict[str, str]
 ) -> None:
-    """Who is refused reads the limit, and what was measured."""
+    """The reason of a refusal has the limit and the measured value."""
     sample = SAMPLES[name]
     caller = admin.caller(sample.provider, "k")
     url = "http://127.0.0.1:4747/media/synthetic/64x48_2fps_612.5s.mp4"
@@ -60,8 +60,8 @@ NEAREST = (
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_clip_that_cannot_be_says_why(admin: Admin, name: str) -> None:
-    """The answer is the provider's own; the journal has the simulator's, also of accepted jobs."""
+def test_an_impossible_clip_gets_a_reason(admin: Admin, name: str) -> None:
+    """The response has the provider's words; the journal has the simulator's reason."""
     sample = SAMPLES[name]
     answer = sample.submit(admin.caller(sample.provider, "k"), HALF_A_FRAME)
     exchange = last(admin)
@@ -72,7 +72,7 @@ def test_a_clip_that_cannot_be_says_why(admin: Admin, name: str) -> None:
 
 
 def test_an_accepted_job_shows_its_charge(admin: Admin) -> None:
-    """The ledger lines that an answer posted stand beside it, with their formula."""
+    """The journal entry of a submit has the ledger entries of the charge, with their formula."""
     job = admin.job()
     why = last(admin)["why"]
     (entry,) = why["entries"]
@@ -84,15 +84,15 @@ def test_an_accepted_job_shows_its_charge(admin: Admin) -> None:
     assert (None, None, {}) == (why["check"], why["rule"], why["compared"])
 
 
-def test_a_poll_shows_no_charge_of_before(admin: Admin) -> None:
-    """An answer shows what it posted itself, not what others did at the same instant."""
+def test_a_poll_shows_no_earlier_charge(admin: Admin) -> None:
+    """The journal entry of a poll has only the ledger entries of the poll itself."""
     job = admin.job()
     admin.vicsee().get(f"/api/v1/tasks/{job}")
     assert [] == last(admin)["why"]["entries"]
 
 
 def test_a_cancelled_task_shows_its_refund(admin: Admin) -> None:
-    """What a call gives back is one of its lines."""
+    """The journal entry of a cancellation has the refund."""
     sample = SAMPLES["piapi"]
     caller = admin.caller("piapi", "k")
     job = sample.job(caller, "https://clips.example/8.mp4")
@@ -101,16 +101,16 @@ def test_a_cancelled_task_shows_its_refund(admin: Admin) -> None:
     assert ("refund", job) == (entry["kind"], entry["job"])
 
 
-def test_assumed_media_are_told(admin: Admin) -> None:
-    """A URL that was not fetched stands for the default video, and the journal says so."""
+def test_assumed_media_are_noted(admin: Admin) -> None:
+    """The journal says that the default video was assumed for a URL that was not fetched."""
     admin.job()
     exchange = last(admin)
     assert exchange["why"]["assumed"] is True
     assert exchange["why"]["measured"] == exchange["assumed_media"]
 
 
-def test_an_empty_purse_shows_both_sides(admin: Admin) -> None:
-    """A refusal for want of money shows the price and the balance."""
+def test_insufficient_funds_show_price_and_balance(admin: Admin) -> None:
+    """A refusal for insufficient funds shows the price and the balance."""
     box = admin.sandbox(id="box", balances={"vicsee": 143})
     admin.vicsee(box["keys"]["vicsee"]).post(
         "/api/v1/tools/upscale-video", json={"video_url": "https://clips.example/8.mp4"}
@@ -121,7 +121,7 @@ def test_an_empty_purse_shows_both_sides(admin: Admin) -> None:
 
 
 def test_a_fault_shows_its_rule(admin: Admin) -> None:
-    """A fault that acted stands beside the answer with what it does."""
+    """The journal entry has each fired fault with its action."""
     order = {"provider": "vicsee", "at": "poll", "on": "*", "do": {"delay": {"real": "1ms"}}}
     fault = admin.post(f"{BOX}/faults", order)
     admin.vicsee().get("/api/v1/credits")
@@ -143,7 +143,7 @@ faults:
 
 
 def test_a_fault_of_a_scenario_has_its_evidence(start_admin: Start, tmp_path: Path) -> None:
-    """A fault that a scenario armed says where it was reported."""
+    """A fault of a scenario has the source in which the behaviour was reported."""
     file = tmp_path / "tired.yaml"
     file.write_text(SCENARIO)
     admin = start_admin(scenario=str(file))

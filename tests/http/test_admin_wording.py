@@ -65,8 +65,8 @@ from upsim.web.admin.sandboxes import SandboxOrder
         (b"{}", "Expected `str` of length >= 3", "Expected `str` of length >= 3"),
     ],
 )
-def test_wrong_shape_is_said_with_the_value_and_the_choices(
+def test_a_wrong_type_is_reported_with_value_and_choices(
     body: bytes, said: str, message: str
 ) -> None:
-    """The field, the value with its type, and what is allowed; other messages stay as they are."""
+    """The message names the field, the value with its type, and what is allowed."""
     assert body_mistakes.of(said, body, SandboxOrder).startswith(message)

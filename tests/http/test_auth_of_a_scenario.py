@@ -51,7 +51,7 @@ def made(simulator: Simulator, path: Path | None = None) -> str:
 
 
 def test_a_key_in_another_header(tmp_path: Path, simulator: Simulator) -> None:
-    """A sandbox takes its key where its scenario says, and the others where they say."""
+    """A sandbox reads its key from the header of its scenario, and other sandboxes from theirs."""
     file = tmp_path / "elsewhere.yaml"
     file.write_text(ELSEWHERE, encoding="utf-8")
     plain, other = made(simulator), made(simulator, file)
@@ -64,7 +64,7 @@ def test_a_key_in_another_header(tmp_path: Path, simulator: Simulator) -> None:
     assert account(simulator, x_other_key=f"Token {plain}") == 401
 
 
-def test_the_scenario_of_the_server(tmp_path: Path) -> None:
+def test_the_scenario_of_the_server_decides_the_key_header(tmp_path: Path) -> None:
     """The default sandbox takes any key, in the header and scheme of the server's scenario."""
     file = tmp_path / "swapped.yaml"
     file.write_text(SWAPPED, encoding="utf-8")
@@ -83,7 +83,7 @@ def test_the_scenario_of_the_server(tmp_path: Path) -> None:
 
 
 def test_reload_moves_the_key(tmp_path: Path, simulator: Simulator) -> None:
-    """After a reload of `auth` the key counts in its new header alone, good or wrong."""
+    """After a reload of `auth`, only the new header counts, for valid and invalid keys."""
     file = tmp_path / "elsewhere.yaml"
     file.write_text("extends: piapi/baseline\nsummary: As the baseline.\n", encoding="utf-8")
     key = made(simulator, file)
@@ -100,7 +100,7 @@ def test_reload_moves_the_key(tmp_path: Path, simulator: Simulator) -> None:
 
 
 def test_headers_of_deleted_sandboxes_are_not_read(tmp_path: Path, simulator: Simulator) -> None:
-    """A header that only a deleted sandbox takes its key from is no longer looked at."""
+    """The server no longer reads a key from a header that only a deleted sandbox used."""
     keys = simulator.app.registry._keys
     account(simulator, x_api_key="any")
     before = keys.forms("piapi")

@@ -153,10 +153,10 @@ async def come_to(end: str, sent: Sent) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_every_end_of_a_request_gives_its_memory_back(
+async def test_every_end_of_a_request_frees_its_memory(
     admin: Admin, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """Whatever takes the body, and however the request ends."""
+    """The memory of a body is free again after every kind of end of its request."""
     for end in ENDS:
         sent = Sent(admin, path)
         with monkeypatch.context() as patched:
@@ -183,10 +183,10 @@ CAUSE = "memory: the bodies of other requests hold %d of %d bytes of memory"
     [(MOST, MIB, LARGE), (MOST + RESERVED, 64 * 1024, ALL)],
     ids=["large", "small"],
 )
-async def test_a_body_is_refused_while_others_hold_all_and_a_smaller_one_is_taken(
+async def test_a_body_is_refused_if_other_bodies_use_the_memory(
     admin: Admin, bound: int, taken: int, refusals: dict[str, tuple[int, bytes]]
 ) -> None:
-    """Each in its own form; the journal and the caller of the admin API are told why."""
+    """Providers and admin API refuse the body in their own form; a smaller one is accepted."""
     holder = admin.sim.registry.room
     with holder.share() as large, holder.share() as one, holder.share() as other:
         large.hold(MOST)
@@ -209,8 +209,8 @@ async def test_a_body_is_refused_while_others_hold_all_and_a_smaller_one_is_take
         assert await small.end() == 200, small.body
 
 
-async def test_bodies_of_many_requests_hold_no_more_than_the_bound(admin: Admin) -> None:
-    """Of six that come piece by piece, those beyond it are refused, and the others go on."""
+async def test_bodies_of_many_requests_stay_within_the_bound(admin: Admin) -> None:
+    """Of six bodies that arrive in pieces, those above the bound are refused."""
     asked = [Sent(admin, TASK) for _ in range(6)]
     most = 0
     for each in asked:
@@ -228,12 +228,12 @@ async def test_bodies_of_many_requests_hold_no_more_than_the_bound(admin: Admin)
 
 
 @pytest.mark.parametrize("crowded", [False, True])
-async def test_an_upload_goes_to_the_disk_whatever_others_hold(
+async def test_an_upload_uses_the_disk_instead_of_memory(
     admin: Admin,
     monkeypatch: pytest.MonkeyPatch,
     crowded: bool,  # noqa: FBT001
 ) -> None:
-    """It holds up to 8 MiB that the command log keeps, or 64 KiB where there is no more."""
+    """An upload uses at most 8 MiB of memory, or 64 KiB if other bodies use the memory."""
     monkeypatch.setattr(body_memory, "MAX_HELD", 2 * MOST)
     holder, beside = admin.sim.registry.room, 2 * MOST * crowded
     with holder.share() as others:
@@ -254,7 +254,7 @@ async def test_an_upload_goes_to_the_disk_whatever_others_hold(
 def test_a_small_body_in_one_piece_is_not_counted(
     admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It costs nothing; the same in two pieces, or a larger one, is counted."""
+    """A small body in one piece is not counted; one in two pieces, or a larger one, is."""
     counted: list[int] = []
     monkeypatch.setattr(body_memory.Share, "hold", lambda _share, size: counted.append(size))
     for size in (2, 64 * 1024, 64 * 1024 + 1):

@@ -38,8 +38,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_the_oldest_tickets_that_nobody_used_give_way(admin: Admin) -> None:
-    """What was uploaded stays, and so do newer tickets."""
+def test_the_oldest_unused_tickets_are_deleted(admin: Admin) -> None:
+    """If there are too many uploads, the oldest unused tickets go; files and newer tickets stay."""
     used = ticket(admin)
     assert put(admin, used) == 200
     first, *_, last = [ticket(admin) for _ in range(3 * MOST)]
@@ -49,8 +49,8 @@ def test_the_oldest_tickets_that_nobody_used_give_way(admin: Admin) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_where_all_tickets_were_used_there_is_no_room(admin: Admin) -> None:
-    """No file that somebody uploaded is taken away for another."""
+def test_used_tickets_leave_no_room(admin: Admin) -> None:
+    """If all tickets have files, a new ticket is refused, and no file is deleted."""
     for _ in range(MOST):
         assert put(admin, ticket(admin)) == 200
     refused = ticket(admin)
@@ -62,8 +62,8 @@ def test_where_all_tickets_were_used_there_is_no_room(admin: Admin) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_new_keys_are_unknown_once_there_are_too_many_accounts(admin: Admin) -> None:
-    """Accounts that are there go on, with their money."""
+def test_new_keys_are_unknown_above_the_limit_of_accounts(admin: Admin) -> None:
+    """Above the limit, a new key is unknown; existing accounts keep their money."""
 
     def credits_of(key: int) -> int:
         headers = {"Authorization": f"Bearer {key}"}
@@ -86,7 +86,7 @@ LONG = "y" * 300_000
     ],
 )
 def test_a_job_keeps_a_bounded_part_of_a_long_body(admin: Admin, extra: dict[str, Any]) -> None:
-    """Documented fields are kept whatever comes before them, and others as far as there is room."""
+    """A job keeps documented fields first, and other fields as far as there is room."""
     body = {**extra, "model": "topaz-video-upscale", "video_url": "https://x.example/a.mp4"}
     answer = admin.caller("venice", "k").post("/api/v1/video/queue", json=body)
     assert answer.status_code == 200
@@ -97,7 +97,7 @@ def test_a_job_keeps_a_bounded_part_of_a_long_body(admin: Admin, extra: dict[str
 
 
 def test_a_job_keeps_a_bounded_webhook(admin: Admin) -> None:
-    """A longer URL gets no delivery, and the reason is shown."""
+    """A webhook URL above the limit gets no delivery, and the reason is shown."""
     hook = {"endpoint": f"http://127.0.0.1:9/{LONG}", "secret": LONG}
     body = {
         "model": "Qubico/video-toolkit",
@@ -127,7 +127,7 @@ def test_an_upload_keeps_a_bounded_name(admin: Admin) -> None:
 def test_keys_and_scenarios_of_a_server_are_bounded(
     admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Further keys of one owner count, and scenarios of all sandboxes; deleting makes room."""
+    """Keys of a sandbox and scenarios of all sandboxes are limited; deleting makes room."""
     monkeypatch.setattr(keyring, "MAX_KEYS", MOST)
     monkeypatch.setattr(registry, "MAX_SENT", 1_000)
     keys = "sandboxes/default/accounts/vicsee/keys"

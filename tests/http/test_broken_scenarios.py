@@ -102,8 +102,8 @@ def sent(http: httpx.Client, scenario: dict[str, Any]) -> httpx.Response:
 
 @pytest.mark.parametrize("most", HOW_MANY)
 @pytest.mark.parametrize("provider", sorted(CALLS))
-def test_sent_scenario_with_a_wrong_value_breaks_no_call(provider: str, most: int) -> None:
-    """The admin API refuses the scenario with a place, or each call of the provider works."""
+def test_a_sent_scenario_with_a_wrong_value_breaks_no_request(provider: str, most: int) -> None:
+    """The admin API refuses the scenario with a place, or each request of the provider works."""
     with (
         Simulator(clock="manual", seed=1) as sim,
         httpx.Client(transport=sim.transport(), base_url=LOCAL) as http,
@@ -137,10 +137,10 @@ def check_calls(http: httpx.Client, provider: str, box: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("most", HOW_MANY)
 @pytest.mark.parametrize("provider", sorted(CALLS))
-def test_file_with_a_wrong_value_is_refused_with_its_place(
+def test_a_file_with_a_wrong_value_is_refused_with_its_place(
     provider: str, most: int, tmp_path: Path
 ) -> None:
-    """`upsim validate` exits with 0 or 1, and `verify --scenario` refuses what it refuses."""
+    """`upsim validate` exits with 0 or 1, and `verify --scenario` refuses the same files."""
     file = tmp_path / "mine.yaml"
     refused = 0
     for scenario in mutations(provider, most):
@@ -218,10 +218,10 @@ def fact(value: object) -> dict[str, object]:
         ),
     ],
 )
-def test_fact_that_code_reads_is_validated(
+def test_a_fact_that_code_reads_is_validated(
     provider: str, change: dict[str, Any], message: str
 ) -> None:
-    """A wrong name or kind is refused before a call looks it up."""
+    """A fact with a wrong name or type is refused before a request uses it."""
     scenario = {"extends": f"{provider}/baseline", **change}
     with (
         Simulator(clock="manual", seed=1) as sim,

@@ -492,8 +492,8 @@ def send(sim: Simulator, mistake: Mistake) -> httpx.Response:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{n} {m}" for n, m in enumerate(MISTAKES)])
-def test_cause_is_named(seen: Seen, mistake: Mistake) -> None:
-    """Field or header and the value found stand in the cause, never a secret."""
+def test_the_cause_is_named(seen: Seen, mistake: Mistake) -> None:
+    """The cause has the field or header and the found value, and never a secret."""
     response = send(seen.sim, mistake)
     for words in mistake.says:
         assert words in seen.cause
@@ -505,16 +505,16 @@ def test_cause_is_named(seen: Seen, mistake: Mistake) -> None:
     assert seen.cause.isprintable()
 
 
-def test_compressed_body_is_not_said_to_be_read(seen: Seen) -> None:
-    """The cause of a body that is no JSON because it is compressed names only that."""
+def test_a_compressed_body_has_one_cause(seen: Seen) -> None:
+    """The cause of a refused compressed body names the compression alone."""
     for mistake in (vicsee(ZIPPED, headers=GZIP), venice(ZIPPED, headers=GZIP)):
         send(seen.sim, mistake)
         assert "send JSON uncompressed" in seen.cause
         assert "was read" not in seen.line
 
 
-def test_ticket_without_its_file_is_told_as_such(seen: Seen) -> None:
-    """A link that is used before its PUT is no wrong address; a size in it is no secret."""
+def test_a_ticket_without_its_file_has_its_own_cause(seen: Seen) -> None:
+    """The cause says that the ticket has no file yet; a size in the link is no secret."""
     call, ticket = (
         "POST vicsee/api/v1/tools/upscale-video",
         {"contentType": "video/mp4", "sizeBytes": 4},
@@ -531,8 +531,8 @@ def test_ticket_without_its_file_is_told_as_such(seen: Seen) -> None:
     assert "1s.mp4?bytes=5" in seen.cause
 
 
-def test_pattern_of_any_model_is_no_path_of_its_own(seen: Seen) -> None:
-    """WaveSpeed takes any name of a model, so that only a model that it has makes a path its own.
+def test_a_pattern_of_any_model_is_no_path(seen: Seen) -> None:
+    """WaveSpeed takes any model name, so only an existing model makes a path known.
 
     An operation that only words a refusal has no path either.
     """
@@ -547,7 +547,7 @@ def test_pattern_of_any_model_is_no_path_of_its_own(seen: Seen) -> None:
 
 @pytest.mark.parametrize("submit", SUBMITS)
 def test_every_mistake_of_the_contracts_has_a_cause(seen: Seen, submit: Submit) -> None:
-    """Each flaw of the tables that is refused says why, whatever the clip."""
+    """Each refused mistake in the tables has a cause, for every clip."""
     with httpx.Client(transport=seen.sim.transport()) as http:
         root = LOCAL
         target = Target("sim", submit.provider, root, http, SpendingBudget(None), simulator=True)
@@ -570,8 +570,8 @@ def test_every_mistake_of_the_contracts_has_a_cause(seen: Seen, submit: Submit) 
         prove()
 
 
-def test_admin_api_shows_the_cause(seen: Seen) -> None:
-    """`why` of an exchange holds the cause beside the values that were compared."""
+def test_the_admin_api_shows_the_cause(seen: Seen) -> None:
+    """`why` of a request has the cause beside the compared values."""
     send(seen.sim, vicsee({"video_url": URL, "upscale_factor": 2}))
     with httpx.Client(transport=seen.sim.transport()) as http:
         found = http.get(f"{LOCAL}/__sim/sandboxes/default/journal").json()["exchanges"][-1]

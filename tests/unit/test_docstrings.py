@@ -13,7 +13,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def test_docstrings_are_text_in_utf8() -> None:
-    """Python 3.13 imports no module with a lone surrogate in a docstring."""
+    """No docstring has a lone surrogate, because Python 3.13 cannot import such a module."""
     broken = [
         str(path)
         for root in ROOTS

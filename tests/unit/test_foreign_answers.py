@@ -21,8 +21,8 @@ PLAIN_ONLY = {
 }
 
 
-def test_no_client_is_made_with_a_jar_that_keeps() -> None:
-    """Each call that makes a client names the jar that takes nothing."""
+def test_every_client_rejects_cookies() -> None:
+    """Each call that creates an HTTP client passes the cookie jar that stores no cookies."""
     found = {
         f"{file.relative_to(ROOT)}:{call.lineno}": jar_of(call)
         for folder in ("simulator", "contracts")
@@ -39,8 +39,11 @@ def jar_of(call: ast.Call) -> str:
     return next((ast.unparse(one.value) for one in call.keywords if one.arg == "cookies"), "")
 
 
-def test_bodies_are_taken_as_they_came() -> None:
-    """No module lets httpx unpack a response piece by piece, but where nothing is compressed."""
+def test_no_response_is_unpacked_in_pieces() -> None:
+    """No module lets httpx decompress a response piece by piece.
+
+    A response without compression is excepted.
+    """
     found = {
         f"{file.relative_to(ROOT)}"
         for folder in ("simulator", "contracts")
@@ -50,8 +53,8 @@ def test_bodies_are_taken_as_they_came() -> None:
     assert PLAIN_ONLY == found
 
 
-def test_own_connections_take_no_cookie() -> None:
-    """The sync and the async client keep no cookie that a server sets."""
+def test_own_connections_store_no_cookie() -> None:
+    """The sync and the async client store no cookie that a server sets."""
     request = httpx.Request("GET", "http://127.0.0.1:9/")
     answer = httpx.Response(200, headers=[("set-cookie", "a=b; path=/")], request=request)
     for http in (sync_connections(), async_connections()):

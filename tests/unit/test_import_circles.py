@@ -11,8 +11,8 @@ import upsim
 import upsim_contracts
 
 
-def test_no_file_imports_itself_by_way_of_others() -> None:
-    """The files of both packages can be put into an order in which each imports earlier ones."""
+def test_no_circular_imports() -> None:
+    """No file of both packages imports itself through other files."""
     imports = {file: found for top in (upsim, upsim_contracts) for file, found in _imports_of(top)}
 
     circle = _circle_in({file: found & imports.keys() for file, found in imports.items()})

@@ -10,8 +10,8 @@ from upsim.web.replay.literals import literal
 
 
 @pytest.mark.parametrize("levels", [0, 10, 30, 59])
-def test_numbers_however_deep_are_written(levels: int) -> None:
-    """A list of numbers has rows of its own where no column is left."""
+def test_deep_lists_of_numbers_are_written(levels: int) -> None:
+    """A list of numbers is written correctly at any depth of nesting."""
     value: object = [1] * 60
     for _ in range(levels):
         value = {"a": value}
@@ -19,7 +19,7 @@ def test_numbers_however_deep_are_written(levels: int) -> None:
 
 
 def test_long_numbers_stay_in_one_piece() -> None:
-    """A number that is longer than a row, or negative, is never cut."""
+    """A negative number or one longer than a line is never split."""
     value = [10**300, -(10**300), *range(-40, 0)]
 
     assert value == ast.literal_eval(literal(value, 8))

@@ -29,7 +29,7 @@ BEYOND = {
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
 @pytest.mark.parametrize("sent", WHOLE.values(), ids=WHOLE)
 def test_the_final_head_is_found(sent: bytes, size: int) -> None:
-    """Pieces are small until the final head is whole, for every split of it."""
+    """The final response head is found however the bytes are split into pieces."""
     heads = Heads()
     for start in range(0, len(sent), size):
         assert heads.expected
@@ -42,8 +42,8 @@ def test_the_final_head_is_found(sent: bytes, size: int) -> None:
 
 @pytest.mark.parametrize("size", [11, 1 << 20])
 @pytest.mark.parametrize(("sent", "says"), BEYOND.values(), ids=BEYOND)
-def test_heads_without_an_end_are_given_up(sent: bytes, says: str, size: int) -> None:
-    """Their number, their bytes and their lines are bounded together."""
+def test_heads_without_an_end_are_refused(sent: bytes, says: str, size: int) -> None:
+    """Endless response heads are refused by a limit on their number, bytes and lines."""
     pieces = [sent[start : start + size] for start in range(0, len(sent), size)]
     with pytest.raises(httpcore.RemoteProtocolError, match=says):
         feed(Heads(), pieces)

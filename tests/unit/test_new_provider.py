@@ -47,8 +47,11 @@ def still_to_write(root: Path, name: str) -> list[str]:
     return found
 
 
-def test_written_provider_works_and_says_what_to_write(tmp_path: Path) -> None:
-    """Code imports, the baseline and all templates are valid, and each part has its sentence."""
+def test_generated_provider_works_and_lists_the_open_parts(tmp_path: Path) -> None:
+    """The generated provider can be imported, and its baseline and templates are valid.
+
+    A message names each part that the author must still write.
+    """
     assert write("acme", str(tmp_path))[0] == 0
     shutil.copytree(shipped_root() / "_common", tmp_path / "scenarios" / "_common")
     code = tmp_path / "simulator" / "upsim" / "providers" / "acme"
@@ -73,8 +76,8 @@ def test_written_provider_works_and_says_what_to_write(tmp_path: Path) -> None:
     assert "grade: documented" not in (tmp_path / "scenarios/acme/baseline.yaml").read_text("utf-8")
 
 
-def test_nothing_is_left_once_the_example_is_filled_in(tmp_path: Path) -> None:
-    """The answers of the example fill in every sentence of the test."""
+def test_the_filled_example_has_no_open_part(tmp_path: Path) -> None:
+    """With the files of the example, no open part of a generated provider remains."""
     write("toytown", str(tmp_path))
     assert still_to_write(tmp_path, "toytown") != []
     shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
@@ -91,7 +94,7 @@ def test_nothing_is_left_once_the_example_is_filled_in(tmp_path: Path) -> None:
         (("venice",), 1, f"nothing was written: {ROOT}/contracts/upsim_contracts/venice, "),
     ],
 )
-def test_script_says_what_is_wrong(arguments: tuple[str, ...], code: int, said: str) -> None:
-    """A wrong name and a provider that exists are reported, and nothing is written."""
+def test_script_reports_wrong_names(arguments: tuple[str, ...], code: int, said: str) -> None:
+    """The script refuses a wrong name or an existing provider, and writes no file."""
     found, text = write(*arguments)
     assert (code, True) == (found, said in text)

@@ -158,7 +158,7 @@ def flaw_of(function: Callable[..., Any], given: Mapping[str, object], told: str
 
 
 def test_each_wrong_argument_is_named() -> None:
-    """A wrong kind and a wrong value of each parameter raise an exception of upsim."""
+    """A wrong type or value of any public parameter raises an exception of upsim."""
     flaws, tried = [], 0
     with Simulator() as sim, intercept() as sandbox:
         for name, signed, function in public_functions(sim, sandbox):

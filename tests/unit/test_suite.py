@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 
 
 def test_examples_have_no_deadline() -> None:
-    """No example of Hypothesis fails because the machine is slow."""
+    """Hypothesis has no deadline, so no example fails on a slow machine."""
     assert settings.default is not None
     assert settings.default.deadline is None
     assert HealthCheck.too_slow in settings.default.suppress_health_check

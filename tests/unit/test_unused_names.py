@@ -40,7 +40,7 @@ def unused(sources: dict[str, str], others: str) -> list[str]:
 
 
 def test_unused_names_are_found() -> None:
-    """A function, a class and a constant that are only defined are found; used ones are not."""
+    """The check reports functions, classes and constants that are defined but never used."""
     source = "A = 1\nB: int = A\ndef _c(): return D\nclass D: ...\n@once\ndef e(): ...\n"
 
     assert ["f.py: B", "f.py: _c"] == unused({"f.py": source}, "")

@@ -13,7 +13,7 @@ ROOTS = [Path(str(package.__file__)).parent for package in (upsim, upsim_contrac
 
 
 def test_no_object_is_rewired_after_its_construction() -> None:
-    """No function is assigned to an attribute of another object."""
+    """No code assigns a function to an attribute of another object."""
     paths = [path for root in ROOTS for path in root.rglob("*.py")]
     trees = {path: ast.parse(path.read_text()) for path in paths}
     methods = _method_names(trees.values())
@@ -27,7 +27,10 @@ def test_no_object_is_rewired_after_its_construction() -> None:
 
 
 def test_a_callback_that_is_assigned_later_is_found() -> None:
-    """Methods, functions, lambdas and partials count; values and an object's own fields do not."""
+    """The check reports assigned methods, functions, lambdas and partials.
+
+    Other values and assignments to an object's own attributes are not reported.
+    """
     source = (
         "def function(): ...\n"
         "class Owner:\n"

@@ -151,14 +151,14 @@ def places(tmp_path: Path, text: str, provider: str = "vicsee") -> list[str]:
         ),
     ],
 )
-def test_every_mistake_is_told_once(tmp_path: Path, text: str, expected: list[str]) -> None:
-    """Each item and each key is judged whatever the others are, and told of but once."""
+def test_every_mistake_is_reported_once(tmp_path: Path, text: str, expected: list[str]) -> None:
+    """Each wrong item and key of a scenario is reported exactly once, whatever else is wrong."""
     assert expected == places(tmp_path, text)
 
 
 @pytest.mark.parametrize("provider", LIBRARY.providers())
-def test_misspelt_entries_have_no_further_mistakes(provider: str) -> None:
-    """A correct entry under an unknown name is one mistake: its values are those of a known one."""
+def test_misspelt_entries_cause_no_further_mistakes(provider: str) -> None:
+    """A correct entry under a misspelt name is reported as one mistake only."""
     whole = dict(LIBRARY.tree_of(provider) or {})
     expected = set()
     for section in ("plans", "models", "errors", "failures"):
@@ -197,8 +197,8 @@ def replaced(value: Value, place: Place, by: Value) -> Value:
 
 
 @pytest.mark.parametrize("provider", LIBRARY.providers())
-def test_whatever_is_broken_the_rest_is_judged(provider: str) -> None:
-    """With anything at any place of a baseline the misspelt rest is found, and nothing breaks."""
+def test_a_broken_part_hides_no_other_mistake(provider: str) -> None:
+    """Whatever is broken in one part of a baseline, misspelt names in other parts are found."""
     whole = dict(LIBRARY.tree_of(provider) or {})
     whole |= {
         "jobs": [{"lifecycle": [{"wating": "1s"}]}],
@@ -216,5 +216,5 @@ def test_whatever_is_broken_the_rest_is_judged(provider: str) -> None:
 
 
 def test_the_states_of_a_lifecycle() -> None:
-    """All states can be written but `deleted`, which is what callers do to a job."""
+    """A lifecycle accepts every state except `deleted`, which only clients can cause."""
     assert STATES == ("waiting", "processing", "completed", "failed", "cancelled", "timeout")

@@ -76,12 +76,12 @@ def told(folder: Path, *lines: str) -> list[str]:
     ],
 )
 def test_a_mistake_has_its_place(tmp_path: Path, line: str, expected: str) -> None:
-    """A mistake in a change says line, column, place and what is wrong."""
+    """A mistake in a change is reported with line, column, path and cause."""
     assert any(found.startswith(expected) for found in told(tmp_path, line))
 
 
-def test_changes_stand_in_order(tmp_path: Path) -> None:
-    """One that is earlier than one above it is a mistake; equal ones are none."""
+def test_changes_are_in_order_of_time(tmp_path: Path) -> None:
+    """A change that is earlier than the change above it is a mistake; equal times are allowed."""
     change = "  - {after: %s, set: {refund: {states: []}}}"
     found = told(tmp_path, change % "2m", change % "120s", change % "1m")
 
@@ -92,15 +92,15 @@ def test_changes_stand_in_order(tmp_path: Path) -> None:
     )
 
 
-def test_a_mistake_is_told_once(tmp_path: Path) -> None:
-    """What a change breaks is not told again of those after it."""
+def test_a_mistake_is_reported_once(tmp_path: Path) -> None:
+    """A mistake of one change is not reported again for the later changes."""
     change = "  - {after: %s, set: {%s: {states: []}}}"
 
     assert 1 == len(told(tmp_path, change % ("1m", "refnd"), change % ("2m", "refund")))
 
 
-def test_too_many_are_counted_and_not_judged(tmp_path: Path) -> None:
-    """A file of more changes than are allowed is refused for their number, at once and in short."""
+def test_too_many_changes_are_refused_by_their_number(tmp_path: Path) -> None:
+    """A file with too many changes is refused with one message, without a check of each change."""
     line = "  - {after: 1s, set: {refnd: {states: []}}}"
     found = told(tmp_path, *[line] * (MAX_CHANGES + 1))
     library = Library()
@@ -109,14 +109,14 @@ def test_too_many_are_counted_and_not_judged(tmp_path: Path) -> None:
     assert not list(stages(library.resolve(tmp_path / "mine.yaml")))
 
 
-def test_a_list_that_is_none(tmp_path: Path) -> None:
-    """What is no mapping is told by its kind."""
+def test_changes_of_a_wrong_type(tmp_path: Path) -> None:
+    """A change that is not a mapping is reported with its type."""
     said = "a mapping is needed here, not 'soon'; write {set: {NAME: VALUE}, after: 10m}"
     assert [f"3:5: changes[0]: {said}"] == told(tmp_path, "  - soon")
 
 
-def test_each_is_laid_over_those_before(tmp_path: Path) -> None:
-    """The second change holds the first, but for what it changes itself."""
+def test_each_change_builds_on_the_earlier_ones(tmp_path: Path) -> None:
+    """A change keeps all values of the earlier changes that it does not set itself."""
     path = tmp_path / "mine.yaml"
     first = f"  - {{after: 90s, set: {{{DEAR % 20}, refund: {{states: []}}}}}}"
     second = f'  - {{at: "2026-01-01T00:00:00Z", set: {{{DEAR % 30}}}}}'
@@ -133,7 +133,7 @@ def test_each_is_laid_over_those_before(tmp_path: Path) -> None:
 
 
 def test_a_later_file_replaces_the_list(tmp_path: Path) -> None:
-    """As every list, the changes of a file take the place of those that it extends."""
+    """The changes of a file replace those of the file that it extends."""
     path = tmp_path / "mine.yaml"
     path.write_text("extends: vicsee/price-change-in-mid-run\nchanges: []\n", "utf-8")
 
@@ -141,7 +141,7 @@ def test_a_later_file_replaces_the_list(tmp_path: Path) -> None:
 
 
 def test_a_local_file_of_a_change(tmp_path: Path) -> None:
-    """It is found from where the change itself stands."""
+    """A local file in a change is found relative to the file with the change."""
     (tmp_path / "below").mkdir()
     media = "media: [{url: '*', file: clip.mp4}]"
     base = f"extends: vicsee/baseline\nchanges: [{{after: 1s, set: {{{media}}}}}]\n"
@@ -153,7 +153,7 @@ def test_a_local_file_of_a_change(tmp_path: Path) -> None:
 
 
 def test_a_change_is_explained() -> None:
-    """The explanation shows it with the line that it stands in, and that it is assumed."""
+    """`explain` shows a change with its line, and its value as assumed."""
     text = as_text(explain(Library(), "vicsee/refunds-end-in-mid-run"))
     (when,) = [line for line in text.splitlines() if 'after: "30s"' in line]
     (what,) = [line for line in text.splitlines() if "states: []" in line]
@@ -162,8 +162,10 @@ def test_a_change_is_explained() -> None:
     assert what.endswith("# _common/refunds-end-in-mid-run.yaml:6 assumed")
 
 
-def test_a_change_costs_what_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a hundred changes, the schema judges one section each, and those of the file once."""
+def test_a_change_is_validated_only_where_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each of a hundred changes, the schema validates only the changed section."""
     judged: list[tuple[str, object]] = []
     real = schemas.Sections._validated
 

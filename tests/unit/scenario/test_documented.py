@@ -24,21 +24,21 @@ BLOCKS = [
 
 
 @pytest.mark.parametrize("text", BLOCKS, ids=range(len(BLOCKS)))
-def test_a_printed_file_is_valid(tmp_path: Path, text: str) -> None:
-    """Every scenario in the documentation is one that the program takes."""
+def test_a_documented_scenario_is_valid(tmp_path: Path, text: str) -> None:
+    """Every scenario printed in the documentation is valid."""
     library, path = Library(), tmp_path / "printed.yaml"
     path.write_text(text, "utf-8")
 
     assert [] == library.mistakes_in(library.resolve(path), discover())
 
 
-def test_there_are_printed_files() -> None:
-    """The documentation shows what a scenario looks like."""
+def test_there_are_documented_scenarios() -> None:
+    """The documentation prints several scenarios."""
     assert BLOCKS
 
 
 def test_the_table_of_states() -> None:
-    """The page on scenarios has every state with the word of each provider that it names."""
+    """The documentation's table has every state with each provider's status word."""
     page = (DOCS / "reference/scenarios.md").read_text("utf-8")
     (head,) = re.findall(r"^\| state \| (.*) \|$", page, re.MULTILINE)
     every = [LIBRARY.baseline(provider).baseline for provider in LIBRARY.providers()]

@@ -72,20 +72,20 @@ def load(tmp_path: Path) -> Load:
 def test_a_time_with_its_unit(
     load: Load, text: str, read: Callable[[Baseline], object], expected: object
 ) -> None:
-    """Wherever a time stands it takes a unit; a number is seconds, as it always was."""
+    """Every time in a scenario accepts a unit; a number without a unit is in seconds."""
     assert expected == read(load(text).baseline)
 
 
 @pytest.mark.parametrize("duration", ["1m", "60", "60s", "60.0"])
 def test_the_duration_of_a_video(load: Load, duration: str) -> None:
-    """It is written in seconds or with a unit."""
+    """The duration of a video is given in seconds or with a unit."""
     (found,) = load(f"media: [{{url: x, duration: {duration}}}]").media
 
     assert 60 * SECOND == getattr(found.found, "duration", None)
 
 
-def test_what_is_no_time_is_told_its_form(load: Load) -> None:
-    """The message names units, and that a number is seconds."""
+def test_an_invalid_time_gets_the_form(load: Load) -> None:
+    """The error for an invalid time names the units, and says that a number is in seconds."""
     with pytest.raises(ScenarioError) as caught:
         load("refund: {after: soon}\nretention: {jobs: {value: soon}}")
 
@@ -97,7 +97,7 @@ def test_what_is_no_time_is_told_its_form(load: Load) -> None:
 
 
 def test_a_refund_an_hour_later(tmp_path: Path) -> None:
-    """A refund that is written with its unit comes exactly then."""
+    """A refund with a delay of `1h` comes exactly one hour later."""
     path = tmp_path / "a.yaml"
     text = "extends: vicsee/fails-and-refunds\nrefund: {after: 1h}\n"
     path.write_text(text, "utf-8")
@@ -106,7 +106,7 @@ def test_a_refund_an_hour_later(tmp_path: Path) -> None:
 
 
 def test_how_times_are_read() -> None:
-    """Units are exact to the microsecond, and what has none is a number."""
+    """A time with a unit is exact to the microsecond; without a unit it is a number."""
     assert [1_500_000, 172_800 * SECOND, None] == [micros_of(t) for t in ("1.5s", "2d", "5")]
     assert [150, 5400, Decimal("86460.25")] == [
         seconds_of(text) for text in ("2m30s", "1h30m", "1d1m250ms")

@@ -27,8 +27,8 @@ def values(name: str) -> dict[str, dict[str, Any]]:
     return {value["path"]: value for value in shown["values"]}
 
 
-def test_where_a_value_comes_from() -> None:
-    """A value of the baseline has its line there and the evidence around it."""
+def test_origin_of_a_baseline_value() -> None:
+    """`explain` shows the line of a baseline value, with the evidence for it."""
     shown = values("vicsee/insufficient-funds")["limits.max_seconds.value"]
     lines = LIBRARY.path_of("vicsee/baseline").read_text("utf-8").splitlines()
     file, _, line = shown["from"].partition(":")
@@ -39,8 +39,8 @@ def test_where_a_value_comes_from() -> None:
     assert "2026-02-14" == shown["evidence"]["date"]
 
 
-def test_what_the_scenario_says_itself() -> None:
-    """A value of the scenario has its line in the scenario's own file."""
+def test_origin_of_a_scenario_value() -> None:
+    """`explain` shows the line of a scenario's own value in the scenario file."""
     shown = values("vicsee/insufficient-funds")["accounts.vicsee.balance"]
 
     assert ("15", "vicsee/insufficient-funds.yaml:4", None) == (
@@ -50,15 +50,15 @@ def test_what_the_scenario_says_itself() -> None:
     )
 
 
-def test_what_a_scenario_changed() -> None:
-    """A changed fact is told as assumed."""
+def test_a_changed_value_is_shown_as_assumed() -> None:
+    """`explain` shows a fact that the scenario changes as assumed."""
     shown = values("vicsee/link-expires-in-a-day")["retention.outputs.value"]
 
     assert ("86400", "assumed") == (shown["value"], shown["evidence"]["grade"])
 
 
 def test_the_head() -> None:
-    """The explanation names provider, summary, report and the files, its own first."""
+    """`explain` starts with provider, summary, report and files, the scenario's own file first."""
     shown: Any = as_json(explain(LIBRARY, "wavespeed/refund-after-three-hours"))
     own, *others = shown["files"]
 
@@ -70,7 +70,7 @@ def test_the_head() -> None:
 
 @pytest.mark.parametrize("name", [*NAMES, *(f"{p}/baseline" for p in LIBRARY.providers())])
 def test_the_text_is_the_resolved_file(name: str) -> None:
-    """What is printed reads back as the same file."""
+    """The output of `explain` can be read back as the same scenario."""
     explained = explain(LIBRARY, name)
     tree = parse_tree(as_text(explained), "f.yaml")
 
@@ -78,7 +78,7 @@ def test_the_text_is_the_resolved_file(name: str) -> None:
 
 
 def test_each_printed_value_has_its_place() -> None:
-    """Behind each value stand file and line."""
+    """`explain` prints file and line behind each value."""
     lines = as_text(explain(LIBRARY, "vicsee/plan-pro")).splitlines()[1:]
 
     assert [] == [
@@ -90,13 +90,13 @@ def test_each_printed_value_has_its_place() -> None:
     "value",
     ["", "5", "true", "null", "a: b", "# x", "x #y", " x", "é", "${A}", "on", "~", "- a", "a\nb"],
 )
-def test_quoted_where_needed(value: str) -> None:
-    """Every text reads back as itself."""
+def test_texts_are_quoted_if_needed(value: str) -> None:
+    """Every text that `explain` prints is read back as the same text."""
     assert {"key": value} == parse_tree(f"key: {scalar(value)}\n", "f").value
 
 
-def test_a_file_of_one_s_own(tmp_path: Path) -> None:
-    """A scenario by path is explained like a shipped one."""
+def test_a_user_file(tmp_path: Path) -> None:
+    """`explain` accepts the path of a user's scenario file."""
     path = tmp_path / "mine.yaml"
     path.write_text("extends: vicsee/plan-pro\nseed: 5\n", "utf-8")
     found = as_json(explain(LIBRARY, str(path)))
@@ -104,8 +104,8 @@ def test_a_file_of_one_s_own(tmp_path: Path) -> None:
     assert str(path) in found["files"]  # type: ignore[operator]  # a list
 
 
-def test_what_cannot_be_explained(tmp_path: Path) -> None:
-    """A broken file tells its mistakes, an unknown name the nearest ones."""
+def test_files_that_cannot_be_explained(tmp_path: Path) -> None:
+    """`explain` lists the mistakes of an invalid file, and suggests names for an unknown one."""
     path = tmp_path / "mine.yaml"
     path.write_text("extends: vicsee/plan-pro\nseed: x\n", "utf-8")
 

@@ -103,14 +103,14 @@ def mistakes(node: object) -> list[tuple[object, str]]:
     ],
 )
 def test_a_mistake_has_its_place(load: Load, text: str, expected: str) -> None:
-    """A mistake in a fault says file, line, column, place and what is wrong."""
+    """A mistake in a fault is reported with file, line, column, path and cause."""
     with pytest.raises(ScenarioError) as caught:
         load(text)
     assert expected in str(caught.value)
 
 
-def test_all_mistakes_are_said_at_once(load: Load) -> None:
-    """A wrong fault hides no other, and a wrong stage nothing else in its fault."""
+def test_all_mistakes_are_reported_at_once(load: Load) -> None:
+    """A wrong fault hides no other fault's mistake; a wrong stage hides none in its own fault."""
     with pytest.raises(ScenarioError) as caught:
         load(
             "  - {at: poll, do: lose, first: 0}\n"
@@ -138,8 +138,8 @@ def test_all_mistakes_are_said_at_once(load: Load) -> None:
 
 
 @pytest.mark.parametrize("provider", ["vicsee", "venice"])
-def test_no_webhooks_no_faults_of_them(tmp_path: Path, provider: str) -> None:
-    """A fault of webhooks can never match where a provider documents none."""
+def test_webhook_faults_need_webhooks(tmp_path: Path, provider: str) -> None:
+    """A webhook fault is refused for a provider that documents no webhooks."""
     path = tmp_path / "a.yaml"
     text = f"extends: {provider}/baseline\nfaults:\n  - {{at: webhook, do: lose}}\n"
     path.write_text(text, "utf-8")
@@ -148,7 +148,7 @@ def test_no_webhooks_no_faults_of_them(tmp_path: Path, provider: str) -> None:
 
 
 def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
-    """A library that knows no provider's code still finds a misspelt operation."""
+    """A library without provider code still finds a misspelt operation."""
     path = tmp_path / "a.yaml"
     fault = "{at: poll, on: tasks/gte, do: corrupt}"
     path.write_text(f"extends: vicsee/baseline\nfaults: [{fault}]\n", "utf-8")
@@ -328,8 +328,8 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_fault_says_what_is_wrong(node: object, place: object, part: str) -> None:
-    """Each mistake is at its place in the fault and names what is allowed."""
+def test_a_wrong_fault_names_the_mistake(node: object, place: object, part: str) -> None:
+    """Each mistake in a fault is reported at its place, with the allowed values."""
     found = mistakes(node)
     assert any(place == where and part in message for where, message in found), found
 
@@ -353,8 +353,8 @@ def test_a_wrong_fault_says_what_is_wrong(node: object, place: object, part: str
         {"at": "webhook", "do": "lose", "when": {"audio": True}},
     ],
 )
-def test_a_good_fault_has_no_mistakes(node: object) -> None:
-    """What can match and fits its stage is accepted."""
+def test_a_correct_fault_has_no_mistakes(node: object) -> None:
+    """A fault that can match and fits its stage is accepted."""
     assert [] == mistakes(node)
 
 
@@ -392,18 +392,18 @@ def test_a_good_fault_has_no_mistakes(node: object) -> None:
     ],
 )
 def test_an_action_is_read(load: Load, do: str, expected: Action) -> None:
-    """What a fault does is as it was written."""
+    """The action of a fault is read as it is written in the file."""
     assert expected == load(f"  - {{at: poll, do: {do}}}").faults[0].do
 
 
 def test_a_late_webhook_is_read() -> None:
-    """A webhook may come later."""
+    """A webhook fault with a delay is read."""
     fault = {"at": "webhook", "do": {"late": "1m"}}
     assert Late(Wait(60 * SECOND)) == build_fault(fault, provider="piapi", name="f1").do
 
 
 def test_a_selection_is_read(load: Load) -> None:
-    """Every part of a selection is kept as rules compare it."""
+    """Every part of a fault's selection is read in the form that rules compare."""
     fault = "{at: mid_body, id: x, on: '*', account: 2, when: {a.b: true}, state: completed,"
     fault += " first: 1, every: 2, after: 3, probability: 0.5, do: corrupt}"
     expected = FaultRule(
@@ -425,7 +425,7 @@ def test_a_selection_is_read(load: Load) -> None:
 
 
 def test_faults_without_a_name_are_numbered(load: Load) -> None:
-    """They are called after their place, also when that name is taken."""
+    """A fault without a name is named after its position, even if that name is already used."""
     found = load(
         "  - {at: poll, first: 1, do: corrupt}\n  - {at: poll, first: 1, do: corrupt}\n"
         "  - {id: f2, at: poll, do: corrupt}"
@@ -433,8 +433,8 @@ def test_faults_without_a_name_are_numbered(load: Load) -> None:
     assert ["f1", "fault-2", "f2"] == [rule.id for rule in found.faults]
 
 
-def test_a_fault_without_a_name_takes_none_that_is_given(load: Load) -> None:
-    """However the others are called, no two faults of a file have one name."""
+def test_a_fault_without_a_name_takes_no_given_name(load: Load) -> None:
+    """No two faults of a file get the same name."""
     found = load(
         "  - {id: f2, at: poll, do: corrupt}\n  - {at: poll, first: 1, do: corrupt}\n"
         "  - {id: fault-2, at: poll, do: corrupt}"
@@ -442,8 +442,8 @@ def test_a_fault_without_a_name_takes_none_that_is_given(load: Load) -> None:
     assert ["f2", "fault-2-2", "fault-2"] == [rule.id for rule in found.faults]
 
 
-def test_a_fault_may_be_called_none(load: Load) -> None:
-    """A fault without a name takes no name from another, whatever the word."""
+def test_a_fault_may_be_named_none(load: Load) -> None:
+    """A fault without a name takes no other fault's name, even if that name is `none`."""
     found = load("  - {at: poll, first: 1, do: corrupt}\n  - {id: None, at: poll, do: corrupt}")
     assert ["f1", "None"] == [rule.id for rule in found.faults]
 
@@ -466,8 +466,8 @@ def test_a_fault_may_be_called_none(load: Load) -> None:
         ("at: mid_body", "at: mid_body, on: credits"),
     ],
 )
-def test_a_fault_that_never_acts(load: Load, above: str, below: str) -> None:
-    """One that leaves it nothing stands above it."""
+def test_a_fault_that_never_fires_is_refused(load: Load, above: str, below: str) -> None:
+    """A fault is refused if an earlier fault always fires in its place."""
     with pytest.raises(
         ScenarioError, match=r":4:5: faults\[1\]: this fault can never fire: faults\[0\]"
     ):
@@ -491,15 +491,15 @@ def test_a_fault_that_never_acts(load: Load, above: str, below: str) -> None:
         ("at: download, on: uploads", "at: download"),
     ],
 )
-def test_a_fault_that_may_act(load: Load, above: str, below: str) -> None:
-    """What another above it lets pass, or what acts once that was disarmed, is no mistake."""
+def test_a_fault_that_may_fire_is_accepted(load: Load, above: str, below: str) -> None:
+    """A fault is accepted if the fault above it lets requests pass or can be disarmed."""
     found = load(f"  - {{{above}, do: corrupt}}\n  - {{{below}, do: corrupt}}").faults
 
     assert 2 == len(found)
 
 
-def test_an_early_webhook_leaves_the_others(tmp_path: Path) -> None:
-    """Whether a webhook comes too early is asked before it is due, and leaves its attempts."""
+def test_an_early_webhook_does_not_block_later_faults(tmp_path: Path) -> None:
+    """A fault `early` does not stop a later webhook fault from firing."""
     path = tmp_path / "a.yaml"
     faults = "[{at: webhook, do: early}, {at: webhook, do: duplicate}]"
     path.write_text(f"extends: piapi/baseline\nfaults: {faults}\n", "utf-8")
@@ -507,8 +507,8 @@ def test_an_early_webhook_leaves_the_others(tmp_path: Path) -> None:
     assert 2 == len(Library(kinds=kinds).load(str(path)).faults)
 
 
-def test_where_nothing_is_uploaded(tmp_path: Path) -> None:
-    """A fault of uploads can never match at a provider that takes none."""
+def test_upload_faults_need_uploads(tmp_path: Path) -> None:
+    """An upload fault is refused for a provider that accepts no uploads."""
     path = tmp_path / "a.yaml"
     text = "extends: venice/baseline\nfaults:\n  - {at: upload, do: drop_connection}\n"
     path.write_text(text, "utf-8")
@@ -516,8 +516,8 @@ def test_where_nothing_is_uploaded(tmp_path: Path) -> None:
         Library(kinds=kinds).load(str(path))
 
 
-def test_what_covers_is_told_without_the_kinds_of_operations(tmp_path: Path) -> None:
-    """A library that knows no provider's code only sees what `on` itself says."""
+def test_covered_faults_are_found_without_the_kinds_of_operations(tmp_path: Path) -> None:
+    """Without provider code, a library compares faults only by the operations in `on`."""
     path = tmp_path / "a.yaml"
     two = (
         "extends: vicsee/baseline\nfaults: [{{{}do: corrupt, at: poll}}, {{at: poll, do: corrupt}}]"
@@ -530,10 +530,10 @@ def test_what_covers_is_told_without_the_kinds_of_operations(tmp_path: Path) -> 
         Library().load(str(path))
 
 
-def test_faults_and_job_rules_refuse_values_that_no_accepted_job_has(tmp_path: Path) -> None:
-    """Models, values that a model fixes, and videos are judged like options, wherever they stand.
+def test_faults_and_job_rules_refuse_impossible_values(tmp_path: Path) -> None:
+    """A fault or job rule is refused if it selects a value that no accepted job has.
 
-    Before acceptance such a request does arrive, so that a fault there may name them.
+    Before acceptance such a request does arrive, so a fault at that stage may select it.
     """
     never = {
         "venice": {
@@ -572,7 +572,7 @@ KEYS = ("id", "on", "account", "when", "state", "first", "every", "after", "prob
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_each_action_names_a_wrong_value_and_a_form(stage: Stage) -> None:
-    """Each action, bare or with a wrong value, says what was given and how it is written."""
+    """The error for a missing or wrong value of an action shows the value and the correct form."""
     tried = 0
     for name in ACTIONS_AT[stage]:
         for value in WRONG_KINDS:
@@ -592,7 +592,7 @@ def test_each_action_names_a_wrong_value_and_a_form(stage: Stage) -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_each_key_names_a_wrong_value_and_a_form(key: str) -> None:
-    """Each key of a fault says which value is wrong, and what a right one looks like."""
+    """The error for each key of a fault shows the wrong value and a correct one."""
     for value in WRONG_KINDS:
         node = {"at": "poll", "do": "drop_connection", key: value}
         for place, message in mistakes(node):
@@ -601,7 +601,7 @@ def test_each_key_names_a_wrong_value_and_a_form(key: str) -> None:
                 assert f"did you mean {value}?" not in message
 
 
-def test_what_was_given_is_never_what_is_suggested() -> None:
-    """A right word is not suggested for itself; a number may be meant as its text."""
+def test_a_suggestion_differs_from_the_given_value() -> None:
+    """A suggestion is never the given value itself, but may be the same number as a text."""
     assert suggestion("polls", ["polls"]) == ""
     assert unknown_value("value", 2, ["1", "2"]) == 'unknown value 2; did you mean the text "2"?'

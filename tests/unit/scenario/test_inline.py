@@ -31,8 +31,10 @@ def mistakes(document: object) -> list[str]:
     return str(caught.value).splitlines()
 
 
-def test_the_same_rules_as_from_a_file(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A document and a file of the same content have the same rules, down to their hash."""
+def test_an_inline_scenario_has_the_rules_of_a_file(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """An inline scenario and a file with the same content have the same rules and hash."""
     file = tmp_path_factory.mktemp("files") / "mine.yaml"
     file.write_text(
         "extends: vicsee/baseline\n"
@@ -55,7 +57,7 @@ def test_the_same_rules_as_from_a_file(tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_all_mistakes_at_once() -> None:
-    """Each mistake is told with its path in the document, and the nearest name."""
+    """Each mistake of an inline scenario is reported with its path and the nearest name."""
     document = {
         **BASE,
         "falts": [],
@@ -72,8 +74,8 @@ def test_all_mistakes_at_once() -> None:
     ] == mistakes(document)
 
 
-def test_files_are_not_named() -> None:
-    """A media rule with a local file is refused, in the rules that hold later too."""
+def test_local_files_are_refused() -> None:
+    """An inline scenario with a local media file is refused, also inside its changes."""
     rule = {"url": "*", "file": "/etc/passwd"}
     found = mistakes(
         {**BASE, "media": [rule], "changes": [{"after": "1s", "set": {"media": [rule]}}]}
@@ -95,8 +97,11 @@ def test_files_are_not_named() -> None:
         (None, "null is not a scenario's name"),
     ],
 )
-def test_what_can_be_extended(extends: object, message: str) -> None:
-    """Only scenarios that ship, by name; whether a path is there is not told."""
+def test_only_shipped_scenarios_can_be_extended(extends: object, message: str) -> None:
+    """An inline scenario can extend only shipped scenarios, by name.
+
+    The error does not reveal whether a path exists.
+    """
     (line,) = mistakes({"extends": extends})
 
     assert line.startswith("extends: ")
@@ -104,14 +109,14 @@ def test_what_can_be_extended(extends: object, message: str) -> None:
 
 
 def test_levels_of_shipped_scenarios() -> None:
-    """What a shipped scenario extends in turn is merged in."""
+    """An inline scenario includes all levels of the shipped scenario that it extends."""
     assert sent(extends="vicsee/insufficient-funds").accounts == (
         Library().load("vicsee/insufficient-funds").accounts
     )
 
 
 def test_the_environment_stays_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable is refused, so that no request reads the server's environment."""
+    """An inline scenario with a variable is refused, so the server's environment stays secret."""
     monkeypatch.setenv("SECRET", "hush")
     (line,) = mistakes({**BASE, "summary": "${SECRET}"})
 
@@ -136,13 +141,13 @@ def test_the_environment_stays_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_what_no_document_can_mean(document: dict[str, object], message: str) -> None:
-    """Values that JSON or a program can hold and a scenario cannot are mistakes with a place."""
+def test_impossible_values_are_refused(document: dict[str, object], message: str) -> None:
+    """A JSON or Python value that no scenario allows is a mistake with its place."""
     assert any(line.startswith(message) for line in mistakes(document))
 
 
-def test_a_bottomless_document() -> None:
-    """Nesting has an end."""
+def test_a_too_deep_document() -> None:
+    """An inline scenario that is nested too deeply is refused."""
     deep: dict[str, object] = {}
     for _ in range(100):
         deep = {"a": deep}
@@ -150,15 +155,15 @@ def test_a_bottomless_document() -> None:
     assert ["the document is nested more than 64 levels deep"] == mistakes(deep)
 
 
-def test_values_as_files_have_them() -> None:
-    """Numbers with a point are exact decimals, tuples are lists, and order is kept."""
+def test_values_are_read_as_from_files() -> None:
+    """In an inline scenario, numbers become exact decimals and tuples lists, in the same order."""
     tree = sent_tree({"b": 0.1, "a": (1, True, None), "c": Decimal("2.50")})
 
     assert "{'b': Decimal('0.1'), 'a': [1, True, None], 'c': Decimal('2.50')}" == str(tree.value)
 
 
 def test_as_json() -> None:
-    """What a program wrote down can be sent: decimals become numbers, tuples lists."""
+    """A Python scenario can be sent as JSON: decimals become numbers, and tuples become lists."""
     assert {"a": [0.5, {"b": None}]} == as_json({"a": (Decimal("0.5"), {"b": None})})
 
 
@@ -181,14 +186,14 @@ def wrong_limits(count: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("of", [unknown_keys, wrong_limits])
-def test_many_mistakes_take_no_longer_each(of: Callable[[int], dict[str, object]]) -> None:
-    """Four times as many keys that are wrong are about four times the work."""
+def test_many_mistakes_take_linear_time(of: Callable[[int], dict[str, object]]) -> None:
+    """Four times as many wrong keys take about four times as long to check."""
     labour(of(1))
     assert labour(of(1_200)) < 5.5 * labour(of(300))
 
 
-def test_a_message_of_many_mistakes_ends() -> None:
-    """The first ones are told, and how many there are."""
+def test_a_message_of_many_mistakes_is_cut() -> None:
+    """An error with many mistakes lists the first ones and the total number."""
     with pytest.raises(ScenarioError) as caught:
         sent(**unknown_keys(MAX_REPORTED + 10))
     lines = str(caught.value).splitlines()

@@ -42,7 +42,7 @@ def test_shipped_scenarios_load_and_have_a_summary() -> None:
 
 
 def test_a_file_is_read_once() -> None:
-    """A scenario that was loaded is kept."""
+    """A scenario that was loaded once is cached."""
     assert LIBRARY.load("vicsee/plan-pro") is LIBRARY.load("vicsee/plan-pro")
 
 
@@ -50,7 +50,7 @@ SHIPS = "the file does not exist; the built-in scenario is called "
 
 
 def test_each_provider_has_a_baseline() -> None:
-    """The providers are those with a baseline."""
+    """The list of providers has exactly the providers with a baseline."""
     assert set(LIBRARY.providers()) == {
         path.parent.name for path in shipped_root().glob("*/baseline.yaml")
     }
@@ -98,7 +98,10 @@ def test_each_provider_has_a_baseline() -> None:
     ],
 )
 def test_unknown_names(name: str, text: str) -> None:
-    """A name that does not exist is refused with the nearest ones; none leads out of the root."""
+    """An unknown scenario name is refused with the nearest names.
+
+    No name can lead to a file outside the root folder.
+    """
     with pytest.raises(UnknownScenarioError) as caught:
         LIBRARY.load(name)
 
@@ -144,12 +147,12 @@ def test_unknown_names(name: str, text: str) -> None:
     ],
 )
 def test_mistakes(load: Load, text: str, mistake: str) -> None:
-    """A mistake is printed with line, column, path and what would be right."""
+    """A mistake is printed with line, column, path and the allowed values."""
     assert [line[: len(mistake)] for line in mistakes(load, text)] == [mistake]
 
 
-def test_an_unknown_key_with_nothing_near(load: Load) -> None:
-    """Where no key is near, all that are allowed are listed."""
+def test_an_unknown_key_without_a_near_one(load: Load) -> None:
+    """If no similar key exists, the error lists all allowed keys."""
     (line,) = mistakes(load, "plans: {pro: {zzz: 1}}\n")
 
     assert (
@@ -166,14 +169,14 @@ def test_all_mistakes_at_once(load: Load) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "summary: Nothing.\n", "text"])
-def test_a_file_that_changes_nothing(load: Load, text: str) -> None:
-    """A file that neither extends another nor is a baseline is told what it lacks."""
+def test_a_file_without_extends(load: Load, text: str) -> None:
+    """The error for a file that is no baseline and has no `extends` says what is missing."""
     with pytest.raises(ScenarioError, match=r"a.yaml:1:1: extends is missing; write extends: "):
         load(a=text)
 
 
-def test_extending_what_does_not_exist(load: Load) -> None:
-    """An unknown base is a mistake at the line that names it."""
+def test_extending_an_unknown_base(load: Load) -> None:
+    """An unknown base scenario is reported at the line of `extends`."""
     with pytest.raises(
         ScenarioError, match=r"a.yaml:2:1: extends: there is no scenario 'vicsee/no'"
     ):
@@ -189,7 +192,7 @@ def test_extending_what_does_not_exist(load: Load) -> None:
     ],
 )
 def test_circles(load: Load, files: dict[str, str]) -> None:
-    """Files that extend each other in a circle are refused where the circle closes."""
+    """Files that extend each other in a circle are refused at the `extends` that closes it."""
     last = list(files)[-1]
 
     with pytest.raises(
@@ -212,7 +215,7 @@ def test_a_base_that_cannot_be_read(load: Load) -> None:
 
 
 def test_several_levels(load: Load) -> None:
-    """Each level changes what is below it; mappings merge, everything else is replaced."""
+    """Each level overrides its base: mappings are merged, all other values are replaced."""
     found = load(
         a="extends: b.yaml\nlimits: {max_seconds: {value: '30'}}\nknobs: {factor_type: lenient}\n",
         b="extends: c.yaml\nseed: 2\nlimits: {formats: {value: [mp4]}}\nsummary: b\n",
@@ -227,7 +230,7 @@ def test_several_levels(load: Load) -> None:
 
 
 def test_the_last_choice_of_a_knob(load: Load) -> None:
-    """A knob that was chosen below can be chosen again."""
+    """A scenario can override a knob value that its base sets."""
     found = load(
         a="extends: b.yaml\nknobs: {funds_text: plain}\n",
         b="extends: vicsee/baseline\nknobs: {funds_text: amounts}\n",
@@ -237,19 +240,19 @@ def test_the_last_choice_of_a_knob(load: Load) -> None:
 
 
 def test_a_knob_s_definition_stays(load: Load) -> None:
-    """Choosing a value leaves the values and the defaults of the dialects as they are."""
+    """Setting a knob does not change its allowed values or the defaults of the dialects."""
     found = load(a="extends: vicsee/baseline\nknobs: {funds_text: amounts}\n")
 
     assert found.baseline.knobs == LIBRARY.baseline("vicsee").baseline.knobs
 
 
 def test_words_that_are_no_booleans(load: Load) -> None:
-    """`on` and `no` are texts, so a summary may be one."""
+    """`on` and `no` are read as texts, for example in a summary."""
     assert load(a="extends: vicsee/baseline\nsummary: no\n").summary == "no"
 
 
 def test_a_changed_file_has_another_digest(load: Load) -> None:
-    """The digest tells rules apart."""
+    """A scenario file with changed rules has a different digest."""
     digests = {
         load(
             **{name: f"extends: vicsee/baseline\nlimits: {{max_seconds: {{value: {value}}}}}\n"}
@@ -260,8 +263,8 @@ def test_a_changed_file_has_another_digest(load: Load) -> None:
     assert len(digests) == 2
 
 
-def test_what_a_scenario_says(load: Load) -> None:
-    """Accounts, media, clock, seed and dialect are the scenario's own."""
+def test_settings_of_a_scenario(load: Load) -> None:
+    """Accounts, media, clock, seed and dialect are read from the scenario."""
     found = load(
         a="""
 extends: vicsee/baseline
@@ -291,7 +294,7 @@ media:
 
 
 def test_a_local_file_of_a_base(load: Load, tmp_path: Path) -> None:
-    """A local file is found from where the rule stands that names it, not from who extends it."""
+    """A local file is found relative to the file that names it, not to an extending file."""
     folder = tmp_path / "below"
     folder.mkdir()
     rule = 'media: [{url: "y*", file: clip.mp4}, {url: "x", unreachable: true}]\n'
@@ -312,14 +315,14 @@ def test_a_provider_that_brings_its_own_folder(tmp_path: Path) -> None:
     assert library.load("toy/twice").baseline.provider == "vicsee"
 
 
-def test_two_roots_have_nothing_in_common(tmp_path: Path) -> None:
-    """Another root has only what is in it."""
+def test_two_roots_share_nothing(tmp_path: Path) -> None:
+    """A library with another root folder finds only the scenarios in that folder."""
     assert Library(tmp_path).names() == ()
 
 
 @pytest.mark.parametrize(("old", "new"), Library().aliases.items())
 def test_a_former_name_finds_its_scenario(old: str, new: str) -> None:
-    """A scenario is found by the name that it had before; lists show only the present one."""
+    """A scenario is found by its former name, but lists show only its current name."""
     library = Library()
 
     assert library.path_of(old) == library.path_of(new)
@@ -327,8 +330,8 @@ def test_a_former_name_finds_its_scenario(old: str, new: str) -> None:
     assert (old in library.names(), new in library.names()) == (False, True)
 
 
-def test_funds_run_out_under_one_name_everywhere() -> None:
-    """Each provider has `insufficient-funds`, and a job that fails and is refunded."""
+def test_common_scenario_names_exist_everywhere() -> None:
+    """Each provider has `insufficient-funds`, and a scenario with a failed and refunded job."""
     library = Library()
     wanted = [
         f"{p}/{n}" for p in library.providers() for n in ("insufficient-funds", "fails-and-refunds")
@@ -338,8 +341,8 @@ def test_funds_run_out_under_one_name_everywhere() -> None:
 
 
 @pytest.mark.parametrize("provider", Library().providers())
-def test_unconfigured_funds_outlast_a_load_test(provider: str) -> None:
-    """Ten thousand jobs of the highest price leave something."""
+def test_default_balance_outlasts_a_load_test(provider: str) -> None:
+    """The default balance pays for more than ten thousand jobs of the highest price."""
     price, calls = pricer(provider), book_of(provider).calls
     highest = max(price(name, None, {}) or 0 for name, call in calls.items() if call.paid)
 
@@ -347,7 +350,7 @@ def test_unconfigured_funds_outlast_a_load_test(provider: str) -> None:
 
 
 def test_a_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
-    """Two libraries share a scenario of one's own; a changed file is read again by the next."""
+    """Two libraries share a cached user scenario; a changed file is read again."""
     file = tmp_path / "own.yaml"
     file.write_text("extends: vicsee/baseline\nsummary: before\n", "utf-8")
     first, second = (Library().load(str(file)) for _ in range(2))

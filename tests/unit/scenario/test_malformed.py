@@ -341,7 +341,7 @@ def messages(path: Path) -> list[str]:
 
 
 def test_failures_of_venice_have_a_status(tmp_path: Path) -> None:
-    """Venice tells a failure by its status; the same at other providers is still read as 200."""
+    """A Venice failure needs a status; at other providers only the status 200 is accepted."""
     entry = "{message: x, %s, evidence: {grade: assumed, source: y}}"
     files = [(tmp_path / f"{name}.yaml", name) for name in ("venice", "vicsee")]
     for path, name in files:
@@ -357,15 +357,15 @@ def test_failures_of_venice_have_a_status(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "message"), WRITTEN)
 def test_a_file_with_a_mistake(tmp_path: Path, text: str, message: str) -> None:
-    """Each mistake is told in a sentence that names it, at its place in the file."""
+    """Each mistake in a file is reported at its place, in a sentence that names it."""
     path = tmp_path / "broken.yaml"
     path.write_text(f"extends: vicsee/baseline\n{text}\n", "utf-8")
 
     assert [] != [found for found in messages(path) if message in found], messages(path)
 
 
-def test_step_with_the_keys_of_a_reader_is_shown_in_its_form(tmp_path: Path) -> None:
-    """A step written with `state` and `for` gets the form that validates."""
+def test_a_step_with_wrong_keys_gets_the_correct_form(tmp_path: Path) -> None:
+    """The error for a step written with `state` and `for` shows the correct form."""
     path = tmp_path / "broken.yaml"
     steps = "{state: processing, for: 10s}, {state: failed}"
     path.write_text(f"extends: vicsee/baseline\n{JOB}[{steps}]}}]\n", "utf-8")
@@ -374,8 +374,8 @@ def test_step_with_the_keys_of_a_reader_is_shown_in_its_form(tmp_path: Path) -> 
     assert "write {failed: …}" in found
 
 
-def test_missing_end_is_placed_where_the_text_or_bracket_begins(tmp_path: Path) -> None:
-    """The end of the file, where YAML notices it, is no help."""
+def test_a_missing_quote_or_bracket_is_reported_at_the_opening_one(tmp_path: Path) -> None:
+    """A missing closing quote or bracket is reported where the opening one is."""
     path = tmp_path / "broken.yaml"
     path.write_text('extends: vicsee/baseline\nsummary: "open\nseed: 1\n', "utf-8")
     (found,) = LIBRARY.mistakes_in(LIBRARY.resolve(path))
@@ -385,7 +385,7 @@ def test_missing_end_is_placed_where_the_text_or_bracket_begins(tmp_path: Path) 
 @pytest.mark.parametrize("name", MUTATED)
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_shipped_file_that_was_broken(tmp_path: Path, name: str, mutation: str) -> None:
-    """A valid file that somebody broke tells what broke it."""
+    """A broken copy of a shipped file reports what is wrong in it."""
     change, message = MUTATIONS[mutation]
     path = tmp_path / "broken.yaml"
     path.write_text(change(LIBRARY.text_of(name)), "utf-8")
@@ -396,7 +396,7 @@ def test_a_shipped_file_that_was_broken(tmp_path: Path, name: str, mutation: str
 @pytest.mark.parametrize("name", UNITS)
 @pytest.mark.parametrize("unit", ["sec", "min", "", " s", "S"])
 def test_a_shipped_file_with_another_unit(tmp_path: Path, name: str, unit: str) -> None:
-    """A time that is written otherwise is told how times are written."""
+    """The error for a time with an unknown unit shows how times are written."""
     path = tmp_path / "broken.yaml"
     text = LIBRARY.text_of(name)
     path.write_text(re.sub(r": ([0-9]+)(ms|s|m)\}", rf": \1{unit}}}", text, count=1), "utf-8")
@@ -408,7 +408,7 @@ def test_a_shipped_file_with_another_unit(tmp_path: Path, name: str, unit: str) 
 @pytest.mark.parametrize("provider", BASELINES)
 @pytest.mark.parametrize("mutation", FACTS)
 def test_a_baseline_that_was_broken(tmp_path: Path, provider: str, mutation: str) -> None:
-    """A baseline of one's own is judged whole."""
+    """All parts of a user's own baseline are checked."""
     change, message = FACTS[mutation]
     path = tmp_path / "broken.yaml"
     path.write_text(change(LIBRARY.text_of(f"{provider}/baseline")), "utf-8")
@@ -417,16 +417,16 @@ def test_a_baseline_that_was_broken(tmp_path: Path, provider: str, mutation: str
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"extends: \xe9", b"\x00" * 10, b"a" * 5_000_000])
-def test_what_is_no_text(tmp_path: Path, content: bytes) -> None:
-    """A file that is no text, or far too much of it, is a mistake at its first line."""
+def test_a_file_that_is_no_text(tmp_path: Path, content: bytes) -> None:
+    """A file that is no text or is too large is reported as a mistake at its first line."""
     path = tmp_path / "broken.yaml"
     path.write_bytes(content)
 
     assert 1 == len(messages(path))
 
 
-def test_what_cannot_be_loaded_is_refused_with_the_same_messages(tmp_path: Path) -> None:
-    """Loading a broken file raises one error that holds every mistake."""
+def test_loading_a_broken_file_gives_the_same_messages(tmp_path: Path) -> None:
+    """Loading a broken file raises one error with every mistake."""
     path = tmp_path / "broken.yaml"
     path.write_text("extends: vicsee/baseline\nseed: x\nclock: y\n", "utf-8")
 
@@ -437,7 +437,7 @@ def test_what_cannot_be_loaded_is_refused_with_the_same_messages(tmp_path: Path)
 
 
 def test_a_mistake_hides_no_other(tmp_path: Path) -> None:
-    """Syntax of the file, shape by the schema and names are judged together."""
+    """Mistakes of syntax, schema and names are all reported together."""
     path = tmp_path / "broken.yaml"
     lines = [
         "extends: vicsee/baseline",
@@ -456,7 +456,7 @@ def test_a_mistake_hides_no_other(tmp_path: Path) -> None:
 
 
 def test_the_corpus_is_large() -> None:
-    """There are 150 broken files at least, and half of them were valid ones."""
+    """The corpus has at least 150 broken files, and half of them are modified valid files."""
     mutated = len(MUTATED) * len(MUTATIONS) + len(UNITS) * 5 + len(BASELINES) * len(FACTS)
 
     assert len(WRITTEN) + mutated >= 150
@@ -464,16 +464,16 @@ def test_the_corpus_is_large() -> None:
 
 
 @pytest.mark.parametrize("piece", ["a, ", "x: 1\n", "- a\r"])
-def test_a_file_of_very_many_values_is_not_read(tmp_path: Path, piece: str) -> None:
-    """Reading it would take seconds before its values could be counted."""
+def test_a_file_of_very_many_values_is_refused_unread(tmp_path: Path, piece: str) -> None:
+    """A file with very many values is refused before it is parsed, which would take seconds."""
     file = tmp_path / "long.yaml"
     file.write_bytes(b"x: [" + piece.encode() * 100_001)
     (mistake,) = read_tree(file).mistakes
     assert "more than 100000 lines and commas" == mistake.message
 
 
-def test_quote_that_a_later_quote_closes_is_marked_where_it_opens(tmp_path: Path) -> None:
-    """The line and the column are those of the opening quote."""
+def test_a_quote_that_ends_too_late_is_reported_at_its_start(tmp_path: Path) -> None:
+    """If a quote is closed only by a later quote, the error has the place of the opening quote."""
     path = tmp_path / "broken.yaml"
     path.write_text('extends: vicsee/baseline\nsummary: "open\nseed: 1\ntitle: "x"\n', "utf-8")
     said = 'not YAML: this " is closed only in line 4; close it here'

@@ -35,23 +35,23 @@ def changed(load: Load, text: str) -> Scenario:
 
 
 def test_a_changed_value_is_assumed(load: Load) -> None:
-    """A value that a scenario changes is no longer documented."""
+    """A value that a scenario changes is marked as assumed, not as documented."""
     found = changed(load, "limits: {max_seconds: {value: '30'}}").baseline
 
     assert ASSUMED == found.limits["max_seconds"].evidence
     assert BASE.limits["formats"].evidence == found.limits["formats"].evidence
 
 
-def test_evidence_of_one_s_own(load: Load) -> None:
-    """A scenario that says why is believed for that, and nothing of the old evidence stays."""
+def test_own_evidence_of_a_scenario(load: Load) -> None:
+    """If a scenario gives evidence for a value, it replaces the old evidence completely."""
     why = "evidence: {grade: observed, source: a recording}"
     found = changed(load, f"limits: {{max_seconds: {{value: '30', {why}}}}}").baseline
 
     assert Evidence("observed", "a recording", "") == found.limits["max_seconds"].evidence
 
 
-def test_the_nearest_evidence_answers(load: Load) -> None:
-    """A price deep in a model makes the price assumed, not the model."""
+def test_the_nearest_evidence_applies(load: Load) -> None:
+    """A changed price inside a model makes only the price assumed, not the model."""
     rate = 'rate: {table: {"2": "17"}}'
     found = changed(load, f"models: {{topaz-video-upscale: {{billing: {{{rate}}}}}}}").baseline
     model = found.models["topaz-video-upscale"]
@@ -62,14 +62,14 @@ def test_the_nearest_evidence_answers(load: Load) -> None:
 
 
 def test_the_same_value_again_changes_nothing(load: Load) -> None:
-    """A scenario that repeats what the baseline says leaves its evidence alone."""
+    """A scenario that repeats a baseline value keeps the evidence of the baseline."""
     found = changed(load, "limits: {max_seconds: {value: '60'}}").baseline
 
     assert BASE.limits["max_seconds"] == found.limits["max_seconds"]
 
 
 def test_a_report_belongs_to_its_file(load: Load) -> None:
-    """Evidence of a scenario is not that of what extends it."""
+    """The evidence of a scenario file does not apply to a scenario that extends it."""
     report = "evidence: {grade: observed, source: a forum, date: 2026-11-01}"
     files = {"a": "extends: b.yaml\n", "b": f"extends: vicsee/baseline\n{report}\n"}
 
@@ -91,12 +91,12 @@ def test_a_report_belongs_to_its_file(load: Load) -> None:
     ],
 )
 def test_any_value_can_be_overridden(load: Load, text: str, read: Callable[[object], bool]) -> None:
-    """Every fact of a baseline is a scenario's to change."""
+    """A scenario can change every fact of a baseline."""
     assert read(changed(load, text).baseline)
 
 
 def test_many_levels(load: Load) -> None:
-    """A file may extend one that extends one, and so on, up to a limit."""
+    """Scenario files can extend each other over several levels, up to a limit."""
     chain = {f"f{n}": f"extends: f{n + 1}.yaml\n" for n in range(MAX_LEVELS - 1)}
     last = {f"f{MAX_LEVELS - 1}": "extends: vicsee/baseline\nseed: 5\n"}
 

@@ -41,8 +41,11 @@ def messages(folder: Path, provider: str, fault: str) -> list[str]:
     return [f"{mistake.place}: {mistake.message}" for mistake in found]
 
 
-def test_patch_that_finds_nothing_is_refused_with_the_nearest_field(tmp_path: Path) -> None:
-    """One message each; a patch with a field that is there, or of other operations, is well."""
+def test_a_patch_of_an_unknown_field_is_refused(tmp_path: Path) -> None:
+    """A patch of an unknown field is refused with the nearest field, in one message.
+
+    A patch of a field that any matching response has is accepted.
+    """
     for (provider, fault), said in REFUSED.items():
         (message,) = messages(tmp_path, provider, fault)
         assert said in message
@@ -62,7 +65,7 @@ def leaves(value: object, path: str = "") -> Iterator[str]:
 
 @pytest.mark.parametrize("provider", SUBMITTED)
 def test_every_field_of_a_response_is_known(provider: str) -> None:
-    """Of submits and polls, for jobs in every state and in every dialect."""
+    """All response fields of submits and polls are known, in every job state and dialect."""
     operations = {one.kind: one.answers for one in discover()[provider].operations if one.answers}
     path, body, place = SUBMITTED[provider]
     for end in ("completed", "failed", "cancelled", "timeout"):

@@ -116,8 +116,8 @@ def load(tmp_path: Path) -> Load:
         ),
     ],
 )
-def test_names_that_do_not_exist(load: Load, text: str, mistake: str) -> None:
-    """A name without a meaning is a mistake at its line and column."""
+def test_unknown_names(load: Load, text: str, mistake: str) -> None:
+    """An unknown name in a scenario is a mistake at its line and column."""
     with pytest.raises(ScenarioError) as caught:
         load(text)
 
@@ -138,7 +138,7 @@ def test_names_that_do_not_exist(load: Load, text: str, mistake: str) -> None:
     ],
 )
 def test_steps(load: Load, step: str, rule: PhaseRule) -> None:
-    """A step ends after a time, after polls, or by command."""
+    """A lifecycle step ends after a time, after polls or by command."""
     (found,) = load(f"jobs: [{{lifecycle: [{{{step}}}, {{failed: ~}}]}}]").jobs
 
     assert rule == found.phases[0]
@@ -156,7 +156,7 @@ def test_steps(load: Load, step: str, rule: PhaseRule) -> None:
     ],
 )
 def test_ends(load: Load, end: str, rule: PhaseRule) -> None:
-    """An end has nothing behind it, or the failure that it is."""
+    """A lifecycle end has no value, or the name of its failure."""
     (found,) = load(f"{WORKS}{{{end}}}]}}]").jobs
 
     assert rule == found.phases[1]
@@ -175,8 +175,8 @@ def test_ends(load: Load, end: str, rule: PhaseRule) -> None:
         ("{prompt: x}", False),
     ],
 )
-def test_when_a_rule_speaks_of_a_job(load: Load, when: str, *, matches: bool) -> None:
-    """All values of a rule must hold, however they are written."""
+def test_when_a_rule_matches_a_job(load: Load, when: str, *, matches: bool) -> None:
+    """A job rule matches only if all its values match, in any spelling."""
     inputs = "facts: {inputs: {value: [video_url, prompt, hasty]}}"
     (found,) = load(f"{inputs}\njobs: [{{when: {when}, lifecycle: [{{waiting: ~}}]}}]").jobs
 
@@ -187,8 +187,8 @@ def test_when_a_rule_speaks_of_a_job(load: Load, when: str, *, matches: bool) ->
     ("url", "matches"),
     [("https://a/b.mp4", True), ("https://a/B.MP4", False), ("http://a/", False)],
 )
-def test_when_a_rule_speaks_of_a_url(load: Load, url: str, *, matches: bool) -> None:
-    """URLs are matched by glob, capitals and all."""
+def test_when_a_rule_matches_a_url(load: Load, url: str, *, matches: bool) -> None:
+    """A media rule compares URLs by glob, and is case-sensitive."""
     (found,) = load('media: [{url: "https://*.mp4", unreachable: true}]').media
 
     assert matches is found.matches(url)
@@ -196,11 +196,11 @@ def test_when_a_rule_speaks_of_a_url(load: Load, url: str, *, matches: bool) -> 
 
 @pytest.mark.parametrize("how", ["90", "{polls: 0}", "{pols: 2}", "{polls: 2, or: 3}"])
 def test_steps_without_an_end(load: Load, how: str) -> None:
-    """A step that ends neither by time, nor by polls, nor by command is told the three ways."""
+    """The error for a step without an end lists time, polls and command as its possible ends."""
     with pytest.raises(ScenarioError, match=re.escape(f"lifecycle[0].waiting: {STEPS}; ")):
         load(f"jobs: [{{lifecycle: [{{waiting: {how}}}, {{failed: ~}}]}}]")
 
 
-def test_nothing_to_choose_from() -> None:
-    """Where nothing of a kind exists, the sentence says so."""
+def test_no_allowed_names() -> None:
+    """If no name of a kind exists, the error says so."""
     assert unknown("knob", "x", []) == "unknown knob 'x'; allowed: none"

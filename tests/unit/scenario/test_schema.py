@@ -45,7 +45,10 @@ def objections(text: str) -> list[str]:
 
 
 def test_schema_files_are_written_for_an_editor(tmp_path: Path) -> None:
-    """`--write` gives each provider's folder its own names, and the folder above it none."""
+    """`--write` writes a schema with its own names to each provider's folder.
+
+    The schema in the folder above has no provider names.
+    """
     folder = tmp_path / "new"
     done = CliRunner().invoke(main, ["scenarios", "schema", "--write", str(folder)])
     texts = {
@@ -78,14 +81,14 @@ def test_schema_files_of_one_provider_or_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("schema", [source(), resolved_schema(), PUBLISHED], ids=["s", "r", "p"])
 def test_each_view_is_a_schema(schema: dict[str, Any]) -> None:
-    """Source, strict and published form are valid JSON Schemas."""
+    """The source, strict and published schemas are all valid JSON Schemas."""
     Draft202012Validator.check_schema(schema)
 
     assert "https://json-schema.org/draft/2020-12/schema" == schema["$schema"]
 
 
-def test_enumerations_are_those_of_the_code() -> None:
-    """Stages, states, ends, containers and windows of the schema are all that the code knows."""
+def test_enumerations_match_the_code() -> None:
+    """The schema lists exactly the stages, states, ends, containers and windows of the code."""
     defs, root = source()["$defs"], source()["properties"]
     step = defs["job_rule"]["properties"]["lifecycle"]["items"]["properties"]
     ends = root["refund"]["properties"]["states"]["items"]
@@ -99,8 +102,8 @@ def test_enumerations_are_those_of_the_code() -> None:
     assert list(windows) == defs["rate_limit"]["properties"]["per"]["enum"]
 
 
-def test_keywords_of_sections() -> None:
-    """Each keyword of our own is one that the code reads, and none of them is published."""
+def test_custom_keywords_are_used_and_unpublished() -> None:
+    """Each custom schema keyword is read by the code and absent from the published schema."""
     known = {"x-always", "x-fixed", "x-closed", "x-new", "x-without"}
     used = {key for key in keys(source()) if key.startswith("x-")}
 
@@ -119,14 +122,14 @@ def keys(node: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
 
 
 def test_every_key_has_a_description() -> None:
-    """An editor can explain each key."""
+    """Each key in the schema has a description for editors."""
     nameless = [path for path, node in properties(source()) if not node.get("description")]
 
     assert [] == nameless
 
 
 def test_shipped_files_are_valid_in_an_editor() -> None:
-    """An editor flags nothing in a shipped file, by the schema in its folder or by the general one.
+    """Each shipped file is valid by the schema in its folder and by the general schema.
 
     Whether a file is valid with everything it extends is checked with the baselines.
     """
@@ -143,7 +146,7 @@ def test_shipped_files_are_valid_in_an_editor() -> None:
 
 
 def test_shipped_files_name_their_schema() -> None:
-    """The first line of each shipped file tells an editor where the schema is."""
+    """The first line of each shipped file names its schema for editors."""
     expected = {
         name: "../schema.json" if LIBRARY.template_of(name) else "schema.json"
         for name in LIBRARY.names()
@@ -169,8 +172,8 @@ def test_shipped_files_name_their_schema() -> None:
         "extends: vicsee/baseline\nrefund: {after: '3600'}",
     ],
 )
-def test_what_an_editor_takes(text: str) -> None:
-    """A file that extends another needs nothing else, and may use variables anywhere."""
+def test_files_that_the_schema_accepts(text: str) -> None:
+    """A file that extends another needs no other key, and may use variables anywhere."""
     assert [] == objections(text)
 
 
@@ -188,8 +191,8 @@ def test_what_an_editor_takes(text: str) -> None:
         "extends: vicsee/baseline\nrefund: {after: 1 hour}",
     ],
 )
-def test_what_an_editor_flags(text: str) -> None:
-    """Unknown keys, wrong values and items that lack something are flagged while typing."""
+def test_files_that_the_schema_refuses(text: str) -> None:
+    """The schema refuses unknown keys, wrong values and items with missing parts."""
     assert [] != objections(text)
 
 
@@ -201,7 +204,7 @@ def test_what_an_editor_flags(text: str) -> None:
     ],
 )
 def test_names_that_an_editor_completes(path: tuple[str, ...], name: str) -> None:
-    """Scenarios and plans that exist are offered, others are taken."""
+    """The schema offers existing scenarios and plans, and also accepts other names."""
     node = PUBLISHED["properties"]
     for part in path:
         node = node[part]
@@ -212,7 +215,7 @@ def test_names_that_an_editor_completes(path: tuple[str, ...], name: str) -> Non
 
 @pytest.mark.parametrize("provider", LIBRARY.providers())
 def test_the_names_of_a_provider(provider: str) -> None:
-    """Knobs, errors, limits, failures and plans of the baseline are offered with what they say."""
+    """The schema offers the baseline's knobs, errors, limits, failures and plans with texts."""
     offered = PUBLISHED["$defs"][f"names-{provider}"]["properties"]
     tree = LIBRARY.tree_of(provider) or {}
 
@@ -220,8 +223,8 @@ def test_the_names_of_a_provider(provider: str) -> None:
         assert list(offered[section]["properties"]) == list(tree[section])  # type: ignore[arg-type]
 
 
-def test_a_new_provider_needs_no_edit_of_the_source() -> None:
-    """The names come from the baselines that are there."""
+def test_a_new_provider_needs_no_edit_of_the_schema() -> None:
+    """The names in the schema come from the existing baselines."""
     toy = Path(__file__).parents[2] / "fixtures/toy_provider/scenarios/toytown"
     library = Library(folders=lambda: {"toytown": toy})
 

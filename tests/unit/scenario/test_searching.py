@@ -16,21 +16,21 @@ SLOW = Listed("toy/slow-429", "toy", "The answer is 1429 bytes, in PIECES.")
 
 
 def test_the_table_can_be_read() -> None:
-    """The file has no mistake, such as a thing that is asked twice in one entry."""
+    """The table of synonyms has no mistake, such as a duplicate term in one entry."""
     assert [] == list(read_tree(SYNONYMS).mistakes)
     assert len(KNOWN) > 100
 
 
 @pytest.mark.parametrize("asked", KNOWN)
-def test_every_synonym_finds_something(asked: str) -> None:
-    """Whatever the table says that people ask finds a scenario."""
+def test_every_synonym_finds_a_scenario(asked: str) -> None:
+    """A search for each synonym finds at least one, but less than half of all scenarios."""
     found, has = searched([asked], KNOWN).of(EVERYTHING)
 
     assert (1, True) == (has, len(found) < len(EVERYTHING) / 2)
 
 
 def test_every_meaning_of_a_synonym_is_in_a_name_or_a_summary() -> None:
-    """Each word that the table of synonyms leads to is in the name or summary of a scenario."""
+    """Each target word of a synonym occurs in the name or the summary of a scenario."""
     meanings = sorted({one for row in KNOWN.values() for one in row})
     terms = {one: Term("no such text", (one,)) for one in meanings}
 
@@ -38,7 +38,7 @@ def test_every_meaning_of_a_synonym_is_in_a_name_or_a_summary() -> None:
 
 
 def test_the_longest_row_is_one_term() -> None:
-    """Words that mean something together are looked for together, with their endings."""
+    """Words that form one term are searched together, with their endings."""
     assert (Term("rate-limits", ("429",)), Term("clip"), Term("rate", ("fps",))) == searched(
         ["Rate-limits clip", "rate"], TABLE
     ).terms
@@ -56,7 +56,7 @@ def test_the_longest_row_is_one_term() -> None:
     ],
 )
 def test_a_term_is_in_a_scenario(term: Term, *, expected: bool) -> None:
-    """Typed words may be parts of words; what is meant by them stands as whole words."""
+    """A typed word also matches inside a word, but its synonyms match only whole words."""
     assert expected == term.is_in(SLOW)
 
 
@@ -75,18 +75,21 @@ def test_a_term_is_in_a_scenario(term: Term, *, expected: bool) -> None:
     ],
 )
 def test_a_word_finds_its_other_forms(typed: str, words: str) -> None:
-    """An English ending of what is typed makes no difference."""
+    """A search ignores the English ending of a typed word."""
     assert Term(typed).is_in(Listed("toy/one", "toy", words))
 
 
 @pytest.mark.parametrize("typed", ["red", "4xxes", "fail5s", "uses"])
 def test_short_words_and_codes_keep_their_endings(typed: str) -> None:
-    """What is too short for a stem, or no word, is looked for as it is typed."""
+    """A short word or a code is searched exactly as typed."""
     assert not Term(typed).is_in(Listed("toy/one", "toy", typed[:-1]))
 
 
-def test_a_search_for_413_of_piapi_says_where_it_is_answered() -> None:
-    """PiAPI refuses a large file with 413 at a create alone; an upload answers 400."""
+def test_a_search_for_413_of_piapi_finds_its_scenario() -> None:
+    """A search for `413 piapi` finds a summary about large files.
+
+    It says that PiAPI refuses a large file with 413 at a create, and with 400 at an upload.
+    """
     found, has = searched(["413", "piapi"], {}).of(EVERYTHING)
 
     assert (2, ["piapi/too-large"]) == (has, [item.name for item in found])
@@ -109,8 +112,8 @@ def test_a_search_for_413_of_piapi_says_where_it_is_answered() -> None:
         ("refunded-late", "piapi/refund-after-three-hours"),
     ],
 )
-def test_hyphenated_words_find_what_their_parts_mean(words: str, name: str) -> None:
-    """A name that nothing has is looked for by its words, and a former name by the present one."""
+def test_hyphenated_words_find_the_meaning_of_their_parts(words: str, name: str) -> None:
+    """An unknown hyphenated name is searched by its parts, a former name by its current name."""
     synonyms = {**KNOWN, **former_names(Library().aliases)}
     search = searched([words], synonyms)
     found, has = search.of(EVERYTHING)
@@ -120,6 +123,6 @@ def test_hyphenated_words_find_what_their_parts_mean(words: str, name: str) -> N
 
 
 def test_hyphenated_name_finds_itself_alone() -> None:
-    """The parts of a name that is there are not looked for."""
+    """A search for an existing hyphenated name does not search for its parts."""
     found, _ = searched(["stuck-in-queue"], KNOWN).of(EVERYTHING)
     assert {"stuck-in-queue"} == {item.short for item in found}

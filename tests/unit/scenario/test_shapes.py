@@ -39,7 +39,7 @@ def messages(folder: Path, provider: str, text: str) -> list[str]:
 
 
 def test_shape_of_every_mapping_and_list_is_yaml_of_the_right_kind() -> None:
-    """The shape can be copied and filled in, and names no evidence."""
+    """The shape of each section is valid YAML to copy and fill in, without evidence."""
     shown = 0
     for node in nodes():
         kinds = node.get("type", ())
@@ -53,7 +53,7 @@ def test_shape_of_every_mapping_and_list_is_yaml_of_the_right_kind() -> None:
 
 
 def test_examples_of_the_schema_are_valid() -> None:
-    """Each example, which editors and messages show, is what its own schema takes."""
+    """Each example in the schema is valid by the schema itself."""
     found = [node for node in nodes() if isinstance(node.get("examples"), list)]
     for node in found:
         rule = {**node, "$defs": resolved_schema()["$defs"]}
@@ -93,8 +93,8 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("text", SHAPES)
-def test_message_of_a_wrong_shape_shows_the_right_one(tmp_path: Path, text: str) -> None:
-    """Short forms of sections as people guess them."""
+def test_message_of_a_wrong_shape_shows_the_correct_one(tmp_path: Path, text: str) -> None:
+    """The error for a wrong short form of a section shows the correct form."""
     assert any(SHAPES[text] in message for message in messages(tmp_path, "vicsee", text))
 
 
@@ -106,10 +106,10 @@ SECTIONS = {
 
 @pytest.mark.parametrize("provider", LIBRARY.providers())
 @pytest.mark.parametrize("section", SECTIONS)
-def test_section_that_a_provider_lacks_is_named_as_such(
+def test_a_section_that_a_provider_lacks_is_refused(
     tmp_path: Path, provider: str, section: str
 ) -> None:
-    """One message says that nothing is ever sent, instead of what such a section would need."""
+    """If a provider documents no such section, one error says so, also for a planned change."""
     said = f"{section}: {provider} documents no"
     lacked = section not in mapping(LIBRARY.tree_of(provider))
     for value in SECTIONS[section]:

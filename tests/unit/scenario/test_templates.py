@@ -46,7 +46,7 @@ def mistakes(library: Library, name: str) -> list[str]:
 
 
 def test_every_provider_has_the_scenario_of_a_template(root: Path) -> None:
-    """Each provider has it under its own name, with the statuses of its own errors."""
+    """Each provider has the scenario of each template, with its own name and error statuses."""
     library = Library(root)
 
     assert ["venice/baseline", "venice/gone", "vicsee/baseline", "vicsee/gone"] == [
@@ -60,7 +60,7 @@ def test_every_provider_has_the_scenario_of_a_template(root: Path) -> None:
 
 
 def test_own_file_of_a_provider_replaces_the_template(root: Path) -> None:
-    """A provider whose documents say something else has a file of the template's name."""
+    """A provider's own file with the name of a template replaces the template."""
     (root / "venice" / "gone.yaml").write_text("extends: venice/baseline\nsummary: own\n", "utf-8")
     library = Library(root)
     listed = {item.name: item for item in listing(library)}
@@ -71,7 +71,7 @@ def test_own_file_of_a_provider_replaces_the_template(root: Path) -> None:
 
 
 def test_templates_apply_to_providers_of_other_packages(root: Path) -> None:
-    """The folder that a package brings has the scenarios of all templates."""
+    """A provider from another package also has the scenarios of all templates."""
     library = Library(root, folders=lambda: {"elsewhere": root / "vicsee"})
 
     assert "elsewhere/gone" in library.names()
@@ -79,7 +79,7 @@ def test_templates_apply_to_providers_of_other_packages(root: Path) -> None:
 
 
 def test_other_scenarios_extend_the_scenario_of_a_template(root: Path) -> None:
-    """Files, other templates and sent documents extend it by its name."""
+    """Files, templates and inline scenarios can extend a template's scenario by its name."""
     (root / COMMON / "later.yaml").write_text(
         "extends: $provider/gone\nsummary: later\nrefund: {after: 1h}\n", "utf-8"
     )
@@ -93,7 +93,7 @@ def test_other_scenarios_extend_the_scenario_of_a_template(root: Path) -> None:
 
 
 def test_mistakes_name_the_line_of_the_template(root: Path) -> None:
-    """A word that a baseline lacks and a wrong value are placed in the template."""
+    """A missing word of a baseline or a wrong value is reported at the template's line."""
     (root / COMMON / "odd.yaml").write_text("# $any\nextends: $provider/baseline\nseed: $nothing\n")
     (root / COMMON / "bad.yaml").write_text("extends: $provider/baseline\n\nsede: 1\n", "utf-8")
     library = Library(root)
@@ -106,7 +106,7 @@ def test_mistakes_name_the_line_of_the_template(root: Path) -> None:
 
 
 def test_template_itself_is_no_scenario(root: Path) -> None:
-    """A template that is loaded by its path is rejected with the names that can be used."""
+    """A template loaded by its path is refused with the scenario names to use instead."""
     path = root / COMMON / "gone.yaml"
     library = Library(root)
     said = "this is a template of every provider; use venice/gone or vicsee/gone"
@@ -119,7 +119,7 @@ def test_template_itself_is_no_scenario(root: Path) -> None:
 
 
 def test_reload_sees_changes_of_template_and_of_overrides(root: Path) -> None:
-    """A library that reads anew knows what became another: the template, or a file before it."""
+    """A reload notices a changed template and a new file that replaces it."""
     path, old = root / COMMON / "gone.yaml", Library(root)
     old.load("venice/gone"), old.load("vicsee/gone")
     assert old.renewed().is_as_in(old, "venice/gone")
@@ -134,7 +134,7 @@ def test_reload_sees_changes_of_template_and_of_overrides(root: Path) -> None:
 
 
 def test_commands_name_the_template() -> None:
-    """`show` fills in the provider's words, `explain` and `list` say which template it is."""
+    """`show` fills in the provider's words; `explain` and `list` name the template."""
     name, file = "venice/unknown-status-word", "_common/unknown-status-word.yaml"
     run = CliRunner().invoke
     shown = run(main, ["scenarios", "show", name]).stdout
@@ -152,7 +152,7 @@ def test_commands_name_the_template() -> None:
 
 
 def test_no_shipped_file_repeats_its_template() -> None:
-    """A provider's own file exists only where it says something else than the template."""
+    """Each provider file that replaces a template differs from it."""
     common = {path.stem for path in (shipped_root() / COMMON).glob("*.yaml")}
     own = [name for name in SHIPPED.names() if not SHIPPED.template_of(name)]
     repeated = []

@@ -37,21 +37,21 @@ VARIABLES = {"SEED": "7", "NAME": "Ada", "EMPTY": "", "EVIL": "x}\nseed: 1", "SE
         ("${EVIL}", "x}\nseed: 1"),
     ],
 )
-def test_what_stands_for_what(text: str, value: object) -> None:
-    """A variable gives one value as if it stood there, never structure or another variable."""
+def test_values_of_variables(text: str, value: object) -> None:
+    """A variable is replaced by one plain value, never by a structure or another variable."""
     tree = parse_tree(f"key: {text}\n", "f.yaml", VARIABLES)
 
     assert (tree.mistakes, tree.value) == ([], {"key": value})
 
 
 def test_a_block_of_text() -> None:
-    """Variables are filled in in blocks too."""
+    """Variables are also replaced in block texts."""
     assert {"key": "by Ada\n"} == parse_tree("key: |\n  by ${NAME}\n", "f", VARIABLES).value
 
 
 @pytest.mark.parametrize("key", ["${NAME}", "${NONE:-x}"])
-def test_keys_are_what_stands_there(key: str) -> None:
-    """Nothing is filled in inside keys."""
+def test_variables_in_keys_stay(key: str) -> None:
+    """Variables in keys are not replaced."""
     tree = parse_tree(f"'{key}': 1\n", "f.yaml", VARIABLES)
 
     assert (tree.mistakes, tree.value) == ([], {key: 1})
@@ -66,15 +66,15 @@ def test_keys_are_what_stands_there(key: str) -> None:
         ("${1A}", "write a variable as ${NAME} or ${NAME:-default}, and $${ for a literal ${"),
     ],
 )
-def test_what_stands_for_nothing(text: str, mistake: str) -> None:
-    """A variable without a value or of a wrong spelling is a mistake at its place."""
+def test_invalid_variables(text: str, mistake: str) -> None:
+    """A variable without a value or with a wrong spelling is a mistake at its place."""
     (found,) = parse_tree(f"a:\n  key: {text}\n", "f.yaml", VARIABLES).mistakes
 
     assert f"f.yaml:2:8: a.key: {mistake}" == str(found)
 
 
 def test_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scenario file reads the variables of the process."""
+    """A scenario file can use the environment variables of the process."""
     monkeypatch.setenv("UPSIM_TEST_BALANCE", "12.5")
     path = tmp_path / "a.yaml"
     balance = '"${UPSIM_TEST_BALANCE:-1}"'

@@ -48,7 +48,7 @@ def mistakes(folder: Path, provider: str, text: str) -> list[str]:
 
 @pytest.mark.parametrize("text", VICSEE)
 def test_part_of_a_credit_is_a_mistake(tmp_path: Path, text: str) -> None:
-    """Balances, prices and both in changes, each at its place, as the admin API refuses them."""
+    """A fraction of a credit in a balance or price is a mistake, also inside changes."""
     found = mistakes(tmp_path, "vicsee", text)
 
     assert any(VICSEE[text] in one for one in found), found
@@ -58,16 +58,16 @@ def test_part_of_a_credit_is_a_mistake(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("provider", "text"), [(name, text) for name, texts in WHOLE.items() for text in texts]
 )
-def test_whole_amounts_and_parts_of_a_dollar_are_none(
+def test_whole_amounts_and_parts_of_a_dollar_are_accepted(
     tmp_path: Path, provider: str, text: str
 ) -> None:
-    """Dollars have parts; a charge that is rounded to no places is whole."""
+    """Fractions of a dollar are accepted, and so is a charge rounded to a whole number."""
     assert mistakes(tmp_path, provider, text) == []
 
 
 @pytest.mark.parametrize("provider", ["wavespeed", "venice", "piapi", "vicsee"])
 def test_negative_balances_are_mistakes(tmp_path: Path, provider: str) -> None:
-    """No account opens in debt, whether the scenario, a change, or the baseline's value says so."""
+    """A negative opening balance is a mistake in a scenario, a change or a baseline."""
     written = (f'accounts: {{{provider}: {{balance: "-5"}}}}', 'account: {opening: "-0.5"}')
     for text in (*written, f"changes: [{{after: 1h, set: {{{written[0]}}}}}]"):
         found = mistakes(tmp_path, provider, text)

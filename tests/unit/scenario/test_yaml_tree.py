@@ -57,7 +57,7 @@ def found(text: str) -> list[str]:
     ],
 )
 def test_scalars(text: str, value: object) -> None:
-    """Words, integers and decimals are those of YAML 1.2; all else is text."""
+    """Words, integers and decimals are read as in YAML 1.2; every other scalar is text."""
     tree = parse_tree(f"key: {text}\n", "f.yaml")
 
     assert (tree.mistakes, tree.value) == ([], {"key": value})
@@ -65,7 +65,7 @@ def test_scalars(text: str, value: object) -> None:
 
 @given(st.decimals(-(10**9), 10**9, places=6))
 def test_numbers_with_a_point_are_exact(number: Decimal) -> None:
-    """No digit of a decimal is lost."""
+    """A decimal number keeps all its digits."""
     tree = parse_tree(f"key: {number:f}\n", "f.yaml")
 
     assert tree.value == {"key": number}
@@ -73,7 +73,7 @@ def test_numbers_with_a_point_are_exact(number: Decimal) -> None:
 
 @pytest.mark.parametrize("key", ["on", "null", "5", "true", "1.5"])
 def test_keys_are_texts(key: str) -> None:
-    """A key is what stands there."""
+    """Each key is read as the text that is written."""
     assert parse_tree(f"{key}: 1\n", "f.yaml").value == {key: 1}
 
 
@@ -89,7 +89,7 @@ def test_keys_are_texts(key: str) -> None:
     ],
 )
 def test_structures(text: str, value: object) -> None:
-    """Lists, mappings, anchors and blocks are read as usual."""
+    """Lists, mappings, anchors and blocks are read as in standard YAML."""
     tree = parse_tree(text, "f.yaml")
 
     assert (tree.mistakes, tree.value) == ([], value)
@@ -129,7 +129,7 @@ def test_mistakes_have_a_place(text: str, mistake: str) -> None:
 
 
 def test_all_mistakes_are_found_at_once() -> None:
-    """A second mistake is found with the first."""
+    """A second syntax mistake is reported together with the first."""
     assert len(found("a: 1\na: 2\nb: !x 3\nb: 4\n")) == 3
 
 
@@ -147,14 +147,14 @@ def test_all_mistakes_are_found_at_once() -> None:
     ],
 )
 def test_marks(place: Place, line: int, column: int) -> None:
-    """Each place is known by its key; one that is not there by what is around it."""
+    """Each value has its file position; a missing key has the position of its parent."""
     tree = parse_tree("a: 1\nb:\n  c: [x, {d: 1}]\n", "f.yaml")
 
     assert Mark("f.yaml", line, column) == tree.mark(place)
 
 
 def test_a_tree_without_marks() -> None:
-    """A tree that came from no file has its mistakes nowhere."""
+    """Mistakes in a tree that was not read from a file have no position."""
     assert str(Tree(None, {}).mark(("a",))) == "<nowhere>:1:1"
 
 
@@ -167,20 +167,20 @@ def test_a_tree_without_marks() -> None:
         ((0, 1), "[0][1]"),
     ],
 )
-def test_places_as_people_write_them(place: Place, text: str) -> None:
-    """Keys are joined by points, positions stand in brackets."""
+def test_paths_in_messages(place: Place, text: str) -> None:
+    """In a path, keys are joined by points, and list positions are in brackets."""
     assert text == dotted(place)
 
 
 def test_mistakes_are_in_order_of_place() -> None:
-    """Mistakes sort by line and column, not as text."""
+    """Mistakes are sorted numerically by line and column."""
     late, early = (Mistake(Mark("f", line, 1), "", "x") for line in (10, 9))
 
     assert sorted([late, early]) == [early, late]
 
 
 def test_a_file(tmp_path: Path) -> None:
-    """The marks of a file name it."""
+    """The positions of values from a file have the file name."""
     path = tmp_path / "a.yaml"
     path.write_text("é: 1\n", "utf-8")
 
@@ -188,7 +188,7 @@ def test_a_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
-    """A file in another encoding is a mistake of its own."""
+    """The wrong encoding of a file is reported as a mistake."""
     path = tmp_path / "a.yaml"
     path.write_bytes(b"a: \xe9\n")
 
@@ -197,8 +197,8 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     assert str(mistake).startswith(f"{path}:1:1: not UTF-8: ")
 
 
-def test_a_long_value_is_told_by_its_ends() -> None:
-    """A message stays one that can be read, whatever the file holds; it begins and ends as ever."""
+def test_a_long_value_is_shown_by_its_ends() -> None:
+    """In a message, a long value is shortened to its start and its end."""
     tree = parse_tree("a: 1", "f.yaml")
     told = str(tree.mistake(("a",), f"'{'x' * 5000}' is not a number"))
 
@@ -208,7 +208,7 @@ def test_a_long_value_is_told_by_its_ends() -> None:
 
 
 def test_a_default_holds_no_variable() -> None:
-    """A variable within a default would be cut at the first brace, so it is refused."""
+    """A variable inside the default of another variable is refused."""
     assert found("a: ${A:-${B:-c}}") == [
         "f.yaml:1:4: a: write a variable as ${NAME} or ${NAME:-default}, and $${ for a literal ${"
     ]

@@ -13,7 +13,7 @@ from upsim.testing.targets import SimulatorTarget
 SUBMIT = "/api/v1/tools/upscale-video"
 
 
-def test_journal_says_what_the_log_says() -> None:
+def test_journal_shows_the_hints_of_the_log() -> None:
     """Journal and log both show causes, near paths, unread names, unused faults and hints."""
     log: list[str] = []
     with Simulator(clock="manual") as sim:

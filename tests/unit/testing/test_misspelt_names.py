@@ -28,13 +28,13 @@ from upsim.testing.sandboxes import SandboxHandle
     ],
 )
 def test_a_misspelt_name_raises(ask: Callable[[SandboxHandle], object], said: str) -> None:
-    """A finding that is never found and an address that leads nowhere must not look right."""
+    """A misspelt finding or dialect name raises an error instead of a wrong result."""
     with upsim.intercept() as box, pytest.raises(LookupError, match=said):
         ask(box)
 
 
-def test_right_names_are_taken() -> None:
-    """Every dialect has an address, and a finding that is not there is no mistake."""
+def test_correct_names_are_accepted() -> None:
+    """Every dialect has a URL, and a known finding that is absent raises no error."""
     with upsim.intercept() as box:
         assert () == box.report_card.named("polled_too_often")
         assert "http://upsim.test/venice/live" == box.base_url("venice", "live")
@@ -42,8 +42,8 @@ def test_right_names_are_taken() -> None:
         assert "http://127.0.0.1:1/venice/live" == server.base_url("venice", "live")
 
 
-def test_a_scenario_may_have_a_dialect_of_its_own() -> None:
-    """Its address is known, and a wrong name is compared with the list of the scenario."""
+def test_a_scenario_may_have_its_own_dialect() -> None:
+    """A scenario's own dialect has a URL, and is in the suggestions for a wrong name."""
     own = {"extends": "venice/baseline", "dialects": ["guide", "auto", "live", "mine"]}
     with upsim.intercept(own) as box:
         assert "http://upsim.test/venice/mine" == box.base_url("venice", "mine")

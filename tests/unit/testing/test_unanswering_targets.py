@@ -63,10 +63,13 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     found.close()
 
 
-def test_a_target_that_never_answers_is_asked_once(
+def test_a_target_that_never_responds_is_tried_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first test waits a bounded time, the next one not at all; both name what they asked."""
+    """A silent target delays the first test for a limited time, and later tests not at all.
+
+    Both errors name the request.
+    """
     monkeypatch.setattr(session, "FIRST", 0.3)
     run = PytestSession(server.url, seed=1, token="", protocol=lambda: Protocol)
     said = set()

@@ -49,8 +49,8 @@ def offered(
 
 
 @pytest.mark.parametrize("row", PUBLISHED["prices"], ids=lambda row: row["published"])
-def test_the_guides_own_rows(row: dict[str, Any]) -> None:
-    """The five rows of the pricing table come out at their printed amounts."""
+def test_the_documented_price_rows(row: dict[str, Any]) -> None:
+    """The five documented sample rows of Venice's pricing table give the printed amounts."""
     found = offered(size=row["input"], fps=row["fps"], factor=row["factor"], seconds=row["seconds"])
 
     assert (Decimal(row["usd"]), "USD") == (found.quote.amount, found.quote.unit)
@@ -61,8 +61,8 @@ def test_the_guides_own_rows(row: dict[str, Any]) -> None:
     "row", PUBLISHED["tiers"], ids=lambda row: f"{row['height']} x{row['factor']}"
 )
 @pytest.mark.parametrize("width", [2, 4096])
-def test_the_output_height_alone_picks_the_tier(row: dict[str, Any], width: int) -> None:
-    """Each edge of a tier belongs to the cheaper one, whatever the width."""
+def test_the_output_height_alone_selects_the_tier(row: dict[str, Any], width: int) -> None:
+    """The output height alone selects Venice's price tier; a limit belongs to the cheaper tier."""
     found = offered(size=f"{width}x{row['height']}", factor=row["factor"])
 
     assert found.output is not None
@@ -72,7 +72,7 @@ def test_the_output_height_alone_picks_the_tier(row: dict[str, Any], width: int)
 
 @pytest.mark.parametrize("row", PUBLISHED["frame_rates"], ids=lambda row: row["fps"])
 def test_rates_above_48_cost_double(row: dict[str, Any]) -> None:
-    """48 fps exactly is not above 48; everything above costs twice, never more."""
+    """A Venice video above 48 fps costs exactly twice as much; one at 48 fps does not."""
     assert Decimal(row["usd"]) == offered(fps=row["fps"]).quote.amount
 
 
@@ -80,7 +80,7 @@ def test_rates_above_48_cost_double(row: dict[str, Any]) -> None:
     "row", PUBLISHED["durations"], ids=lambda row: f"{row['seconds']} {row['fps']}"
 )
 def test_seconds_are_not_rounded(row: dict[str, Any]) -> None:
-    """The measured duration is billed exactly; the amount has six places, half up."""
+    """Venice bills the exact duration, and rounds the amount half up to six decimals."""
     found = offered(size=row["input"], fps=row["fps"], factor=row["factor"], seconds=row["seconds"])
 
     assert Decimal(row["usd"]) == found.quote.amount
@@ -88,7 +88,7 @@ def test_seconds_are_not_rounded(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", PUBLISHED["sizes"], ids=lambda row: row["published"])
 def test_both_sides_are_multiplied(row: dict[str, Any]) -> None:
-    """The output has the input's width and height times the factor."""
+    """Both sides of a Venice output are the input's sides times the factor."""
     found = offered(size=row["input"], factor=row["factor"]).output
 
     assert found is not None
@@ -96,8 +96,8 @@ def test_both_sides_are_multiplied(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("factor", "seconds"), [(1, 50), (2, 100), (4, 200)])
-def test_work_grows_with_length_and_factor(factor: int, seconds: int) -> None:
-    """Processing takes a constant times the length times the factor."""
+def test_processing_time_grows_with_length_and_factor(factor: int, seconds: int) -> None:
+    """Venice's processing time is a constant times the length times the factor."""
     phases = offered(factor=factor).phases
 
     assert seconds * SECOND == phases[0].lasts
@@ -114,7 +114,7 @@ def test_work_grows_with_length_and_factor(factor: int, seconds: int) -> None:
     ],
 )
 def test_other_prices_are_scenarios(name: str, seconds: str, size: str, fps: str, usd: str) -> None:
-    """An older guide's and a measured price list can be had by name."""
+    """Scenarios have the prices of an older Venice guide and measured prices."""
     model = Library().load(f"venice/{name}").baseline.models[PUBLISHED["model"]]
     width, height = map(int, size.split("x"))
     media = Media(

@@ -52,8 +52,8 @@ def offered(media: Media, factor: str = "2") -> JobSpec:
 
 
 @pytest.mark.parametrize("row", PUBLISHED["worked"], ids=lambda row: row["published"])
-def test_the_page_s_own_sums(row: dict[str, Any]) -> None:
-    """The two worked examples of the page come out as printed."""
+def test_the_documented_price_examples(row: dict[str, Any]) -> None:
+    """The two worked examples of VicSee's page give the printed prices."""
     quote = offered(video(row["seconds"]), row["upscale_factor"]).quote
 
     assert (row["billed"], row["rate"], row["credits"]) == (
@@ -66,7 +66,7 @@ def test_the_page_s_own_sums(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("factor", ["1", "2", "4"])
 @pytest.mark.parametrize("row", PUBLISHED["boundaries"], ids=lambda row: row["seconds"])
 def test_seconds_are_rounded_up(row: dict[str, Any], factor: str) -> None:
-    """Credits are the ceiling of the exact duration times the rate of the factor."""
+    """VicSee credits are the exact duration times the rate of the factor, rounded up."""
     quote = offered(video(row["seconds"]), factor).quote
 
     assert row["billed"] == quote.quantity
@@ -75,21 +75,21 @@ def test_seconds_are_rounded_up(row: dict[str, Any], factor: str) -> None:
 
 @pytest.mark.parametrize("row", PUBLISHED["boundaries"], ids=lambda row: row["seconds"])
 def test_the_accepted_lengths(row: dict[str, Any]) -> None:
-    """The baseline takes sixty seconds exactly, and nothing longer."""
+    """VicSee's baseline accepts at most sixty seconds, inclusive."""
     fits = video(row["seconds"]).seconds <= RULES.limits["max_seconds"]
 
     assert (row["low"] is not None) is fits
 
 
 @pytest.mark.parametrize("row", PUBLISHED["boundaries"], ids=lambda row: row["seconds"])
-def test_the_shown_duration_verifies_the_bill(row: dict[str, Any]) -> None:
-    """The duration is shown exactly, so that its ceiling is what was billed."""
+def test_the_shown_duration_confirms_the_price(row: dict[str, Any]) -> None:
+    """VicSee shows the exact duration; rounded up, it is the billed duration."""
     assert row["shown"] == wire.seconds_text(video(row["seconds"]))
 
 
 @pytest.mark.parametrize("row", PUBLISHED["rates"], ids=lambda row: row["upscale_factor"])
 def test_the_price_table(row: dict[str, Any]) -> None:
-    """Each factor costs its credits, which at the price of a credit are the printed dollars."""
+    """Each VicSee factor costs its documented credits and, converted, its documented dollars."""
     rate = offered(video(), row["upscale_factor"]).quote.rate
     usd = {plan: rate * Decimal(price) for plan, price in PUBLISHED["credit_usd"].items()}
 
@@ -102,7 +102,7 @@ def test_the_price_table(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", PUBLISHED["sizes"], ids=lambda row: row["output"])
 def test_output_sizes(row: dict[str, Any]) -> None:
-    """The output is the input multiplied by the factor, on both sides."""
+    """Both sides of a VicSee output are the input's sides times the factor."""
     output = offered(video(size=row["input"]), row["upscale_factor"]).output
 
     assert output is not None
@@ -110,8 +110,8 @@ def test_output_sizes(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("audio", [True, False])
-def test_sound_is_kept(*, audio: bool) -> None:
-    """The output has sound when the input has."""
+def test_audio_is_kept(*, audio: bool) -> None:
+    """A VicSee output has audio if the input has it."""
     output = offered(video(audio=audio)).output
 
     assert output is not None
@@ -120,7 +120,7 @@ def test_sound_is_kept(*, audio: bool) -> None:
 
 @pytest.mark.parametrize("seconds", ["0.2", "8.5", "30", "60"])
 def test_processing_takes_the_documented_time(seconds: str) -> None:
-    """A task takes 60 to 120 seconds, the longer the video the longer."""
+    """A VicSee task takes 60 to 120 seconds, and more for a longer video."""
     lasts = Decimal(sum(phase.lasts or 0 for phase in offered(video(seconds)).phases)) / SECOND
 
     assert 60 + Decimal(seconds) == lasts
@@ -128,5 +128,5 @@ def test_processing_takes_the_documented_time(seconds: str) -> None:
 
 
 def test_the_formula_is_written_out() -> None:
-    """The ledger can show how the price of the page's sample came about."""
+    """A VicSee price has the formula of the documented sample as text."""
     assert offered(video()).quote.formula == "9 seconds × 16 = 144 credits"

@@ -24,8 +24,8 @@ def parameter_tables() -> list[tuple[str, Mapping[str, Mapping[str, object]]]]:
     ]
 
 
-def test_every_plan_without_access_says_how_it_is_refused() -> None:
-    """A plan that may not use the API names the answer that its calls get."""
+def test_every_plan_without_access_names_its_refusal() -> None:
+    """Each WaveSpeed plan without API access names an existing error for its requests."""
     without = [plan for plan in BASELINE.plans.values() if not plan.access]
 
     assert [p.name for p in without] == ["inactive", "suspended", "restricted"]
@@ -34,7 +34,7 @@ def test_every_plan_without_access_says_how_it_is_refused() -> None:
 
 @pytest.mark.parametrize("name", sorted(BASELINE.errors))
 def test_code_and_status_are_equal(name: str) -> None:
-    """The envelope's code equals the HTTP status, except in the record of a held submit."""
+    """The code in WaveSpeed's envelope is the HTTP status, except after a sync timeout."""
     for knobs in ({}, {"validation_status": "422", "funds_refusal": "402"}):
         rule = rules(BASELINE, "guide", knobs).errors[name]
 
@@ -42,7 +42,7 @@ def test_code_and_status_are_equal(name: str) -> None:
 
 
 def test_every_state_has_a_status_word() -> None:
-    """Each state of a job has a word, and the words are those that the list filter takes."""
+    """Each WaveSpeed job state has a status word, and the list filter accepts these words."""
     filters = next(rows for name, rows in parameter_tables() if name == "predictions")
 
     assert set(JobState) == set(BASELINE.statuses)
@@ -52,24 +52,24 @@ def test_every_state_has_a_status_word() -> None:
 @pytest.mark.parametrize(
     ("operation", "rows"), parameter_tables(), ids=lambda value: str(value)[:30]
 )
-def test_parameter_tables_speak_of_operations_and_kinds(
+def test_parameter_tables_name_operations_and_kinds(
     operation: str, rows: Mapping[str, Mapping[str, object]]
 ) -> None:
-    """Each table belongs to an operation that checks it, each line has a kind that code knows."""
+    """Each parameter table belongs to an operation that uses it, and each row has a known type."""
     assert "well_formed" in BASELINE.checks[operation]
     assert {row["kind"] for row in rows.values()} <= PARAMETER_KINDS
     assert set(BASELINE.facts["kinds"].value) == PARAMETER_KINDS  # type: ignore[arg-type]  # a table
 
 
 def test_every_operation_that_checks_a_table_has_one() -> None:
-    """No operation asks for a table that the baseline lacks."""
+    """Each operation that checks a parameter table has this table in the baseline."""
     checked = {name for name, names in BASELINE.checks.items() if "well_formed" in names}
 
     assert checked == {name for name, _ in parameter_tables()}
 
 
 def test_every_option_has_a_description() -> None:
-    """The list of models can describe each parameter, and knows which of them are booleans."""
+    """The model list has a description for each parameter and marks the booleans."""
     for model in BASELINE.models.values():
         assert {"video", *model.options} <= set(model.facts)
 
@@ -78,7 +78,7 @@ def test_every_option_has_a_description() -> None:
 
 
 def test_the_live_dialect_differs_in_the_digits_of_times_only() -> None:
-    """`live` writes nine fractional digits in `created_at` and is else as `guide`."""
+    """WaveSpeed's `live` dialect differs from `guide` only in the nine digits of `created_at`."""
     guide, live = (rules(BASELINE, dialect, {}).knobs for dialect in ("guide", "live"))
 
     changed = {name: value for name, value in live.items() if guide[name] != value}
@@ -87,12 +87,12 @@ def test_the_live_dialect_differs_in_the_digits_of_times_only() -> None:
 
 @pytest.mark.parametrize("name", ["failed", "cancelled", "timeout"])
 def test_every_unsuccessful_end_is_refunded(name: str) -> None:
-    """Only successful tasks cost something."""
+    """Only successful WaveSpeed tasks are charged in the end."""
     assert name in BASELINE.refund.states
 
 
-def test_fields_that_are_read_are_those_of_the_tables() -> None:
-    """What the log calls unread is in no table of the baseline."""
+def test_read_fields_are_those_of_the_tables() -> None:
+    """The fields that an operation declares as read are those of its parameter table."""
     read = {one.name: {*one.reads.get((), ()), *one.query} for one in PROVIDER.operations}
     tables = {name: set(rows) for name, rows in parameter_tables()}
     assert {name: rows for name, rows in tables.items() if rows != read[name]} == {}

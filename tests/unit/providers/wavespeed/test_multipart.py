@@ -64,8 +64,8 @@ FIELD = b'Content-Disposition: form-data; name="note"\r\n\r\nhello'
 @pytest.mark.parametrize(
     "data", [b"abc", b"", b"\r\n\r\n", b"x--XX", b"\r\n--X", bytes(range(256)) * 9]
 )
-def test_the_bytes_come_out_as_they_went_in(data: bytes) -> None:
-    """Nothing is decoded, trimmed or translated."""
+def test_the_file_bytes_are_unchanged(data: bytes) -> None:
+    """The bytes of an uploaded form file are read unchanged."""
     found = file_part(FORM, form(FIELD, part(data)), "file")
 
     assert FilePart("a.mp4", "video/mp4", data) == found
@@ -79,7 +79,7 @@ def test_the_bytes_come_out_as_they_went_in(data: bytes) -> None:
     ],
 )
 def test_the_boundary_is_a_parameter_of_the_content_type(content_type: str) -> None:
-    """It may be quoted, and names are read without regard to case."""
+    """The form boundary may be quoted, and parameter names are case-insensitive."""
     found = file_part(content_type, form(part(b"abc")), "file")
 
     assert found is not None
@@ -96,7 +96,7 @@ def test_the_boundary_is_a_parameter_of_the_content_type(content_type: str) -> N
     ],
 )
 def test_the_file_name_is_optional(disposition: str, expected: str) -> None:
-    """A name may be missing, quoted, in UTF-8 or in the extended form."""
+    """The file name of a form part may be missing, quoted, in UTF-8 or in the extended format."""
     found = file_part(FORM, form(part(b"abc", disposition=disposition)), "file")
 
     assert found is not None
@@ -104,7 +104,7 @@ def test_the_file_name_is_optional(disposition: str, expected: str) -> None:
 
 
 def test_a_preamble_is_skipped() -> None:
-    """What stands before the first boundary is no part."""
+    """Bytes before the first boundary are ignored."""
     found = file_part(FORM, b"preamble\r\n" + form(part(b"abc")), "file")
 
     assert found is not None
@@ -112,7 +112,7 @@ def test_a_preamble_is_skipped() -> None:
 
 
 def test_a_part_may_have_no_content_type_and_odd_lines() -> None:
-    """Lines that are no headers are passed over, and a missing content type is empty."""
+    """In a part, lines that are no headers are skipped, and a missing content type is empty."""
     odd = b'odd line\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc'
 
     assert FilePart("", "", b"abc") == file_part(FORM, form(odd), "file")
@@ -138,6 +138,9 @@ def test_a_part_may_have_no_content_type_and_odd_lines() -> None:
         (FORM, form(part(b"abc", disposition='form-data; name="file"' + "; a=b" * 32))),
     ],
 )
-def test_anything_else_is_no_file(content_type: str, body: bytes) -> None:
-    """No form, no boundary, no such part or end, or more before it than a form has."""
+def test_an_invalid_form_has_no_file(content_type: str, body: bytes) -> None:
+    """A body without a form, boundary, matching part or end has no file.
+
+    The same applies to a body with too many bytes before the part.
+    """
     assert file_part(content_type, body, "file") is None

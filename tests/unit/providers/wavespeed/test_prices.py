@@ -59,7 +59,7 @@ def offered(
 
 @pytest.mark.parametrize("row", PUBLISHED["worked"], ids=lambda row: row["published"])
 def test_worked_examples_of_the_pages(row: dict[str, Any]) -> None:
-    """Every example that a page works out gives the billed seconds and the dollars it prints."""
+    """Each worked example of WaveSpeed's pages gives the printed seconds and dollars."""
     resolution = row.get("target_resolution", "1080p")
     quote = offered(row["model"], video(seconds=row["seconds"]), resolution=resolution).quote
 
@@ -70,7 +70,10 @@ def test_worked_examples_of_the_pages(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 @pytest.mark.parametrize("row", PUBLISHED["boundaries"], ids=lambda row: row["seconds"])
 def test_video_upscaler_rounds_up(row: dict[str, Any], resolution: str) -> None:
-    """Seconds are rounded up, at least five are billed, and the rate follows the resolution."""
+    """The model `video-upscaler` rounds seconds up and bills at least five.
+
+    The resolution selects the rate.
+    """
     quote = offered(UPSCALER, video(seconds=row["seconds"]), resolution=resolution).quote
 
     assert Decimal(row["up"]["billed"]) == quote.quantity
@@ -79,7 +82,7 @@ def test_video_upscaler_rounds_up(row: dict[str, Any], resolution: str) -> None:
 
 @pytest.mark.parametrize("row", PUBLISHED["boundaries"], ids=lambda row: row["seconds"])
 def test_upscale_v1_rounds_down(row: dict[str, Any]) -> None:
-    """Seconds are rounded down, and at least five are billed."""
+    """The model `upscale-v1` rounds seconds down and bills at least five."""
     quote = offered(UPSCALE_V1, video(seconds=row["seconds"])).quote
 
     assert Decimal(row["down"]["billed"]) == quote.quantity
@@ -88,7 +91,7 @@ def test_upscale_v1_rounds_down(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_an_unmeasured_video_costs_the_minimum(resolution: str) -> None:
-    """A video that cannot be had is charged five seconds at the rate of its resolution."""
+    """WaveSpeed charges an unavailable video for five seconds at the rate of its resolution."""
     unmeasured = offered(UPSCALER, None, resolution=resolution)
     shortest = offered(UPSCALER, video(seconds="1"), resolution=resolution)
 
@@ -97,7 +100,7 @@ def test_an_unmeasured_video_costs_the_minimum(resolution: str) -> None:
 
 
 def test_ten_prices_add_up_exactly() -> None:
-    """Amounts are decimal: ten times 0.06 is 0.6 and nothing more."""
+    """Prices are exact decimals: ten times 0.06 is exactly 0.6."""
     quote = offered(UPSCALER, video()).quote
 
     assert Decimal("0.6") == sum([quote.amount] * 10)
@@ -107,8 +110,8 @@ def test_ten_prices_add_up_exactly() -> None:
 @pytest.mark.parametrize(
     "row", PUBLISHED["sizes"], ids=lambda row: f"{row['input']} to {row['target_resolution']}"
 )
-def test_the_short_side_is_brought_to_the_target(row: dict[str, Any]) -> None:
-    """The output keeps the ratio in even pixels, and a larger source keeps its size."""
+def test_the_short_side_is_scaled_to_the_target(row: dict[str, Any]) -> None:
+    """The output keeps the aspect ratio with even sides; a larger source keeps its size."""
     found = offered(UPSCALER, video(size=row["input"]), resolution=row["target_resolution"]).output
 
     assert found is not None
@@ -120,7 +123,7 @@ def test_the_short_side_is_brought_to_the_target(row: dict[str, Any]) -> None:
     [("640x360", "3840x2160"), ("720x1280", "2160x3840"), ("4096x2304", "4096x2304")],
 )
 def test_upscale_v1_is_always_4k(size: str, expected: str) -> None:
-    """The second model has no target: its short side is that of 4K."""
+    """The output of `upscale-v1` always has the short side of 4K."""
     found = offered(UPSCALE_V1, video(size=size)).output
 
     assert found is not None
@@ -136,10 +139,10 @@ def test_upscale_v1_is_always_4k(size: str, expected: str) -> None:
         (UPSCALE_V1, True, False, True),
     ],
 )
-def test_audio_is_copied_where_there_is_any(
+def test_audio_is_copied_if_the_source_has_it(
     model: str, *, source: bool, copied: bool, expected: bool
 ) -> None:
-    """`copy_audio` decides at the first model; the second keeps whatever the source has."""
+    """`copy_audio` decides about the audio of the first model; the second always keeps it."""
     found = offered(model, video(audio=source), copy_audio=copied).output
 
     assert found is not None
@@ -159,7 +162,7 @@ def test_audio_is_copied_where_there_is_any(
 def test_processing_takes_five_to_ten_seconds_a_second(
     model: str, resolution: str, seconds: int
 ) -> None:
-    """Ten seconds of video take 50 to 100 seconds of wall time, longer at higher resolutions."""
+    """WaveSpeed processes ten seconds of video in 50 to 100 seconds, by resolution."""
     phases = offered(model, video(seconds="10"), resolution=resolution).phases
 
     assert [1_000_000, seconds * 1_000_000, None] == [phase.lasts for phase in phases]

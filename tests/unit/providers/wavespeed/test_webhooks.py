@@ -61,7 +61,10 @@ def job(webhook: WebhookTarget | None = None) -> Job:
 
 @pytest.mark.parametrize("vector", SAMPLE["vectors"], ids=lambda vector: vector["bytes"])
 def test_the_signature_follows_the_published_rule(vector: dict[str, Any]) -> None:
-    """Id, second and raw body, joined by dots, under the secret's text without its prefix."""
+    """The WaveSpeed signature covers id, second and raw body, joined by dots.
+
+    The key is the text of the secret without its prefix.
+    """
     body = vector["body"].encode()
     attempt = Attempt("d", SECRET, SAMPLE["timestamp"], body)
     found = webhooks.headers(call(), job(WebhookTarget("https://h", SECRET)), attempt)
@@ -80,7 +83,7 @@ def test_the_signature_follows_the_published_rule(vector: dict[str, Any]) -> Non
     ids=["prefix kept", "base64 decoded"],
 )
 def test_wrong_keys_give_other_signatures(key: str | None, beginning: str) -> None:
-    """Neither the whole secret nor the decoded one is the key."""
+    """A signature with the prefixed or the decoded secret as key is different."""
     decoded = base64.b64decode(SECRET.removeprefix("whsec_")).decode()
     found = webhooks.signature(
         key or decoded, name=SAMPLE["id"], seconds=SAMPLE["timestamp"],
@@ -90,22 +93,22 @@ def test_wrong_keys_give_other_signatures(key: str | None, beginning: str) -> No
     assert found.startswith(beginning)
 
 
-def test_a_delivery_may_have_an_id_of_its_own() -> None:
-    """The knob webhook_id signs and sends the delivery's id instead of the task's."""
+def test_a_delivery_may_have_its_own_id() -> None:
+    """With the knob `webhook_id`, the webhook has and signs the delivery id, not the task id."""
     found = webhooks.headers(call(webhook_id="delivery"), job(), Attempt("d1", SECRET, 1, b"{}"))
 
     assert found["webhook-id"] == "d1"
 
 
 def test_the_secret_has_the_documented_form() -> None:
-    """`whsec_` and 44 characters of standard base64, which here are 32 zero bytes."""
+    """A secret is `whsec_` and 44 characters of standard base64, here of 32 zero bytes."""
     found = webhooks.secret(call())
 
     assert found == "whsec_" + "A" * 43 + "="
 
 
 def test_the_body_is_the_bare_record_with_its_input() -> None:
-    """No envelope, and the submitted body under `input`."""
+    """A WaveSpeed webhook is the record without an envelope, with the submit body as `input`."""
     found = webhooks.body(call(), job(), 1)
 
     assert found["id"] == SAMPLE["id"]
@@ -113,8 +116,8 @@ def test_the_body_is_the_bare_record_with_its_input() -> None:
     assert {"code", "message", "data"}.isdisjoint(found)
 
 
-def test_the_input_may_be_left_out() -> None:
-    """The knob webhook_input leaves the submitted body out."""
+def test_the_input_may_be_omitted() -> None:
+    """With the knob `webhook_input`, the webhook omits the submitted body."""
     assert "input" not in webhooks.body(call(webhook_input="absent"), job(), 1)
 
 
@@ -129,7 +132,7 @@ def test_the_input_may_be_left_out() -> None:
     ],
 )
 def test_the_query_names_the_webhook(query: str, expected: str | None) -> None:
-    """The URL may be encoded or raw; raw, it ends at the next ampersand."""
+    """The webhook URL in the query may be encoded or raw; a raw URL ends at the next `&`."""
     found = webhooks.requested(call(query))
 
     assert expected == (found.url if found else None)
@@ -144,7 +147,7 @@ def test_the_query_names_the_webhook(query: str, expected: str | None) -> None:
     ],
 )
 def test_the_body_key_is_a_knob(query: str, knob: str, expected: str | None) -> None:
-    """`webhook_url` is ignored unless the knob webhook_key honours it, and then the query wins."""
+    """`webhook_url` in the body counts only with the knob `webhook_key`; the query wins over it."""
     asked = call(query, inputs={"webhook_url": "http://body"}, webhook_key=knob)
     found = webhooks.requested(asked)
 

@@ -39,7 +39,7 @@ def call(**knobs: str) -> Call:
     [("internal", 500, "Internal Server Error"), ("unavailable", 503, "Service Unavailable")],
 )
 def test_faults_of_the_service_are_json(name: str, status: int, text: str) -> None:
-    """500 and 503 have the envelope without data."""
+    """A WaveSpeed 500 or 503 has the JSON envelope without data."""
     reply = wire.problem(call(), Violation(name))
 
     assert (reply.status, reply.body) == (status, {"code": status, "message": text})
@@ -47,7 +47,7 @@ def test_faults_of_the_service_are_json(name: str, status: int, text: str) -> No
 
 @pytest.mark.parametrize(("name", "status"), [("bad_gateway", 502), ("gateway_timeout", 504)])
 def test_faults_of_the_gateway_are_html(name: str, status: int) -> None:
-    """502 and 504 come from in front of the service and are no JSON."""
+    """A WaveSpeed 502 or 504 comes from the gateway as HTML."""
     reply = wire.problem(call(), Violation(name))
 
     assert (reply.status, reply.content_type) == (status, b"text/html")
@@ -56,14 +56,14 @@ def test_faults_of_the_gateway_are_html(name: str, status: int) -> None:
 
 
 def test_an_id_has_32_hexadecimal_digits() -> None:
-    """Ids have no dashes, and small numbers are filled up."""
+    """A WaveSpeed id has 32 hexadecimal digits, with leading zeros and without dashes."""
     small = random.Random(1)  # noqa: S311 - a stream of a test
     small.getrandbits = lambda _bits: 255  # type: ignore[method-assign]  # a number of few digits
 
     assert wire.draw_id(small) == "0" * 30 + "ff"
 
 
-def test_a_check_before_the_model_is_a_mistake() -> None:
-    """A baseline that orders the checks wrongly is told so."""
+def test_a_check_before_the_model_is_an_error() -> None:
+    """A check that runs before the model is known raises an error that names the order."""
     with pytest.raises(LookupError, match="submit: a check that needs the model"):
         checks.valid_options(call())

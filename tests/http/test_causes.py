@@ -603,7 +603,7 @@ def redirecting() -> Iterator[str]:
 
 
 def test_redirect_is_named(seen: Seen, redirecting: str) -> None:
-    """A video URL that redirects says where to, without the query, and that it is not followed."""
+    """The cause of a redirecting URL has the target without its query; it is not followed."""
     send(seen.sim, piapi_video(redirecting))
     assert "redirected to http://127.0.0.1:9/b.mp4" in seen.cause
     assert "redirects are not followed" in seen.cause
@@ -615,7 +615,7 @@ FRAMEWORK = {"internal", "unavailable", "retired"}
 
 
 def test_every_violation_of_the_source_has_a_cause() -> None:
-    """No check makes a violation without saying why, but for injected and internal errors."""
+    """Every violation in the source has a cause, except injected and internal errors."""
     root = Path(upsim.__file__).parent
     silent = [
         f"{path.relative_to(root)}:{node.lineno}"
@@ -639,7 +639,7 @@ OPERATIONS = "providers/wavespeed/operations.py"
     "call", ["GET venice/video/nothing", "GET piapi/some-id", "GET venice//x", "GET vicsee/a/v1"]
 )
 def test_path_without_a_near_one_gets_no_hint(seen: Seen, call: str) -> None:
-    """A segment that resembles a dialect by chance, or a parameter alone, is no hint."""
+    """A segment that resembles a dialect by chance, or a parameter alone, gives no hint."""
     send(seen.sim, Mistake(call))
     assert seen.cause.endswith("where nothing is served")
 
@@ -739,8 +739,8 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
 
 
 @pytest.mark.parametrize("call", UNREAD)
-def test_field_that_is_not_read_is_named_with_the_nearest_one(seen: Seen, call: str) -> None:
-    """In the log line and in the cause, also of an accepted request; the caller sees nothing."""
+def test_unread_field_is_named_with_the_nearest_field(seen: Seen, call: str) -> None:
+    """The log line and the cause name an unread field, also for an accepted request."""
     for body, says in UNREAD[call]:
         response = send(seen.sim, Mistake(call, body))
         assert says in seen.cause, body
@@ -764,13 +764,15 @@ def test_field_that_is_not_read_is_named_with_the_nearest_one(seen: Seen, call: 
 def test_request_whose_fields_are_all_read_has_no_cause(
     seen: Seen, call: str, body: Mapping[str, object]
 ) -> None:
-    """Nothing is said about a body in which every field counts."""
+    """A body in which every field counts has no cause."""
     assert 200 == send(seen.sim, Mistake(call, body)).status_code
     assert seen.cause == ""
 
 
-def test_refused_key_says_whose_it_is(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key of a deleted or another sandbox, or of another provider, is named, but never shown."""
+def test_refused_key_has_its_owner_in_the_cause(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cause names the owner of a key of another sandbox or provider, and never the key."""
     admin = httpx.Client(transport=seen.sim.transport(), base_url="http://localhost/__sim")
     keys = {
         name: admin.post("/sandboxes", json={"id": name}).json()["keys"]
@@ -829,10 +831,10 @@ POLLS = {
 
 @pytest.mark.parametrize("provider", POLLS)
 @pytest.mark.parametrize("owner", SUBMITTED)
-def test_poll_of_a_job_of_another_key_or_provider_says_whose_it_is(
+def test_poll_of_a_foreign_job_has_its_owner_in_the_cause(
     seen: Seen, provider: str, owner: str
 ) -> None:
-    """In the log and the cause; the caller gets the answer that an unknown id gets."""
+    """Log and cause name the owner of the job; the client gets the response for an unknown id."""
     path, body, place = SUBMITTED[owner]
     auth: Auth = seen.sim.app.registry.library.baseline(owner).baseline.auth
     another = {auth.header: f"{auth.scheme} another-key".strip()}
@@ -860,7 +862,7 @@ def test_poll_of_a_job_of_another_key_or_provider_says_whose_it_is(
         ("clip.mp4", DISK),
     ],
 )
-def test_url_without_a_scheme_is_not_taken_for_a_file(seen: Seen, source: str, said: str) -> None:
+def test_url_without_a_scheme_is_no_file(seen: Seen, source: str, said: str) -> None:
     """A name with a dot, or an address, before the first slash is a host."""
     send(seen.sim, vicsee({"video_url": source}, said))
     assert said in seen.cause
@@ -877,10 +879,10 @@ def test_url_without_a_scheme_is_not_taken_for_a_file(seen: Seen, source: str, s
     ],
 )
 @pytest.mark.parametrize("provider", ["wavespeed", "piapi"])
-def test_webhook_url_is_judged_at_the_submit(
+def test_webhook_url_is_checked_at_the_submit(
     seen: Seen, provider: str, url: str, says: str
 ) -> None:
-    """The job is accepted as by the provider; journal and log say why nothing will be posted."""
+    """The job is accepted like at the provider; journal and log say why no webhook will be sent."""
     hook = {"config": {"webhook_config": {"endpoint": url, "secret": "s"}}}
     submit = {
         "wavespeed": Mistake(

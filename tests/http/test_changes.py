@@ -70,7 +70,7 @@ def admin(client: Patient, path: str, body: object) -> Any:  # noqa: ANN401 - JS
 
 
 def test_the_price_changes_at_its_instant(begin: Begin) -> None:
-    """Not a moment earlier, and each change is laid over those above it."""
+    """A price changes exactly at its instant, and each change builds on the changes above it."""
     client = begin("changes:", change("30s", DEAR % 20), change("1m", DEAR % 30))
     prices = [charge(client)]
     for seconds in (29.999_999, 0.000_001, 29.999_999, 0.000_001):
@@ -80,8 +80,8 @@ def test_the_price_changes_at_its_instant(begin: Begin) -> None:
     assert [144, 144, 180, 180, 270] == prices
 
 
-def test_a_date(begin: Begin) -> None:
-    """A change can be set for an instant of the sandbox clock."""
+def test_a_change_at_a_date(begin: Begin) -> None:
+    """A change can have an instant of the sandbox clock."""
     text = f'  - {{at: "2026-01-02T00:00:00Z", set: {{{DEAR % 20}}}}}'
     client = begin("changes:", text, start=START)
     found = admin(client, "clock/advance", {"to": "2026-01-02T00:00:00Z"})
@@ -90,15 +90,15 @@ def test_a_date(begin: Begin) -> None:
     assert 180 == charge(client)
 
 
-def test_a_date_that_has_passed(begin: Begin) -> None:
-    """What was to change before the sandbox began has changed when it begins."""
+def test_a_change_at_a_past_date_applies_from_the_start(begin: Begin) -> None:
+    """A change with an instant before the start of the sandbox applies from the start."""
     text = f'  - {{at: "2025-01-01T00:00:00Z", set: {{{DEAR % 20}}}}}'
 
     assert 180 == charge(begin("changes:", text, start=START))
 
 
 def test_an_older_job_keeps_its_refund(begin: Begin) -> None:
-    """It gets back what it paid, when its own rules say; a newer one gets nothing."""
+    """An older job gets its refund by the rules it was accepted under; a newer one gets none."""
     fails = "jobs: [{lifecycle: [{waiting: 1m}, {failed: generation_failed}]}]"
     client = begin(
         fails, 'refund: {after: "60"}', "changes:", change("30s", "refund: {states: []}")
@@ -132,7 +132,7 @@ def test_an_older_job_keeps_its_link(begin: Begin) -> None:
 
 
 def test_an_older_job_keeps_its_webhooks(begin: Begin) -> None:
-    """How often its caller is told again is not changed by newer rules."""
+    """Newer rules do not change how often the webhook of an older job is retried."""
     receiver = Receiver([500] * 10)
     text = "webhooks: {attempts: {value: 1}}"
     client = begin(
@@ -152,8 +152,8 @@ def test_an_older_job_keeps_its_webhooks(begin: Begin) -> None:
     assert [3, 1] == attempts
 
 
-def test_an_account_whose_plan_is_gone(begin: Begin, tmp_path: Path) -> None:
-    """It gets the plan of the new rules, and its jobs that waited for a slot begin."""
+def test_an_account_without_its_plan_gets_the_new_plan(begin: Begin, tmp_path: Path) -> None:
+    """If a plan is removed, its accounts get the plan of the new rules, and queued jobs start."""
     one = "{concurrency: 1, evidence: {grade: assumed, source: test}}"
     client = begin(f"plans: {{one: {one}}}", "account: {plan: one}")
     jobs = [client.job() for _ in range(2)]
@@ -166,8 +166,8 @@ def test_an_account_whose_plan_is_gone(begin: Begin, tmp_path: Path) -> None:
     assert (["vicsee"], "unlimited") == (list(edit.changed), account.plan)
 
 
-def test_faults_come_and_go(begin: Begin) -> None:
-    """A fault of the scenario that stays keeps its counts; what was armed by hand stays armed."""
+def test_a_change_arms_and_disarms_faults(begin: Begin) -> None:
+    """A fault that stays in the scenario keeps its counts; faults armed by hand stay armed."""
     busy = "{id: busy, at: before_accept, first: 2, do: {respond: 503}}"
     slow = "{id: slow, at: poll, first: 1, do: {respond: 502}}"
     client = begin(f"faults: [{busy}]", "changes:", change("10s", f"faults: [{busy}, {slow}]"))
@@ -181,8 +181,8 @@ def test_faults_come_and_go(begin: Begin) -> None:
     assert {"busy", "slow", "mine"} == set(client.sim.sandbox.state.faults)
 
 
-def test_a_fault_that_leaves(begin: Begin) -> None:
-    """What went wrong goes well again from an instant on."""
+def test_a_fault_ends_at_an_instant(begin: Begin) -> None:
+    """Requests succeed from the instant on at which the scenario removes a fault."""
     down = "faults: [{at: before_accept, do: {respond: 503}}]"
     client = begin(down, "changes:", change("10s", "faults: []"))
     before = client.submit().status_code
@@ -191,8 +191,8 @@ def test_a_fault_that_leaves(begin: Begin) -> None:
     assert (503, 200) == (before, client.submit().status_code)
 
 
-def test_the_log_and_the_journal_tell(begin: Begin) -> None:
-    """A change is an event, and every answer names the rules that decided it."""
+def test_log_and_journal_show_the_change(begin: Begin) -> None:
+    """A change is an event, and every journal entry names the rules that decided."""
     client = begin("changes:", change("10s", DEAR % 20))
     client.submit()
     client.sim.advance(10)
@@ -205,8 +205,8 @@ def test_the_log_and_the_journal_tell(begin: Begin) -> None:
     assert ("change", 10 * SECOND) == (changed.cause, changed.at - sandbox.began)
 
 
-def test_a_reset_begins_again(begin: Begin) -> None:
-    """The change comes as long after the reset as it came after the beginning."""
+def test_a_reset_plans_the_change_again(begin: Begin) -> None:
+    """After a reset, the change comes after the same time as after the start."""
     client = begin("changes:", change("10s", DEAR % 20))
     client.sim.advance(10)
     client.sim.registry.reset("default")
@@ -216,8 +216,8 @@ def test_a_reset_begins_again(begin: Begin) -> None:
     assert [144, 180] == [early, charge(client)]
 
 
-def test_an_auto_clock_does_not_run_to_it(begin: Begin) -> None:
-    """Polls lead to the end of a job, and not further to a change that nobody waits for."""
+def test_an_auto_clock_does_not_jump_to_a_change(begin: Begin) -> None:
+    """Polls move an `auto` clock to the end of a job, and not further to a change."""
     client = begin("changes:", change("30d", DEAR % 20), clock="auto")
     job = client.job()
     for _ in range(20):
@@ -226,8 +226,8 @@ def test_an_auto_clock_does_not_run_to_it(begin: Begin) -> None:
     assert 144 == charge(client)
 
 
-def test_a_call_at_the_instant_itself(begin: Begin) -> None:
-    """The first call after the instant is decided anew when nothing else has let time pass."""
+def test_a_request_at_the_instant_itself(begin: Begin) -> None:
+    """The first request at the instant of a change is decided by the new rules."""
     client = begin("changes:", change("1s", DEAR % 20))
     client.submit()
     client.sim.sandbox.clock.jump(client.sim.sandbox.now + SECOND)
@@ -236,7 +236,7 @@ def test_a_call_at_the_instant_itself(begin: Begin) -> None:
 
 
 def test_a_fault_at_the_instant_itself(begin: Begin) -> None:
-    """The first call after the instant meets the faults that came with it."""
+    """The first request at the instant of a change meets the new faults."""
     client = begin("changes:", change("1s", "faults: [{at: before_accept, do: {respond: 503}}]"))
     client.submit()
     client.sim.sandbox.clock.jump(client.sim.sandbox.now + SECOND)
@@ -245,8 +245,8 @@ def test_a_fault_at_the_instant_itself(begin: Begin) -> None:
     assert 1 == client.sim.sandbox.state.changes_applied
 
 
-def test_an_instant_that_passes_while_a_video_is_measured(begin: Begin, tmp_path: Path) -> None:
-    """What is decided after the instant is decided by the new rules, whenever the call came."""
+def test_a_change_while_a_video_is_measured(begin: Begin, tmp_path: Path) -> None:
+    """A request that is decided after the instant gets the new rules, even if it came before."""
     client = begin("media: [{url: '*', file: clip.mp4}]", "changes:", change("1s", DEAR % 20))
     clip = client.http.get("http://upsim.test/media/synthetic/64x36_30fps_2s.mp4").content
     (tmp_path / "clip.mp4").write_bytes(clip)
@@ -262,14 +262,14 @@ def test_an_instant_that_passes_while_a_video_is_measured(begin: Begin, tmp_path
     assert [40, 40] == [charge(client), charge(client)]
 
 
-def test_a_change_that_cannot_take_place(begin: Begin) -> None:
-    """What the code does not know is refused when the sandbox is made, not in mid-run."""
+def test_an_impossible_change_is_refused(begin: Begin) -> None:
+    """A change that the code does not know is refused when the sandbox is made."""
     with pytest.raises(BaselineError, match="unknown check 'has_kee'; did you mean has_key"):
         begin("changes:", change("1s", "checks: {credits: [has_kee]}"))
 
 
-def test_a_reload_in_mid_run(begin: Begin, tmp_path: Path) -> None:
-    """A file that is read again brings its own changes, from when the sandbox began."""
+def test_a_reload_brings_its_own_changes(begin: Begin, tmp_path: Path) -> None:
+    """A reloaded file brings its own changes, counted from the start of the sandbox."""
     client = begin("changes:", change("10s", DEAR % 20), change("20s", DEAR % 30))
     client.sim.advance(10)
     changes = ["changes:", change("5s", DEAR % 40), change("15s", DEAR % 50)]
@@ -284,8 +284,8 @@ def test_a_reload_in_mid_run(begin: Begin, tmp_path: Path) -> None:
     assert [360, 450, 450] == prices
 
 
-def test_reloading_what_did_not_change(begin: Begin) -> None:
-    """Nothing happens: no event, and no other rules."""
+def test_a_reload_without_changes_does_nothing(begin: Begin) -> None:
+    """A reload of unchanged files causes no event and no other rules."""
     client = begin("summary: As ever.")
     client.submit()
     events = len(client.sim.sandbox.events())
@@ -296,7 +296,7 @@ def test_reloading_what_did_not_change(begin: Begin) -> None:
 
 @pytest.mark.parametrize("used", [True, False])
 def test_accounts_change_before_and_after_first_use_alike(begin: Begin, *, used: bool) -> None:
-    """At its instant an account gets the balance and the plan of the change, used or not."""
+    """A change gives an account its balance and plan, whether or not the account was used."""
     client = begin("changes:", change("30s", 'accounts: {vicsee: {balance: "5", plan: free}}'))
     if used:
         client.job()
@@ -308,8 +308,8 @@ def test_accounts_change_before_and_after_first_use_alike(begin: Begin, *, used:
     assert account.balance == account.opening + sum(e.amount for e in account.entries.values())
 
 
-def test_a_change_of_accounts_leaves_a_balance_that_was_asked_for(begin: Begin) -> None:
-    """The sandbox's own balance beats the scenario's at a change, as it does at the opening."""
+def test_a_change_leaves_the_balance_of_the_sandbox(begin: Begin) -> None:
+    """The sandbox's own balance beats the scenario's at a change, as it does at the start."""
     client = begin("changes:", change("30s", 'accounts: {vicsee: {balance: "5"}}'))
     made = client.sim.registry.create(
         SandboxRequest(
@@ -324,7 +324,7 @@ def test_a_change_of_accounts_leaves_a_balance_that_was_asked_for(begin: Begin) 
     assert made.state.changes_applied == 1
 
 
-def test_a_change_without_accounts_leaves_them_as_they_are(begin: Begin) -> None:
+def test_a_change_without_accounts_leaves_the_accounts(begin: Begin) -> None:
     """An account that was changed by hand keeps its funds when other rules change."""
     client = begin('accounts: {vicsee: {balance: "1000"}}', "changes:", change("30s", DEAR % 20))
     client.job()

@@ -161,7 +161,7 @@ def requests_of(provider: str, operation: str, job: str) -> Iterator[Request]:
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_no_accepted_order_of_checks_crashes(app: App, data: st.DataObject) -> None:
-    """A list in another order, or without some checks, is refused by its place, or works."""
+    """A changed list of checks is refused with its place, or every request works with it."""
     provider, operation = data.draw(st.sampled_from(PLACES))
     names = list(LISTS[provider][operation])
     place = st.integers(0, max(0, len(names) - 1))
@@ -189,7 +189,7 @@ def test_no_accepted_order_of_checks_crashes(app: App, data: st.DataObject) -> N
 
 
 def test_shipped_orders_pass_good_requests(app: App) -> None:
-    """Each operation takes the good request of this module, so that all of its checks run."""
+    """Each operation accepts the good request of this module, so all of its checks run."""
     for provider, operations in GOOD.items():
         _, made = sandbox(app, provider, {})
         face, key = FACES[provider], made["keys"][provider]

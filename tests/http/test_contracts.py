@@ -121,7 +121,7 @@ def _polled(sample: Sample, http: httpx.Client, answer: httpx.Response) -> httpx
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_scenarios_answer_within_the_contract(name: str) -> None:
+def test_scenarios_respond_within_the_contract(name: str) -> None:
     """Refusals, failures and limits look as documented, in the scenario's own dialect."""
     provider = name.partition("/")[0]
     sample = next(sample for sample in SAMPLES.values() if sample.provider == provider)

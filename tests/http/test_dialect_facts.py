@@ -41,8 +41,8 @@ def judged(book: Book, dialect: str) -> Iterator[Verdict]:
 
 
 @pytest.mark.parametrize(("provider", "dialect"), OTHERS)
-def test_every_fact_holds_or_departs_for_a_reason(provider: str, dialect: str) -> None:
-    """No fact is broken, no answer is undocumented, and a departure has its reason."""
+def test_every_fact_holds_or_has_a_reason(provider: str, dialect: str) -> None:
+    """Every fact holds, every response is documented, and each departure has a reason."""
     book = book_of(provider).under(dialect)
     told = list(judged(book, dialect))
 
@@ -52,8 +52,8 @@ def test_every_fact_holds_or_departs_for_a_reason(provider: str, dialect: str) -
 
 
 @pytest.mark.parametrize(("provider", "dialect"), DIALECTS)
-def test_a_fact_that_departs_does_not_hold(provider: str, dialect: str) -> None:
-    """A departure that holds after all would hide a fact; one that fits no fact is left over."""
+def test_a_departing_fact_does_not_hold(provider: str, dialect: str) -> None:
+    """Each listed departure belongs to a fact that really does not hold."""
     book = book_of(provider).under(dialect)
     apart = [replace(fact, departs=None) for fact in book.facts if fact.departs is not None]
     told = list(judged(replace(book, facts=tuple(apart)), dialect))
@@ -65,5 +65,5 @@ def test_a_fact_that_departs_does_not_hold(provider: str, dialect: str) -> None:
 
 @pytest.mark.parametrize("provider", LIBRARY.providers())
 def test_the_default_dialect_is_that_of_the_simulator(provider: str) -> None:
-    """The contracts name the dialect of a request that names none, as the baseline does."""
+    """Contracts and baseline name the same default dialect."""
     assert LIBRARY.baseline(provider).baseline.dialects[0] == default_dialect(provider)

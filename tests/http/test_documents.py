@@ -22,8 +22,8 @@ def http(admin: Admin) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_document_names_the_server_that_was_asked(http: httpx.Client, provider: str) -> None:
-    """`servers` holds the prefix, so that a client made from it works as it is."""
+def test_a_document_names_the_requested_server(http: httpx.Client, provider: str) -> None:
+    """`servers` has the prefix, so a client that is generated from it works."""
     answer = http.get(f"/{provider}/openapi.json")
 
     assert (200, "application/json") == (answer.status_code, answer.headers["content-type"])
@@ -31,15 +31,15 @@ def test_a_document_names_the_server_that_was_asked(http: httpx.Client, provider
 
 
 def test_a_dialect_has_its_own_document(http: httpx.Client) -> None:
-    """The path's dialect is that of the document, and stands in `servers`."""
+    """The document has the dialect of the path, also in `servers`."""
     answer = http.get("/vicsee/live/openapi.json").json()
 
     status = answer["components"]["schemas"]["FirstStatus"]["const"]
     assert ("processing", [{"url": f"{LOCAL}/vicsee/live"}]) == (status, answer["servers"])
 
 
-def test_a_sandbox_s_dialect_is_that_of_its_document(admin: Admin, http: httpx.Client) -> None:
-    """A sandbox in the path is kept in `servers`."""
+def test_a_document_keeps_the_sandbox_of_the_path(admin: Admin, http: httpx.Client) -> None:
+    """`servers` has the sandbox of the path."""
     admin.sandbox(id="box", dialects={"vicsee": "live"})
     answer = http.get("/sandbox/box/vicsee/openapi.json").json()
 
@@ -48,7 +48,7 @@ def test_a_sandbox_s_dialect_is_that_of_its_document(admin: Admin, http: httpx.C
 
 
 def test_a_document_says_that_any_key_works(admin: Admin, http: httpx.Client) -> None:
-    """Only a server or a sandbox that refuses unknown keys shows the document without the note."""
+    """The document has this note unless the server or the sandbox refuses unknown keys."""
     admin.sandbox(id="box")
     text = http.get("/vicsee/openapi.json").json()["info"]["description"]
     strict = http.get("/sandbox/box/vicsee/openapi.json").json()["info"]["description"]
@@ -56,8 +56,8 @@ def test_a_document_says_that_any_key_works(admin: Admin, http: httpx.Client) ->
     assert text == f"{strict} {openapi_documents.ANY_KEY}"
 
 
-def test_a_retired_operation_is_not_served(http: httpx.Client) -> None:
-    """A document for requests leaves out the endpoint that answers each of them with 410."""
+def test_a_retired_operation_is_not_described(http: httpx.Client) -> None:
+    """The document omits an endpoint that answers every request with 410."""
     paths = http.get("/venice/openapi.json").json()["paths"]
 
     assert "/api/v1/billing/usage" not in paths
@@ -69,21 +69,21 @@ def test_a_retired_operation_is_not_served(http: httpx.Client) -> None:
     [("api.piapi.ai", "PiAPI, video upscale"), ("upload.theapi.app", "PiAPI, file upload")],
 )
 def test_a_host_has_its_document(http: httpx.Client, host: str, title: str) -> None:
-    """Without a prefix the host name says which document is meant."""
+    """Without a prefix, the host name decides the document."""
     answer = http.get("/openapi.json", headers={"host": host}).json()
 
     assert (title, [{"url": f"http://{host}"}]) == (answer["info"]["title"], answer["servers"])
 
 
-def test_a_further_host_is_also_there_by_name(http: httpx.Client) -> None:
-    """PiAPI's upload host shares the prefix; its document has a name."""
+def test_an_upload_host_has_a_document_by_name(http: httpx.Client) -> None:
+    """PiAPI's upload host shares the prefix, so its document has a name of its own."""
     answer = http.get("/piapi/openapi.upload.json").json()
 
     assert ["/api/ephemeral_resource"] == list(answer["paths"])
 
 
-def test_a_document_is_the_same_the_second_time(http: httpx.Client) -> None:
-    """Kept documents do not mix addresses."""
+def test_a_second_request_gets_the_same_document(http: httpx.Client) -> None:
+    """Cached documents do not mix the URLs of requests."""
     first, other, again = (
         http.get(path).json()
         for path in ("/vicsee/openapi.json", "/vicsee/live/openapi.json", "/vicsee/openapi.json")
@@ -91,8 +91,8 @@ def test_a_document_is_the_same_the_second_time(http: httpx.Client) -> None:
     assert (first == again, first == other) == (True, False)
 
 
-def test_kept_documents_are_bounded(http: httpx.Client) -> None:
-    """A server that is asked under ever new names forgets old ones."""
+def test_cached_documents_are_bounded(http: httpx.Client) -> None:
+    """The server forgets old documents if it is requested under ever new names."""
     for number in range(openapi_documents.KEPT + 1):
         host = f"h{number}.example"
         answer = http.get("/vicsee/openapi.json", headers={"host": host}).json()
@@ -100,22 +100,22 @@ def test_kept_documents_are_bounded(http: httpx.Client) -> None:
 
 
 def test_an_unknown_document_is_not_found(http: httpx.Client) -> None:
-    """The answer names it; other paths are the provider's own."""
+    """The response names the unknown document; other paths are those of the provider."""
     answer = http.get("/piapi/openapi.nothing.json")
 
     error = {"code": "no_document", "message": "there is no document openapi.nothing.json of piapi"}
     assert (404, {"error": error}) == (answer.status_code, answer.json())
 
 
-def test_only_reading_is_answered(http: httpx.Client) -> None:
-    """A POST to the address is the provider's unknown path."""
+def test_a_document_can_only_be_read(http: httpx.Client) -> None:
+    """A POST to the URL of the document gets the provider's response for an unknown path."""
     assert "NOT_FOUND" == http.post("/vicsee/openapi.json").json()["error"]["code"]
 
 
-def test_without_contracts_the_answer_says_so(
+def test_without_contracts_the_response_names_the_package(
     http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no package brings documents, the server tells which one is missing."""
+    """If no package has documents, the response names the missing package."""
     nothing: Callable[..., tuple[EntryPoint, ...]] = lambda group: ()  # noqa: ARG005, E731
     monkeypatch.setattr(openapi_documents, "entry_points", nothing)
     answer = http.get("/vicsee/openapi.json")

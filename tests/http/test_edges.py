@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 END = "8999-12-31T23:59:50Z"
 
 
-def test_a_host_of_many_kilobytes_is_not_kept(admin: Admin) -> None:
-    """A Host header that can be none is neither kept nor repeated in URLs."""
+def test_a_huge_host_is_not_kept(admin: Admin) -> None:
+    """A Host header of many kilobytes is neither kept nor repeated in URLs."""
     long = "h" * 20_000
     admin.vicsee().get("/api/v1/credits")
     admin.vicsee().get("/api/v1/credits", headers={"host": long})
@@ -22,14 +22,14 @@ def test_a_host_of_many_kilobytes_is_not_kept(admin: Admin) -> None:
     assert ["http://127.0.0.1:4747"] * 2 == [found.base for found in origins.values()]
 
 
-def test_a_path_of_many_kilobytes_is_not_kept(admin: Admin) -> None:
-    """The reading of a very long path is forgotten at once."""
+def test_a_huge_path_is_not_kept(admin: Admin) -> None:
+    """The parsed form of a path of many kilobytes is not cached."""
     admin.vicsee().post(f"/{'x' * 20_000}")
     assert {} == admin.sim.app._url_parser._known
 
 
-def test_a_host_of_usual_length_is_kept_in_urls(admin: Admin) -> None:
-    """Absolute URLs keep the host that the request named."""
+def test_a_usual_host_is_kept_in_urls(admin: Admin) -> None:
+    """Absolute URLs keep the host of the request."""
     host = "a.example:4747"
     answer = admin.vicsee().post(
         "/api/v1/upload",
@@ -40,8 +40,8 @@ def test_a_host_of_usual_length_is_kept_in_urls(admin: Admin) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/credits", "/api/v1/models"])
-def test_an_auto_clock_may_stand_at_the_end(start_admin: Start, path: str) -> None:
-    """Near the year 9000 a poll is answered; what is due later never comes."""
+def test_an_auto_clock_may_reach_the_last_instant(start_admin: Start, path: str) -> None:
+    """Near the year 9000 a poll gets a response, and later deadlines never run."""
     admin = start_admin(clock="auto")
     box = admin.sandbox(clock={"mode": "auto", "now": END})
     caller = admin.vicsee(box["keys"]["vicsee"])
@@ -54,8 +54,8 @@ def test_an_auto_clock_may_stand_at_the_end(start_admin: Start, path: str) -> No
     assert 200 == caller.get(path).status_code
 
 
-def test_a_full_window_may_end_after_the_end(start_admin: Start) -> None:
-    """A 429 lets its window pass as far as there is time."""
+def test_a_full_window_may_end_after_the_last_instant(start_admin: Start) -> None:
+    """A 429 moves an `auto` clock at most to the last instant."""
     admin = start_admin(clock="auto")
     box = admin.sandbox(
         scenario="venice/two-a-minute", clock={"mode": "auto", "now": "8999-12-31T23:59:59Z"}
@@ -67,8 +67,8 @@ def test_a_full_window_may_end_after_the_end(start_admin: Start) -> None:
     assert set(statuses) <= {200, 429}
 
 
-def test_a_held_request_ends_with_time(start_admin: Start) -> None:
-    """A request that is held at the end of time is answered as timed out."""
+def test_a_held_request_ends_at_the_last_instant(start_admin: Start) -> None:
+    """A request that is held at the last instant gets the response of a timeout."""
     admin = start_admin(clock="auto")
     box = admin.sandbox(clock={"mode": "auto", "now": END})
     wavespeed = admin.caller("wavespeed", box["keys"]["wavespeed"])
@@ -88,8 +88,8 @@ QUOTES = [
 
 
 @pytest.mark.parametrize(("spelt", "status"), QUOTES)
-def test_numbers_are_read_as_they_are_written(admin: Admin, spelt: str, status: int) -> None:
-    """A duration just above the limit is refused, however close: nothing passes a float."""
+def test_numbers_are_exact(admin: Admin, spelt: str, status: int) -> None:
+    """A duration just above the limit is refused, because numbers never become floats."""
     body = f'{{"model": "topaz-video-upscale", "duration": {spelt}}}'
     venice = admin.caller("venice", "k")
     headers = {"content-type": "application/json"}
@@ -98,7 +98,7 @@ def test_numbers_are_read_as_they_are_written(admin: Admin, spelt: str, status: 
 
 
 def test_a_quote_keeps_every_digit(admin: Admin) -> None:
-    """The price of a clip of many digits is that of the digits that were sent."""
+    """The price of a clip uses all digits of the given duration."""
     quotes: list[Any] = []
     for spelt in ("10.1", "10.10000000000000000000"):
         body = f'{{"model": "topaz-video-upscale", "duration": {spelt}, "input_height": 720}}'

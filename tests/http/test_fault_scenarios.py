@@ -178,13 +178,13 @@ SCENARIOS: dict[str, Callable[[Patient], None]] = {
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_shipped_fault_does_what_its_name_says(run: Run, provider: str, scenario: str) -> None:
-    """What the summary promises is what a caller meets, and the ledger agrees."""
+    """A client meets what the summary of the scenario promises, and the ledger agrees."""
     SCENARIOS[scenario](run(provider, scenario))
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_every_shipped_fault_is_tested(provider: str) -> None:
-    """Each row is a scenario of every provider, and arms a fault, or has a knob for it."""
+    """Each row is a scenario of every provider, and arms a fault or sets a knob for it."""
     loaded = {name: Library().load(f"{provider}/{name}") for name in SCENARIOS}
     armed = {name for name, one in loaded.items() if one.faults or one.knobs}
     assert set(SCENARIOS) == armed

@@ -48,8 +48,8 @@ LOST = {
 
 @pytest.mark.parametrize("stage", ["before_accept", "after_accept"])
 @pytest.mark.parametrize("do", LOST)
-def test_a_lost_answer_is_the_error_of_a_wire(client: Patient, stage: str, do: str) -> None:
-    """A connection that is cut raises in process what httpx raises on a socket."""
+def test_a_lost_response_raises_the_error_of_a_socket(client: Patient, stage: str, do: str) -> None:
+    """In process, a cut connection raises the error that httpx raises on a socket."""
     client.arm(at=stage, do=do)
     kind, text = LOST[do]
     with pytest.raises(kind, match=text):
@@ -58,36 +58,36 @@ def test_a_lost_answer_is_the_error_of_a_wire(client: Patient, stage: str, do: s
 
 @pytest.mark.parametrize(("stage", "jobs"), [("before_accept", 0), ("after_accept", 1)])
 def test_the_stage_decides_whether_there_is_a_job(client: Patient, stage: str, jobs: int) -> None:
-    """Before acceptance nothing happens; after it the job is there and charged."""
+    """A fault before acceptance leaves nothing; one after it leaves a job and its charge."""
     client.arm(at=stage, do="drop_connection")
     with pytest.raises(httpx.RemoteProtocolError):
         client.submit()
     assert (jobs, jobs) == (len(client.sim.sandbox.state.jobs), len(client.charges()))
 
 
-def test_a_value_that_is_refused_comes_by_before(client: Patient) -> None:
-    """A request that the provider would refuse meets a fault before it is decided."""
+def test_a_refused_value_meets_before_accept(client: Patient) -> None:
+    """A request that the provider would refuse meets a fault of `before_accept`."""
     client.arm(at="before_accept", when={"upscale_factor": 9}, do={"respond": 503})
     assert [503, 200] == [client.submit(upscale_factor=f).status_code for f in ("9", "4")]
 
 
-def test_an_answer_of_the_catalogue_has_the_form_of_the_provider(client: Patient) -> None:
-    """`respond: <name>` is the provider's own refusal."""
+def test_a_catalogue_response_has_the_form_of_the_provider(client: Patient) -> None:
+    """`respond: <name>` sends the provider's own refusal."""
     client.arm(at="before_accept", do={"respond": "internal"})
     answer = client.submit()
     error = {"code": "INTERNAL_ERROR", "message": "Internal server error"}
     assert (500, {"success": False, "error": error}) == (answer.status_code, answer.json())
 
 
-def test_an_answer_of_the_catalogue_takes_values(client: Patient) -> None:
-    """The names in a text are filled in."""
+def test_a_catalogue_response_takes_values(client: Patient) -> None:
+    """The values of a fault fill the names in the text of the error."""
     values = {"limit": 60, "reset": "soon"}
     client.arm(at="before_accept", do={"respond": {"error": "rate_limited", "values": values}})
     message = client.submit().json()["error"]["message"]
     assert "Rate limit exceeded. Limit: 60/day. Resets at: soon" == message
 
 
-def test_a_raw_answer_is_sent_as_it_is(client: Patient) -> None:
+def test_a_raw_response_is_sent_unchanged(client: Patient) -> None:
     """Status, body, content type and headers are those of the fault."""
     raw = {"status": 502, "body": "<b>no</b>", "content_type": "text/html", "headers": {"X-A": "b"}}
     client.arm(at="poll", do={"respond": raw})
@@ -99,8 +99,8 @@ def test_a_raw_answer_is_sent_as_it_is(client: Patient) -> None:
 @pytest.mark.parametrize(
     "respond", [503, {"status": 503}, {"status": 503, "headers": {"x-a": "b"}}]
 )
-def test_an_answer_without_a_body(client: Patient, respond: object) -> None:
-    """It is empty and says of no content type."""
+def test_a_response_without_a_body(client: Patient, respond: object) -> None:
+    """A fault's response without a body is empty and has no content type."""
     client.arm(at="before_accept", do={"respond": respond})
     answer = client.submit()
     assert (503, b"", "0") == (
@@ -118,14 +118,14 @@ def test_an_answer_without_a_body(client: Patient, respond: object) -> None:
         {"status": 503, "headers": {"content-type": "text/html"}},
     ],
 )
-def test_an_answer_without_a_body_may_have_a_type(client: Patient, respond: object) -> None:
-    """One that was given is sent."""
+def test_a_response_without_a_body_may_have_a_type(client: Patient, respond: object) -> None:
+    """A fault's response without a body has the content type of the fault, if there is one."""
     client.arm(at="before_accept", do={"respond": respond})
     assert "text/html" == client.submit().headers["content-type"]
 
 
-def test_a_file_without_a_body(client: Patient) -> None:
-    """A download is refused without body and content type, too."""
+def test_a_refused_file_without_a_body(client: Patient) -> None:
+    """A refused download without a body has no content type either."""
     url = finished(client)
     client.arm(at="download", do={"respond": 503})
     answer = client.http.get(url)
@@ -137,35 +137,35 @@ def test_a_file_without_a_body(client: Patient) -> None:
 
 
 def test_a_raw_body_may_be_json(client: Patient) -> None:
-    """A mapping is sent as JSON, its numbers as they were written."""
+    """A mapping is sent as JSON, and its numbers keep all digits."""
     client.arm(at="before_accept", do={"respond": {"body": {"price": 0.10}}})
     answer = client.submit()
     assert ("application/json", '{"price":0.1}') == (answer.headers["content-type"], answer.text)
 
 
-def test_a_patch_changes_the_real_answer(client: Patient) -> None:
-    """The rest of the answer stays as it is."""
+def test_a_patch_changes_the_real_response(client: Patient) -> None:
+    """A patch changes its fields and leaves the rest of the response."""
     job = client.job()
     client.arm(at="poll", do={"patch": {"data.status": "odd"}})
     data = client.poll(job).json()["data"]
     assert (job, "odd") == (data["id"], data["status"])
 
 
-def test_headers_change_on_the_real_answer(client: Patient) -> None:
-    """A header is replaced, not added."""
+def test_headers_change_on_the_real_response(client: Patient) -> None:
+    """A header of a fault replaces the header of the response."""
     job = client.job()
     client.arm(at="poll", do={"headers": {"Content-Type": "text/html"}})
     assert ["text/html"] == client.poll(job).headers.get_list("content-type")
 
 
-def test_what_the_provider_refuses_is_left_alone(client: Patient) -> None:
-    """A fault of accepted jobs does not meet a request that is refused."""
+def test_a_refused_request_meets_no_fault_of_accepted_jobs(client: Patient) -> None:
+    """A fault of `after_accept` does not fire for a refused request."""
     client.arm(at="after_accept", do="drop_connection")
     assert 400 == client.submit(upscale_factor=3).status_code
 
 
 def test_a_refusal_can_be_cut_in_its_body(client: Patient) -> None:
-    """`mid_body` meets any answer."""
+    """A `mid_body` fault fires for every response, refusals included."""
     client.arm(at="mid_body", do="drop_connection")
     with pytest.raises(httpx.RemoteProtocolError, match="complete message body"):
         client.submit(upscale_factor=3)
@@ -179,10 +179,10 @@ def test_a_refusal_can_be_cut_in_its_body(client: Patient) -> None:
         ({"truncate": "50%"}, httpx.RemoteProtocolError),
     ],
 )
-def test_half_a_body_comes_before_the_cut(
+def test_half_a_body_arrives_before_the_cut(
     client: Patient, do: object, kind: type[Exception]
 ) -> None:
-    """A caller that streams sees the head and the first half, then the error."""
+    """A streaming client gets the head and the first half of the body, then the error."""
     job = client.job()
     client.arm(at="mid_body", do=do)
     parts: list[bytes] = []
@@ -193,23 +193,23 @@ def test_half_a_body_comes_before_the_cut(
     assert (200, announced // 2) == (answer.status_code, len(b"".join(parts)))
 
 
-def test_a_body_shorter_than_the_cut_is_whole(client: Patient) -> None:
-    """Truncating after more bytes than there are truncates nothing."""
+def test_a_body_shorter_than_the_cut_is_complete(client: Patient) -> None:
+    """A truncation after more bytes than the body has changes nothing."""
     job = client.job()
     client.arm(at="poll", do={"truncate": 100_000})
     assert job == client.poll(job).json()["data"]["id"]
 
 
 def test_a_corrupted_body_is_no_json(client: Patient) -> None:
-    """One turned byte makes an answer that cannot be read, of the same length."""
+    """One changed byte makes a response of the same length that cannot be parsed."""
     job = client.job()
     client.arm(at="poll", do="corrupt")
     with pytest.raises(ValueError, match="utf-8"):
         client.poll(job).json()
 
 
-def test_a_trickled_body_is_whole(client: Patient) -> None:
-    """In pieces or at once, it is the same answer."""
+def test_a_trickled_body_is_complete(client: Patient) -> None:
+    """A trickled response arrives in pieces, with the same content."""
     job = client.job()
     client.arm(at="poll", do={"trickle": {"chunk": 7, "pause": "1s"}})
     assert job == client.poll(job).json()["data"]["id"]
@@ -225,8 +225,8 @@ def test_a_trickle_takes_virtual_time(client: Patient) -> None:
     assert pauses * 2 * SECOND == client.sim.sandbox.now - before
 
 
-def test_a_delay_jumps_an_auto_clock(client: Patient) -> None:
-    """The answer comes at once, later on the clock."""
+def test_a_delay_moves_an_auto_clock(client: Patient) -> None:
+    """A delayed response arrives immediately, and the `auto` clock has moved by the delay."""
     client.arm(at="after_accept", do={"delay": "4s"})
     before = client.sim.sandbox.now
     client.submit()
@@ -234,10 +234,10 @@ def test_a_delay_jumps_an_auto_clock(client: Patient) -> None:
 
 
 @pytest.mark.parametrize(("delay", "jobs"), [("before_accept", 1), ("after_accept", 1)])
-def test_a_delay_longer_than_the_patience_is_a_time_out(
+def test_a_delay_above_the_client_timeout_is_a_timeout(
     client: Patient, delay: str, jobs: int
 ) -> None:
-    """A client whose time-out is shorter gives up; the provider goes on all the same."""
+    """A client with a shorter timeout gives up; the provider continues with the job."""
     client.arm(at=delay, do={"delay": "45s"})
     with pytest.raises(httpx.ReadTimeout):
         client.submit()
@@ -245,7 +245,7 @@ def test_a_delay_longer_than_the_patience_is_a_time_out(
 
 
 def test_a_delay_in_real_time_moves_no_clock(start: Start) -> None:
-    """Real time passes outside the sandbox."""
+    """A delay of real time does not move the clock of the sandbox."""
     client = start(clock="manual")
     client.arm(at="after_accept", do={"delay": {"real": "1ms"}})
     before = client.sim.sandbox.now
@@ -253,16 +253,16 @@ def test_a_delay_in_real_time_moves_no_clock(start: Start) -> None:
     assert before == client.sim.sandbox.now
 
 
-def test_a_delay_on_a_manual_clock_says_what_to_do(start: Start) -> None:
-    """In process nobody could advance the clock meanwhile."""
+def test_a_delay_on_a_manual_clock_is_an_error(start: Start) -> None:
+    """In process, a delay on a `manual` clock raises an error that says what to do."""
     client = start(clock="manual")
     client.arm(at="after_accept", do={"delay": "1s"})
     with pytest.raises(HeldByManualClockError, match="clock='auto'"):
         client.submit()
 
 
-def test_a_moving_clock_is_waited_for(start: Start) -> None:
-    """A scaled clock lets a delay pass in a fraction of the time."""
+def test_a_scaled_clock_shortens_a_delay(start: Start) -> None:
+    """A delay on a `scaled` clock takes a fraction of the real time."""
     client = start(clock="scaled:100000")
     client.arm(at="after_accept", do={"delay": "4s"})
     before = client.sim.sandbox.run_due()
@@ -271,20 +271,20 @@ def test_a_moving_clock_is_waited_for(start: Start) -> None:
 
 
 def test_a_read_can_fail_too(client: Patient) -> None:
-    """An operation that only reads comes to `poll` when it is named."""
+    """A named operation that only reads meets faults of `poll`."""
     client.arm(at="poll", on="credits", do={"respond": 503})
     assert 503 == client.http.get("/api/v1/credits").status_code
 
 
-def test_a_predicate_looks_into_the_body(client: Patient) -> None:
-    """Only requests with these values are met."""
+def test_a_predicate_reads_the_body(client: Patient) -> None:
+    """A fault with `when` fires only for requests with these values."""
     client.arm(at="before_accept", when={"upscale_factor": 4}, do={"respond": 503})
     found = [client.submit(upscale_factor=n).status_code for n in ("2", "4", "2")]
     assert [200, 503, 200] == found
 
 
-def test_an_account_is_met_alone(client: Patient) -> None:
-    """Another account of the provider is left alone."""
+def test_a_fault_of_one_account(client: Patient) -> None:
+    """A fault for an account does not fire for another account of the provider."""
     client.submit()
     client.arm(at="before_accept", account=1, do={"respond": 503})
     other = client.http.post(
@@ -295,8 +295,8 @@ def test_an_account_is_met_alone(client: Patient) -> None:
     assert [503, 200] == [client.submit().status_code, other.status_code]
 
 
-def test_a_state_is_met_alone(client: Patient) -> None:
-    """A fault of completed jobs waits until the job is completed."""
+def test_a_fault_of_one_state(client: Patient) -> None:
+    """A fault for completed jobs fires once the job is completed."""
     job = client.job()
     client.arm(at="poll", state="completed", do={"respond": 503})
     found = [client.poll(job).status_code for _ in range(3)]
@@ -308,7 +308,7 @@ def test_a_state_is_met_alone(client: Patient) -> None:
     [({"truncate": 1000}, httpx.RemoteProtocolError), ("reset_connection", httpx.ReadError)],
 )
 def test_a_download_is_cut(client: Patient, do: object, kind: type[Exception]) -> None:
-    """The file of a job ends in the middle, or not even begins."""
+    """The file of a job ends in the middle, or does not begin at all."""
     url = finished(client)
     client.arm(at="download", do=do)
     with pytest.raises(kind):
@@ -316,7 +316,7 @@ def test_a_download_is_cut(client: Patient, do: object, kind: type[Exception]) -
 
 
 def test_a_corrupted_download_keeps_its_length(client: Patient) -> None:
-    """As many bytes come, some of them wrong."""
+    """A corrupted file has the same length, with some wrong bytes."""
     url = finished(client)
     whole = client.http.get(url).content
     client.arm(at="download", do={"corrupt": 5})
@@ -332,15 +332,15 @@ def test_a_corrupted_download_keeps_its_length(client: Patient) -> None:
     ],
 )
 def test_a_download_is_refused(client: Patient, respond: object, status: int, text: str) -> None:
-    """Files are refused in plain text."""
+    """A refused download is a plain text response."""
     url = finished(client)
     client.arm(at="download", do={"respond": respond})
     answer = client.http.get(url)
     assert (status, text) == (answer.status_code, answer.headers["content-type"])
 
 
-def test_a_file_in_an_answer_is_a_download(client: Patient) -> None:
-    """A proxied download is met as the file that it is."""
+def test_a_file_in_a_response_is_a_download(client: Patient) -> None:
+    """A file that the API itself sends meets the faults of downloads."""
     job = client.job()
     while client.status(job) != "completed":
         pass
@@ -349,16 +349,16 @@ def test_a_file_in_an_answer_is_a_download(client: Patient) -> None:
         client.http.get(f"/api/v1/tasks/{job}/download?mode=proxy")
 
 
-def test_clips_of_the_library_are_left_alone(client: Patient) -> None:
-    """A synthetic clip is nobody's output."""
+def test_synthetic_clips_meet_no_fault(client: Patient) -> None:
+    """A synthetic clip is no output, so faults of downloads do not fire for it."""
     client.arm(at="download", do={"respond": 500})
     answer = client.http.get("http://upsim.test/media/synthetic/64x64_30fps_1s.mp4")
     assert 200 == answer.status_code
 
 
 @pytest.mark.parametrize("do", ["drop_connection", {"respond": 503}])
-def test_an_upload_that_fails_stores_nothing(client: Patient, do: object) -> None:
-    """The bytes of a PUT that was met are not kept, and the ticket can be used again."""
+def test_a_failed_upload_stores_nothing(client: Patient, do: object) -> None:
+    """A PUT with a fault stores no bytes, and the ticket can be used again."""
     ticket = {"contentType": "video/mp4", "sizeBytes": 4}
     url = client.http.post("/api/v1/upload", json=ticket).json()["data"]["uploadUrl"]
     client.arm(at="upload", on="uploads", first=1, do=do)
@@ -371,8 +371,8 @@ def test_an_upload_that_fails_stores_nothing(client: Patient, do: object) -> Non
     assert ([None], 200) == (stored, put_file(client.http, url, b"abcd").status_code)
 
 
-def test_an_upload_operation_comes_to_two_stages(client: Patient) -> None:
-    """It can fail before it counts as accepted, and as an upload."""
+def test_an_upload_operation_has_two_stages(client: Patient) -> None:
+    """An upload can fail before it is accepted, and as an upload."""
     client.arm(at="before_accept", on="upload", first=1, do={"respond": 500})
     client.arm(at="upload", first=1, do={"respond": 503})
     ticket = {"contentType": "video/mp4", "sizeBytes": 4}
@@ -380,8 +380,8 @@ def test_an_upload_operation_comes_to_two_stages(client: Patient) -> None:
     assert [500, 503, 200] == found
 
 
-def test_the_journal_says_what_went_wrong(client: Patient) -> None:
-    """Each answer names the faults that met it."""
+def test_the_journal_names_the_faults(client: Patient) -> None:
+    """Each journal entry names the faults that fired."""
     client.arm(id="slow", at="before_accept", first=1, do={"delay": "1s"})
     client.arm(id="half", at="mid_body", first=1, do={"trickle": {"chunk": 9, "pause": "1ms"}})
     client.submit()
@@ -389,8 +389,8 @@ def test_the_journal_says_what_went_wrong(client: Patient) -> None:
     assert ["slow, half", None] == client.faults_of_exchanges()
 
 
-def test_the_journal_knows_an_answer_that_was_lost(client: Patient) -> None:
-    """What was decided is kept; where nothing was decided the status is 0."""
+def test_the_journal_has_a_lost_response(client: Patient) -> None:
+    """The journal keeps the decision of a lost response; without a decision the status is 0."""
     client.arm(at="before_accept", first=1, do="drop_connection")
     client.arm(at="after_accept", first=1, do="drop_connection")
     for _ in range(2):
@@ -401,7 +401,7 @@ def test_the_journal_knows_an_answer_that_was_lost(client: Patient) -> None:
 
 
 def test_armed_faults_are_listed(client: Patient) -> None:
-    """A listing shows the rule, its matches and what remains of it."""
+    """The list shows each rule, its matches, and how often the fault can still fire."""
     client.arm(at="before_accept", first=2, after=1, do={"respond": 503})
     for _ in range(2):
         client.submit()
@@ -419,16 +419,16 @@ def test_armed_faults_are_listed(client: Patient) -> None:
         ({"at": "download"}, ["outputs", "uploads"]),
     ],
 )
-def test_what_a_fault_is_really_for(
+def test_the_response_names_the_operations_of_a_fault(
     client: Patient, fault: dict[str, Any], operations: list[str]
 ) -> None:
-    """The answer names the operations, also where the fault named none."""
+    """The response names the operations of a fault, even if the fault named none."""
     armed = client.arm(**fault, do="drop_connection")
     assert (fault.get("on"), operations) == (armed["on"], armed["operations"])
 
 
-def test_a_fault_of_nobody(client: Patient) -> None:
-    """A missing provider is told of as missing, with those that there are."""
+def test_a_fault_without_a_provider_is_refused(client: Patient) -> None:
+    """The error says that the provider is missing, and lists the providers."""
     body = {"at": "poll", "do": "drop_connection"}
     error = client.admin("POST", "faults", body).json()["error"]
     message = f"provider is missing; use one of {', '.join(PROVIDERS)}"
@@ -436,7 +436,7 @@ def test_a_fault_of_nobody(client: Patient) -> None:
 
 
 def test_one_fault_is_shown(client: Patient) -> None:
-    """It is what arming it answered."""
+    """A fault is shown as in the response that armed it."""
     armed = client.arm(at="poll", do="corrupt", probability="0.25")
     assert armed == client.admin("GET", "faults/f1").json()
 
@@ -445,7 +445,7 @@ def test_one_fault_is_shown(client: Patient) -> None:
     ("path", "left"), [("faults/f1", ["f2"]), ("faults", [])], ids=["one", "all"]
 )
 def test_faults_are_disarmed(client: Patient, path: str, left: list[str]) -> None:
-    """One can be taken away, or all."""
+    """One fault can be disarmed, or all faults."""
     for _ in range(2):
         client.arm(at="poll", do="corrupt")
     client.admin("DELETE", path)
@@ -453,8 +453,8 @@ def test_faults_are_disarmed(client: Patient, path: str, left: list[str]) -> Non
 
 
 @pytest.mark.parametrize("path", ["faults", "all"])
-def test_a_reset_brings_the_faults_of_the_scenario_back(start: Start, path: str) -> None:
-    """After a reset a scenario's fault has its whole work before it."""
+def test_a_reset_rearms_the_faults_of_the_scenario(start: Start, path: str) -> None:
+    """After a reset, a fault of the scenario has all its counts again."""
     client = start(scenario="vicsee/unavailable-503")
     client.submit()
     client.arm(at="poll", do="corrupt")
@@ -508,30 +508,30 @@ def test_a_reset_brings_the_faults_of_the_scenario_back(start: Start, path: str)
         ("POST", "faults", [], 400, ""),
     ],
 )
-def test_a_wrong_admin_call_is_refused(
+def test_a_wrong_admin_request_is_refused(
     client: Patient, method: str, path: str, body: object, status: int, part: str
 ) -> None:
-    """What cannot be done says why, in the one error form."""
+    """A refusal has its reason in the usual error form."""
     client.arm(id="taken", at="poll", do="corrupt")
     answer = client.admin(method, path, body)
     assert status == answer.status_code, answer.text
     assert part in answer.json()["error"]["message"]
 
 
-def test_the_provider_of_a_scenario_need_not_be_named(start: Start) -> None:
-    """In a sandbox of a provider's scenario, a fault is for that provider."""
+def test_a_fault_takes_the_provider_of_the_scenario(start: Start) -> None:
+    """In a sandbox with a provider's scenario, a fault needs no provider."""
     client = start(scenario="vicsee/plan-pro")
     answer = client.admin("POST", "faults", {"at": "poll", "do": "corrupt"})
     assert "vicsee" == answer.json()["provider"]
 
 
 def test_a_probability_may_be_a_number(client: Patient) -> None:
-    """JSON has numbers with a point; the rule keeps exactly what was written."""
+    """A JSON number keeps its exact digits as a probability."""
     assert "0.1" == client.arm(at="poll", do="corrupt", probability=0.1)["probability"]
 
 
-def test_faults_of_one_sandbox_are_not_those_of_another(client: Patient) -> None:
-    """What goes wrong in one sandbox goes well in the next."""
+def test_faults_of_one_sandbox_do_not_fire_in_another(client: Patient) -> None:
+    """A fault of one sandbox does not fire in another sandbox."""
     client.arm(at="before_accept", do={"respond": 503})
     _, keys = client.sim.registry.create(SandboxRequest(id="other"))
     headers = {"Authorization": f"Bearer {keys['vicsee']}"}
@@ -540,8 +540,8 @@ def test_faults_of_one_sandbox_are_not_those_of_another(client: Patient) -> None
     assert [200, 503] == [answer.status_code, client.submit().status_code]
 
 
-def test_the_async_transport_raises_alike(client: Patient) -> None:
-    """Async callers see the same error, after the same half."""
+def test_the_async_transport_raises_the_same_error(client: Patient) -> None:
+    """An async client gets the same error after the same half of the body."""
     job = client.job()
     client.arm(at="mid_body", do="reset_connection")
 
@@ -565,7 +565,7 @@ def test_the_async_transport_raises_alike(client: Patient) -> None:
 
 
 def test_a_foreign_server_cannot_cut(client: Patient) -> None:
-    """An ASGI server that offers no hold on its connections is told so."""
+    """An ASGI server that cannot cut connections gets an error that says so."""
     client.arm(at="before_accept", do="drop_connection")
     transport = httpx.ASGITransport(client.sim.app)
 
@@ -578,7 +578,7 @@ def test_a_foreign_server_cannot_cut(client: Patient) -> None:
 
 
 def test_the_same_seed_gives_the_same_faults(start: Start) -> None:
-    """Two runs of one scenario with chance in it answer alike, byte by byte."""
+    """Two runs of a scenario with random faults give the same responses, byte by byte."""
     seen = []
     for _ in range(2):
         client = start(seed=77)
@@ -598,8 +598,8 @@ def finished(client: Patient) -> str:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_every_entry_of_a_catalogue_can_be_the_answer(start: Start, provider: str) -> None:
-    """With the values that its text needs, each refusal can be sent, under its own status."""
+def test_every_catalogue_entry_can_be_the_response(start: Start, provider: str) -> None:
+    """Each refusal can be sent with the values of its text, under its own status."""
     client = patient(start().sim, provider)
     errors = client.sim.sandbox.bound(provider).rules.errors
     found = {}
@@ -611,8 +611,8 @@ def test_every_entry_of_a_catalogue_can_be_the_answer(start: Start, provider: st
     assert {name: entry.status for name, entry in errors.items()} == found
 
 
-def test_a_deep_fault_is_refused(client: Patient) -> None:
-    """A body nested without end is a wrong request, no error of the server."""
+def test_a_deeply_nested_fault_is_refused(client: Patient) -> None:
+    """A deeply nested body is a wrong request, and no error of the server."""
     deep: Any = 1
     for _ in range(200):
         deep = [deep]
@@ -620,8 +620,8 @@ def test_a_deep_fault_is_refused(client: Patient) -> None:
     assert 400 == client.admin("POST", "faults", body).status_code
 
 
-def test_a_download_that_was_cut_does_not_count(start: Start) -> None:
-    """A file that goes away with its first download is there until one was whole."""
+def test_a_cut_download_does_not_count(start: Start) -> None:
+    """A file that is removed after its first download stays until one download was complete."""
     client = patient(start().sim, "venice")
     job = client.job()
     body = {"queue_id": job, "delete_media_on_completion": True}
@@ -642,10 +642,10 @@ def test_a_download_that_was_cut_does_not_count(start: Start) -> None:
         ({"status": "odd"}, 1, "; did you mean data.status?"),
     ],
 )
-def test_a_patch_that_finds_nothing_does_not_fire(
+def test_a_patch_without_its_field_does_not_fire(
     client: Patient, patch: dict[str, object], first: int | None, near: str
 ) -> None:
-    """It keeps its remaining count, the journal says why, and the next fault has its turn."""
+    """The patch keeps its count, the journal has the reason, and the next fault may fire."""
     limit = {"first": first} if first else {}
     job = client.job()
     client.arm(id="lost", at="poll", do={"patch": patch}, **limit)
@@ -664,8 +664,8 @@ def test_a_patch_that_finds_nothing_does_not_fire(
     assert [f"fault lost did not fire: this answer has no {names}{near}"] == why["unfired"]
 
 
-def test_a_patch_of_what_is_no_json_does_not_fire(start: Start) -> None:
-    """A finished job of Venice that is the file itself has nothing to patch."""
+def test_a_patch_of_a_file_does_not_fire(start: Start) -> None:
+    """A Venice response that is the file itself has no field to patch."""
     client = patient(start(clock="manual").sim, "venice")
     job = client.job()
     client.sim.advance(100)
@@ -691,7 +691,7 @@ def test_a_patch_of_what_is_no_json_does_not_fire(start: Start) -> None:
 def test_a_glob_in_when_matches(
     client: Patient, when: dict[str, str], factor: str, *, hit: bool
 ) -> None:
-    """A value of `when` may be a glob; what is not in the request fits none."""
+    """A value of `when` may be a glob; a missing field matches no glob."""
     client.arm(at="before_accept", on="*", when=when, do={"respond": {"status": 418, "body": ""}})
     answer = client.submit(upscale_factor=factor, video_url="https://example.com/a.mp4")
 

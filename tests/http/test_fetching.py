@@ -57,10 +57,10 @@ def site() -> Iterator[Site]:
         ({"loopback": False, "fetch": True}, 0),
     ],
 )
-def test_loopback_is_fetched_for_local_callers_only(
+def test_loopback_is_fetched_for_local_clients_only(
     site: Site, settings: dict[str, Any], asked: int
 ) -> None:
-    """A server that others can reach never asks this machine's own services on their behalf."""
+    """A server that other machines can reach does not fetch loopback URLs."""
     app = App(ServerSettings(clock="manual", admin_token="t", **settings))
     transport = Transport(app, lambda call: asyncio.run(call()))
     body = {"video_url": f"http://127.0.0.1:{site.server_address[1]}/a.mp4"}

@@ -46,8 +46,8 @@ def body(request: pytest.FixtureRequest, tmp_path: Path) -> bytes | Path:
     return tmp_path / "file"
 
 
-async def test_the_whole_file(body: bytes | Path) -> None:
-    """A plain GET answers everything with its headers."""
+async def test_a_whole_file_is_sent(body: bytes | Path) -> None:
+    """A GET without a range gets the whole file and its headers."""
     response = await ask(body)
     expected = {
         "accept-ranges": "bytes",
@@ -61,7 +61,7 @@ async def test_the_whole_file(body: bytes | Path) -> None:
 
 
 async def test_head_has_the_headers_alone(body: bytes | Path) -> None:
-    """HEAD tells the size and sends nothing, whatever range is asked for."""
+    """HEAD gets the size and no body, for any range."""
     response = await ask(body, "HEAD", {"Range": "bytes=0-1"})
     assert (
         response.status_code,
@@ -82,8 +82,8 @@ async def test_head_has_the_headers_alone(body: bytes | Path) -> None:
         ("Bytes= 0-9 ", 0, 10),
     ],
 )
-async def test_a_range(asked: str, start: int, end: int, body: bytes | Path) -> None:
-    """A single range is answered with its place in the whole."""
+async def test_a_range_is_sent(asked: str, start: int, end: int, body: bytes | Path) -> None:
+    """A single range gets a 206 with its position in the file."""
     response = await ask(body, headers={"Range": asked})
     expected = (206, DATA[start:end], f"bytes {start}-{end - 1}/1024", str(end - start))
     assert expected == (
@@ -95,8 +95,8 @@ async def test_a_range(asked: str, start: int, end: int, body: bytes | Path) -> 
 
 
 @pytest.mark.parametrize("asked", ["bytes=1024-", "bytes=5000-6000", "bytes=-0"])
-async def test_a_range_outside(asked: str, body: bytes | Path) -> None:
-    """A range that has no byte is refused with the size."""
+async def test_a_range_outside_is_refused(asked: str, body: bytes | Path) -> None:
+    """A range without a byte of the file gets a 416 with the size."""
     response = await ask(body, headers={"Range": asked})
     assert (
         response.status_code,
@@ -117,7 +117,7 @@ async def test_a_range_outside(asked: str, body: bytes | Path) -> None:
         "bytes=" + "9" * 5_000 + "-",
     ],
 )
-async def test_other_ranges_get_the_whole(asked: str, body: bytes | Path) -> None:
+async def test_other_ranges_get_the_whole_file(asked: str, body: bytes | Path) -> None:
     """Several ranges, other units and nonsense are ignored."""
     response = await ask(body, headers={"Range": asked})
     assert (response.status_code, response.content) == (200, DATA)
@@ -128,26 +128,26 @@ async def test_other_ranges_get_the_whole(asked: str, body: bytes | Path) -> Non
     [('"abc"', 304), ('W/"abc"', 304), ('"x", "abc"', 304), ("*", 304), ('"x"', 200), ("abc", 200)],
 )
 async def test_a_known_file_is_not_sent_again(known: str, status: int, body: bytes | Path) -> None:
-    """If-None-Match with this very tag, weak or strong, gets 304."""
+    """If-None-Match with the tag of the file, weak or strong, gets a 304."""
     response = await ask(body, headers={"If-None-Match": known})
     assert status == response.status_code
 
 
 async def test_not_modified_has_no_content_headers() -> None:
-    """A 304 carries the tag and the date, and no length."""
+    """A 304 has the tag and the date, and no length."""
     response = await ask(DATA, headers={"If-None-Match": '"abc"'})
     assert {"accept-ranges", "etag", "cache-control", "date"} == set(response.headers)
 
 
 @pytest.mark.parametrize(("validator", "status"), [('"abc"', 206), ('"x"', 200), (DATE, 200)])
-async def test_a_range_of_this_version_only(validator: str, status: int) -> None:
-    """If-Range serves the range only where the tag is this file's."""
+async def test_a_range_of_another_version_gets_the_whole_file(validator: str, status: int) -> None:
+    """If-Range gets the range only if its tag is that of the file."""
     response = await ask(DATA, headers={"Range": "bytes=0-9", "If-Range": validator})
     assert status == response.status_code
 
 
-async def test_an_empty_file() -> None:
-    """A file of no bytes has no range."""
+async def test_an_empty_file_has_no_range() -> None:
+    """A range of an empty file is refused."""
     whole, part = await ask(b""), await ask(b"", headers={"Range": "bytes=0-"})
     assert (whole.status_code, whole.content, part.status_code) == (200, b"", 416)
 
@@ -189,23 +189,23 @@ async def answered(body: bytes | Path, receive: Receive, **scope: object) -> Sen
     return Sent(sent, whole)
 
 
-async def test_bytes_go_in_one_message() -> None:
-    """What is in memory is one body message, the very object."""
+async def test_bytes_are_sent_in_one_message() -> None:
+    """A file in memory is sent as one body message, without a copy."""
     sent = await messages(DATA)
     assert len(sent) == 2
     assert sent[1]["body"] is DATA
 
 
-async def test_a_path_goes_in_chunks(tmp_path: Path) -> None:
-    """A large file is never in memory as a whole."""
+async def test_a_path_is_sent_in_chunks(tmp_path: Path) -> None:
+    """A large file is never completely in memory."""
     path = tmp_path / "large"
     path.write_bytes(bytes(2 * CHUNK + 1))
     sizes = [len(message["body"]) for message in (await messages(path))[1:]]
     assert sizes == [CHUNK, CHUNK, 1, 0]
 
 
-async def test_a_server_that_can_sends_the_path_itself(tmp_path: Path) -> None:
-    """With `http.response.pathsend` the server is told the path, for a whole file."""
+async def test_a_capable_server_sends_the_path_itself(tmp_path: Path) -> None:
+    """With `http.response.pathsend`, the server gets the path of a whole file."""
     path = tmp_path / "file"
     path.write_bytes(DATA)
     sent = await messages(path, extensions={"http.response.pathsend": {}})
@@ -213,7 +213,7 @@ async def test_a_server_that_can_sends_the_path_itself(tmp_path: Path) -> None:
 
 
 async def test_a_date_is_optional() -> None:
-    """Without a date the server's own is left alone."""
+    """Without a date of the sandbox, the server's own date is sent."""
     assert b"date" not in dict((await messages(DATA))[0]["headers"])
 
 
@@ -231,10 +231,10 @@ async def test_a_date_is_optional() -> None:
         ("HEAD", {}, False),
     ],
 )
-async def test_it_is_told_whether_all_was_sent(
+async def test_a_complete_download_is_recognised(
     body: bytes | Path, method: str, headers: dict[str, str], *, whole: bool
 ) -> None:
-    """Only an answer with every byte of the file is the whole of it."""
+    """Only a response with every byte of the file counts as complete."""
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     assert whole is (await answered(body, waiting, method=method, headers=raw)).whole
 
@@ -253,8 +253,8 @@ async def gone() -> Message:
     return {"type": "http.disconnect"}
 
 
-async def test_a_large_file_goes_in_chunks_and_is_whole(large: bytes | Path) -> None:
-    """A caller who stays gets all of it, in parts."""
+async def test_a_large_file_is_sent_completely_in_chunks(large: bytes | Path) -> None:
+    """A connected client gets the whole file, in chunks."""
     sent = await answered(large, waiting)
     assert (True, 12, 10 * CHUNK) == (
         sent.whole,
@@ -263,8 +263,8 @@ async def test_a_large_file_goes_in_chunks_and_is_whole(large: bytes | Path) -> 
     )
 
 
-async def test_nothing_more_is_sent_to_one_who_went(large: bytes | Path) -> None:
-    """A caller who goes away ends the sending, and did not get the whole file."""
+async def test_a_disconnected_client_gets_nothing_more(large: bytes | Path) -> None:
+    """A client that disconnects ends the sending, and its download is incomplete."""
     sent = await answered(large, gone)
     assert (False, 2) == (sent.whole, len(sent.messages))
 
@@ -274,13 +274,13 @@ async def endless() -> Message:
     return {"type": "http.request", "body": b"x", "more_body": True}
 
 
-async def test_a_body_that_nobody_reads_is_no_goodbye(large: bytes | Path) -> None:
-    """What a caller still sends does not keep the file from being sent whole."""
+async def test_an_unread_body_is_no_disconnect(large: bytes | Path) -> None:
+    """A request body that nobody reads does not stop the sending of the file."""
     assert (await answered(large, endless)).whole is True
 
 
-async def test_a_file_removed_meanwhile_is_sent_to_its_end(tmp_path: Path) -> None:
-    """What was begun is finished, though the file gives way to others."""
+async def test_a_removed_file_is_sent_to_its_end(tmp_path: Path) -> None:
+    """A download continues to its end even if the file is removed in the meantime."""
     path = tmp_path / "file"
     path.write_bytes(bytes(3 * CHUNK))
 
@@ -291,7 +291,7 @@ async def test_a_file_removed_meanwhile_is_sent_to_its_end(tmp_path: Path) -> No
     assert (await answered(path, remove)).whole is True
 
 
-async def test_a_file_that_is_gone_is_told_before_the_answer(tmp_path: Path) -> None:
-    """A file that cannot be opened raises, so that another answer can be given."""
+async def test_a_missing_file_raises_before_the_response(tmp_path: Path) -> None:
+    """A file that cannot be opened raises before the response starts."""
     with pytest.raises(FileNotFoundError):
         await answered(tmp_path / "none", waiting)

@@ -73,7 +73,7 @@ def call(app: ASGIApp, path: str, host: str | None, method: str = "GET") -> http
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
 @pytest.mark.parametrize("path", PATHS)
 def test_no_path_answers_a_foreign_host(door: Door, path: str, method: str) -> None:
-    """A page that rebinds its own name to this machine gets the refusal and nothing else."""
+    """A web page that rebinds its host name to this machine gets only the refusal."""
     answer = call(door, path, "evil.test:4747", method)
     text = answer.text if method != "HEAD" else ""
     assert (421, method == "HEAD" or "foreign_host" in text) == (answer.status_code, True)
@@ -81,7 +81,7 @@ def test_no_path_answers_a_foreign_host(door: Door, path: str, method: str) -> N
 
 
 def test_the_refusal_says_what_to_do(door: Door) -> None:
-    """The message names the host, the address that works, and the option."""
+    """The message names the host, the URL that works, and the option."""
     expected = (
         "this server does not accept the Host 'sim.example:80': use "
         "http://127.0.0.1:4747, or start it with --allow-host sim.example"
@@ -103,25 +103,25 @@ def test_the_refusal_says_what_to_do(door: Door) -> None:
         "\x1b[31m",
     ],
 )
-def test_what_is_no_name_of_this_machine_is_foreign(door: Door, host: str) -> None:
-    """Names that only look like loopback, and what is no host at all, are refused in few words."""
+def test_a_name_like_loopback_is_foreign(door: Door, host: str) -> None:
+    """Names that only resemble loopback, and invalid hosts, are refused in a short message."""
     answer = call(door, "/vicsee/api/v1/credits", host)
     assert (421, True) == (answer.status_code, len(answer.content) < 600)
 
 
 @pytest.mark.parametrize("port", ["", ":1"])
 @pytest.mark.parametrize("host", [*LOOPBACK, *PROVIDERS])
-def test_loopback_and_the_providers_own_hosts_are_answered(
+def test_loopback_and_the_providers_own_hosts_are_accepted(
     door: Door, host: str, port: str
 ) -> None:
-    """Every spelling of loopback, and the hosts that interception and proxies leave as they are."""
+    """Every spelling of loopback and each provider's own host is accepted."""
     path = "/" if host in PROVIDERS else "/vicsee/api/v1/credits"
     assert call(door, path, f"{host}{port}").status_code != 421
 
 
 @pytest.mark.parametrize("host", [None, ""])
-def test_a_request_without_a_host_is_answered(door: Door, host: str | None) -> None:
-    """Browsers always send a host, so none is no sign of a page."""
+def test_a_request_without_a_host_is_accepted(door: Door, host: str | None) -> None:
+    """A request without a Host cannot come from a browser, so it is accepted."""
     assert call(door, "/vicsee/api/v1/credits", host).status_code == 200
 
 
@@ -129,26 +129,26 @@ def test_a_request_without_a_host_is_answered(door: Door, host: str | None) -> N
     "settings",
     [{"public_url": "https://Sim.example/base"}, {"allow_hosts": ("SIM.example", "other.example")}],
 )
-def test_named_hosts_are_answered(
+def test_named_hosts_are_accepted(
     open_door: Callable[..., Door], settings: dict[str, object]
 ) -> None:
-    """The hosts of `--public-url` and `--allow-host` are answered with any port, others not."""
+    """The hosts of `--public-url` and `--allow-host` are accepted with any port."""
     door = open_door(**settings)
     asked = ["sim.example", "sim.example.:4747", "evil.example", "x.sim.example"]
     found = [call(door, "/vicsee/api/v1/credits", host).status_code for host in asked]
     assert [200, 200, 421, 421] == found
 
 
-def test_an_allowed_host_opens_the_admin_api_to_nobody(open_door: Callable[..., Door]) -> None:
-    """By a name that is not loopback's the admin API wants its token, as everywhere."""
+def test_an_allowed_host_needs_the_token_of_the_admin_api(open_door: Callable[..., Door]) -> None:
+    """With an allowed host that is not loopback, the admin API needs its token."""
     door = open_door(allow_hosts=("sim.example",))
     assert call(door, "/__sim/sandboxes", "sim.example").status_code == 401
 
 
-def test_accepted_hosts_are_remembered_within_bounds(
+def test_accepted_hosts_are_cached_within_bounds(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A host is judged once; a caller who varies it fills no memory."""
+    """A host is checked once, and a client that varies the host fills no memory."""
     judged: list[str] = []
 
     def judge(name: str) -> bool:
@@ -162,8 +162,8 @@ def test_accepted_hosts_are_remembered_within_bounds(
     assert (20, True) == (len(judged), len(door._accepted) <= 8)
 
 
-def test_observers_are_told(open_door: Callable[..., Door]) -> None:
-    """Who prints lines is told of each refusal."""
+def test_observers_get_each_refusal(open_door: Callable[..., Door]) -> None:
+    """Each observer is called with each refusal."""
     told: list[tuple[object, ...]] = []
     app = open_door().app
     assert isinstance(app, App)
@@ -171,6 +171,6 @@ def test_observers_are_told(open_door: Callable[..., Door]) -> None:
     assert [("GET", "/__sim/livez", 421)] == [found[:3] for found in told]
 
 
-def test_in_process_every_host_is_answered(door: Door) -> None:
-    """Nothing but the code of the same process reaches an application without a socket."""
+def test_in_process_every_host_is_accepted(door: Door) -> None:
+    """An application without a socket accepts every host."""
     assert call(door.app, "/vicsee/api/v1/credits", "any.example").status_code == 200

@@ -54,7 +54,7 @@ def test_an_upload_is_refused_in_the_form_of_the_provider(
     upload: Callable[[Admin, int], httpx.Response],
     size: int,
 ) -> None:
-    """It leaves no ticket and no file, and is taken once there is room."""
+    """A refused upload leaves no ticket and no file; it is accepted once there is room."""
     with monkeypatch.context() as patched:
         fill(admin, patched)
         answer = upload(admin, size)
@@ -63,9 +63,7 @@ def test_an_upload_is_refused_in_the_form_of_the_provider(
     assert 200 == upload(admin, size).status_code
 
 
-def test_a_put_is_refused_and_its_ticket_stays(
-    admin: Admin, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refused_put_keeps_its_ticket(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same PUT can be sent again later."""
     asked = {"filename": "a.mp4", "size": LARGE, "content_type": "video/mp4"}
     ticket = admin.http.post(TICKET, headers=KEY, json=asked).json()["data"]["upload"]
@@ -78,8 +76,8 @@ def test_a_put_is_refused_and_its_ticket_stays(
     assert (200, 0) == (taken.status_code, admin.sim.registry.crashes)
 
 
-def test_a_job_of_a_sent_video_is_taken(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A video that came with its call is measured in memory, whatever the disk."""
+def test_a_job_with_its_video_is_accepted(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A video in the request is measured in memory, even if the disk is full."""
     clip = admin.http.get("/media/synthetic/64x64_10fps_1s.mp4").content
     fill(admin, monkeypatch)
     url = f"data:video/mp4;base64,{base64.b64encode(clip).decode()}"
@@ -88,20 +86,20 @@ def test_a_job_of_a_sent_video_is_taken(admin: Admin, monkeypatch: pytest.Monkey
     assert (200, 1) == (answer.status_code, len(admin.sim.sandbox.state.jobs))
 
 
-def test_a_large_clip_cannot_be_had(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of ours that has no room is a 507 too."""
+def test_a_large_clip_is_refused(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generated file without room on the disk is a 507 too."""
     fill(admin, monkeypatch)
     answer = admin.http.get("/media/synthetic/64x64_10fps_1s.mp4?bytes=30000000")
     assert (507, 0) == (answer.status_code, admin.sim.registry.crashes)
 
 
 @pytest.mark.parametrize(("upload", "status"), [(by_form, 503), (by_json, 500)])
-def test_a_file_that_gave_way_at_once_is_not_uploaded(
+def test_a_file_that_is_removed_at_once_is_no_bug(
     admin: Admin,
     monkeypatch: pytest.MonkeyPatch,
     upload: Callable[[Admin, int], httpx.Response],
     status: int,
 ) -> None:
-    """Where others took its room before it was held, the service fails and counts no bug."""
+    """If other files take its room, the upload gets a service error that is no crash."""
     monkeypatch.setattr(admin.sim.registry.blobs, "hold", lambda _digest: False)
     assert (status, 0) == (upload(admin, 10).status_code, admin.sim.registry.crashes)

@@ -93,8 +93,8 @@ QUOTE: list[dict[str, object]] = [
 POLL: list[dict[str, object]] = [{}, {**MODEL}, {"model": 3}, {"delete_media": True}]
 
 
-def test_a_hint_names_each_dialect_that_does_not_refuse(begin: Begin) -> None:
-    """Send each request to every dialect; a refused one names those that accepted it, no other."""
+def test_a_hint_names_each_dialect_that_accepts(begin: Begin) -> None:
+    """The hint of a refused request names exactly the dialects that accept the request."""
     sim, http, _ = begin()
     sandbox, key = sim.app.registry.sandboxes["default"], {"Authorization": "Bearer any"}
     named, wrong = 0, []
@@ -179,10 +179,10 @@ def ending_of(answer: httpx.Response) -> set[str]:
 
 
 @pytest.mark.parametrize(("provider", "dialect", "more", "endings"), ENDINGS)
-def test_each_way_that_a_hint_of_polls_names_shows_what_it_says(
+def test_each_hint_of_a_poll_works(
     begin: Begin, provider: str, dialect: str, more: dict[str, str], endings: set[str]
 ) -> None:
-    """From the fourth poll on: each dialect, knob and scenario is tried with that very poll."""
+    """From the fourth poll on, each named dialect, knob and scenario does what the hint says."""
     sim, http, lines = begin(provider, dialect)
     polled = poll_of(http, "", provider, more)
     polled("")
@@ -233,8 +233,8 @@ def tried(
         return ending_of(ask(base))
 
 
-def test_other_calls_of_a_finished_job_are_no_polls(begin: Begin) -> None:
-    """Completing a job again and again, or a provider without hints, says nothing."""
+def test_other_requests_of_a_finished_job_give_no_hint(begin: Begin) -> None:
+    """Repeated completions, or a provider without hints, give no hint."""
     sim, http, lines = begin()
     job = http.post("/api/v1/video/queue", json={**MODEL, **VIDEO}).json()["queue_id"]
     sim.advance(1000)
@@ -251,7 +251,7 @@ def test_other_calls_of_a_finished_job_are_no_polls(begin: Begin) -> None:
 
 
 def test_counts_are_bounded(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The polls of the oldest job are forgotten when there are too many jobs."""
+    """The polls of the oldest job are forgotten if there are too many jobs."""
     monkeypatch.setattr(dialect_hints, "KEPT", 1)
     sim, http, lines = begin()
     body = {**MODEL, **VIDEO}
@@ -264,10 +264,10 @@ def test_counts_are_bounded(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> No
     assert [] == [line for line in lines if hint_of(line)]
 
 
-def test_a_hint_reaches_journal_and_log_and_knows_the_settings(begin: Begin) -> None:
+def test_a_hint_is_in_journal_and_log_and_respects_the_settings(begin: Begin) -> None:
     """`why.hint` equals the log line's; the path names a dialect where `/venice` is another.
 
-    A knob that is set alone holds in every dialect, so no dialect would help.
+    A knob that is set by itself applies in every dialect, so no dialect would help.
     """
     sim, _, _ = begin()
     admin = httpx.Client(transport=sim.transport(), base_url="http://localhost/__sim")
@@ -290,8 +290,8 @@ def test_a_hint_reaches_journal_and_log_and_knows_the_settings(begin: Begin) -> 
 
 
 @pytest.mark.parametrize("provider", LIBRARY.providers())
-def test_hints_speak_of_what_there_is(provider: str) -> None:
-    """Checks, knobs, their values, and dialects are the provider's own."""
+def test_hints_name_only_existing_things(provider: str) -> None:
+    """Checks, knobs, values and dialects in hints are the provider's own."""
     baseline = LIBRARY.baseline(provider).baseline
     fact = baseline.facts.get("hints")
     told: Any = fact.value if fact else {"refusals": {}, "finished": {}}
@@ -310,7 +310,7 @@ def test_hints_speak_of_what_there_is(provider: str) -> None:
 
 
 def test_hint_of_an_unknown_knob_is_left_out(tmp_path: Path) -> None:
-    """A scenario whose hints name a knob that there is not breaks no response."""
+    """A scenario whose hints name an unknown knob breaks no response."""
     file = tmp_path / "hints.yaml"
     file.write_text(
         "{extends: venice/baseline, facts: {hints: {value: {refusals: {no_prompt: promptx}}}}}"

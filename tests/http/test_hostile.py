@@ -118,10 +118,10 @@ BODIES = {
 
 
 @paired(WITH_BODY, BODIES, "body", 5)
-def test_a_body_that_is_wrong(
+def test_a_wrong_body_is_refused(
     admin: Admin, provider: str, operation: Operation, body: bytes
 ) -> None:
-    """Whatever is wrong with a body, the answer is one of the provider's own and costs nothing."""
+    """Any wrong body gets one of the provider's own refusals, without a charge."""
     http = admin.caller(provider, "key")
     answer = http.request(
         operation.method, path_of(operation), content=body, headers={"content-type": JSON}
@@ -133,7 +133,7 @@ def test_a_body_that_is_wrong(
 @pytest.mark.parametrize("name", list(SAMPLES))
 @pytest.mark.parametrize("body", list(BODIES.values())[1:], ids=list(BODIES)[1:])
 def test_a_submit_needs_a_good_body(admin: Admin, name: str, body: bytes) -> None:
-    """None of these bodies is ever a job that succeeds or costs."""
+    """No wrong body makes a job that succeeds or costs money."""
     sample = SAMPLES[name]
     http = admin.caller(sample.provider, "key")
     http.post(sample.path, content=body, headers={"content-type": JSON})
@@ -160,10 +160,10 @@ KINDS = {
 
 
 @paired(WITH_BODY, KINDS, "kind", 4)
-def test_a_content_type_that_is_wrong(
+def test_a_wrong_content_type_is_refused_or_ignored(
     admin: Admin, provider: str, operation: Operation, kind: str
 ) -> None:
-    """A content type that does not fit is refused in the provider's form, or ignored."""
+    """A wrong content type is refused in the provider's form, or ignored."""
     http = admin.caller(provider, "key")
     answer = http.request(
         operation.method, path_of(operation), content=b"{}", headers={"content-type": kind}
@@ -175,10 +175,10 @@ METHODS = {name: name for name in ("PUT", "PATCH", "OPTIONS", "HEAD", "TRACE", "
 
 
 @paired(OPERATIONS, METHODS, "method", 3)
-def test_a_method_that_is_wrong(
+def test_a_wrong_method_is_refused(
     admin: Admin, provider: str, operation: Operation, method: str
 ) -> None:
-    """A method that a path does not have is the provider's own 404 or 405."""
+    """A method that a path does not have gets the provider's own 404 or 405."""
     answer = admin.caller(provider, "key").request(method, path_of(operation))
     assert verdict(admin, answer) in ("no_route", "wrong_method")
 
@@ -206,8 +206,8 @@ PATHS = {
 @EVERY
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_path_that_is_odd(admin: Admin, provider: str, method: str, path: str) -> None:
-    """A path that leads nowhere is the provider's own 404 or 405."""
+def test_an_odd_path_is_refused(admin: Admin, provider: str, method: str, path: str) -> None:
+    """An unknown path gets the provider's own 404 or 405."""
     http = admin.caller(provider, "key")
     answer = http.request(
         method, f"{LOCAL}/{provider}{path}", json={} if method == "POST" else None
@@ -228,7 +228,9 @@ QUERIES = {
 
 
 @paired(OPERATIONS, QUERIES, "query", 4)
-def test_a_query_that_is_odd(admin: Admin, provider: str, operation: Operation, query: str) -> None:
+def test_an_odd_query_is_refused_or_ignored(
+    admin: Admin, provider: str, operation: Operation, query: str
+) -> None:
     """A query that makes no sense is refused or ignored."""
     http = admin.caller(provider, "key")
     body: object = {} if operation.method in BODY_METHODS else None
@@ -253,8 +255,10 @@ KEYS = {
 @EVERY
 @pytest.mark.parametrize("value", KEYS.values(), ids=KEYS.keys())
 @pytest.mark.parametrize("kind", ["submit", "poll", "read"])
-def test_a_key_that_is_odd(admin: Admin, provider: str, kind: str, value: bytes) -> None:
-    """Whatever stands for a key is a key, or is refused."""
+def test_an_odd_key_is_used_or_refused(
+    admin: Admin, provider: str, kind: str, value: bytes
+) -> None:
+    """Any text in the place of a key is used as a key, or refused."""
     operation = next(op for name, op in OPERATIONS if name == provider and op.kind == kind)
     header = admin.sim.registry.library.baseline(provider).baseline.auth.header
     request = httpx.Request(
@@ -268,8 +272,8 @@ def test_a_key_that_is_odd(admin: Admin, provider: str, kind: str, value: bytes)
 
 
 @EVERY
-def test_a_key_that_came_twice(admin: Admin, provider: str) -> None:
-    """Of two keys the first counts, and no answer depends on the second."""
+def test_the_first_of_two_keys_counts(admin: Admin, provider: str) -> None:
+    """If a request has two keys, the first decides the response."""
     auth = admin.sim.registry.library.baseline(provider).baseline.auth
     keys = [f"{auth.scheme} {key}".strip().encode() for key in ("first", "second")]
     operation = next(op for name, op in OPERATIONS if name == provider and op.method == "GET")
@@ -325,7 +329,7 @@ async def flood(
 async def test_a_gigabyte_is_not_read(
     admin: Admin, provider: str, operation: Operation, length: str
 ) -> None:
-    """A body that says that it is far too large is refused unread."""
+    """A body with a far too large length is refused unread."""
     headers = {"content-length": length, "content-type": JSON}
     status, read = await flood(admin, provider, operation, headers, 65_536)
     assert (400 <= status < 500, read) == (True, 0)
@@ -341,7 +345,7 @@ LARGEST = {(name, op.kind): (name, op) for name, op in WITH_BODY}
 async def test_an_endless_body_is_not_read_to_its_end(
     admin: Admin, provider: str, operation: Operation
 ) -> None:
-    """A body that does not say how large it is, is read up to the limit."""
+    """A body without a length is read up to the limit."""
     baseline = admin.sim.registry.library.baseline(provider).baseline
     own = baseline.limits.get(f"{operation.kind}_body_bytes", baseline.limits["body_bytes"])
     headers = {"transfer-encoding": "chunked", "content-type": JSON}
@@ -431,8 +435,10 @@ def nearly_right(provider: str, document: dict[str, Any]) -> Iterator[dict[str, 
 @example(document={"page": 1e308, "page_size": 1e308})
 @example(document={"sizeBytes": 1e308, "size": 1e308, "contentType": "video/mp4"})
 @example(document={"config": {"webhook_config": {"endpoint": 10**300, "secret": 10**300}}})
-def test_any_document(admin: Admin, provider: str, operation: Operation, document: object) -> None:
-    """Any JSON is accepted or gets one of the provider's own refusals, which cost nothing."""
+def test_any_document_is_accepted_or_refused(
+    admin: Admin, provider: str, operation: Operation, document: object
+) -> None:
+    """Any JSON is accepted, or gets a refusal of the provider without a charge."""
     http = admin.caller(provider, "key")
     for body in nearly_right(provider, document) if isinstance(document, dict) else (document,):
         before = admin.get("sandboxes/default/ledger")["total"]

@@ -12,8 +12,8 @@ import pytest
 from upsim import Simulator
 
 
-def test_many_threads() -> None:
-    """One sync client may be used by several threads; their calls take turns."""
+def test_many_threads_may_share_a_client() -> None:
+    """Several threads may use one sync client; their requests run one after another."""
     with Simulator(clock="auto") as sim:
         headers = {"Authorization": "Bearer any"}
         with (
@@ -26,8 +26,8 @@ def test_many_threads() -> None:
     assert answers == [200] * 64
 
 
-def test_sync_call_from_async_code() -> None:
-    """A sync call that an event loop runs is refused with a sentence that says what to do."""
+def test_a_sync_request_in_an_event_loop_is_refused() -> None:
+    """The error of a sync request in a running event loop says what to do."""
 
     async def call() -> None:
         with Simulator() as sim, httpx.Client(transport=sim.transport()) as http:
@@ -37,8 +37,8 @@ def test_sync_call_from_async_code() -> None:
         asyncio.run(call())
 
 
-def test_sync_calls_leave_signals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No call sets a signal handler, which takes longer than all else of its event loop."""
+def test_sync_requests_leave_signals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request sets a signal handler."""
     with Simulator() as sim, httpx.Client(transport=sim.transport()) as http:
         monkeypatch.delattr(signal, "signal")
         answer = http.get(f"{sim.base_url('vicsee')}/api/v1/credits")
@@ -46,8 +46,8 @@ def test_sync_calls_leave_signals_alone(monkeypatch: pytest.MonkeyPatch) -> None
     assert answer.status_code == 401
 
 
-def test_interrupted_call_ends_before_the_next() -> None:
-    """Ctrl-C cancels the call that it interrupts, and the simulator answers the next one."""
+def test_an_interrupted_request_ends_before_the_next() -> None:
+    """Ctrl-C cancels the running request, and the simulator answers the next one."""
     ended: list[str] = []
 
     def interrupt() -> None:

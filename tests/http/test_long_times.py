@@ -46,8 +46,8 @@ def credits_of(client: Patient) -> int:
     return found
 
 
-def test_an_expiry_of_a_day(say: Callable[[str], None]) -> None:
-    """A finished file is there until 24 hours after its job ended, to the microsecond."""
+def test_an_output_expires_after_a_day(say: Callable[[str], None]) -> None:
+    """A finished file is there until 24 hours after the end of its job, to the microsecond."""
     with Simulator("vicsee/link-expires-in-a-day", clock="manual", seed=1) as sim:
         client = patient(sim)
         job = client.job()
@@ -62,8 +62,8 @@ def test_an_expiry_of_a_day(say: Callable[[str], None]) -> None:
     assert (200, 404) == (there, gone)
 
 
-def test_a_quota_at_midnight(say: Callable[[str], None]) -> None:
-    """A daily quota that is used up is whole again when the sandbox's day ends."""
+def test_a_daily_quota_ends_at_midnight(say: Callable[[str], None]) -> None:
+    """A used daily quota is complete again when the sandbox's day ends."""
     with Simulator("vicsee/daily-quota", clock="manual", seed=1) as sim:
         client = patient(sim)
         while client.submit().status_code == 200:
@@ -79,7 +79,7 @@ def test_a_quota_at_midnight(say: Callable[[str], None]) -> None:
 
 
 def test_a_refund_after_three_hours(say: Callable[[str], None]) -> None:
-    """The charge of a failed job comes back three hours after it failed."""
+    """The charge of a failed job is refunded three hours after the failure."""
     with Simulator("vicsee/refund-after-three-hours", clock="manual", seed=1) as sim:
         client = patient(sim)
         client.job()

@@ -52,8 +52,8 @@ def client(admin: Admin, key: str) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize("call", ["POST sandboxes/box/reset", "DELETE sandboxes/box"])
-async def test_a_sandbox_that_goes_away_meanwhile(admin: Admin, call: str) -> None:
-    """A request that is measuring when its sandbox is reset ends, and leaves no trace."""
+async def test_a_reset_during_a_measurement_leaves_nothing(admin: Admin, call: str) -> None:
+    """A request that measures a video during a reset ends, and leaves nothing."""
     async with httpx.AsyncClient(transport=admin.sim.transport(), base_url=LOCAL) as http:
         made = (await http.post("/__sim/sandboxes", json={"id": "box"})).json()
         content = (await http.get(CLIP)).content
@@ -73,7 +73,7 @@ async def test_a_sandbox_that_goes_away_meanwhile(admin: Admin, call: str) -> No
 
 
 async def test_two_uploads_to_one_ticket(admin: Admin) -> None:
-    """Of two files that come at once to one ticket, one is stored and the other refused."""
+    """Of two simultaneous files for one ticket, one is stored and the other is refused."""
     async with client(admin, "sk-any") as http:
         asked = {"contentType": "video/mp4", "sizeBytes": 5}
         ticket = (await http.post("/api/v1/upload", json=asked)).json()["data"]
@@ -89,7 +89,7 @@ async def test_two_uploads_to_one_ticket(admin: Admin) -> None:
 
 
 async def test_money_for_one_buys_one(admin: Admin) -> None:
-    """Of ten submits at once with money for one, one succeeds."""
+    """Of ten simultaneous submits with money for one, one succeeds."""
     made = admin.sim.registry
     async with httpx.AsyncClient(transport=admin.sim.transport(), base_url=LOCAL) as http:
         order = {"id": "poor", "balances": {"vicsee": "144"}}
@@ -103,15 +103,15 @@ async def test_money_for_one_buys_one(admin: Admin) -> None:
     assert (statuses, int(account.balance)) == ([200] + [402] * 9, 0)
 
 
-async def test_a_clip_that_many_ask_for_is_made_once(admin: Admin) -> None:
-    """Twenty downloads of one clip at once are the same bytes."""
+async def test_a_clip_with_many_downloads_is_made_once(admin: Admin) -> None:
+    """Twenty simultaneous downloads of one clip get the same bytes."""
     async with httpx.AsyncClient(transport=admin.sim.transport(), base_url=LOCAL) as http:
         answers = await asyncio.gather(*(http.get(CLIP) for _ in range(20)))
     assert len({hashlib.sha256(answer.content).digest() for answer in answers}) == 1
 
 
-async def test_an_advance_lets_others_in_between(admin: Admin) -> None:
-    """While a long advance runs, another request sees an instant on the way."""
+async def test_an_advance_lets_other_requests_in_between(admin: Admin) -> None:
+    """During a long advance, another request sees an instant on the way."""
     async with httpx.AsyncClient(transport=admin.sim.transport(), base_url=LOCAL) as http:
         async with client(admin, "sk-any") as caller:
             body = {"video_url": "https://clips.example/v.mp4"}

@@ -74,8 +74,8 @@ def output(admin: Admin, model: str, name: str, **inputs: object) -> bytes:
     return answer.content
 
 
-def test_piapi_bills_the_shown_pictures(admin: Admin) -> None:
-    """A trimmed clip of 60 shown and 240 stored pictures costs $0.018, by the task itself too."""
+def test_piapi_bills_the_shown_frames(admin: Admin) -> None:
+    """A trimmed clip with 60 shown and 240 stored frames costs $0.018, also by the task itself."""
     http = admin.caller("piapi", "sk-any")
     task = SAMPLES["piapi"].job(http, uploaded(admin, "trim_tiny.mp4"))
     used = http.get(f"/api/v1/task/{task}").json()["data"]["meta"]["usage"]
@@ -85,7 +85,7 @@ def test_piapi_bills_the_shown_pictures(admin: Admin) -> None:
 
 @pytest.mark.parametrize("name", ["trim_264of240.mp4", "free_first.mp4", "mvhd_rot90.mp4"])
 def test_piapi_accepts_what_is_within_its_limits(admin: Admin, name: str) -> None:
-    """Hidden pictures, a leading `free` box and the movie's rotation are no reason to refuse."""
+    """PiAPI accepts hidden frames, a leading `free` box and a rotation of the movie."""
     sample = SAMPLES["piapi"]
     answer = sample.submit(admin.caller("piapi", "sk-any"), uploaded(admin, name))
     assert answer.status_code == 200, answer.text
@@ -97,7 +97,7 @@ def test_piapi_accepts_what_is_within_its_limits(admin: Admin, name: str) -> Non
 def test_a_browser_recording_costs_what_its_twin_costs(
     admin: Admin, model: str, price: Decimal
 ) -> None:
-    """A recording without a duration in its header is billed for all of its sound."""
+    """A recording without a duration in its header is billed for all of its audio."""
     prices = [
         charged(admin, model, name)
         for name in ("webm_static_screen_sound.webm", "same_with_duration.webm")
@@ -123,7 +123,7 @@ def test_an_output_shows_what_its_input_shows(
     pictures: int,
     size: tuple[int, int],
 ) -> None:
-    """Track and file have the same length, and every shown picture is in the output."""
+    """Track and file have the same length, and every shown frame is in the output."""
     found = probe(output(start_admin(render=render), "vicsee", name))
     video = found["video"]
     assert (seconds, seconds) == (found["format"]["duration"], video["duration"])
@@ -132,8 +132,8 @@ def test_an_output_shows_what_its_input_shows(
 
 
 @pytest.mark.parametrize("model", list(SAMPLES))
-def test_a_clip_beyond_our_limits_says_so_to_its_caller(admin: Admin, model: str) -> None:
-    """The refusal and the journal name the value and the limit, in the provider's own form."""
+def test_a_clip_beyond_our_limits_is_refused_with_the_limit(admin: Admin, model: str) -> None:
+    """Refusal and journal name the value and the limit, in the provider's own form."""
     data = (FILES / "trim_264of240.mp4").read_bytes()
     at = data.index(b"mdhd") + 16
     (scale,) = struct.unpack_from(">I", data, at)

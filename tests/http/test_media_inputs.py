@@ -63,7 +63,7 @@ def content(admin: Admin, name: str) -> bytes:
 
 @pytest.mark.parametrize("name", ["venice", "piapi"])
 def test_a_data_url_is_measured(admin: Admin, name: str) -> None:
-    """A video inside the request is measured like one behind a URL."""
+    """A video in the request is measured like a video at a URL."""
     data = base64.b64encode(content(admin, "64x36_10fps_1.5s.mp4")).decode()
     media = measured(admin, name, f"data:video/mp4;base64,{data}")
     assert (media["duration"], media["size"], media["frames"]) == ("1.5", "64x36", 15)
@@ -87,8 +87,8 @@ def test_piapi_takes_bare_base64(admin: Admin) -> None:
         "data:video/mp4;base64",
     ],
 )
-def test_a_data_url_that_is_no_video_is_refused(admin: Admin, name: str, video: str) -> None:
-    """What cannot be decoded, or is no video inside, is no input."""
+def test_a_data_url_without_a_video_is_refused(admin: Admin, name: str, video: str) -> None:
+    """A data URL that cannot be decoded, or has no video, is refused."""
     assert not accepts(submit(admin, name, video), admin)
 
 
@@ -110,7 +110,7 @@ def test_a_rotation_flag_turns_the_size(admin: Admin, turned: str) -> None:
     assert measured(admin, "venice", turned)["size"] == "36x64"
 
 
-def test_a_turned_video_has_an_upright_output(admin: Admin, turned: str) -> None:
+def test_a_rotated_video_has_an_upright_output(admin: Admin, turned: str) -> None:
     """The output has the displayed orientation of its input."""
     submit(admin, "venice", turned, upscale_factor=4)
     assert admin.get("sandboxes/default/jobs")["jobs"][0]["output"]["size"] == "144x256"
@@ -198,19 +198,19 @@ def test_a_loopback_url_is_fetched_and_measured(admin: Admin, files: str, name: 
 
 
 @pytest.mark.parametrize("host", [h for h in LOOPBACK if h not in IPV6 and "255" not in h])
-def test_every_name_of_loopback_is_fetched_from(admin: Admin, files: str, host: str) -> None:
-    """Each spelling works like the address, also those that no resolver knows."""
+def test_every_name_of_loopback_is_fetched(admin: Admin, files: str, host: str) -> None:
+    """Each spelling of loopback works like the address, also one that no resolver knows."""
     video = files.replace("127.0.0.1", host) + "/clip.mp4"
     assert measured(admin, "venice", video)["size"] == "64x36"
 
 
 def test_a_query_and_escapes_are_kept(admin: Admin, files: str) -> None:
-    """A URL is asked for exactly as it was given."""
+    """A URL is fetched exactly as it was given."""
     assert measured(admin, "venice", f"{files}/a%20b.mp4?x=1")["duration"] == "2.5"
 
 
-def test_the_content_decides(admin: Admin, files: str) -> None:
-    """A WebM is one whatever its name says."""
+def test_the_content_decides_the_format(admin: Admin, files: str) -> None:
+    """A WebM file is measured as WebM, whatever its name is."""
     assert measured(admin, "video-upscaler", f"{files}/clip")["container"] == "webm"
 
 
@@ -218,42 +218,42 @@ def test_the_content_decides(admin: Admin, files: str) -> None:
 @pytest.mark.parametrize(
     "path", ["none.mp4", "page.mp4", "empty.mp4", "redirect", "announced", "endless"]
 )
-def test_what_is_no_video_there_is_refused(admin: Admin, files: str, name: str, path: str) -> None:
-    """A missing file, a page, a redirect and a file without end are no videos."""
+def test_a_url_without_a_video_is_refused(admin: Admin, files: str, name: str, path: str) -> None:
+    """A missing file, a page, a redirect and an endless file are no videos."""
     if path == "endless":
         admin.sim.registry.blobs._max_bytes = 50_000_000
     assert not accepts(submit(admin, name, f"{files}/{path}"), admin)
 
 
 def test_a_redirect_is_not_followed(admin: Admin, files: str) -> None:
-    """The target of a redirect is never asked for."""
+    """The target of a redirect is never fetched."""
     submit(admin, "venice", f"{files}/redirect")
     assert Files.asked == ["/redirect"]
 
 
-def test_a_server_that_hangs_is_not_waited_for(
+def test_a_hanging_server_ends_the_fetch(
     admin: Admin, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fetch has an end."""
+    """A fetch ends after a limited time."""
     monkeypatch.setattr(media_service, "FETCH_SECONDS", 0.2)
     assert submit(admin, "vicsee", f"{files}/hang").status_code == 422
 
 
-def test_nobody_listens(admin: Admin) -> None:
-    """A port that nobody listens on is unreachable."""
+def test_a_closed_port_is_unreachable(admin: Admin) -> None:
+    """A URL with a closed port is unreachable."""
     assert submit(admin, "vicsee", "http://127.0.0.1:1/x.mp4").status_code == 422
 
 
 @EVERY
-def test_a_very_long_url_leads_nowhere(admin: Admin, name: str) -> None:
-    """A job keeps its URL, so a URL of more than 8,192 characters is refused as unreachable."""
+def test_a_very_long_url_is_refused(admin: Admin, name: str) -> None:
+    """A URL of more than 8,192 characters is unreachable, because a job keeps its URL."""
     url = "https://clips.example/".ljust(8_192, "x")
     found = [accepts(submit(admin, name, video), admin) for video in (url, f"{url}x")]
     assert [True, False] == found
 
 
-def test_what_is_remembered_of_measured_files_is_small(admin: Admin, files: str) -> None:
-    """Names of measured files are short, however long the URL was under which a file was found."""
+def test_remembered_measurements_are_small(admin: Admin, files: str) -> None:
+    """The kept names of measured files are short, even for a very long URL."""
     query = "?" + "x" * 4_000
     Files.files[f"/clip.mp4{query}"] = Files.files["/clip.mp4"]
     for url in (f"{files}/clip.mp4{query}", f"{LOCAL}{CLIPS}64x64_10fps_1s.mp4{query}"):
@@ -288,20 +288,20 @@ def test_what_is_remembered_of_measured_files_is_small(admin: Admin, files: str)
     ],
 )
 @EVERY
-def test_odd_urls_are_answered(admin: Admin, name: str, url: str) -> None:
-    """Whatever stands for a URL gets an answer of the provider, never a crash."""
+def test_odd_urls_get_a_response(admin: Admin, name: str, url: str) -> None:
+    """Any text in the place of a URL gets a response of the provider, and never a crash."""
     assert submit(admin, name, url).status_code < 500
 
 
 @pytest.mark.parametrize("scheme", ["http", "HTTP", "Http"])
 def test_the_scheme_has_no_case(admin: Admin, files: str, scheme: str) -> None:
-    """A scheme may be written in capital letters."""
+    """A scheme may be in capital letters."""
     video = f"{scheme}{files[4:]}/clip.mp4"
     assert measured(admin, "venice", video)["duration"] == "1.5"
 
 
-def test_by_url_ten_megabytes_are_the_limit_of_piapi(admin: Admin, files: str) -> None:
-    """Eleven megabytes behind a URL are too large."""
+def test_ten_megabytes_are_the_limit_of_piapi_by_url(admin: Admin, files: str) -> None:
+    """A file of eleven megabytes at a URL is too large."""
     assert submit(admin, "piapi", f"{files}/11MB.mp4").status_code == 413
 
 
@@ -315,8 +315,8 @@ def with_media(folder: Path, start: Start, *rules: dict[str, object]) -> Admin:
     return start(scenario=str(path))
 
 
-def test_a_rule_says_what_is_behind_a_url(start_admin: Start, tmp_path: Path) -> None:
-    """The properties of a rule are those of the video; the first rule that matches wins."""
+def test_a_rule_says_what_is_at_a_url(start_admin: Start, tmp_path: Path) -> None:
+    """A video has the properties of the first rule that matches its URL."""
     admin = with_media(
         tmp_path,
         start_admin,
@@ -334,32 +334,32 @@ def test_a_rule_says_what_is_behind_a_url(start_admin: Start, tmp_path: Path) ->
 
 @pytest.mark.parametrize("rule", ["unreachable", "not_a_video"])
 def test_a_rule_can_make_a_url_fail(start_admin: Start, tmp_path: Path, rule: str) -> None:
-    """A rule may say that nothing, or no video, is there."""
+    """A rule may say that a URL has nothing, or no video."""
     admin = with_media(tmp_path, start_admin, {"url": "*", rule: True})
     assert submit(admin, "vicsee", "https://a.example/v.mp4").status_code == 422
 
 
 def test_a_rule_can_name_a_local_file(start_admin: Start, tmp_path: Path) -> None:
-    """A file beside the scenario is measured as what a URL leads to."""
+    """A URL with such a rule is measured by the file beside the scenario."""
     admin = with_media(tmp_path, start_admin, {"url": "*", "file": "clip.mp4"})
     (tmp_path / "clip.mp4").write_bytes(content(admin, "64x36_10fps_1.5s.mp4"))
     assert measured(admin, "vicsee", "https://a.example/v.mp4")["duration"] == "1.5"
 
 
-def test_a_local_file_that_is_missing_is_unreachable(start_admin: Start, tmp_path: Path) -> None:
-    """A rule whose file is not there leads nowhere."""
+def test_a_missing_local_file_is_unreachable(start_admin: Start, tmp_path: Path) -> None:
+    """A URL is unreachable if the file of its rule is missing."""
     admin = with_media(tmp_path, start_admin, {"url": "*", "file": "none.mp4"})
     assert submit(admin, "vicsee", "https://a.example/v.mp4").status_code == 422
 
 
 def test_a_rule_beats_our_own_files(start_admin: Start, tmp_path: Path) -> None:
-    """A rule also speaks of synthetic clips."""
+    """A rule also applies to synthetic clips."""
     admin = with_media(tmp_path, start_admin, {"url": "*", "unreachable": True})
     assert submit(admin, "vicsee", f"{LOCAL}{CLIPS}64x36_10fps_1s.mp4").status_code == 422
 
 
 def test_other_providers_keep_their_defaults(start_admin: Start, tmp_path: Path) -> None:
-    """Rules of one provider's scenario are for it alone."""
+    """Media rules of a provider's scenario apply to this provider alone."""
     admin = with_media(tmp_path, start_admin, {"url": "*", "unreachable": True})
     assert submit(admin, "venice", "https://a.example/v.mp4").status_code == 200
 
@@ -395,8 +395,8 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("name", "video", "accepted"), LIMITS)
-def test_a_limit_holds_exactly(admin: Admin, name: str, video: str, *, accepted: bool) -> None:
-    """The limit itself is allowed and one frame, pixel or byte more is not."""
+def test_a_limit_is_exact(admin: Admin, name: str, video: str, *, accepted: bool) -> None:
+    """The limit itself is accepted, and one frame, pixel or byte more is refused."""
     answer = submit(admin, name, f"{LOCAL}{CLIPS}{video}")
     assert (answer.status_code == 200) is accepted, answer.text
 
@@ -408,7 +408,7 @@ def test_a_limit_holds_exactly(admin: Admin, name: str, video: str, *, accepted:
 def test_a_length_is_compared_to_the_microsecond(
     start_admin: Start, tmp_path: Path, name: str, seconds: int, beyond: str, *, accepted: bool
 ) -> None:
-    """The measured duration itself counts, not the seconds that are billed."""
+    """A length limit compares the measured duration, not the billed seconds."""
     provider = SAMPLES[name].provider
     media = [{"url": "*", "duration": f"{seconds}{beyond}", "size": "64x36"}]
     path = tmp_path / "scenario.yaml"
@@ -421,14 +421,14 @@ def test_a_length_is_compared_to_the_microsecond(
 @pytest.mark.parametrize(("size", "status"), [(10_485_760, 200), (10_485_761, 413)])
 @pytest.mark.parametrize("form", ["base64", "data URL"])
 def test_ten_megabytes_are_counted_decoded(admin: Admin, size: int, status: int, form: str) -> None:
-    """The limit of PiAPI is of the file's own bytes, not of the text that carries them."""
+    """PiAPI's limit counts the bytes of the file, not of its base64 text."""
     data = base64.b64encode(content(admin, f"64x36_10fps_1s.mp4?bytes={size}")).decode()
     video = data if form == "base64" else f"data:video/mp4;base64,{data}"
     assert submit(admin, "piapi", video).status_code == status
 
 
-def test_a_limit_is_each_providers_own(admin: Admin) -> None:
-    """A file that one provider has measured is still too large for another."""
+def test_each_provider_has_its_own_limit(admin: Admin) -> None:
+    """A file that one provider accepted can be too large for another."""
     video = f"{LOCAL}{CLIPS}64x36_10fps_1s.mp4?bytes=11000000"
     statuses = [submit(admin, name, video).status_code for name in ("vicsee", "piapi", "vicsee")]
     assert statuses == [200, 413, 200]
@@ -436,7 +436,7 @@ def test_a_limit_is_each_providers_own(admin: Admin) -> None:
 
 @EVERY
 def test_a_refused_video_costs_nothing(admin: Admin, name: str) -> None:
-    """What is refused for its content is not charged."""
+    """A video that is refused for its content is not charged."""
     submit(admin, name, f"{LOCAL}{CLIPS}64x36_10fps_700s.mp4")
     entries = admin.get("sandboxes/default/ledger")["entries"]
     jobs = admin.get("sandboxes/default/jobs")["total"]
@@ -471,13 +471,13 @@ def media_in_box(admin: Admin, video: str) -> dict[str, Any]:
 
 
 def test_a_file_of_the_default_sandbox_is_measured_as_it_is_served(admin: Admin) -> None:
-    """A URL without a sandbox means the default one, whoever submits it."""
+    """A file URL without a sandbox is that of the default sandbox, for every client."""
     url = uploaded(admin, "sk-any", "64x36_10fps_4s.mp4")
     assert media_in_box(admin, url)["duration"] == "4"
 
 
 def test_a_file_of_another_sandbox_is_measured_by_its_url(admin: Admin) -> None:
-    """Whoever knows the URL can download the file, and so can a provider."""
+    """A provider can measure a file of another sandbox, because its URL can be downloaded."""
     key = admin.sandbox(id="other")["keys"]["vicsee"]
     url = uploaded(admin, key, "64x36_10fps_4s.mp4")
     assert media_in_box(admin, url)["duration"] == "4"
@@ -496,8 +496,8 @@ def test_a_file_of_another_sandbox_is_measured_by_its_url(admin: Admin) -> None:
     ],
 )
 @pytest.mark.parametrize("known", [False, True])
-def test_what_is_not_served_is_not_measured(admin: Admin, path: str, *, known: bool) -> None:
-    """A URL that a GET does not find is no video, though the clip be known otherwise."""
+def test_an_unserved_url_is_not_measured(admin: Admin, path: str, *, known: bool) -> None:
+    """A media URL that a GET does not find is no video."""
     if known:
         assert submit(admin, "vicsee", f"{LOCAL}{CLIPS}64x36_10fps_1s.mp4").status_code == 200
     statuses = admin.http.get(path).status_code, submit(admin, "vicsee", LOCAL + path).status_code

@@ -513,13 +513,13 @@ def test_an_unserved_url_is_not_measured(admin: Admin, path: str, *, known: bool
         "http://UPSIM.test:80/media/synthetic/64x36_10fps_1.5s.mp4",
     ],
 )
-def test_every_form_of_a_url_of_ours_is_measured(admin: Admin, url: str) -> None:
-    """Escapes, case, port and sandbox may be written as a GET allows them."""
+def test_every_form_of_our_own_url_is_measured(admin: Admin, url: str) -> None:
+    """A URL of our own files may have any escapes, case, port and sandbox that a GET accepts."""
     assert media_in_box(admin, url)["duration"] == "1.5"
 
 
-def test_a_rules_file_is_not_taken_for_the_clip(start_admin: Start, tmp_path: Path) -> None:
-    """What a scenario puts behind a synthetic URL is not what other providers see there."""
+def test_a_rule_for_a_clip_stays_in_its_scenario(start_admin: Start, tmp_path: Path) -> None:
+    """Other providers see the synthetic clip, not the file that a scenario puts at its URL."""
     url = f"{LOCAL}{CLIPS}64x36_10fps_1s.mp4"
     admin = with_media(tmp_path, start_admin, {"url": "*", "file": "clip.mp4"})
     (tmp_path / "clip.mp4").write_bytes(content(admin, "64x36_10fps_2.5s.mp4"))
@@ -532,7 +532,7 @@ def test_a_rules_file_is_not_taken_for_the_clip(start_admin: Start, tmp_path: Pa
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
 def test_a_server_on_a_network_fetches_no_loopback(files: str, host: str) -> None:
-    """With `--fetch`, others cannot make the server ask itself."""
+    """With `--fetch`, clients on other machines cannot make the server request itself."""
     app = App(ServerSettings(hosts=("upsim.test",), loopback=False, fetch=True, clock="manual"))
     transport = Transport(app, lambda call: asyncio.run(call()))
     body = {"video_url": files.replace("127.0.0.1", host) + "/clip.mp4"}
@@ -586,7 +586,7 @@ BEYOND = {
 @EVERY
 @pytest.mark.parametrize("which", list(BEYOND))
 def test_an_absurd_video_is_not_decodable(admin: Admin, files: str, name: str, which: str) -> None:
-    """A file that claims what no output could hold is refused like a damaged one."""
+    """A file with properties that no output can have is refused like a damaged file."""
     Files.files["/absurd.mp4"] = hostile(**BEYOND[which])
     assert not accepts(submit(admin, name, f"{files}/absurd.mp4"), admin)
 
@@ -599,10 +599,10 @@ def test_an_absurd_video_is_not_decodable(admin: Admin, files: str, name: str, w
         {"frames": 100, "timescale": 4_294_967_295, "delta": 4_294_968},
     ],
 )
-def test_whatever_is_accepted_has_an_output(
+def test_every_accepted_video_has_an_output(
     admin: Admin, files: str, given: dict[str, int]
 ) -> None:
-    """A file at the bounds is upscaled, and its output has as many pictures."""
+    """A file at the limits is upscaled, and its output has as many frames."""
     Files.files["/odd.mp4"] = hostile(**given)
     sample = SAMPLES["video-upscaler"]
     http = admin.caller("wavespeed", "key")
@@ -613,8 +613,8 @@ def test_whatever_is_accepted_has_an_output(
     assert given["frames"] == media.frames
 
 
-def test_a_rule_beyond_the_bounds_is_not_decodable(start_admin: Start, tmp_path: Path) -> None:
-    """Neither can a scenario make a video that no output can be made for."""
+def test_a_rule_beyond_the_limits_is_not_decodable(start_admin: Start, tmp_path: Path) -> None:
+    """A scenario cannot describe a video for which no output can be made."""
     admin = with_media(
         tmp_path, start_admin, {"url": "*", "duration": "2", "fps": "100000", "size": "64x36"}
     )

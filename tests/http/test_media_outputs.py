@@ -127,7 +127,7 @@ SIZES: list[tuple[str, dict[str, Any], str, str]] = [
 def test_an_output_has_the_promised_size(
     admin: Admin, probe: Probe, name: str, inputs: dict[str, Any], given: str, made: str
 ) -> None:
-    """The file really has the size, and the input's rate, frames, duration and sound."""
+    """The file has the promised size, and the input's rate, frames, duration and audio."""
     found = probe(produced(admin, name, clip(f"{given}_10fps_1s"), **inputs))
     assert a_second(made) == found
 
@@ -155,7 +155,7 @@ def test_an_output_has_the_rate_of_its_input(
     frames: int,
     seconds: str,
 ) -> None:
-    """Frame rate, frame count and duration are the input's own."""
+    """Frame rate, frame count and duration of an output are those of its input."""
     if rate is None:
         given, rate = "60000-1001fps_0.5005s", Fraction(60000, 1001)
     found = probe(produced(admin, name, clip(f"320x180_{given}")))
@@ -173,24 +173,24 @@ def test_an_output_has_the_rate_of_its_input(
         ("vicsee", {}, True),
     ],
 )
-def test_an_output_has_sound_if_it_should(
+def test_an_output_has_audio_unless_refused(
     admin: Admin, probe: Probe, name: str, inputs: dict[str, Any], *, audio: bool
 ) -> None:
-    """The sound is kept, unless the caller asked for none."""
+    """The output keeps the audio, unless the client asked for none."""
     assert probe(produced(admin, name, clip("320x180_10fps_1s"), **inputs)).audio is audio
 
 
 @pytest.mark.parametrize("name", list(SAMPLES))
 def test_an_output_of_a_silent_video_is_silent(admin: Admin, probe: Probe, name: str) -> None:
-    """There is no sound where there was none."""
+    """The output of a video without audio has no audio."""
     assert probe(produced(admin, name, clip("320x180_10fps_1s_silent"))).audio is False
 
 
 @pytest.mark.parametrize(("value", "audio"), [("keep", True), ("drop", False)])
-def test_a_knob_says_whether_venice_keeps_sound(
+def test_a_knob_decides_whether_venice_keeps_audio(
     admin: Admin, probe: Probe, value: str, *, audio: bool
 ) -> None:
-    """Venice does not document its sound: a knob chooses."""
+    """Venice does not document the audio of its outputs, so a knob decides."""
     made = admin.sandbox(id="box", knobs={"venice": {"audio": value}})
     http = admin.caller("venice", made["keys"]["venice"])
     job = SAMPLES["venice"].job(http, clip("320x180_10fps_1s"))
@@ -200,7 +200,7 @@ def test_a_knob_says_whether_venice_keeps_sound(
 
 @pytest.mark.parametrize("name", list(SAMPLES))
 def test_an_assumed_video_has_an_output_too(admin: Admin, probe: Probe, name: str) -> None:
-    """A URL that is not fetched gets the default media of its provider, and a real output."""
+    """A URL that is not fetched gets the provider's default media, and a real output."""
     media = admin.sim.registry.library.baseline(SAMPLES[name].provider).baseline.default_media
     found = probe(produced(admin, name, "https://clips.example/v.mp4"))
     expected = (media.frame_rate, media.frames, media.seconds)
@@ -217,7 +217,7 @@ DEFAULTS = {
 
 @pytest.mark.parametrize("name", list(DEFAULTS))
 def test_the_default_media_of_each_provider(admin: Admin, name: str) -> None:
-    """Offline, a URL stands for the video that makes the provider's own samples come true."""
+    """The default media of a provider give the results of the provider's own samples."""
     sample = SAMPLES[name]
     job = sample.job(admin.caller(sample.provider, "key"), "https://clips.example/v.mp4")
     media = admin.get(f"sandboxes/default/jobs/{job}")["media"]
@@ -228,7 +228,7 @@ def test_the_default_media_of_each_provider(admin: Admin, name: str) -> None:
 
 @pytest.mark.parametrize("name", list(SAMPLES))
 def test_assumed_media_are_in_the_journal(admin: Admin, name: str) -> None:
-    """The journal says whenever media were assumed, and only then."""
+    """The journal says exactly when media were assumed."""
     sample = SAMPLES[name]
     http = admin.caller(sample.provider, "key")
     sample.submit(http, "https://clips.example/v.mp4")
@@ -239,7 +239,7 @@ def test_assumed_media_are_in_the_journal(admin: Admin, name: str) -> None:
 
 @pytest.mark.parametrize("name", list(SAMPLES))
 def test_an_output_is_the_same_every_time(admin: Admin, name: str) -> None:
-    """Downloading twice gives the same bytes under the same tag."""
+    """Two downloads of an output get the same bytes and the same tag."""
     sample = SAMPLES[name]
     http = admin.caller(sample.provider, "key")
     job = sample.job(http, clip("320x180_10fps_1s"))
@@ -263,7 +263,7 @@ def test_an_output_can_be_the_next_input(admin: Admin, name: str) -> None:
 
 @pytest.mark.parametrize("name", list(SAMPLES))
 def test_there_is_no_output_before_the_end(admin: Admin, name: str) -> None:
-    """The file of a job at work is not there, whoever guesses its name."""
+    """The file of an unfinished job is a 404, even with its right name."""
     sample = SAMPLES[name]
     job = sample.job(admin.caller(sample.provider, "key"), clip("320x180_10fps_1s"))
     assert 400 <= admin.http.get(f"/media/outputs/{job}.mp4").status_code < 500
@@ -280,7 +280,7 @@ def test_there_is_no_output_before_the_end(admin: Admin, name: str) -> None:
     ],
 )
 def test_output_links_expire_as_documented(admin: Admin, name: str, lives: int | None) -> None:
-    """A link works up to its last microsecond, and no longer."""
+    """A link works until its last microsecond."""
     sample = SAMPLES[name]
     http = admin.caller(sample.provider, "key")
     job = sample.job(http, clip("320x180_10fps_1s"))
@@ -301,7 +301,7 @@ def test_output_links_expire_as_documented(admin: Admin, name: str, lives: int |
 
 
 def test_a_revoked_output_is_no_input(admin: Admin) -> None:
-    """A file that was measured once is not remembered after it was deleted."""
+    """A file that was deleted cannot be an input, even if it was measured before."""
     sample = SAMPLES["venice"]
     http = admin.caller("venice", "key")
     job = sample.job(http, clip("320x180_10fps_1s"))
@@ -316,19 +316,19 @@ def test_a_revoked_output_is_no_input(admin: Admin) -> None:
 @pytest.mark.parametrize("name", ["nobody", "../x", "%2e%2e%2fx", "x" * 5000, "%00", ""])
 @pytest.mark.parametrize("kind", ["outputs", "uploads", "other", "synthetic"])
 def test_unknown_files_are_404(admin: Admin, kind: str, name: str) -> None:
-    """A file that is not there is said not to be there."""
+    """An unknown file is a 404."""
     assert admin.http.get(f"/media/{kind}/{name}.mp4").status_code == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "OPTIONS", "TRACE", "DELETE", "PUT"])
 def test_files_cannot_be_changed(admin: Admin, method: str) -> None:
-    """Other methods are refused."""
+    """Methods that change files are refused."""
     answer = admin.http.request(method, "/media/synthetic/16x16_1fps_1s.mp4")
     assert answer.status_code == 405
 
 
 def test_an_unmeasured_job_cannot_be_forced_to_succeed(admin: Admin) -> None:
-    """A job without a readable video has nothing that a success could lead to."""
+    """A job without a readable video cannot be forced to succeed, because it has no output."""
     http = admin.caller("wavespeed", "key")
     job = SAMPLES["video-upscaler"].job(http, "http://127.0.0.1:1/none.mp4")
     found = admin.refusal("PUT", f"sandboxes/default/jobs/{job}/state", {"state": "completed"})
@@ -360,17 +360,17 @@ def deleting(admin: Admin, video: str = "320x180_10fps_1s") -> str:
         ("HEAD", {}, True),
     ],
 )
-def test_only_a_whole_download_deletes(
+def test_only_a_complete_download_deletes(
     admin: Admin, method: str, headers: dict[str, str], *, left: bool
 ) -> None:
-    """The file goes once all of it was sent, and not before."""
+    """The file is deleted after a complete download, and not before."""
     url = deleting(admin)
     admin.http.request(method, url, headers=headers)
     assert left is (admin.http.get(url).status_code == 200)
 
 
 def test_a_large_download_deletes_too(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is sent in parts is deleted like any other."""
+    """A file that is sent in parts is deleted after its complete download too."""
     monkeypatch.setattr(file_responses, "CHUNK", 1_000)
     url = deleting(admin)
     statuses = [admin.http.get(url).status_code < 400 for _ in range(2)]
@@ -381,10 +381,8 @@ async def leave(_: object) -> None:
     """Take a message, as one who is no longer there."""
 
 
-def test_a_download_broken_off_deletes_nothing(
-    admin: Admin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who went away in the middle can come back for the file."""
+def test_a_broken_download_deletes_nothing(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a broken download, the client can download the file again."""
     monkeypatch.setattr(file_responses, "CHUNK", 1_000)
     url = deleting(admin)
     messages = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -403,7 +401,7 @@ def test_a_download_broken_off_deletes_nothing(
 
 
 def test_a_large_output_comes_from_disk(admin: Admin) -> None:
-    """A file above the cache is made once, and every range of it comes from the same file."""
+    """A large file is made once, and every range comes from the same file."""
     admin.sim.app._media_service._renderer._largest = 10_000
     sample = SAMPLES["video-upscaler"]
     job = sample.job(admin.caller("wavespeed", "key"), clip("320x180_10fps_10s"))
@@ -415,8 +413,8 @@ def test_a_large_output_comes_from_disk(admin: Admin) -> None:
     assert len({answer.headers["etag"] for answer in (whole, *parts)}) == 1
 
 
-def test_an_output_without_room_says_so(admin: Admin) -> None:
-    """A store that is full of held files is no crash of the server."""
+def test_an_output_without_room_is_refused(admin: Admin) -> None:
+    """If the store is full of files in use, the download is refused without a crash."""
     admin.sim.app._media_service._renderer._largest = 1
     admin.sim.registry.blobs._max_bytes = 1
     sample = SAMPLES["video-upscaler"]
@@ -427,7 +425,7 @@ def test_an_output_without_room_says_so(admin: Admin) -> None:
 
 @pytest.mark.parametrize("size", ["16383x16383", "16383x5001", "4099x4099", "16384x16384"])
 def test_an_output_of_any_size_is_made(admin: Admin, size: str, tmp_path: Path) -> None:
-    """The largest pictures, also with odd sides, have an output of their very size."""
+    """The largest frames, also with odd sides, have an output of exactly their size."""
     width, height = size.split("x")
     media = [{"url": "*", "duration": "1", "size": size, "fps": "10"}]
     (tmp_path / "large.yaml").write_text(

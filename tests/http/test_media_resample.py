@@ -115,7 +115,7 @@ def result(admin: Admin, name: str, source: str, **inputs: object) -> bytes:
 def test_an_output_shows_the_frames_of_its_input(
     admin: Admin, ffmpeg: Ffmpeg, video: bytes, served: str, tmp_path: Path, way: str
 ) -> None:
-    """Every frame of the output is the scaled frame of the input, however the input came."""
+    """Every frame of the output is the scaled frame of the input, for every kind of input."""
     text = base64.b64encode(video).decode()
     name = {"data URL": "venice", "base64": "piapi"}.get(way, "vicsee")
     source = {"loopback URL": served, "base64": text}.get(way, f"data:video/mp4;base64,{text}")
@@ -131,7 +131,7 @@ def test_an_output_shows_the_frames_of_its_input(
 
 
 def test_a_synthetic_input_is_resampled_too(admin: Admin, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
-    """A clip of the library is an input like any other."""
+    """A synthetic clip is resampled like any other input."""
     source = f"{LOCAL}/media/synthetic/128x72_10fps_1s.mp4"
     made = result(admin, "vicsee", source)
     given = admin.http.get(source).content
@@ -140,10 +140,10 @@ def test_a_synthetic_input_is_resampled_too(admin: Admin, ffmpeg: Ffmpeg, tmp_pa
     assert distance(one, other) < NEAR
 
 
-def test_without_it_the_output_is_another_picture(
+def test_without_resampling_the_output_has_other_frames(
     start_admin: Start, ffmpeg: Ffmpeg, video: bytes, tmp_path: Path
 ) -> None:
-    """The default render has the size and not the content: the comparison can tell."""
+    """The default render has the size but not the content, which the comparison detects."""
     admin = start_admin()
     made = result(admin, "vicsee", uploaded(admin, video))
     size = (2 * SIZE[0], 2 * SIZE[1])
@@ -151,8 +151,8 @@ def test_without_it_the_output_is_another_picture(
     assert distance(one, other) > FAR
 
 
-def test_a_resampled_output_keeps_rate_length_and_sound(admin: Admin, video: bytes) -> None:
-    """Frames, rate, duration and sound are those of the input, the size is what was promised."""
+def test_a_resampled_output_keeps_rate_length_and_audio(admin: Admin, video: bytes) -> None:
+    """A resampled output has the input's frames, rate, duration and audio, in the promised size."""
     media = measure_boxes(result(admin, "vicsee", uploaded(admin, video)))
     given = measure_boxes(video)
     assert media is not None
@@ -162,14 +162,14 @@ def test_a_resampled_output_keeps_rate_length_and_sound(admin: Admin, video: byt
 
 
 def test_a_resampled_output_can_be_silent(admin: Admin, served: str) -> None:
-    """`copy_audio: false` leaves the sound out."""
+    """`copy_audio: false` leaves the audio out."""
     media = measure_boxes(result(admin, "video-upscaler", served, copy_audio=False))
     assert media is not None
     assert media.audio is False
 
 
 def test_a_sandbox_chooses_its_render(start_admin: Start, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
-    """One sandbox may resample while the server does not."""
+    """One sandbox can resample while the server does not."""
     admin = start_admin()
     key = admin.sandbox(id="box", render="resample")["keys"]["vicsee"]
     http = admin.vicsee(key)
@@ -183,8 +183,8 @@ def test_a_sandbox_chooses_its_render(start_admin: Start, ffmpeg: Ffmpeg, tmp_pa
     assert distance(one, other) < NEAR
 
 
-def test_an_input_that_is_gone_gets_a_synthetic_output(admin: Admin, served: str) -> None:
-    """Without the input there is still a file of the promised size."""
+def test_a_missing_input_gets_a_synthetic_output(admin: Admin, served: str) -> None:
+    """If the input is gone, the output is a synthetic file of the promised size."""
     sample = SAMPLES["vicsee"]
     http = admin.vicsee()
     job = sample.job(http, served)

@@ -120,7 +120,7 @@ def substitutes(admin: Admin, job: str) -> list[str]:
 
 @pytest.mark.parametrize("render", RENDERS)
 @pytest.mark.parametrize("name", list(FORMS))
-def test_copy_audio_gives_the_sound_of_the_video(
+def test_copy_audio_gives_the_audio_of_the_video(
     start_admin: Start,
     make: Callable[[str], Path],
     served: str,
@@ -129,7 +129,7 @@ def test_copy_audio_gives_the_sound_of_the_video(
     name: str,
     render: str,
 ) -> None:
-    """The sound is copied, or converted where an MP4 cannot hold it; nothing is substituted."""
+    """The audio is copied, or converted if an MP4 cannot hold it, and never replaced."""
     admin = start_admin(render=render)
     path = make(name)
     _, length = pitch(ffmpeg, path.read_bytes(), tmp_path)
@@ -149,7 +149,7 @@ def test_outputs_of_both_renders_have_the_promised_length(
     tmp_path: Path,
     render: str,
 ) -> None:
-    """The file lasts as long as was measured and billed, and no track outlasts it."""
+    """The file lasts as long as was measured and billed, and no track is longer."""
     admin = start_admin(render=render)
     for name in FORMS:
         job = job_of(admin, f"{served}/{make(name).name}")
@@ -171,14 +171,14 @@ def test_outputs_of_both_renders_have_the_promised_length(
 
 
 @pytest.mark.parametrize("way", ["data URL", "base64", "upload", "scenario"])
-def test_the_sound_is_kept_however_the_video_came(
+def test_audio_is_kept_for_every_kind_of_input(
     start_admin: Start,
     make: Callable[[str], Path],
     ffmpeg: Ffmpeg,
     tmp_path: Path,
     way: str,
 ) -> None:
-    """Sent bytes, uploads and files that a scenario names keep their sound too."""
+    """Videos in requests, uploads and files of scenarios keep their audio too."""
     path = make("aac.mp4")
     text = base64.b64encode(path.read_bytes()).decode()
     name = {"data URL": "venice", "base64": "piapi"}.get(way, "vicsee")
@@ -204,16 +204,16 @@ def test_the_sound_is_kept_however_the_video_came(
 
 
 def test_an_assumed_video_has_a_tone(admin: Admin, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
-    """Where no video was read there is no sound of its own, and nothing to be said about it."""
+    """The output of an assumed video has a tone, and no note about it."""
     job = job_of(admin, "https://clips.example/v.mp4")
     heard, _ = pitch(ffmpeg, output(admin, job), tmp_path)
     assert (TONE, []) == (heard, substitutes(admin, job))
 
 
-def test_a_video_that_changed_meanwhile_is_not_used(
+def test_a_changed_video_is_not_used(
     admin: Admin, make: Callable[[str], Path], served: str
 ) -> None:
-    """Once the measured file is gone, another one at its URL is not taken for it."""
+    """If the measured file is gone, another file at its URL is not used instead."""
     path = make("aac.mp4")
     job = job_of(admin, f"{served}/{path.name}")
     admin.sim.registry.blobs.close()
@@ -226,16 +226,16 @@ def test_a_video_that_changed_meanwhile_is_not_used(
 def test_a_video_that_is_fetched_again_is_used(
     admin: Admin, make: Callable[[str], Path], served: str, ffmpeg: Ffmpeg, tmp_path: Path
 ) -> None:
-    """A file that gave way to others in the store comes from its URL again."""
+    """A file that was removed from the store is fetched from its URL again."""
     job = job_of(admin, f"{served}/{make('aac.mp4').name}")
     admin.sim.registry.blobs.close()
     assert pitch(ffmpeg, output(admin, job), tmp_path)[0] == PITCH
 
 
-def test_what_is_drawn_is_told_once_in_journal_and_log(
+def test_a_generated_part_is_noted_once_in_journal_and_log(
     start_admin: Start, make: Callable[[str], Path], served: str
 ) -> None:
-    """A video that is gone is named on the job, in one entry of the journal, in one log line."""
+    """A missing video is noted on the job, in one journal entry, and in one log line."""
     admin = start_admin(render="resample")
     lines: list[str] = []
     admin.sim.app.dispatch.media.observers.append(
@@ -256,8 +256,8 @@ def test_what_is_drawn_is_told_once_in_journal_and_log(
     assert (len(lines), first) == (2, second)
 
 
-def test_pictures_of_an_assumed_video_are_told_to_be_drawn(start_admin: Start) -> None:
-    """Who asked for resampling learns that there was no video to resample."""
+def test_generated_frames_of_an_assumed_video_are_noted(start_admin: Start) -> None:
+    """A client that asked for resampling learns that there was no video to resample."""
     admin = start_admin(render="resample")
     job = job_of(admin, "https://clips.example/v.mp4")
     output(admin, job)
@@ -266,7 +266,7 @@ def test_pictures_of_an_assumed_video_are_told_to_be_drawn(start_admin: Start) -
 
 
 def test_a_synthetic_clip_needs_no_worker(admin: Admin) -> None:
-    """The tone of our own clips is their sound: their outputs are made as fast as ever."""
+    """The output of a synthetic clip is made without a worker process."""
     job = job_of(admin, f"{LOCAL}/media/synthetic/64x64_10fps_1s.mp4")
     output(admin, job)
     assert substitutes(admin, job) == []

@@ -31,7 +31,7 @@ def test_a_clip_has_its_type_and_length(admin: Admin, ending: str, kind: str) ->
     assert expected == (answer.status_code, *(answer.headers[name] for name in names))
 
 
-def test_head_says_what_get_would(admin: Admin) -> None:
+def test_head_has_the_headers_of_get(admin: Admin) -> None:
     """HEAD has the headers of GET and no body."""
     get, head = admin.http.get(CLIP), admin.http.head(CLIP)
     assert (dict(get.headers), b"") == (dict(head.headers), head.content)
@@ -48,42 +48,42 @@ def test_head_says_what_get_would(admin: Admin) -> None:
         ("bytes=99999999-", 416, slice(0, 0)),
     ],
 )
-def test_ranges(admin: Admin, asked: str, status: int, place: slice) -> None:
-    """A range is served, one outside is 416, and what cannot be read gets the whole."""
+def test_ranges_of_a_clip(admin: Admin, asked: str, status: int, place: slice) -> None:
+    """A range gets a 206, a range outside a 416, and an unreadable range the whole clip."""
     whole = admin.http.get(CLIP).content
     answer = admin.http.get(CLIP, headers={"range": asked})
     assert (status, whole[place]) == (answer.status_code, answer.content)
 
 
 def test_a_known_clip_is_not_sent_again(admin: Admin) -> None:
-    """A tag that still holds gets 304 without a body."""
+    """A request with the current tag gets a 304 without a body."""
     tag = admin.http.get(CLIP).headers["etag"]
     answer = admin.http.get(CLIP, headers={"if-none-match": tag})
     assert (answer.status_code, answer.content) == (304, b"")
 
 
 def test_different_clips_have_different_tags(admin: Admin) -> None:
-    """A tag names one content."""
+    """Clips with different content have different tags."""
     other = CLIP.replace("1s", "2s")
     assert admin.http.get(CLIP).headers["etag"] != admin.http.get(other).headers["etag"]
 
 
 def test_the_date_is_that_of_the_sandbox(admin: Admin) -> None:
-    """`Date` shows the virtual time of the sandbox that the path names."""
+    """`Date` shows the virtual time of the sandbox in the path."""
     admin.sandbox(id="box", clock={"mode": "manual", "now": "2031-05-06T07:08:09"})
     dates = [admin.http.get(f"{place}{CLIP}").headers["date"] for place in ("", "/sandbox/box")]
     assert dates == ["Thu, 01 Jan 2026 00:00:00 GMT", "Tue, 06 May 2031 07:08:09 GMT"]
 
 
 def test_the_date_moves_with_the_clock(admin: Admin) -> None:
-    """`Date` is the present virtual time, also when nothing else happened."""
+    """`Date` is the present virtual time, even if nothing else happened."""
     admin.sim.advance(61)
     assert admin.http.get(CLIP).headers["date"] == "Thu, 01 Jan 2026 00:01:01 GMT"
 
 
 @pytest.mark.parametrize("size", [20_000, 100_000, 10_485_760])
 def test_a_clip_is_padded_to_the_byte(admin: Admin, size: int) -> None:
-    """`?bytes=` gives a file of exactly that size, still the same video."""
+    """`?bytes=` gives a file of exactly that size, with the same video."""
     data = admin.http.get(f"{CLIP}?bytes={size}").content
     media = measure_boxes(data)
     assert media is not None
@@ -112,7 +112,7 @@ def test_a_clip_is_padded_to_the_byte(admin: Admin, size: int) -> None:
     ],
 )
 def test_a_bad_name_is_a_404_that_helps(admin: Admin, name: str, message: str) -> None:
-    """A name that cannot be made says what is wrong and what comes nearest."""
+    """The 404 of an impossible name says what is wrong, and names the nearest possible one."""
     answer = admin.http.get(f"/media/synthetic/{name}")
     assert (answer.status_code, answer.headers["content-type"]) == (
         404,

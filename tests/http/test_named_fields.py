@@ -123,8 +123,8 @@ FIELDS: Mapping[str, tuple[Mapping[str, object], Mapping[str, str]]] = {
 
 
 @pytest.mark.parametrize("call", FIELDS)
-def test_cause_names_the_type_that_was_found_and_what_is_expected(call: str) -> None:
-    """For every field of every provider and every JSON type that the field may not have."""
+def test_cause_names_the_found_type_and_the_expected_one(call: str) -> None:
+    """Every field of every provider gets a cause for every JSON type that it may not have."""
     body, fields = FIELDS[call]
     silent: list[str] = []
     with Simulator(clock="auto", seed=1) as sim:
@@ -187,7 +187,7 @@ IDLE: list[tuple[str, Mapping[str, object], str]] = [
 
 
 def test_field_without_effect_is_named_with_the_reason() -> None:
-    """In the cause and the log line of every operation and dialect; the client sees nothing."""
+    """Cause and log line name the field in every operation and dialect; the client sees nothing."""
     with Simulator(clock="auto", seed=1) as sim:
         seen = watched(sim)
         for call, body, said in IDLE:
@@ -203,7 +203,7 @@ def test_field_without_effect_is_named_with_the_reason() -> None:
 @pytest.mark.parametrize("dialect", ["guide", "live", "auto"])
 @pytest.mark.parametrize("operation", ["retrieve", "complete"])
 def test_options_of_a_model_are_not_read_by_a_poll(operation: str, dialect: str) -> None:
-    """Only a submit and a quote have them; a dialect that refuses unknown fields says so."""
+    """Only a submit and a quote read options; a dialect that refuses unknown fields says so."""
     with Simulator(clock="auto", seed=1) as sim:
         seen = watched(sim)
         made = send(sim, Mistake(VENICE.format(dialect, "queue"), {**TOPAZ, "video_url": URL}))
@@ -214,10 +214,10 @@ def test_options_of_a_model_are_not_read_by_a_poll(operation: str, dialect: str)
             assert seen.cause.startswith(refused if dialect == "live" else f"{field} is not read")
 
 
-def test_field_that_has_an_effect_or_is_a_default_is_not_named() -> None:
-    """A refused prompt is named once, a described quote reads its fields, null and false are well.
+def test_field_with_an_effect_or_a_default_is_not_named() -> None:
+    """A refused prompt is named once, and null and false have no cause.
 
-    Many clients send null and false for what they do not use.
+    Many clients send null and false for fields that they do not use.
     """
     defaults = dict.fromkeys(("duration", "negative_prompt", "anon_user_id"))
     quiet: list[tuple[str, Mapping[str, object]]] = [
@@ -236,7 +236,7 @@ def test_field_that_has_an_effect_or_is_a_default_is_not_named() -> None:
 
 
 def test_video_of_a_quote_may_be_null_beside_a_duration() -> None:
-    """With neither of them the cause says that null counts as none."""
+    """Without a video and a duration, the cause says that null counts as no video."""
     with Simulator(clock="auto", seed=1) as sim:
         seen = watched(sim)
         send(sim, Mistake(VENICE.format("guide", "quote"), {**TOPAZ, "video_url": None}))

@@ -67,7 +67,7 @@ def accounts(admin: Admin) -> int:
 @pytest.mark.parametrize("provider", READS)
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: ascii(key)[:30])
 def test_any_key_works(admin: Admin, provider: str, key: bytes) -> None:
-    """Each key has an account of its own, which the same key finds again."""
+    """Each key has its own account, and the same key finds it again."""
     assert ask(admin, provider, as_header(provider, key)).status_code == 200
     made = accounts(admin)
     assert ask(admin, provider, as_header(provider, key) + b" ").status_code == 200
@@ -79,7 +79,7 @@ def test_any_key_works(admin: Admin, provider: str, key: bytes) -> None:
 @pytest.mark.parametrize("provider", READS)
 @pytest.mark.parametrize("value", [None, b"", b"   ", b"\t"], ids=ascii)
 def test_request_without_a_key_is_refused(admin: Admin, provider: str, value: bytes | None) -> None:
-    """No header and an empty one are the same, and make no account."""
+    """A missing key header and an empty one are refused, and make no account."""
     made = accounts(admin)
     assert ask(admin, provider, value).status_code == 401
     assert accounts(admin) == made
@@ -88,7 +88,7 @@ def test_request_without_a_key_is_refused(admin: Admin, provider: str, value: by
 @pytest.mark.parametrize("provider", BEARER)
 @pytest.mark.parametrize("value", SCHEMELESS, ids=ascii)
 def test_key_needs_its_scheme(admin: Admin, provider: str, value: bytes) -> None:
-    """Without `Bearer ` before it, a value is no key; the journal says so and hides it."""
+    """A value without `Bearer ` is no key; the journal says so and hides the value."""
     response = ask(admin, provider, value)
     why = admin.get("sandboxes/default/journal")["exchanges"][-1]["why"]
     assert response.status_code == 401
@@ -98,7 +98,7 @@ def test_key_needs_its_scheme(admin: Admin, provider: str, value: bytes) -> None
 
 @pytest.mark.parametrize("scheme", [b"bearer", b"BEARER", b"Bearer "])
 def test_scheme_has_any_case(admin: Admin, scheme: bytes) -> None:
-    """Letters of the scheme may be of any case, and more than one space may follow."""
+    """The scheme may be in any case, and several spaces may follow."""
     assert ask(admin, "vicsee", scheme + b" k").status_code == 200
 
 
@@ -108,7 +108,7 @@ def test_scheme_has_any_case(admin: Admin, scheme: bytes) -> None:
 def test_billing_of_the_live_dialect_needs_an_admin_key(
     admin: Admin, key: bytes, status: int
 ) -> None:
-    """The one place where the prefix of a key has a meaning, as at Venice."""
+    """The live dialect of Venice refuses a key without the prefix of admin keys at billing."""
     response = ask(admin, "venice", b"Bearer " + key, "/live/api/v1/billing/balance")
     assert response.status_code == status
     assert ask(admin, "venice", b"Bearer " + key, "/live/api/v1/models").status_code == 200

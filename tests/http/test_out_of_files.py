@@ -48,10 +48,10 @@ def no_more_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_what_needs_a_file_is_refused(
+def test_requests_that_need_a_file_are_refused(
     admin: Admin, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """Files, uploads, videos, webhooks and admin calls: a refusal, and no crash is counted."""
+    """Without free file descriptors, each such request is refused, and no crash is counted."""
     http = admin.http
     _ = admin.sim.app._media_service._prober  # modules are files, too
     assert http.get(CLIP).status_code == 200
@@ -94,10 +94,10 @@ def test_what_needs_a_file_is_refused(
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.ENFILE])
-def test_a_disk_that_fails_is_no_bug(
+def test_a_failing_disk_is_no_bug(
     admin: Admin, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """A file that cannot be opened is a 503, and nothing else is hidden by it."""
+    """A file that cannot be opened is a 503, and other errors remain visible."""
     assert admin.http.get(CLIP).status_code == 200
 
     def failing(*_: object) -> None:
@@ -115,10 +115,10 @@ def test_a_disk_that_fails_is_no_bug(
         admin.http.get(CLIP)
 
 
-def test_a_video_that_no_process_can_read_is_refused(
+def test_a_video_without_a_process_to_read_it_is_refused(
     admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is the server that is short of something: 507, and not a job that fails."""
+    """If no worker can start, the submit is a 507, and no job fails."""
 
     def short(*_: object, **_named: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
@@ -134,7 +134,7 @@ def test_a_video_that_no_process_can_read_is_refused(
 def test_a_provider_that_cannot_be_imported_now(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its first call is refused in a line, without a traceback, and the next one is answered."""
+    """The first request is refused in one line, without a traceback; the next one succeeds."""
     found = discover()
     provider = found["venice"]
 
@@ -161,7 +161,7 @@ def test_a_provider_that_cannot_be_imported_now(
 
 @pytest.mark.parametrize("host", [b"localhost", b"api.venice.ai"])
 def test_rules_that_cannot_be_read_now(host: bytes) -> None:
-    """A socket's first request, by any name, needs the names and dialects of the rules."""
+    """The first request of a socket is refused if the rules cannot be read."""
     scope = {"type": "http", "method": "GET", "path": "/venice/api/v1/models", "query_string": b""}
     scope |= {"headers": [(b"host", host)], "scheme": "http", "server": ("127.0.0.1", 80)}
     with Simulator() as sim, httpx.Client(transport=sim.transport(), base_url=LOCAL) as http:

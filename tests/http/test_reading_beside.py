@@ -47,8 +47,10 @@ def judged_on(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return found
 
 
-def test_a_new_sandbox(admin: Admin, tmp_path: Path, judged_on: list[bool]) -> None:
-    """A path and a document, sound or not, never hold the event loop."""
+def test_a_new_sandbox_does_not_block_the_event_loop(
+    admin: Admin, tmp_path: Path, judged_on: list[bool]
+) -> None:
+    """A scenario file or document, valid or not, is read outside of the event loop."""
     sound, broken = tmp_path / "sound.yaml", tmp_path / "broken.yaml"
     sound.write_text(TEXT.format(opening=7), "utf-8")
     broken.write_text("extends: vicsee/baseline\nacount: {}\n", "utf-8")
@@ -59,8 +61,8 @@ def test_a_new_sandbox(admin: Admin, tmp_path: Path, judged_on: list[bool]) -> N
     assert [False, False, False] == judged_on
 
 
-def test_a_reload_takes_in_what_came_meanwhile(tmp_path: Path, judged_on: list[bool]) -> None:
-    """A sandbox that is made while files are read follows its own file, which was edited too."""
+def test_a_reload_includes_sandboxes_made_during_it(tmp_path: Path, judged_on: list[bool]) -> None:
+    """A sandbox that is made during a reload gets the edited version of its file."""
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     for path in (first, second):
         path.write_text(TEXT.format(opening=7), "utf-8")
@@ -99,8 +101,10 @@ def test_a_reload_takes_in_what_came_meanwhile(tmp_path: Path, judged_on: list[b
     assert ([8, 9], {False}) == (openings, set(judged_on))
 
 
-def test_a_module_that_is_needed_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is read in another thread than the event loop's, once."""
+def test_a_late_module_is_imported_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that is needed late is imported once, outside of the event loop."""
     (tmp_path / "upsim_late.py").write_text("import threading\nBY = threading.get_ident()\n")
     monkeypatch.syspath_prepend(tmp_path)
     for _ in range(2):
@@ -111,8 +115,8 @@ def test_a_module_that_is_needed_late(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("count", "refused_by"), [(1_000_000, "unknown_model"), (1_000_001, "not_json")]
 )
-def test_a_document_of_escapes(admin: Admin, count: int, refused_by: str) -> None:
-    """A million backslashes are read: twice what base64 with escaped slashes has. More are not."""
+def test_a_document_of_escapes_is_bounded(admin: Admin, count: int, refused_by: str) -> None:
+    """A body with a million backslashes is read; one with more is refused."""
     body = b'{"model":"%b"}' % (b"\\/" * count)
     with admin.caller("venice", "any") as http:
         http.post("/api/v1/video/queue", content=body, headers={"content-type": "application/json"})

@@ -88,7 +88,7 @@ REFUSED: dict[str, tuple[Send, int]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_refused_file_is_deleted(sim: Simulator, case: str) -> None:
-    """The store counts no byte of a refused file, and its folder holds none."""
+    """The store counts no byte of a refused file, and its folder has none."""
     send, status = REFUSED[case]
     base = sim.base_url("wavespeed").removesuffix("/wavespeed")
     with httpx.Client(transport=sim.transport(), base_url=base) as http:

@@ -69,15 +69,15 @@ def arm(admin: Admin, **fault: object) -> None:
 
 
 def test_an_unused_sandbox_is_clean(admin: Admin) -> None:
-    """Nothing to say, and what could not be judged."""
+    """The card of an unused sandbox has no finding, and lists what it could not check."""
     found = card(admin)
     assert (True, [], []) == (found["clean"], found["findings"], found["callers"])
     assert 1 == len(found["not_judged"])
 
 
 @each_sample
-def test_a_careful_caller_is_clean(admin: Admin, sample: Any) -> None:  # noqa: ANN401 - a Sample
-    """Polls at the advised pace, stops at the end and fetches the file."""
+def test_a_correct_client_is_clean(admin: Admin, sample: Any) -> None:  # noqa: ANN401 - a Sample
+    """A client that polls as advised, stops at the end and downloads the file has no finding."""
     http = caller(admin, sample.provider)
     job = sample.job(http, CLIP)
     for _ in range(2):
@@ -99,8 +99,8 @@ def test_a_careful_caller_is_clean(admin: Admin, sample: Any) -> None:  # noqa: 
 
 
 @each_sample
-def test_polls_without_a_pause_are_told(admin: Admin, sample: Any) -> None:  # noqa: ANN401 - a Sample
-    """A busy loop is a finding with its numbers, the advice and the exchanges."""
+def test_polls_without_a_pause_are_reported(admin: Admin, sample: Any) -> None:  # noqa: ANN401 - a Sample
+    """A busy loop is a finding with its numbers, the advice and the requests."""
     http = caller(admin, sample.provider)
     job = sample.job(http, CLIP)
     for _ in range(9):
@@ -117,8 +117,8 @@ def test_polls_without_a_pause_are_told(admin: Admin, sample: Any) -> None:  # n
     )
 
 
-def test_one_hasty_poll_is_no_finding(admin: Admin) -> None:
-    """Somebody may press a button twice."""
+def test_one_early_poll_is_no_finding(admin: Admin) -> None:
+    """A single poll that comes too early is no finding."""
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
     for _ in range(2):
@@ -126,8 +126,8 @@ def test_one_hasty_poll_is_no_finding(admin: Admin) -> None:
     assert [] == names(card(admin))
 
 
-def test_pauses_may_be_spread(admin: Admin) -> None:
-    """A quarter less than advised is the jitter of a careful client."""
+def test_pauses_may_vary(admin: Admin) -> None:
+    """A pause a quarter shorter than advised is accepted as jitter."""
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
     for pause in (0.75, 0.75, 0.75):
@@ -136,8 +136,8 @@ def test_pauses_may_be_spread(admin: Admin) -> None:
     assert [] == names(card(admin))
 
 
-def test_a_failed_poll_may_be_tried_again_at_once(admin: Admin) -> None:
-    """After trouble there was no answer that a caller should have waited after."""
+def test_a_failed_poll_may_be_retried_immediately(admin: Admin) -> None:
+    """A client may retry a failed poll immediately."""
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
     arm(admin, at="poll", do={"respond": 502})
@@ -146,8 +146,8 @@ def test_a_failed_poll_may_be_tried_again_at_once(admin: Admin) -> None:
     assert [] == names(card(admin))
 
 
-def test_pauses_on_an_auto_clock_are_judged_on_request(start_admin: Start) -> None:
-    """There a poll lets time pass, and a test may leave the waiting out."""
+def test_pauses_on_an_auto_clock_are_checked_on_request(start_admin: Start) -> None:
+    """On an `auto` clock, pauses are checked on request only, because tests may omit them."""
     admin = start_admin(clock="auto")
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
@@ -161,8 +161,8 @@ def test_pauses_on_an_auto_clock_are_judged_on_request(start_admin: Start) -> No
     assert "0" == strict["findings"][0]["numbers"]["shortest"]
 
 
-def test_waiting_on_an_auto_clock_counts_beside_its_jumps(start_admin: Start) -> None:
-    """A caller that moves the clock on instead of sleeping is clean also when all is judged."""
+def test_waiting_on_an_auto_clock_counts(start_admin: Start) -> None:
+    """A client that advances the clock instead of sleeping has no finding about pauses."""
     admin = start_admin(clock="auto")
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
@@ -174,8 +174,8 @@ def test_waiting_on_an_auto_clock_counts_beside_its_jumps(start_admin: Start) ->
     assert [] == names(card(admin, "?pauses=all"))
 
 
-def test_polls_of_an_ended_job_are_wasted(admin: Admin) -> None:
-    """A look or two more is no sin; a loop that does not know the end is."""
+def test_polls_of_an_ended_job_are_reported(admin: Admin) -> None:
+    """A few polls after the end are accepted, and a loop after the end is a finding."""
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
     pass_time(admin, 600)
@@ -203,7 +203,7 @@ ALTERED: dict[str, object] = {
 
 @pytest.mark.parametrize("do", ALTERED.values(), ids=ALTERED)
 def test_polls_after_an_altered_end_are_no_finding(start_admin: Start, do: object) -> None:
-    """A client may poll on after answers that it could not read, not after one that it could."""
+    """A client may poll again after an end that a fault made unreadable."""
     admin = start_admin(clock="auto")
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
@@ -218,8 +218,8 @@ def test_polls_after_an_altered_end_are_no_finding(start_admin: Start, do: objec
     assert "polled_after_the_end" in names(card(admin))
 
 
-def test_a_retry_after_an_altered_poll_is_not_hasty(start_admin: Start) -> None:
-    """A client may ask again at once for what it could not read."""
+def test_a_retry_after_an_altered_poll_is_not_early(start_admin: Start) -> None:
+    """A client may repeat a poll immediately if a fault made the response unreadable."""
     admin = start_admin(clock="auto")
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
@@ -231,8 +231,8 @@ def test_a_retry_after_an_altered_poll_is_not_hasty(start_admin: Start) -> None:
 
 
 @each_sample
-def test_the_same_submit_twice_is_told(admin: Admin, sample: Any) -> None:  # noqa: ANN401 - a Sample
-    """A paid request that was repeated while its first job lives names both jobs."""
+def test_a_repeated_submit_is_reported(admin: Admin, sample: Any) -> None:  # noqa: ANN401 - a Sample
+    """A paid request that is repeated while its first job runs names both jobs."""
     http = caller(admin, sample.provider)
     first = sample.job(http, CLIP)
     second = sample.job(http, CLIP)
@@ -247,8 +247,8 @@ def test_the_same_submit_twice_is_told(admin: Admin, sample: Any) -> None:  # no
     assert [1, 2] == [shown["number"] for shown in found["exchanges"]]
 
 
-def test_a_submit_whose_answer_was_lost_counts(admin: Admin) -> None:
-    """The repetition that costs money: the job exists though its caller saw a 500."""
+def test_a_submit_with_a_lost_response_counts(admin: Admin) -> None:
+    """A repeated submit counts even if the client got a 500, because the first job exists."""
     http = caller(admin)
     arm(admin, at="after_accept", first=1, do={"respond": 500})
     assert 500 == VICSEE.submit(http, CLIP).status_code
@@ -256,8 +256,8 @@ def test_a_submit_whose_answer_was_lost_counts(admin: Admin) -> None:
     assert ["submitted_twice"] == names(card(admin))
 
 
-def test_other_submits_are_not_the_same(admin: Admin) -> None:
-    """Another video, another account, a refused one, and one after the first has ended."""
+def test_different_submits_are_no_repetition(admin: Admin) -> None:
+    """Another video, another account, a refused submit and an ended job are no repetition."""
     http = caller(admin)
     finished_at = finished(admin, http)
     http.get(finished_at)
@@ -269,8 +269,8 @@ def test_other_submits_are_not_the_same(admin: Admin) -> None:
     assert [] == names(card(admin))
 
 
-def test_the_same_submit_much_later_is_another(admin: Admin) -> None:
-    """After ten minutes it is taken for meant, though the first job is stuck."""
+def test_a_late_repetition_is_a_new_submit(admin: Admin) -> None:
+    """After ten minutes, the same submit counts as intended."""
     http = caller(admin)
     VICSEE.job(http, CLIP)
     for job in admin.get("sandboxes/default/jobs")["jobs"]:
@@ -281,8 +281,8 @@ def test_the_same_submit_much_later_is_another(admin: Admin) -> None:
 
 
 @each_sample
-def test_a_failure_that_nobody_read_is_told(admin: Admin, sample: Any) -> None:  # noqa: ANN401 - a Sample
-    """Until an answer has said so, however that looks."""
+def test_an_unread_failure_is_reported(admin: Admin, sample: Any) -> None:  # noqa: ANN401 - a Sample
+    """A failure is a finding until a response has shown it to the client."""
     http = caller(admin, sample.provider)
     job = sample.job(http, CLIP)
     admin.put(f"sandboxes/default/jobs/{job}/state", {"state": "failed"})
@@ -297,8 +297,8 @@ def test_a_failure_that_nobody_read_is_told(admin: Admin, sample: Any) -> None: 
     assert [] == names(card(admin))
 
 
-def test_a_failure_in_a_lost_answer_is_not_read(admin: Admin) -> None:
-    """What a fault replaced has told the caller nothing."""
+def test_a_failure_in_a_lost_response_is_unread(admin: Admin) -> None:
+    """A failure in a response that a fault replaced counts as unread."""
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
     admin.put(f"sandboxes/default/jobs/{job}/state", {"state": "failed"})
@@ -307,8 +307,8 @@ def test_a_failure_in_a_lost_answer_is_not_read(admin: Admin) -> None:
     assert ["failure_never_read"] == names(card(admin))
 
 
-def test_a_file_that_nobody_fetched_is_told(admin: Admin) -> None:
-    """It was paid for; a HEAD does not fetch it, a GET of a part does."""
+def test_an_undownloaded_file_is_reported(admin: Admin) -> None:
+    """A paid file is a finding until a GET downloads a part; a HEAD does not count."""
     http = caller(admin)
     url = finished(admin, http)
     assert ["output_never_fetched"] == names(card(admin))
@@ -318,8 +318,8 @@ def test_a_file_that_nobody_fetched_is_told(admin: Admin) -> None:
     assert [] == names(card(admin))
 
 
-def test_retry_after_must_be_waited_for(admin: Admin) -> None:
-    """A second try before its time names both exchanges, the seconds asked and waited."""
+def test_an_ignored_retry_after_is_reported(admin: Admin) -> None:
+    """An early retry names both requests, and the seconds asked and waited."""
     http = caller(admin)
     headers = {"retry-after": "30"}
     arm(
@@ -344,8 +344,8 @@ def test_retry_after_must_be_waited_for(admin: Admin) -> None:
     assert [1, 2] == [shown["number"] for shown in found["exchanges"]]
 
 
-def test_other_operations_need_not_wait(admin: Admin) -> None:
-    """A poll may go on while submits are refused for a while."""
+def test_retry_after_applies_to_its_operation(admin: Admin) -> None:
+    """A poll may continue while submits must wait."""
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
     arm(
@@ -359,8 +359,8 @@ def test_other_operations_need_not_wait(admin: Admin) -> None:
     assert [] == names(card(admin))
 
 
-def test_findings_stay_when_jobs_go(admin: Admin) -> None:
-    """Of a job that the sandbox forgets, what was found is kept."""
+def test_findings_stay_when_jobs_are_forgotten(admin: Admin) -> None:
+    """Findings about a forgotten job are kept."""
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
     admin.put(f"sandboxes/default/jobs/{job}/state", {"state": "failed"})
@@ -370,7 +370,7 @@ def test_findings_stay_when_jobs_go(admin: Admin) -> None:
 
 
 def test_of_many_jobs_the_newest_are_counted(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of older ones what their caller's requests showed is kept, and that they were there."""
+    """Of older jobs, the findings about requests and the number of jobs are kept."""
     monkeypatch.setattr(client_activity, "MAX_JOBS", 4)
     monkeypatch.setattr(client_activity, "AT_ONCE", 2)
     http = caller(admin)
@@ -383,7 +383,7 @@ def test_of_many_jobs_the_newest_are_counted(admin: Admin, monkeypatch: pytest.M
 
 
 def test_findings_keep_their_order(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was found of jobs that went first comes first, whatever made them go."""
+    """Findings about jobs that were forgotten first come first."""
     monkeypatch.setattr(client_activity, "MAX_JOBS", 1)
     monkeypatch.setattr(client_activity, "AT_ONCE", 1)
     http = caller(admin)
@@ -395,10 +395,10 @@ def test_findings_keep_their_order(admin: Admin, monkeypatch: pytest.MonkeyPatch
     assert ["failure_never_read", "submitted_twice"] == names(card(admin))
 
 
-def test_what_shows_nothing_pushes_no_finding_out(
+def test_jobs_without_findings_push_no_finding_out(
     start_admin: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Jobs that were polled too soon once are no findings, and take no place of one."""
+    """A job with one early poll takes no place of a finding."""
     monkeypatch.setattr(client_activity, "MAX_JOBS", 1)
     monkeypatch.setattr(client_activity, "AT_ONCE", 1)
     monkeypatch.setattr(report_card, "MAX_FINDINGS", 2)
@@ -413,8 +413,8 @@ def test_what_shows_nothing_pushes_no_finding_out(
     assert (["submitted_twice"], 7) == (names(found), found["callers"][0]["hasty_polls"])
 
 
-def test_polls_are_judged_by_the_rules_of_their_job(start_admin: Start, tmp_path: Path) -> None:
-    """Advice that came after the submit is none that its caller could have had."""
+def test_polls_are_checked_by_the_rules_of_their_job(start_admin: Start, tmp_path: Path) -> None:
+    """Polling advice that changed after the submit does not apply to the job."""
     path = tmp_path / "patient.yaml"
     path.write_text(LATER_ADVICE, "utf-8")
     admin = start_admin(scenario=str(path))
@@ -433,8 +433,8 @@ def test_polls_are_judged_by_the_rules_of_their_job(start_admin: Start, tmp_path
 
 
 @pytest.mark.parametrize("what", ["journal", "all"])
-def test_a_reset_begins_anew(admin: Admin, what: str) -> None:
-    """With the journal its card is emptied too."""
+def test_a_reset_of_the_journal_empties_the_card(admin: Admin, what: str) -> None:
+    """A reset of the journal also removes all findings."""
     http = caller(admin)
     VICSEE.job(http, CLIP)
     VICSEE.job(http, CLIP)
@@ -443,8 +443,8 @@ def test_a_reset_begins_anew(admin: Admin, what: str) -> None:
     assert (True, []) == (found["clean"], found["callers"])
 
 
-def test_exchanges_that_the_journal_lost_keep_their_number(start_admin: Start) -> None:
-    """A finding does not depend on the ring."""
+def test_findings_keep_the_numbers_of_old_requests(start_admin: Start) -> None:
+    """A finding keeps the number of a request that the journal no longer has."""
     admin = start_admin()
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
@@ -455,8 +455,8 @@ def test_exchanges_that_the_journal_lost_keep_their_number(start_admin: Start) -
     assert (3, None, None) == (first["number"], first["method"], first["status"])
 
 
-def test_one_provider_can_be_asked_for(admin: Admin) -> None:
-    """Findings and callers of others are left out."""
+def test_one_provider_can_be_requested(admin: Admin) -> None:
+    """With `provider`, the card leaves out findings about other providers."""
     http = caller(admin)
     VICSEE.job(http, CLIP)
     VICSEE.job(http, CLIP)
@@ -466,7 +466,7 @@ def test_one_provider_can_be_asked_for(admin: Admin) -> None:
 
 
 def test_advice_has_its_evidence(admin: Admin) -> None:
-    """What a caller is judged by comes from the baseline."""
+    """Polling advice comes from the baseline, with its evidence."""
     VICSEE.job(caller(admin), CLIP)
     advised = card(admin)["callers"][0]["advised"]
     assert ("1", "1.5", "10", "documented") == (
@@ -478,14 +478,14 @@ def test_advice_has_its_evidence(admin: Admin) -> None:
 
 
 def test_an_unknown_choice_is_refused(admin: Admin) -> None:
-    """The nearest one is named."""
+    """The refusal names the nearest choice."""
     found = refusal_of(admin.http.get("/__sim/sandboxes/default/report-card?pauses=al"))
     assert (400, "invalid") == found[:2]
     assert "did you mean all?" in found[2]
 
 
-async def test_a_long_card_leaves_others_their_turn() -> None:
-    """While hundreds of jobs are judged, other tasks run; the card is the same as drawn at once."""
+async def test_a_long_card_does_not_block_other_tasks() -> None:
+    """While hundreds of jobs are checked, other tasks run, and the card stays the same."""
     turns: list[int] = []
 
     async def others() -> None:

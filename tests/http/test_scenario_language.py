@@ -72,8 +72,8 @@ def scenario(text: str) -> str:
     return f"extends: vicsee/baseline\n{text}\n"
 
 
-def test_several_levels(write: Write) -> None:
-    """Each level changes what is below it, and all of it holds together."""
+def test_extends_over_several_levels(write: Write) -> None:
+    """Each level changes the levels below, and all levels apply together."""
     world = write(
         "extends: f1.yaml\nlimits: {max_seconds: {value: '9'}}\n",
         "extends: f2.yaml\naccounts: {vicsee: {balance: 150}}\n",
@@ -86,7 +86,7 @@ def test_several_levels(write: Write) -> None:
     assert 402 == world.submit().status_code
 
 
-def test_a_variable(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_of_the_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """A balance can come from the environment."""
     monkeypatch.setenv("UPSIM_TEST_CREDITS", "200")
     text = 'accounts:\n  vicsee: {balance: "${UPSIM_TEST_CREDITS:-5}"}'
@@ -112,15 +112,15 @@ def test_a_variable(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         ("models: {topaz-video-upscale: {options: {upscale_factor: {default: '1'}}}}", 200, None),
     ],
 )
-def test_facts_of_the_scenario(write: Write, text: str, status: int, code: str | None) -> None:
-    """Limits, accounts, plans, errors and media are the scenario's own."""
+def test_a_scenario_changes_facts(write: Write, text: str, status: int, code: str | None) -> None:
+    """A scenario can set limits, accounts, plans, errors and media."""
     answer = write(scenario(text)).submit()
 
     assert (status, code) == (answer.status_code, answer.json().get("error", {}).get("code"))
 
 
-def test_the_order_of_checks(write: Write) -> None:
-    """A scenario can let another refusal win."""
+def test_a_scenario_changes_the_order_of_checks(write: Write) -> None:
+    """A scenario can make another refusal win."""
     bad = {"upscale_factor": "3", "video_url": ""}
     usual = write(scenario("seed: 1")).submit(**bad).json()["error"]["code"]
     checks = "[has_key, has_bearer_token, well_formed_key, issued_key, json_object, known_tool, "
@@ -141,8 +141,8 @@ jobs:
 """
 
 
-def test_the_first_rule_that_matches(write: Write) -> None:
-    """Options and inputs choose the rule; the first one wins."""
+def test_the_first_matching_rule_wins(write: Write) -> None:
+    """Options and inputs select the rule of a job, and the first match wins."""
     world = write(scenario(RULES))
     jobs = [world.job(upscale_factor="4"), world.job(upscale_factor="4", video_url=VIDEO + "?")]
     world.sim.advance(15)
@@ -153,8 +153,8 @@ def test_the_first_rule_that_matches(write: Write) -> None:
     assert ["failed", "completed"] == [world.status(job) for job in jobs]
 
 
-def test_polls_and_commands(write: Write) -> None:
-    """A step that ends by polls is left at the last of them, one by command when told."""
+def test_phases_end_by_polls_and_commands(write: Write) -> None:
+    """A phase can end at its last poll, or by command."""
     world = write(scenario(RULES))
     job = world.job()
     world.sim.advance(86_400)
@@ -167,8 +167,8 @@ def test_polls_and_commands(write: Write) -> None:
     assert "completed" == world.status(job)
 
 
-def test_rules_by_model(write: Write) -> None:
-    """A rule can speak of one model of a provider."""
+def test_a_rule_for_one_model(write: Write) -> None:
+    """A rule can apply to one model of a provider."""
     rule = "{when: {model: runwayml/upscale-v1}, lifecycle: [{waiting: 1s}, {failed: task_failed}]}"
     world = write(f"extends: wavespeed/baseline\njobs: [{rule}]\n", provider="wavespeed")
     samples = [SAMPLES["upscale-v1"], SAMPLES["video-upscaler"]]
@@ -182,8 +182,8 @@ def test_rules_by_model(write: Write) -> None:
 @pytest.mark.parametrize(
     ("copy", "status"), [(True, "completed"), (False, "failed"), (None, "completed")]
 )
-def test_rules_by_a_switch(write: Write, copy: bool | None, status: str) -> None:  # noqa: FBT001
-    """A rule may ask for true or false as YAML writes them."""
+def test_a_rule_with_true_or_false(write: Write, copy: bool | None, status: str) -> None:  # noqa: FBT001
+    """A rule can compare a field with true or false."""
     rule = "{when: {copy_audio: false}, lifecycle: [{waiting: 1s}, {failed: task_failed}]}"
     world = write(f"extends: wavespeed/baseline\njobs: [{rule}]\n", provider="wavespeed")
     sample = SAMPLES["video-upscaler"]
@@ -194,8 +194,8 @@ def test_rules_by_a_switch(write: Write, copy: bool | None, status: str) -> None
 
 
 @pytest.mark.parametrize(("after", "early", "late"), [("0", 0, 0), ("60", -144, 0)])
-def test_refunds(write: Write, after: str, early: int, late: int) -> None:
-    """The charge comes back so many seconds after the end."""
+def test_a_refund_after_a_delay(write: Write, after: str, early: int, late: int) -> None:
+    """A refund comes the given number of seconds after the end of the job."""
     text = f"refund: {{after: '{after}'}}\njobs: [{{lifecycle: [{{waiting: 5s}}, {{failed: }}]}}]"
     world = write(scenario(text))
     world.submit()
@@ -208,7 +208,7 @@ def test_refunds(write: Write, after: str, early: int, late: int) -> None:
 
 
 def test_retention_of_jobs(write: Write) -> None:
-    """A job is forgotten after so many seconds."""
+    """A job is forgotten after the given number of seconds."""
     world = write(scenario("retention: {jobs: {value: '300'}}"))
     job = world.job()
     world.sim.advance(299)
@@ -218,42 +218,42 @@ def test_retention_of_jobs(write: Write) -> None:
     assert (200, 404) == (before, world.http.get(f"/api/v1/tasks/{job}").status_code)
 
 
-def test_dialect_and_knobs(write: Write) -> None:
-    """A knob wins over the dialect."""
+def test_a_knob_beats_the_dialect(write: Write) -> None:
+    """A knob of a scenario beats the value of its dialect."""
     live = write(scenario("dialect: live")).submit().json()["data"]["status"]
     both = write(scenario("dialect: live\nknobs: {initial_status: pending}")).submit()
 
     assert ("processing", "pending") == (live, both.json()["data"]["status"])
 
 
-def test_the_seed(write: Write) -> None:
-    """A scenario's seed gives the same ids every time, whatever the server's is."""
+def test_the_seed_of_a_scenario(write: Write) -> None:
+    """A scenario's seed gives the same ids under every seed of the server."""
     jobs = [write(scenario(f"seed: {seed}")).job() for seed in (5, 5, 6)]
 
     assert jobs[0] == jobs[1] != jobs[2]
 
 
-def test_the_clock(write: Write) -> None:
-    """A scenario's clock is the sandbox's."""
+def test_the_clock_of_a_scenario(write: Write) -> None:
+    """A scenario's clock is the clock of its sandbox."""
     assert "scaled:60" == write(scenario("clock: scaled:60")).sim.sandbox.clock.label
 
 
 def test_accounts_of_another_provider(write: Write) -> None:
-    """A scenario of one provider may fund the accounts of another."""
+    """A scenario of one provider can fund accounts of another provider."""
     world = write(scenario("accounts: {venice: {balance: '5'}}"), provider="venice")
 
     assert 5 == world.http.get("/api/v1/billing/balance").json()["balances"]["usd"]
 
 
-def test_a_file_too_large(write: Write) -> None:
-    """A media rule's size in bytes is held against the provider's limit."""
+def test_the_size_of_a_media_rule_is_checked(write: Write) -> None:
+    """The size in a media rule is compared with the provider's limit."""
     text = "limits: {video_bytes: {value: 100}}\nmedia: [{url: '*', duration: 1, bytes: 101}]"
 
     assert 422 == write(scenario(text)).submit().status_code
 
 
-def test_a_local_file_too_large(write: Write, tmp_path: Path) -> None:
-    """So is the size of a local file."""
+def test_the_size_of_a_local_file_is_checked(write: Write, tmp_path: Path) -> None:
+    """The size of a local file is compared with the provider's limit."""
     (tmp_path / "clip.mp4").write_bytes(bytes(101))
     text = "limits: {video_bytes: {value: 100}}\nmedia: [{url: '*', file: clip.mp4}]"
     world = write(scenario(text))
@@ -264,8 +264,8 @@ def test_a_local_file_too_large(write: Write, tmp_path: Path) -> None:
     assert "too_large" == exchange.rule.name
 
 
-def test_changed_facts_in_the_journal(write: Write) -> None:
-    """A refusal by a rule that the scenario changed is told as assumed."""
+def test_changed_facts_are_assumed(write: Write) -> None:
+    """A refusal by a rule that the scenario changed has the evidence `assumed`."""
     world = write(scenario("errors: {missing_video: {status: 418}}"))
     world.submit(video_url="")
     (exchange,) = world.sim.sandbox.journal.since(0)
@@ -283,7 +283,7 @@ def test_changed_facts_in_the_journal(write: Write) -> None:
     ],
 )
 def test_a_glob_in_when_of_jobs_matches(tmp_path: Path, when: str, states: list[str]) -> None:
-    """A rule of `jobs` compares with globs, as one of `media` and a fault do."""
+    """A `when` of a job rule may be a glob, like that of a media rule or a fault."""
     path = tmp_path / "mine.yaml"
     rule = f"  - {{when: {when}, lifecycle: [{{processing: 1s}}, {{failed: generation_failed}}]}}"
     path.write_text(f"extends: vicsee/baseline\njobs:\n{rule}\n", "utf-8")
@@ -296,8 +296,8 @@ def test_a_glob_in_when_of_jobs_matches(tmp_path: Path, when: str, states: list[
         assert states == [client.status(job) for job in made]
 
 
-def test_a_glob_in_when_that_no_value_fits_is_a_mistake(tmp_path: Path) -> None:
-    """An option has its values; a glob that fits none of them could never match."""
+def test_an_impossible_glob_in_when_is_a_mistake(tmp_path: Path) -> None:
+    """A glob that matches no value of an option is a mistake."""
     path = tmp_path / "mine.yaml"
     lines = (
         "extends: vicsee/baseline",

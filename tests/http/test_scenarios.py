@@ -292,10 +292,10 @@ def test_a_scenario_does_what_its_summary_says(begin: Begin, name: str) -> None:
 
 
 def test_every_shipped_scenario_is_in_the_table() -> None:
-    """A scenario that ships without steps would be an untested promise.
+    """Every shipped scenario has steps in a table.
 
-    Those that arm faults have a table of their own, since most of them end in errors of a wire.
-    What comes from a template has steps at one provider at least.
+    Scenarios with faults have their own table, because most of them end in connection errors.
+    A scenario of a template has steps at one provider at least.
     """
     shipped = {name for name in LIBRARY.names() if not name.endswith("/baseline")}
     faulty = {f"{provider}/{name}" for provider in FAULTY_PROVIDERS for name in FAULTY}
@@ -306,8 +306,8 @@ def test_every_shipped_scenario_is_in_the_table() -> None:
     assert not faulty & set(STEPS)
 
 
-def test_no_two_scenarios_say_the_same() -> None:
-    """The summaries of one provider tell its scenarios apart."""
+def test_no_two_scenarios_have_the_same_summary() -> None:
+    """The summaries of one provider's scenarios differ."""
     summaries = [(name.partition("/")[0], LIBRARY.load(name).summary) for name in LIBRARY.names()]
 
     assert len(summaries) == len(set(summaries))
@@ -326,7 +326,7 @@ def _refusals(value: object) -> Iterator[int]:
 
 @pytest.mark.parametrize("name", [n for n in STEPS if not n.endswith("-as-the-url-says")])
 def test_a_search_for_a_status_finds_the_scenario(name: str) -> None:
-    """The status of each refusal stands in the name or the summary, so that a search finds it."""
+    """Name or summary of a scenario has the status of its refusal."""
     item = next(one for one in EVERYTHING if one.name == name)
 
     assert [s for s in _refusals(STEPS[name]) if not Term(str(s)).is_in(item)] == []

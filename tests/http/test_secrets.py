@@ -52,10 +52,8 @@ def shown(admin: Admin, box: str = BOX) -> str:
 
 @pytest.mark.parametrize(("provider", "name"), OPERATIONS)
 @pytest.mark.parametrize("form", ["whole", "cut", "broken"])
-def test_no_operation_shows_what_it_was_told(
-    admin: Admin, provider: str, name: str, form: str
-) -> None:
-    """Keys, secrets in the body, signed URLs and passwords in them are nowhere to be seen."""
+def test_no_operation_shows_its_secrets(admin: Admin, provider: str, name: str, form: str) -> None:
+    """Keys, secrets in bodies, signed URLs and passwords appear nowhere."""
     operation = next(o for o in discover()[provider].operations if o.name == name)
     model = "wavespeed-ai/video-upscaler"
     path = operation.path.replace("{id}", "none").replace("{model*}", model)
@@ -76,8 +74,8 @@ def test_no_operation_shows_what_it_was_told(
 
 
 @pytest.mark.parametrize("name", ["video-upscaler", "venice", "piapi", "vicsee"])
-def test_a_whole_life_shows_no_secret(admin: Admin, name: str) -> None:
-    """From the submit to the last attempt of the webhook nothing repeats a secret."""
+def test_a_complete_job_shows_no_secret(admin: Admin, name: str) -> None:
+    """From the submit to the last webhook attempt, no output repeats a secret."""
     sample = SAMPLES[name]
     caller = admin.caller(sample.provider, CANARY)
     beside: dict[str, Any] = {}
@@ -99,14 +97,14 @@ def test_a_whole_life_shows_no_secret(admin: Admin, name: str) -> None:
 
 
 def test_an_output_of_a_ticket_shows_no_signature(admin: Admin) -> None:
-    """The signature of an upload ticket opens the upload, and is hidden."""
+    """The signature of an upload ticket is hidden, because it allows the upload."""
     admin.vicsee().post("/api/v1/upload", json={"contentType": "video/mp4", "sizeBytes": 10})
     (upload,) = admin.sim.sandbox.state.uploads.values()
     assert upload.issued.signature not in shown(admin)
 
 
-def test_attempts_are_told_without_secrets(admin: Admin) -> None:
-    """The log line of a webhook shows neither the user nor the query of its address."""
+def test_attempts_are_logged_without_secrets(admin: Admin) -> None:
+    """The log line of a webhook shows neither the user nor the query of its URL."""
     posting = Posting("d", "j", 1, HOOK, (), b"", 0, 1.0)
     outcome = AttemptOutcome(None, f"not an http or https URL: {HOOK!r}")
     line = webhook_line(admin.sim.sandbox, posting, outcome, day="2026-11-20")
@@ -115,7 +113,7 @@ def test_attempts_are_told_without_secrets(admin: Admin) -> None:
 
 
 def test_a_secret_in_a_failure_is_hidden(start_admin: Start) -> None:
-    """A message of the catalogue that repeats a URL hides what signs it."""
+    """A failure message that repeats a URL hides its signature."""
     admin = start_admin(scenario="vicsee/url-unreachable")
     admin.vicsee().post("/api/v1/tools/upscale-video", json={"video_url": VIDEO})
     assert CANARY not in shown(admin)

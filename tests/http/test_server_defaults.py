@@ -153,7 +153,7 @@ def _cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("name", "dialect"), [*_cases()])
 def test_a_scenario_keeps_its_promise(begin: Begin, name: str, dialect: str) -> None:
-    """At the defaults of `serve` a scenario's faults fire, and its jobs follow its rules."""
+    """At the defaults of `serve`, a scenario's faults fire, and its jobs follow its rules."""
     caller, scenario = begin(name, dialect), LIBRARY.load(name)
     sandbox = caller.sim.sandbox
     for change in (None, *scenario.changes):
@@ -176,8 +176,8 @@ def test_a_scenario_keeps_its_promise(begin: Begin, name: str, dialect: str) -> 
 @pytest.mark.parametrize(
     "name", [name for name in LIBRARY.names() if "/insufficient-funds" in name]
 )
-def test_funds_do_not_cover_the_call_that_serve_prints(name: str) -> None:
-    """The first call that people try under the scenario is refused, or its job fails, unpaid."""
+def test_the_printed_example_meets_insufficient_funds(name: str) -> None:
+    """In this scenario, the example that `serve` prints is refused, or its job fails unpaid."""
     provider = name.partition("/")[0]
     with Simulator(name, clock="manual") as sim, httpx.Client(transport=sim.transport()) as http:
         base = sim.base_url(provider).rstrip("/")
@@ -249,7 +249,7 @@ def _went_on(job: Job) -> bool:
 def test_the_limit_of_a_held_request_is_divided_by_the_pace(
     begin: Begin, wall: Wall, dialect: str, name: str, answer: tuple[int, int | None]
 ) -> None:
-    """The wait of 90 seconds is 3 at pace 30, and a task that lasts longer runs into it."""
+    """At pace 30, the limit of 90 seconds is 3 seconds, and a longer job reaches it."""
     caller = begin(f"wavespeed/{name}", dialect)
     began = wall.at
     found = caller.sample.submit(caller.http, VIDEO, enable_sync_mode=True)
@@ -260,7 +260,7 @@ def test_the_limit_of_a_held_request_is_divided_by_the_pace(
 
 @pytest.mark.parametrize("dialect", ["auto", "guide", "live"])
 def test_an_announced_time_is_divided_by_the_pace(begin: Begin, dialect: str) -> None:
-    """Venice announces how long jobs take on average: as long as they do here."""
+    """Venice announces the average duration that jobs have at this pace."""
     caller = begin("venice/baseline", dialect)
     job = str(caller.sample.submit(caller.http, VIDEO).json()["queue_id"])
 
@@ -268,7 +268,7 @@ def test_an_announced_time_is_divided_by_the_pace(begin: Begin, dialect: str) ->
 
 
 def test_a_task_that_is_stuck_in_the_queue_can_be_cancelled(begin: Begin) -> None:
-    """At the default pace a PiAPI task waits too shortly to be cancelled; there it does not."""
+    """In this scenario, a PiAPI task waits long enough to be cancelled."""
     for name, status in (("piapi/stuck-in-queue", 200), ("piapi/baseline", 400)):
         caller = begin(name, "")
         job = caller.sample.job(caller.http, VIDEO)

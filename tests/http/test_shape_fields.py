@@ -68,7 +68,7 @@ class Thing:
 
 
 def test_show_reads_each_field_as_its_shape_declares() -> None:
-    """Paths, conversions, inner shapes, lists and mappings come from the annotations alone."""
+    """Paths, conversions, inner shapes, lists and mappings come from the annotations."""
     shown = show(Outer, Thing(), added=3)
 
     assert list(Outer.__annotations__) == list(shown)
@@ -93,7 +93,7 @@ def test_show_reads_each_field_as_its_shape_declares() -> None:
 
 
 def test_shapes_are_described_without_their_sources() -> None:
-    """The JSON Schema of a shape has its types alone, under the name of its class."""
+    """The JSON Schema of a shape has its types, under the name of its class."""
     (_,), components = msgspec.json.schema_components([Outer])
 
     assert {"Inner", "Outer"} == set(components)

@@ -97,7 +97,7 @@ def addresses(admin: Admin) -> list[tuple[str, str]]:
 
 
 def test_nothing_below_media_runs_as_a_page(admin: Admin) -> None:
-    """Every answer is sandboxed, of a type that browsers do not run, and not to be guessed."""
+    """Every response below `/media` is sandboxed, with a safe type and `nosniff`."""
     for method, address in addresses(admin):
         for extra in ({}, PAGE, {"range": "bytes=0-1"}, {"if-none-match": "*"}):
             answer = admin.http.request(method, address, headers=extra)
@@ -120,14 +120,14 @@ def test_nothing_below_media_runs_as_a_page(admin: Admin) -> None:
     ],
 )
 def test_an_upload_is_an_attachment_of_a_safe_type(admin: Admin, kind: str, served: str) -> None:
-    """What could hold a script is served as bytes of no type, and nothing is shown in place."""
+    """A file that could hold a script is served as an attachment of unknown bytes."""
     answer = admin.http.get(uploaded(admin, b"<svg onload='alert(1)'/>", kind))
     found = (answer.headers["content-type"], answer.headers["content-disposition"])
     assert (served, "attachment") == found
 
 
 def test_a_fault_cannot_make_a_file_a_page(admin: Admin) -> None:
-    """The headers of a fault's answer give way to those that protect."""
+    """The protective headers replace those of a fault's response."""
     url = output(admin)
     page = {
         "status": 200,
@@ -161,10 +161,10 @@ def test_a_fault_cannot_make_a_file_a_page(admin: Admin) -> None:
         ({"authorization": "Bearer sk-any"}, 400, "InvalidArgument"),
     ],
 )
-def test_a_put_brings_the_headers_of_its_ticket(
+def test_a_put_needs_the_headers_of_its_ticket(
     admin: Admin, provider: str, change: dict[str, str], status: int, code: str
 ) -> None:
-    """Another content type or a key is refused as storage refuses it, and nothing is stored."""
+    """Another content type, or a key, is refused like at the storage, and nothing is stored."""
     url = TICKETS[provider](admin, 3)["uploadUrl"]
     answer = put_file(admin.http, url, b"abc", **{**NEEDED[provider], **change})
     stored = [upload.stored is not None for upload in admin.sim.sandbox.state.uploads.values()]
@@ -178,7 +178,7 @@ def test_a_put_brings_the_headers_of_its_ticket(
 def test_refused_files_are_reported(admin: Admin, provider: str) -> None:
     """Each refusal below `/media` is reported once, with the response in plain text.
 
-    An upload and a download that went well have a line each, too.
+    A successful upload or download has one line, too.
     """
     lines: list[tuple[str, str, int, str]] = []
     admin.sim.app.dispatch.media.reporters.append(lambda *line: lines.append(line))
@@ -207,10 +207,10 @@ def test_refused_files_are_reported(admin: Admin, provider: str) -> None:
 @pytest.mark.parametrize(
     ("content", "found"), [(b"ab", "2"), (b"", "0"), (b"abcde", "more than 4")]
 )
-def test_a_body_in_chunks_of_another_size_is_refused_with_its_size(
+def test_a_chunked_body_of_a_wrong_size_is_refused(
     admin: Admin, provider: str, content: bytes, found: str
 ) -> None:
-    """The refusal says how much came, though no `Content-Length` did, and what was announced."""
+    """The refusal has the received and the announced size, even without `Content-Length`."""
     url = TICKETS[provider](admin, 4)["uploadUrl"]
     headers = {"content-type": "video/mp4", "if-none-match": "*"}
     answer = admin.http.put(url, content=iter([content]), headers=headers)
@@ -218,8 +218,8 @@ def test_a_body_in_chunks_of_another_size_is_refused_with_its_size(
     assert (400, said) == (answer.status_code, answer.text)
 
 
-def test_refusals_beside_the_providers_are_reported(admin: Admin) -> None:
-    """One line with the message of the admin API's error; a call that went well has none."""
+def test_refusals_outside_the_providers_are_reported(admin: Admin) -> None:
+    """A refused admin request has one line with its message; a successful one has none."""
     lines: list[tuple[str, str, int, str]] = []
     admin.sim.app.dispatch.media.reporters.append(lambda *line: lines.append(line))
     admin.http.get("/__sim/sandboxes/default")
@@ -238,23 +238,23 @@ def test_refusals_beside_the_providers_are_reported(admin: Admin) -> None:
     ]
 
 
-def test_a_condition_of_the_ticket_must_come(admin: Admin) -> None:
-    """WaveSpeed's ticket names `If-None-Match: *`; a PUT without it is told so."""
+def test_a_condition_of_the_ticket_is_needed(admin: Admin) -> None:
+    """WaveSpeed's ticket names `If-None-Match: *`, and a PUT without it is refused."""
     answer = put_file(admin.http, wavespeed_ticket(admin, 3)["uploadUrl"], b"abc")
     assert answer.status_code == 403
     assert "signed for the header If-None-Match: *, and none came" in answer.text
 
 
-def test_what_came_is_escaped(admin: Admin) -> None:
-    """A refusal repeats a header as text of its XML."""
+def test_repeated_headers_are_escaped(admin: Admin) -> None:
+    """A refusal escapes the header that it repeats in its XML."""
     url = vicsee_ticket(admin, 3)["uploadUrl"]
     answer = put_file(admin.http, url, b"abc", content_type="<script>&")
     assert "&lt;script&gt;&amp;" in answer.text
 
 
 @BOTH
-def test_a_knob_lets_every_header_through(start_admin: Start, provider: str) -> None:
-    """With `upload_headers: any` neither a missing header nor a key is looked at."""
+def test_a_knob_accepts_every_header(start_admin: Start, provider: str) -> None:
+    """With `upload_headers: any`, neither a missing header nor a key is checked."""
     admin = start_admin(scenario={"extends": f"{provider}/baseline", "knobs": ANY_HEADERS})
     url = TICKETS[provider](admin, 3)["uploadUrl"]
     answer = put_file(admin.http, url, b"abc", kind="text/x", authorization="Bearer any")
@@ -273,7 +273,7 @@ def cors(answer: httpx.Response) -> dict[str, str]:
 
 @BOTH
 def test_a_page_may_upload_and_download(admin: Admin, provider: str) -> None:
-    """The preflight allows the PUT with any header; the file can be read after it."""
+    """The preflight allows a PUT with any header, and the page can read the file afterwards."""
     ticket = TICKETS[provider](admin, 3)
     asked = admin.http.options(ticket["uploadUrl"], headers=ASKS)
     done = put_file(admin.http, ticket["uploadUrl"], b"abc", **PAGE, **NEEDED[provider])
@@ -294,7 +294,7 @@ def test_a_page_may_upload_and_download(admin: Admin, provider: str) -> None:
 
 
 def test_a_page_may_read_an_output_and_a_clip(admin: Admin) -> None:
-    """Outputs and synthetic clips can be read, and written by nobody."""
+    """A page can read outputs and synthetic clips, and write none."""
     for url in (output(admin), CLIP):
         asked = admin.http.options(url, headers=ASKS)
         assert cors(asked)["access-control-allow-methods"] == "GET, HEAD"
@@ -302,14 +302,14 @@ def test_a_page_may_read_an_output_and_a_clip(admin: Admin) -> None:
 
 
 def test_a_refused_put_can_be_read_by_its_page(admin: Admin) -> None:
-    """A page sees why its upload was refused."""
+    """A page can read the reason of its refused upload."""
     url = vicsee_ticket(admin, 3)["uploadUrl"]
     answer = put_file(admin.http, url, b"abc", kind="text/x", **PAGE)
     assert (answer.status_code, cors(answer)["access-control-allow-origin"]) == (403, "*")
 
 
 def test_a_knob_keeps_pages_out(start_admin: Start) -> None:
-    """With `storage_cors: none` storage sends no CORS headers, and a preflight is a 405."""
+    """With `storage_cors: none`, storage sends no CORS headers, and a preflight is a 405."""
     knobs = {"storage_cors": "none"}
     admin = start_admin(scenario={"extends": "vicsee/baseline", "knobs": knobs})
     ticket = vicsee_ticket(admin, 3)
@@ -336,14 +336,14 @@ def test_a_knob_keeps_pages_out(start_admin: Start) -> None:
         "/piapi/api/ephemeral_resource",
     ],
 )
-def test_nothing_else_lets_pages_in(admin: Admin, path: str, method: str) -> None:
-    """Neither the admin API nor a provider's API, nor a file that is not there, sends CORS."""
+def test_nothing_else_sends_cors_headers(admin: Admin, path: str, method: str) -> None:
+    """Neither the admin API, nor a provider's API, nor a missing file sends CORS headers."""
     answer = admin.http.request(method, path, headers=ASKS)
     assert cors(answer) == {}
 
 
 def test_a_preflight_changes_nothing(admin: Admin) -> None:
-    """Asking whether a page may use a file is no request of the sandbox."""
+    """A preflight does not count as a request of the sandbox."""
     url = output(admin)
     before = len(admin.get("sandboxes/default/export")["commands"])
     admin.http.options(url, headers=ASKS)

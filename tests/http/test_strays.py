@@ -44,7 +44,7 @@ UPSCALER = "wavespeed-ai/video-upscaler"
     ],
 )
 def test_the_prefix_is_suggested(admin: Admin, method: str, path: str, meant: str) -> None:
-    """A path that a provider knows, or a misspelt prefix, is a 404 that names the right address."""
+    """The 404 of a path without its prefix, or with a misspelt one, names the right URL."""
     answer = admin.http.request(method, path, content=b"any")
     message = f"no provider is at {path!r}; did you mean {meant}?"
 
@@ -53,15 +53,15 @@ def test_the_prefix_is_suggested(admin: Admin, method: str, path: str, meant: st
 
 
 @pytest.mark.parametrize("path", ["/nosuch", "/no/such", "/__sim/nosuch", "/favicon.ico"])
-def test_other_paths_are_just_not_found(admin: Admin, path: str) -> None:
-    """What looks like nothing gets no suggestion."""
+def test_other_paths_get_no_suggestion(admin: Admin, path: str) -> None:
+    """A path that resembles no known path gets no suggestion."""
     answer = admin.http.get(path)
 
     assert (404, False) == (answer.status_code, "did you mean" in answer.text)
 
 
 def test_unprintable_paths_are_not_repeated(admin: Admin) -> None:
-    """A suggestion never repeats what a terminal would obey."""
+    """A suggestion never repeats control characters."""
     answer = admin.http.get("/vicse/a%1b%5b31m")
 
     assert answer.json()["error"]["message"].endswith("did you mean /vicsee/…?")
@@ -72,12 +72,12 @@ def test_unprintable_paths_are_not_repeated(admin: Admin) -> None:
     [("upsim.test", 404), ("localhost:1", 404), ("[::1]:1", 404), ("rebound.example", 401)],
 )
 def test_only_own_hosts_get_suggestions(admin: Admin, host: str, status: int) -> None:
-    """Under a host name that is not this server's the rule of the admin API holds for all paths."""
+    """With a foreign host, the access rule of the admin API applies to all paths."""
     assert status == admin.http.get("/account/info", headers={"Host": host}).status_code
 
 
-def test_observers_are_told(admin: Admin) -> None:
-    """Each stray request is told to those who print lines."""
+def test_observers_get_stray_requests(admin: Admin) -> None:
+    """Each observer is called with each request to an unknown path."""
     told: list[tuple[str, str]] = []
     admin.sim.app.missing_prefix.observers.append(
         lambda method, path, *_: told.append((method, path))
@@ -87,8 +87,8 @@ def test_observers_are_told(admin: Admin) -> None:
     assert [("GET", "/account/info")] == told
 
 
-def test_slash_too_many_is_told_and_gets_a_line(admin: Admin) -> None:
-    """A base URL that ends with a slash makes `//vicsee/…`, which no provider serves."""
+def test_a_doubled_slash_is_reported(admin: Admin) -> None:
+    """A base URL with a final slash gives `//vicsee/…`, which gets a 404 and a log line."""
     found: list[tuple[str, str, int, str]] = []
     admin.sim.app.missing_prefix.observers.append(lambda *stray: found.append(stray))
     for path in ("//vicsee/api/v1/credits", "//nosuch/a"):
@@ -99,8 +99,8 @@ def test_slash_too_many_is_told_and_gets_a_line(admin: Admin) -> None:
     assert [("GET", "//vicsee/api/v1/credits", 404, said)] == found
 
 
-def test_path_below_a_sandbox_gets_a_suggestion_below_it(admin: Admin) -> None:
-    """The suggestion keeps the sandbox that the path names."""
+def test_a_path_in_a_sandbox_gets_a_suggestion_in_it(admin: Admin) -> None:
+    """The suggestion keeps the sandbox of the path."""
     answer = admin.http.post("/sandbox/x/v1/video/queue")
     expected = "/media/; did you mean /sandbox/x/venice/api/v1/video/queue?"
     assert answer.json()["error"]["message"].endswith(expected)

@@ -23,7 +23,7 @@ START = "2026-01-01T00:00:00.000Z"
         ("0", None, False),
     ],
 )
-def test_balance_shows_what_can_be_spent(
+def test_balance_shows_the_usable_amount(
     balance: str,
     usd: Decimal | None,
     can_consume: bool,  # noqa: FBT001 - a table
@@ -43,7 +43,7 @@ def test_balance_shows_what_can_be_spent(
 
 
 def test_balance_follows_the_ledger(venice: "Venice") -> None:
-    """A charge is seen at once, and so is its refund."""
+    """A charge and its refund change the balance immediately."""
     queue_id = venice.queued()
     charged = venice.get("billing/balance").json()["balances"]["usd"]
     venice.fail(queue_id)
@@ -68,7 +68,7 @@ def test_rate_limits_has_all_six_keys(venice: "Venice") -> None:
 
 
 def test_rate_limits_says_when_access_is_not_permitted(venice: "Venice") -> None:
-    """A blocked account can still ask."""
+    """A blocked account can still read its rate limits."""
     answer = venice.on_plan("blocked").get("api_keys/rate_limits")
 
     assert answer.json()["data"]["accessPermitted"] is False
@@ -77,7 +77,7 @@ def test_rate_limits_says_when_access_is_not_permitted(venice: "Venice") -> None
 @pytest.mark.parametrize(
     ("params", "kind"), [({}, "all"), ({"type": "all"}, "all"), ({"type": "video"}, "video")]
 )
-def test_models_lists_this_one_to_anybody(
+def test_models_lists_this_model_without_a_key(
     params: dict[str, str], kind: str, venice: "Venice"
 ) -> None:
     """The entry is the published one; a video model has no pricing, and durations has Auto."""
@@ -117,12 +117,12 @@ def test_models_lists_this_one_to_anybody(
 
 @pytest.mark.parametrize("kind", ["upscale", "text", "image"])
 def test_other_types_of_models_are_empty(kind: str, venice: "Venice") -> None:
-    """The type `upscale` is that of images."""
+    """The type `upscale` is for images, so its list is empty."""
     assert venice.get("models", type=kind).json() == {"object": "list", "type": kind, "data": []}
 
 
 def test_an_unknown_type_of_models_is_refused(venice: "Venice") -> None:
-    """A type that does not exist is a 400 that names those that do."""
+    """An unknown type is a 400 that names the known types."""
     answer = venice.get("models", type="bogus")
     message = answer.json()["issues"][0]["message"]
 
@@ -133,7 +133,7 @@ def test_an_unknown_type_of_models_is_refused(venice: "Venice") -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": None}], ids=["key", "no key"])
 def test_billing_usage_is_gone(headers: dict[str, Any], venice: "Venice") -> None:
-    """The retired endpoint is a 410 for everybody, and names its successor."""
+    """The retired endpoint is always a 410 that names its successor."""
     answer = venice.request("GET", "billing/usage", headers=headers)
 
     assert answer.status_code == 410
@@ -142,8 +142,8 @@ def test_billing_usage_is_gone(headers: dict[str, Any], venice: "Venice") -> Non
     assert answer.headers["sunset"] == "Wed, 16 Sep 2026 00:00:00 GMT"
 
 
-def test_history_has_a_line_for_each_entry(venice: "Venice") -> None:
-    """A charge is negative, its refund positive, both with the quantity and the rate."""
+def test_history_has_a_row_for_each_entry(venice: "Venice") -> None:
+    """A charge is negative and its refund positive, both with quantity and rate."""
     queue_id = venice.queued(venice.clip("854x480_60fps_2s.mp4"))
     venice.advance(5)
     venice.fail(queue_id)
@@ -169,7 +169,7 @@ def test_history_has_a_line_for_each_entry(venice: "Venice") -> None:
 
 
 def test_history_shows_other_entries(venice: "Venice") -> None:
-    """A top-up has no inference behind it."""
+    """A top-up has no inference details."""
     venice.sandbox.money.post(venice.account, "top_up", Decimal("5.5"))
     (line,) = venice.get(HISTORY).json()["data"]
 
@@ -177,16 +177,16 @@ def test_history_shows_other_entries(venice: "Venice") -> None:
     assert (line["amount"], line["inferenceDetails"]) == (5.5, None)
 
 
-def test_a_job_at_work_has_no_execution_time(venice: "Venice") -> None:
-    """The time is known once the job has ended."""
+def test_an_unfinished_job_has_no_execution_time(venice: "Venice") -> None:
+    """The execution time is known once the job has ended."""
     venice.queued()
     (line,) = venice.get(HISTORY).json()["data"]
 
     assert line["inferenceDetails"]["inferenceExecutionTime"] is None
 
 
-def test_history_comes_in_pages(venice: "Venice") -> None:
-    """The cursor continues where the page ended, also when new lines have come."""
+def test_history_has_pages(venice: "Venice") -> None:
+    """The cursor continues at the end of the page, even if new rows were added."""
     ids = [venice.queued() for _ in range(25)]
     page = venice.get(HISTORY, pageSize="10").json()
     seen = page["data"]
@@ -200,7 +200,7 @@ def test_history_comes_in_pages(venice: "Venice") -> None:
 
 
 def test_a_full_last_page_has_no_cursor(venice: "Venice") -> None:
-    """Exactly a page's worth of lines is one page."""
+    """A history with exactly one page of rows has no cursor."""
     for _ in range(10):
         venice.queued()
 
@@ -224,7 +224,7 @@ def test_a_full_last_page_has_no_cursor(venice: "Venice") -> None:
 def test_history_can_be_filtered(
     params: dict[str, str], found: list[int], venice: "Venice"
 ) -> None:
-    """The lower bound is inclusive, the upper one is not."""
+    """The lower bound is inclusive, and the upper bound exclusive."""
     ids = []
     for _ in range(3):
         ids.append(venice.queued())
@@ -256,7 +256,7 @@ def test_history_can_be_filtered(
     ids=str,
 )
 def test_a_wrong_filter_is_refused(params: dict[str, str], field: str, venice: "Venice") -> None:
-    """Unknown parameters, unusable values, and a cursor with a filter are a 400."""
+    """Unknown parameters, invalid values, and a cursor with a filter are a 400."""
     answer = venice.get(HISTORY, **params)
 
     assert (answer.status_code, answer.json()["error"]) == (400, "Invalid request parameters")
@@ -264,7 +264,7 @@ def test_a_wrong_filter_is_refused(params: dict[str, str], field: str, venice: "
 
 
 def test_a_cursor_is_sealed(venice: "Venice") -> None:
-    """A cursor that was changed, made up or issued to another account is refused."""
+    """A changed or invented cursor, or one of another account, is refused."""
     for _ in range(11):
         venice.queued()
     cursor = venice.get(HISTORY, pageSize="10").json()["nextCursor"]
@@ -280,7 +280,7 @@ def test_a_cursor_is_sealed(venice: "Venice") -> None:
 
 @pytest.mark.parametrize("path", ["billing/balance", HISTORY, "api_keys/rate_limits"])
 def test_account_endpoints_need_a_key(path: str, venice: "Venice") -> None:
-    """Without a key, with another scheme, and with an unissued one: 401."""
+    """A missing key, another scheme and an unissued key are a 401."""
     wrong = [None, "", "Basic abc", "Bearer", "Bearer VENICE_INFERENCE_KEY_none", "Bearer x"]
     answers = [
         venice.request("GET", path, headers={"authorization": text}, by_path=True) for text in wrong
@@ -292,7 +292,7 @@ def test_account_endpoints_need_a_key(path: str, venice: "Venice") -> None:
 
 @pytest.mark.parametrize("path", ["billing/balance", HISTORY])
 def test_live_billing_needs_an_admin_key(path: str, live: "Venice") -> None:
-    """An inference key gets a 401; a key with the prefix of admin keys is let in."""
+    """An inference key is a 401, and a key with the prefix of admin keys is accepted."""
     refused = live.get(path)
     key = live.sim.registry.issue_key(
         live.sandbox, "venice", owner="main", key=f"VENICE_ADMIN_KEY_{live.sandbox.id}"
@@ -304,8 +304,8 @@ def test_live_billing_needs_an_admin_key(path: str, live: "Venice") -> None:
     assert live.get("api_keys/rate_limits").status_code == 200
 
 
-def test_accounts_of_one_sandbox_are_apart(venice: "Venice") -> None:
-    """Another account neither pays nor sees the job."""
+def test_accounts_of_one_sandbox_are_separate(venice: "Venice") -> None:
+    """Another account neither pays for the job nor sees it."""
     venice.queued()
     other = venice.second_key()
 

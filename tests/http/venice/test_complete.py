@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 CLIP = "160x90_10fps_1s.mp4"
 
 
-def test_complete_yields_the_url_again_and_again(venice: "Venice") -> None:
-    """The guide's dialect answers with the URL that retrieve gave, and keeps the file."""
+def test_complete_returns_the_url_repeatedly(venice: "Venice") -> None:
+    """In the guide dialect, complete returns the URL of retrieve, and keeps the file."""
     queue_id = venice.finished(venice.clip(CLIP))
     url = venice.retrieve(queue_id).json()["url"]
     answers = [venice.complete(queue_id) for _ in range(2)]
@@ -25,7 +25,7 @@ def test_complete_yields_the_url_again_and_again(venice: "Venice") -> None:
 
 
 def test_live_complete_deletes(live: "Venice") -> None:
-    """The live dialect answers with the flag; then retrieve is 404 and complete 400."""
+    """In the live dialect, complete returns a flag; then retrieve is a 404 and complete a 400."""
     queue_id = live.finished(live.clip(CLIP))
     done, later, again = live.complete(queue_id), live.retrieve(queue_id), live.complete(queue_id)
 
@@ -38,8 +38,8 @@ def test_live_complete_deletes(live: "Venice") -> None:
 
 
 @pytest.mark.parametrize("dialect", ["", "live"])
-def test_complete_does_not_end_a_job_at_work(dialect: str, venice: "Venice") -> None:
-    """The answer is no success, nothing is deleted or refunded, and the job goes on."""
+def test_complete_does_not_end_an_unfinished_job(dialect: str, venice: "Venice") -> None:
+    """The response is no success, nothing is deleted or refunded, and the job continues."""
     venice = venice.under(dialect)
     queue_id = venice.queued()
     answer = venice.complete(queue_id)

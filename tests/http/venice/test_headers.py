@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from tests.http.venice.conftest import Venice
 
 
-def test_every_answer_has_an_id_a_version_and_a_time(venice: "Venice") -> None:
-    """Good answers and errors, known paths and unknown ones."""
+def test_every_response_has_an_id_a_version_and_a_time(venice: "Venice") -> None:
+    """Success and error responses have the headers, on known and unknown paths."""
     answers = [venice.queue(), venice.queue(1), venice.get("models"), venice.get("nothing")]
     ids = [answer.headers["cf-ray"] for answer in answers]
 
@@ -23,13 +23,13 @@ def test_every_answer_has_an_id_a_version_and_a_time(venice: "Venice") -> None:
 
 
 def test_errors_name_the_host(venice: "Venice") -> None:
-    """The host name stands on errors alone."""
+    """Only errors have the header with the host name."""
     assert "x-venice-host-name" in venice.queue(1).headers
     assert "x-venice-host-name" not in venice.queue().headers
 
 
 def test_inference_endpoints_name_the_model(venice: "Venice") -> None:
-    """Queue, retrieve, complete and quote do, account endpoints do not."""
+    """Queue, retrieve, complete and quote name the model; account endpoints do not."""
     queue_id = venice.queued()
     inference = [
         venice.queue(),
@@ -44,7 +44,7 @@ def test_inference_endpoints_name_the_model(venice: "Venice") -> None:
 
 
 def test_the_balance_is_that_before_the_request(venice: "Venice") -> None:
-    """A queue answer still shows the balance without its own charge."""
+    """A queue response shows the balance without its own charge."""
     answers = [venice.queue(), venice.queue(1), venice.queue(), venice.get("billing/balance")]
     shown = [answer.headers.get_list("x-venice-balance-usd") for answer in answers]
 
@@ -52,15 +52,15 @@ def test_the_balance_is_that_before_the_request(venice: "Venice") -> None:
     assert {answer.headers["x-venice-balance-diem"] for answer in answers} == {"0"}
 
 
-def test_who_has_no_key_sees_no_balance(venice: "Venice") -> None:
-    """Balances are for authenticated callers."""
+def test_a_request_without_a_key_sees_no_balance(venice: "Venice") -> None:
+    """Only a response to an authenticated request has balances."""
     answer = venice.request("GET", "models", headers={"authorization": None})
 
     assert "x-venice-balance-usd" not in answer.headers
 
 
 def test_the_video_itself_has_the_headers(live: "Venice") -> None:
-    """An answer that is the MP4 carries them as well."""
+    """A response that is the MP4 has the headers as well."""
     answer = live.retrieve(live.finished(live.clip("160x90_10fps_1s.mp4")))
 
     assert answer.headers["content-type"] == "video/mp4"
@@ -79,10 +79,10 @@ def test_the_video_itself_has_the_headers(live: "Venice") -> None:
         ("GET", "api_keys/rate_limits"),
     ],
 )
-def test_live_answers_a_caller_without_a_key_with_the_discovery_document(
+def test_live_sends_the_discovery_document_without_a_key(
     method: str, path: str, live: "Venice"
 ) -> None:
-    """It is a 402 that says how to pay and how to get a key; the header has it once more."""
+    """The response is a 402 that says how to pay and how to get a key, also in a header."""
     json_body: dict[str, Any] = {"json": {}} if method == "POST" else {}
     answer = live.request(method, path, headers={"authorization": None}, **json_body)
     body = answer.json()
@@ -97,14 +97,14 @@ def test_live_answers_a_caller_without_a_key_with_the_discovery_document(
 
 
 def test_live_refuses_a_wrong_key_plainly(live: "Venice") -> None:
-    """The discovery document is for callers without a key alone."""
+    """Only a request without a key gets the discovery document."""
     answer = live.with_key("x").request("POST", "video/queue", json={}, by_path=True)
 
     assert (answer.status_code, answer.json()) == (401, {"error": "Authentication failed"})
 
 
-def test_equal_seeds_and_calls_give_equal_bytes(make: Callable[..., "Venice"]) -> None:
-    """Bodies and headers, ids and times repeat exactly."""
+def test_equal_seeds_and_requests_give_equal_bytes(make: Callable[..., "Venice"]) -> None:
+    """Bodies, headers, ids and times repeat exactly."""
 
     def run(venice: "Venice") -> list[object]:
         answers = [venice.queue(), venice.queue(1)]

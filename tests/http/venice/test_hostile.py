@@ -37,8 +37,8 @@ def send(venice: "Venice", path: str, content: bytes, **headers: str) -> httpx.R
     ],
     ids=lambda content: repr(content[:12]),
 )
-def test_what_is_no_json_is_refused(content: bytes, path: str, venice: "Venice") -> None:
-    """Syntax, encoding and depth have one answer."""
+def test_invalid_json_is_refused(content: bytes, path: str, venice: "Venice") -> None:
+    """Wrong syntax, encoding and depth get the same response."""
     answer = send(venice, path, content)
 
     assert (answer.status_code, answer.json()) == (400, {"error": "Invalid JSON request"})
@@ -55,7 +55,9 @@ def test_what_is_no_json_is_refused(content: bytes, path: str, venice: "Venice")
         (b"true", "boolean"),
     ],
 )
-def test_the_body_is_an_object(content: bytes, found: str, path: str, venice: "Venice") -> None:
+def test_the_body_must_be_an_object(
+    content: bytes, found: str, path: str, venice: "Venice"
+) -> None:
     """Any other JSON is a validation error of the whole body."""
     answer = send(venice, path, content)
     text = f"Expected object, received {found}"
@@ -80,8 +82,8 @@ def test_the_body_is_an_object(content: bytes, found: str, path: str, venice: "V
         ("", 415),
     ],
 )
-def test_the_content_type_is_json(content_type: str, status: int, venice: "Venice") -> None:
-    """Parameters and letter case do not matter; another type is refused before the body is read."""
+def test_the_content_type_must_be_json(content_type: str, status: int, venice: "Venice") -> None:
+    """Parameters and letter case are ignored; another type is refused before the body is read."""
     answer = send(venice, "queue", b"{}", **{"content-type": content_type})
 
     assert answer.status_code == status
@@ -89,7 +91,7 @@ def test_the_content_type_is_json(content_type: str, status: int, venice: "Venic
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_body_may_have_35_megabytes(path: str, venice: "Venice") -> None:
-    """One byte more is a 413 with both keys, before anything else is looked at."""
+    """One byte more is a 413 with both keys, before anything else is checked."""
     limit = 35 * 1024 * 1024
     refused = send(venice, path, b" " * (limit + 1), **{"content-type": "text/plain"})
     accepted = send(venice, path, b" " * (limit - 2) + b"{}")
@@ -128,10 +130,10 @@ def test_a_body_may_have_35_megabytes(path: str, venice: "Venice") -> None:
     ["model", "upscale_factor", "video_url", "duration", "input_height", "queue_id", "resolution"],
 )
 @pytest.mark.parametrize("dialect", ["", "live"])
-def test_strange_values_are_refused_in_venices_form(
+def test_strange_values_are_refused_in_the_form_of_venice(
     dialect: str, field: str, value: str, venice: "Venice"
 ) -> None:
-    """Whatever a field holds, the answer is one of the documented statuses and is JSON."""
+    """Any value of a field gets a documented status and a JSON body."""
     venice = venice.under(dialect)
     rest = {
         "model": MODEL,

@@ -37,7 +37,7 @@ def finished(venice: "Venice") -> dict[str, Any]:
     ],
 )
 def test_retrieve_form(value: str, named: bool, kind: str, make: Make) -> None:  # noqa: FBT001 - a table
-    """A finished job comes as JSON, as the MP4, or as the MP4 to who names the model."""
+    """A finished job is JSON, or the MP4, or the MP4 only for requests with the model."""
     venice = make(retrieve_form=value)
     body = {"model": MODEL} if named else {}
     answer = venice.retrieve(venice.finished(venice.clip(CLIP)), **body)
@@ -47,7 +47,7 @@ def test_retrieve_form(value: str, named: bool, kind: str, make: Make) -> None: 
 
 @pytest.mark.parametrize("value", ["completed", "COMPLETED"])
 def test_completed_status(value: str, make: Make) -> None:
-    """The word for a finished job."""
+    """The knob decides the status word of a finished job."""
     assert finished(make(completed_status=value))["status"] == value
 
 
@@ -55,7 +55,7 @@ def test_completed_status(value: str, make: Make) -> None:
     ("value", "names"), [("url", {"url"}), ("all", {"url", "video_url", "download_url"})]
 )
 def test_result_urls(value: str, names: set[str], make: Make) -> None:
-    """One name for the URL, or three with the same value."""
+    """The knob decides between one name for the URL, and three names with the same value."""
     body = finished(make(result_urls=value))
     urls = {name: text for name, text in body.items() if name.endswith("url")}
 
@@ -65,7 +65,7 @@ def test_result_urls(value: str, names: set[str], make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "status"), [("optional", 200), ("required", 400)])
 def test_model_on_poll(value: str, status: int, make: Make) -> None:
-    """A poll without the model is answered or refused."""
+    """The knob decides whether a poll without the model is accepted."""
     venice = make(model_on_poll=value)
     queue_id = venice.queued()
     answers = [venice.retrieve(queue_id), venice.complete(queue_id)]
@@ -78,7 +78,7 @@ def test_model_on_poll(value: str, status: int, make: Make) -> None:
     ("value", "names"), [("url", {"success", "status", "url"}), ("flag", {"success"})]
 )
 def test_complete_answer(value: str, names: set[str], make: Make) -> None:
-    """Complete answers with the URL or with the flag alone."""
+    """The knob decides whether complete returns the URL or only the flag."""
     venice = make(complete_answer=value)
 
     assert venice.complete(venice.finished()).json().keys() == names
@@ -86,7 +86,7 @@ def test_complete_answer(value: str, names: set[str], make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "status"), [("keep", 200), ("delete", 404)])
 def test_complete_effect(value: str, status: int, make: Make) -> None:
-    """Complete keeps the file or deletes it; a deleted file has no URL."""
+    """The knob decides whether complete deletes the file; a deleted file has no URL."""
     venice = make(complete_effect=value)
     queue_id = venice.finished()
     body = venice.complete(queue_id).json()
@@ -97,7 +97,7 @@ def test_complete_effect(value: str, status: int, make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "status"), [("accepted", 200), ("refused", 400)])
 def test_complete_ids(value: str, status: int, make: Make) -> None:
-    """Complete knows the ids of queue, or refuses them all and deletes nothing."""
+    """The knob decides whether complete accepts the ids of queue."""
     venice = make(complete_ids=value)
     queue_id = venice.finished()
     answer = venice.complete(queue_id)
@@ -115,7 +115,7 @@ def test_complete_ids(value: str, status: int, make: Make) -> None:
     ],
 )
 def test_early_complete(value: str, status: int, body: dict[str, Any], make: Make) -> None:
-    """Completing a job at work is unsuccessful or refused."""
+    """The knob decides whether completing an unfinished job is unsuccessful or refused."""
     venice = make(early_complete=value)
     answer = venice.complete(venice.queued())
 
@@ -137,7 +137,7 @@ def test_early_complete(value: str, status: int, body: dict[str, Any], make: Mak
     ],
 )
 def test_prompt(value: str, prompt: object, status: int, make: Make) -> None:
-    """A prompt is refused, tolerated when empty or null, or ignored."""
+    """The knob decides whether a prompt is refused, accepted if empty or null, or ignored."""
     assert make(prompt=value).queue(prompt=prompt).status_code == status
 
 
@@ -156,7 +156,7 @@ def test_prompt(value: str, prompt: object, status: int, make: Make) -> None:
     ],
 )
 def test_queue_duration(duration: object, status: int, make: Make) -> None:
-    """Checked, duration is a text of seconds up to the limit; ignored, it is anything."""
+    """The knob decides whether duration must be a text of seconds up to the limit."""
     checked = make(queue_duration="checked")
 
     assert checked.queue(duration=duration).status_code == status
@@ -165,7 +165,7 @@ def test_queue_duration(duration: object, status: int, make: Make) -> None:
 
 
 def test_a_number_as_duration_gets_the_validators_words(make: Make) -> None:
-    """The live service names both types."""
+    """The error of the live service names both types."""
     answer = make(queue_duration="checked").queue(duration=10)
 
     assert answer.json()["issues"] == [
@@ -179,7 +179,7 @@ def test_a_number_as_duration_gets_the_validators_words(make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "status"), [("refuse", 400), ("tolerate", 200)])
 def test_resolution_null(value: str, status: int, make: Make) -> None:
-    """A resolution of null is refused or tolerated, on queue and on quote; a text is not."""
+    """The knob decides whether a resolution of null is accepted; a text is always refused."""
     venice = make(resolution_null=value)
     seen = [venice.queue(resolution=None), venice.quote(duration="10", resolution=None)]
 
@@ -189,7 +189,7 @@ def test_resolution_null(value: str, status: int, make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "status"), [("refuse", 400), ("alias", 200)])
 def test_quote_resolution(value: str, status: int, make: Make) -> None:
-    """On quote 1x may stand for the factor 1; on queue it never does."""
+    """The knob decides whether 1x may stand for the factor 1 in a quote; queue refuses it."""
     venice = make(quote_resolution=value)
     answer = venice.quote(duration="10", input_height=720, resolution="1x")
 
@@ -200,7 +200,7 @@ def test_quote_resolution(value: str, status: int, make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "status"), [("either", 200), ("video", 400)])
 def test_quote_basis(value: str, status: int, make: Make) -> None:
-    """A described clip is enough, or the video is needed."""
+    """The knob decides whether a quote needs the video, or only its description."""
     venice = make(quote_basis=value)
 
     assert venice.quote(duration="10").status_code == status
@@ -209,7 +209,7 @@ def test_quote_basis(value: str, status: int, make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "status"), [("ignore", 200), ("refuse", 400)])
 def test_unknown_fields(value: str, status: int, make: Make) -> None:
-    """Fields that nobody documents are ignored or refused; quote ignores them always."""
+    """The knob decides whether unknown fields are refused; quote always ignores them."""
     venice = make(unknown_fields=value)
     queue_id = venice.queued()
     answers = [
@@ -228,7 +228,7 @@ def test_unknown_fields(value: str, status: int, make: Make) -> None:
 
 @pytest.mark.parametrize("value", ["422", "400"])
 def test_too_long_status(value: str, make: Make) -> None:
-    """The status for a video that is too long."""
+    """The knob decides the status for a video that is too long."""
     venice = make(too_long_status=value)
     answer = venice.queue(venice.clip("160x90_25fps_300.04s.mp4"))
 
@@ -245,14 +245,14 @@ def test_too_long_status(value: str, make: Make) -> None:
     ],
 )
 def test_length_compared(value: str, seconds: str, status: int, make: Make) -> None:
-    """The measured duration or its whole seconds are compared with the limit."""
+    """The knob decides whether the limit applies to the measured duration or its whole seconds."""
     venice = make(length_compared=value)
 
     assert venice.queue(venice.clip(f"160x90_25fps_{seconds}s.mp4")).status_code == status
 
 
-def test_a_tolerance_can_be_given(make_from: Make) -> None:
-    """A scenario may let files overshoot the limit by a little."""
+def test_a_scenario_can_set_a_tolerance(make_from: Make) -> None:
+    """A scenario can let files exceed the limit by a little."""
     venice = make_from("limits: {max_seconds_tolerance: {value: '0.04'}}")
     seen = [venice.queue(venice.clip(f"160x90_25fps_{s}s.mp4")) for s in ("300.04", "300.08")]
 
@@ -268,7 +268,7 @@ def test_a_tolerance_can_be_given(make_from: Make) -> None:
     ],
 )
 def test_funds_text(value: str, first: str, make: Make) -> None:
-    """The words for a balance that does not cover the price."""
+    """The knob decides the message for insufficient funds."""
     answer = make(balance="0", funds_text=value).queue()
 
     assert answer.status_code == 402
@@ -284,7 +284,7 @@ def test_funds_text(value: str, first: str, make: Make) -> None:
     ],
 )
 def test_input_formats(value: str, accepted: list[str], make: Make) -> None:
-    """The containers that are taken, and the text that names them."""
+    """The knob decides the accepted containers, and the message that names them."""
     venice = make(input_formats=value)
     names = ["mp4", "mov", "webm", "mkv"]
     answers = {name: venice.queue(venice.clip(f"160x90_10fps_1s.{name}")) for name in names}

@@ -122,8 +122,8 @@ def look(require_tool: Callable[[str], str]) -> Probe:
 # -- without a file
 
 
-def test_all_is_well(demo: Demo) -> None:
-    """The demo ends with exit code 0 and without a word of complaint."""
+def test_the_demo_succeeds(demo: Demo) -> None:
+    """The demo ends with exit code 0 and prints no warning."""
     assert (demo.code, demo.errors) == (0, "")
 
 
@@ -137,14 +137,14 @@ def test_output_really_has_the_promised_properties(
     assert look(demo.out / f"{name}.mp4") == expected
 
 
-def test_input_is_what_every_provider_takes(demo: Demo, look: Probe) -> None:
-    """The clip that is made is 640x360 at 30 fps, four seconds with audio."""
+def test_input_is_accepted_by_every_provider(demo: Demo, look: Probe) -> None:
+    """The generated clip is 640x360 at 30 fps, four seconds with audio."""
     expected = {"size": (640, 360), "rate": "30/1", "frames": 120, "seconds": 4.0, "audio": True}
 
     assert look(demo.out / "input.mp4") == expected
 
 
-def test_folder_holds_the_outputs_and_nothing_unnamed(demo: Demo) -> None:
+def test_folder_holds_only_named_files(demo: Demo) -> None:
     """The folder holds the input, one output for each model, and the log of the server."""
     expected = {"input.mp4", "server.log", *(f"{name}.mp4" for name in SIZES)}
 
@@ -152,7 +152,7 @@ def test_folder_holds_the_outputs_and_nothing_unnamed(demo: Demo) -> None:
 
 
 def test_folder_is_named(demo: Demo) -> None:
-    """The last line says how many models gave what they promise, and where the outputs are."""
+    """The last line says how many models kept their promise, and where the outputs are."""
     expected = "5 of 5 models gave an output of the promised size. Outputs and server.log: "
 
     assert demo.text.splitlines()[-1] == f"{expected}{demo.out.resolve()}"
@@ -162,7 +162,7 @@ def test_folder_is_named(demo: Demo) -> None:
 def test_table_has_input_output_quantity_and_price(
     demo: Demo, label: str, parts: tuple[str, str, str]
 ) -> None:
-    """The row of a model shows its input, the measured output, what was counted, and the price."""
+    """The row of a model shows input, measured output, billed quantity and price."""
     size, billed, price = parts
     cells = [label, "640x360 30 fps 4 s", f"{size} 30 fps 4 s", billed, price]
 
@@ -171,29 +171,29 @@ def test_table_has_input_output_quantity_and_price(
 
 @pytest.mark.parametrize(("label", "states"), STATES.items())
 def test_table_has_the_states_in_the_providers_words(demo: Demo, label: str, states: str) -> None:
-    """The row of a model shows each state that was seen, in its order."""
+    """The row of a model shows each seen state, in order."""
     assert re.split(r"\s{2,}", demo.row(label))[6] == states
 
 
 def test_progress_in_a_pipe_is_lines(demo: Demo) -> None:
-    """In a pipe each change of a model is a line with the time that has passed."""
+    """In a pipe, each change of a model is a line with the elapsed time."""
     line = r"^ +\d+\.\d\d s  vicsee topaz-video-upscale: processing$"
 
     assert re.search(line, demo.text, re.MULTILINE)
 
 
 def test_no_control_characters_in_a_pipe(demo: Demo) -> None:
-    """What goes to a pipe has neither colours nor cursor movements."""
+    """The output in a pipe has neither colours nor cursor movements."""
     assert "\x1b" not in demo.text
 
 
-def test_log_has_the_answers_of_the_server(demo: Demo) -> None:
-    """The log shows what was answered, so that the calls behind the table can be seen."""
+def test_log_has_the_responses_of_the_server(demo: Demo) -> None:
+    """The log shows each request and response behind the table."""
     assert " venice POST /api/v1/video/queue 200 job " in (demo.out / "server.log").read_text()
 
 
-def test_it_takes_seconds(tmp_path: Path) -> None:
-    """At a pace of 1000 two minutes of work take a moment; the default pace is for people."""
+def test_a_high_pace_takes_seconds(tmp_path: Path) -> None:
+    """At a pace of 1000, two minutes of work take a moment."""
     demo = run_demo(tmp_path / "outputs", "--pace", "1000")
 
     assert "5 of 5 models gave an output of the promised size." in demo.text
@@ -249,16 +249,18 @@ def test_refusal_is_the_providers_own(
     assert run_demo(tmp_path / "outputs", clip(name), "--pace", "500").row(label).endswith(refusal)
 
 
-def test_refusal_of_ones_own_file_is_no_failure(clip: Callable[[str], str], tmp_path: Path) -> None:
-    """As long as one model takes the file, the exit code is 0, and the refusals are counted."""
+def test_refusal_of_the_users_file_is_no_failure(
+    clip: Callable[[str], str], tmp_path: Path
+) -> None:
+    """If one model accepts the user's file, the exit code is 0, and the refusals are counted."""
     demo = run_demo(tmp_path / "outputs", clip("1920x1080_30fps_2s.mp4"), "--pace", "500")
 
     counted = "4 of 5 models gave an output of the promised size, 1 refused."
     assert (demo.code, counted in demo.text) == (0, True)
 
 
-def test_file_that_nobody_takes(tmp_path: Path) -> None:
-    """A file that every model refuses is a failure: exit code 1, and five reasons."""
+def test_file_that_every_model_refuses(tmp_path: Path) -> None:
+    """A file that every model refuses gives exit code 1 and five reasons."""
     file = tmp_path / "notes.txt"
     file.write_text("no video", encoding="utf-8")
     demo = run_demo(tmp_path / "outputs", str(file), "--pace", "500")
@@ -267,7 +269,7 @@ def test_file_that_nobody_takes(tmp_path: Path) -> None:
 
 
 def test_outputs_of_an_earlier_run_are_removed(clip: Callable[[str], str], tmp_path: Path) -> None:
-    """A model that refuses leaves no output of an earlier run that could be taken for its own."""
+    """An output of an earlier run is removed, even if its model refuses the file now."""
     out = tmp_path / "outputs"
     run_demo(out, "--pace", "500")
     run_demo(out, clip("1920x1080_30fps_2s.mp4"), "--pace", "500")
@@ -276,7 +278,7 @@ def test_outputs_of_an_earlier_run_are_removed(clip: Callable[[str], str], tmp_p
 
 
 def test_clip_of_an_earlier_run_is_removed(clip: Callable[[str], str], tmp_path: Path) -> None:
-    """With a file of one's own no input is left that could be taken for it."""
+    """A run with the user's file removes the generated input of an earlier run."""
     out = tmp_path / "outputs"
     out.mkdir()
     (out / "input.mp4").touch()
@@ -286,7 +288,7 @@ def test_clip_of_an_earlier_run_is_removed(clip: Callable[[str], str], tmp_path:
 
 
 def test_clip_of_an_earlier_run_can_be_the_file(tmp_path: Path) -> None:
-    """The clip of an earlier demo may be given as one's own file: then it stays."""
+    """The generated clip of an earlier run can be the user's file, and then stays."""
     out = tmp_path / "outputs"
     out.mkdir()
     own = out / "input.mp4"
@@ -299,7 +301,7 @@ def test_clip_of_an_earlier_run_can_be_the_file(tmp_path: Path) -> None:
 def test_portrait_and_fractional_rates_are_kept(
     clip: Callable[[str], str], look: Probe, tmp_path: Path
 ) -> None:
-    """An upright clip at a fractional rate comes out upright, at exactly this rate."""
+    """The output of an upright clip with a fractional rate is upright, with exactly this rate."""
     out = tmp_path / "outputs"
     run_demo(out, clip("360x640_30000-1001fps_2.002s.mp4"), "--pace", "500")
     found = look(out / "wavespeed-video-upscaler.mp4")
@@ -308,8 +310,8 @@ def test_portrait_and_fractional_rates_are_kept(
 
 
 @pytest.mark.slow
-def test_resample_shows_the_clip_itself(tmp_path: Path, look: Probe) -> None:
-    """With `--render resample` the output has the promised size, too."""
+def test_resampled_output_has_the_promised_size(tmp_path: Path, look: Probe) -> None:
+    """With `--render resample`, the output has the promised size too."""
     out = tmp_path / "outputs"
     run_demo(out, "--pace", "500", "--render", "resample")
 
@@ -320,14 +322,14 @@ def test_resample_shows_the_clip_itself(tmp_path: Path, look: Probe) -> None:
 
 
 def test_missing_file_is_wrong_usage(tmp_path: Path) -> None:
-    """A file that is not there is named; the exit code is 2."""
+    """The message names the missing file; the exit code is 2."""
     demo = run_demo(tmp_path / "outputs", "nosuch.mp4")
 
     assert (demo.code, "File 'nosuch.mp4' does not exist." in demo.errors) == (2, True)
 
 
 def test_folder_that_cannot_be_made_is_a_message(tmp_path: Path) -> None:
-    """A folder below a file is a message, not a traceback; the exit code is 1."""
+    """An impossible folder gives a message, not a traceback; the exit code is 1."""
     (tmp_path / "file").touch()
     demo = run_demo(tmp_path / "file" / "outputs")
 
@@ -342,7 +344,7 @@ def test_pace_below_one_is_wrong_usage(tmp_path: Path) -> None:
     assert (demo.code, "'0' is not a whole number of 1 or more" in demo.errors) == (2, True)
 
 
-def test_ctrl_c_ends_it(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_demo(tmp_path: Path) -> None:
     """Ctrl-C ends the demo and its server soon, with exit code 130 and without a traceback."""
     process = subprocess.Popen(
         [*UPSIM, "demo", "--out", str(tmp_path / "outputs"), "--pace", "1"],
@@ -360,8 +362,8 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     assert (130, "") == (process.returncode, errors)
 
 
-def test_reader_that_leaves_ends_it(tmp_path: Path) -> None:
-    """When nobody reads on, as after `upsim demo | head`, it ends at once and without a word."""
+def test_closed_pipe_ends_the_demo(tmp_path: Path) -> None:
+    """If the reader leaves, as after `upsim demo | head`, the demo ends without a message."""
     process = subprocess.Popen(
         [*UPSIM, "demo", "--out", str(tmp_path / "outputs"), "--pace", "1"],
         env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
@@ -411,14 +413,14 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_wide_terminal_has_a_table(wide: str) -> None:
-    """Where there is room, each model is one line."""
+    """In a wide terminal, each model is one line."""
     line = r" wavespeed runwayml/upscale-v1 +640x360 30 fps 4 s +3840x2160 30 fps 4 s +5 seconds "
 
     assert re.search(line, wide)
 
 
 def test_narrow_terminal_has_blocks(narrow: str) -> None:
-    """Where there is none, each model is a block with a line for each of its values."""
+    """In a narrow terminal, each model is a block with one line for each value."""
     block = (
         r"\nwavespeed runwayml/upscale-v1 *\n"
         r"  input  640x360 30 fps 4 s *\n"
@@ -433,12 +435,12 @@ def test_narrow_terminal_has_blocks(narrow: str) -> None:
 
 
 def test_narrow_terminal_cuts_nothing_off(narrow: str) -> None:
-    """No value of the results is shortened, and no line but the last is too long."""
+    """No value of the results is shortened, and only the last line may be too long."""
     results = narrow[narrow.rindex("piapi Qubico/video-toolkit") :].splitlines()
 
     assert (max(map(len, results[:-1])) <= 60, "…" in "".join(results)) == (True, False)
 
 
 def test_terminal_shows_progress_in_place(wide: str) -> None:
-    """On a terminal progress is a board that is redrawn, not a line for each change."""
+    """In a terminal, progress is redrawn in place, without a line for each change."""
     assert "s  vicsee topaz-video-upscale: processing" not in wide

@@ -186,10 +186,10 @@ def test_wavespeed_snippets_as_printed_lack_the_video(
     ("snippet", "model"),
     [(VIDEO_UPSCALER, "wavespeed-ai/video-upscaler"), (UPSCALE_V1, "runwayml/upscale-v1")],
 )
-def test_wavespeed_snippets_run_once_a_video_is_added(
+def test_wavespeed_snippets_run_with_a_video(
     snippet: str, model: str, sandbox: Sandbox, document: Read
 ) -> None:
-    """With a video both snippets submit a task and read it until it is completed."""
+    """With a video, both snippets submit a task and read it until it is completed."""
     text = with_video(document(snippet, sandbox), "https://example.com/clip.mp4")
     submitted = submit(text)
     data = submitted.body["data"]
@@ -221,10 +221,10 @@ def test_wavespeed_snippets_run_once_a_video_is_added(
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", last["created_at"])
 
 
-def test_wavespeed_output_is_what_the_snippet_asks_for(
+def test_wavespeed_output_is_as_the_snippet_asks(
     sandbox: Sandbox, document: Read, probe: Probe
 ) -> None:
-    """The snippet asks for 1080p with the audio copied, and gets a file like that."""
+    """The snippet asks for 1080p with copied audio, and gets such a file."""
     text = with_video(
         document(VIDEO_UPSCALER, sandbox), sandbox.server.clip("640x360", "30", "1.5")
     )
@@ -284,7 +284,7 @@ def venice(document: Document) -> Answer:
     return document.curl(VENICE_API_KEY=document.sandbox.keys["venice"])
 
 
-def test_venice_queue_answers_as_printed(sandbox: Sandbox, document: Read) -> None:
+def test_venice_queue_responds_as_printed(sandbox: Sandbox, document: Read) -> None:
     """The queue snippet gets exactly the two keys that the guide prints."""
     printed = json.loads((DOCUMENTS / "venice/queue-answer.json").read_text("utf-8"))
     answer = venice(document("venice/queue.sh", sandbox))
@@ -312,20 +312,20 @@ def test_venice_curl_snippets_queue_poll_and_complete(
     assert (video.width, video.height, video.fps) == (2560, 1440, "30/1")
 
 
-def test_venice_python_snippets_print_the_address_of_the_video(
+def test_venice_python_snippets_print_the_url_of_the_video(
     sandbox: Sandbox, document: Read, probe: Probe
 ) -> None:
-    """The Python snippets, one after the other, end by printing an address that downloads."""
+    """The Python snippets, one after the other, end with a URL that can be downloaded."""
     program = document("venice/queue.py", sandbox).then(document("venice/poll.py", sandbox))
     printed = program.run(sys.executable, "snippet.py")
 
     assert_prints_a_video(printed, probe)
 
 
-def test_venice_javascript_snippets_print_the_address_of_the_video(
+def test_venice_javascript_snippets_print_the_url_of_the_video(
     sandbox: Sandbox, document: Read, probe: Probe, require_tool: Callable[[str], str]
 ) -> None:
-    """The Node.js snippets, one after the other, end by printing an address that downloads."""
+    """The Node.js snippets, one after the other, end with a URL that can be downloaded."""
     program = document("venice/queue.mjs", sandbox).then(document("venice/poll.mjs", sandbox))
     printed = program.run(require_tool("node"), "snippet.mjs")
 
@@ -439,7 +439,7 @@ def piapi_done(sandbox: Sandbox, task_id: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def test_piapi_snippet_sends_the_printed_body() -> None:
-    """The request that the page prints apart is the one in its snippet."""
+    """The separately printed request is the one in the page's snippet."""
     snippet = (DOCUMENTS / CREATE).read_text("utf-8")
     printed = json.loads((DOCUMENTS / "piapi/create-request.json").read_text("utf-8"))
 
@@ -447,7 +447,7 @@ def test_piapi_snippet_sends_the_printed_body() -> None:
 
 
 def test_piapi_snippet_as_printed_has_no_key(sandbox: Sandbox, document: Read) -> None:
-    """`x-api-key;` makes curl send an empty header: 401."""
+    """`x-api-key;` makes curl send an empty header, which gets a 401."""
     answer = document(CREATE, sandbox).curl()
 
     assert answer.status == 401
@@ -456,7 +456,7 @@ def test_piapi_snippet_as_printed_has_no_key(sandbox: Sandbox, document: Read) -
 
 
 def test_piapi_snippet_with_a_key_has_no_video(sandbox: Sandbox, document: Read) -> None:
-    """The literal "string" is neither an address nor a video: 400, nothing charged."""
+    """The literal "string" is neither a URL nor a video, so it gets a 400 without a charge."""
     answer = with_key(document(CREATE, sandbox)).curl()
 
     assert answer.status == 400
@@ -465,10 +465,8 @@ def test_piapi_snippet_with_a_key_has_no_video(sandbox: Sandbox, document: Read)
     assert sandbox.charges("piapi") == []
 
 
-def test_piapi_snippet_runs_once_a_video_is_filled_in(
-    sandbox: Sandbox, document: Read, probe: Probe
-) -> None:
-    """With a video the task is created; its answer has what the page prints, and it ends well."""
+def test_piapi_snippet_runs_with_a_video(sandbox: Sandbox, document: Read, probe: Probe) -> None:
+    """With a video, the task is created with the printed fields, and it succeeds."""
     printed = json.loads((DOCUMENTS / "piapi/create-answer.json").read_text("utf-8"))
     text = with_key(document(CREATE, sandbox))
     answer = text.replace('"video": "string"', '"video": "https://example.com/clip.mp4"').curl()
@@ -497,7 +495,7 @@ def test_piapi_sixty_frames_cost_what_the_page_says(sandbox: Sandbox, document: 
 def test_piapi_doubles_both_sides(
     size: str, doubled: tuple[int, int], sandbox: Sandbox, document: Read, probe: Probe
 ) -> None:
-    """The three sizes of the page come out twice as wide and twice as high."""
+    """The outputs of the page's three sizes are twice as wide and twice as high."""
     text = with_key(document(CREATE, sandbox))
     clip = sandbox.server.clip(size, "30", "1")
     answer = text.replace('"video": "string"', f'"video": "{clip}"').curl()
@@ -522,7 +520,7 @@ def test_piapi_doubles_both_sides(
 def test_piapi_keeps_the_limits_of_the_page(
     clip: str, status: int, sandbox: Sandbox, document: Read
 ) -> None:
-    """10 to 240 frames, 1280×720, 10 MB, MP4 only; size alone is a 413."""
+    """PiAPI accepts 10 to 240 frames, 1280×720, 10 MB, and MP4; a larger file is a 413."""
     text = with_key(document(CREATE, sandbox))
     url = f"{sandbox.server.base_url}/media/synthetic/{clip}"
     answer = text.replace('"video": "string"', f'"video": "{url}"').curl()
@@ -539,10 +537,10 @@ CLIP = "https://example.com/clip.mp4"
 
 
 @pytest.mark.parametrize("snippet", [UPSCALE_VIDEO, GENERATE])
-def test_vicsee_snippets_answer_exactly_as_printed(
+def test_vicsee_snippets_get_the_printed_responses(
     snippet: str, make_sandbox: MakeSandbox, document: Read
 ) -> None:
-    """With 1,000 credits both snippets get the printed answer, all but id and time."""
+    """With 1,000 credits, both snippets get the printed responses, except id and time."""
     sandbox = make_sandbox(scenario="vicsee/documented-sample")
     printed = json.loads((DOCUMENTS / snippet.replace(".sh", "-answer.json")).read_text("utf-8"))
     answer = document(snippet, sandbox).curl()
@@ -591,38 +589,38 @@ def assert_vicsee_refuses(answer: Answer, status: int, code: str) -> None:
     assert answer.body["error"]["code"] == code
 
 
-def test_vicsee_wants_a_video_url(sandbox: Sandbox, document: Read) -> None:
-    """MISSING_VIDEO_URL: `video_url` not provided."""
+def test_vicsee_needs_a_video_url(sandbox: Sandbox, document: Read) -> None:
+    """A submit without `video_url` gets MISSING_VIDEO_URL."""
     text = document(UPSCALE_VIDEO, sandbox).without_line('"video_url"')
 
     assert_vicsee_refuses(text.curl(), 400, "MISSING_VIDEO_URL")
 
 
-def test_vicsee_knows_three_factors(sandbox: Sandbox, document: Read) -> None:
-    """INVALID_UPSCALE_FACTOR: not one of 1, 2, 4."""
+def test_vicsee_accepts_three_factors(sandbox: Sandbox, document: Read) -> None:
+    """A factor other than 1, 2 and 4 gets INVALID_UPSCALE_FACTOR."""
     text = document(UPSCALE_VIDEO, sandbox).replace('factor": "2"', 'factor": "3"')
 
     assert_vicsee_refuses(text.curl(), 400, "INVALID_UPSCALE_FACTOR")
 
 
 def test_vicsee_must_be_able_to_read_the_video(sandbox: Sandbox, document: Read) -> None:
-    """PROBE_FAILED: nothing can be read at the address."""
+    """A URL without a readable video gets PROBE_FAILED."""
     gone = f"{sandbox.server.base_url}/media/uploads/gone/clip.mp4"
     text = document(UPSCALE_VIDEO, sandbox).replace(CLIP, gone)
 
     assert_vicsee_refuses(text.curl(), 422, "PROBE_FAILED")
 
 
-def test_vicsee_takes_sixty_seconds_at_most(sandbox: Sandbox, document: Read) -> None:
-    """VIDEO_TOO_LONG: more than 60 seconds, by a tenth."""
+def test_vicsee_accepts_sixty_seconds_at_most(sandbox: Sandbox, document: Read) -> None:
+    """A video of 60.1 seconds gets VIDEO_TOO_LONG."""
     clip = sandbox.server.clip("854x480", "10", "60.1")
     text = document(UPSCALE_VIDEO, sandbox).replace(CLIP, clip)
 
     assert_vicsee_refuses(text.curl(), 422, "VIDEO_TOO_LONG")
 
 
-def test_vicsee_wants_enough_credits(sandbox: Sandbox, document: Read) -> None:
-    """INSUFFICIENT_CREDITS: one credit is missing."""
+def test_vicsee_needs_enough_credits(sandbox: Sandbox, document: Read) -> None:
+    """An account that lacks one credit gets INSUFFICIENT_CREDITS."""
     sandbox.set_balance("vicsee", "143")
 
     assert_vicsee_refuses(document(UPSCALE_VIDEO, sandbox).curl(), 402, "INSUFFICIENT_CREDITS")

@@ -33,8 +33,8 @@ def settings(server: Server, *arguments: str) -> dict[str, str]:
     return found
 
 
-def test_a_shell_that_took_the_settings_reaches_the_simulator(server: Server) -> None:
-    """After `eval "$(upsim env --new)"`, curl with the variables gets an answer."""
+def test_a_shell_with_the_settings_reaches_the_simulator(server: Server) -> None:
+    """After `eval "$(upsim env --new)"`, curl with the variables gets a response."""
     script = (
         f'eval "$({sys.executable} -m upsim env --url {server.base_url} --new)"\n'
         'curl -s -H "x-api-key: $PIAPI_API_KEY" "$PIAPI_BASE_URL/account/info"'
@@ -55,28 +55,28 @@ def test_a_shell_that_took_the_settings_reaches_the_simulator(server: Server) ->
     ],
 )
 def test_each_shell_has_its_own_spelling(server: Server, shell: str, line: str) -> None:
-    """The lines are in the language of the shell that was named."""
+    """The lines are in the language of the named shell."""
     told = run("env", "--url", server.base_url, "--shell", shell)
 
     assert line.format(server.base_url) in told.stdout.splitlines()
 
 
-def test_two_calls_give_two_accounts(server: Server) -> None:
-    """Each call makes new keys, so that two people do not share an account by chance."""
+def test_two_runs_give_two_accounts(server: Server) -> None:
+    """Each run makes new keys, so two people do not share an account by accident."""
     first, second = settings(server), settings(server)
 
     assert first["VENICE_API_KEY"] != second["VENICE_API_KEY"]
 
 
-def test_a_dialect_stands_in_the_base_urls(server: Server) -> None:
-    """With --dialect each base URL names it."""
+def test_a_dialect_is_in_the_base_urls(server: Server) -> None:
+    """With `--dialect`, each base URL has the dialect."""
     assert (
         f"{server.base_url}/venice/live" == settings(server, "--dialect", "live")["VENICE_BASE_URL"]
     )
 
 
 def test_no_simulator_is_a_message(unused_port: int) -> None:
-    """Where nothing answers, the command says so, names the address and exits with 1."""
+    """If no server answers, the message names the URL, and the exit code is 1."""
     told = run("env", "--url", f"http://127.0.0.1:{unused_port}")
 
     assert (1, "") == (told.returncode, told.stdout)
@@ -85,9 +85,9 @@ def test_no_simulator_is_a_message(unused_port: int) -> None:
 
 
 def test_a_wrong_admin_token_is_noted(server: Server) -> None:
-    """The keys are printed, for loopback needs no token, and the server's note on stderr once.
+    """On loopback, the keys are printed, and the server's note appears on stderr once.
 
-    `verify` does the same: it prints the note once and goes on.
+    `verify` also prints the note once and continues.
     """
     told = run("env", "--url", server.base_url, "--admin-token", "wrong")
 
@@ -101,10 +101,10 @@ def test_a_wrong_admin_token_is_noted(server: Server) -> None:
     assert [noted] == [line for line in said if "token" in line]
 
 
-def test_places_that_are_not_there_are_refused(
+def test_unknown_dialects_and_providers_are_refused(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A dialect, provider or URL that would lead to 404 is wrong usage, with the remedy."""
+    """A dialect, provider or URL that leads to a 404 is wrong usage; the message has the remedy."""
     url = server.base_url
     bare = url.removeprefix("http://")
     out = str(tmp_path / "out.mp4")
@@ -156,8 +156,8 @@ def test_places_that_are_not_there_are_refused(
     assert [] == wrong
 
 
-def test_places_that_are_there_are_used(server: Server, tmp_path: Path) -> None:
-    """A URL with a provider judges that provider, under its dialect; `--model` finds its own."""
+def test_a_url_with_a_provider_is_used(server: Server, tmp_path: Path) -> None:
+    """A URL with a provider tests this provider in its dialect; `--model` finds its own."""
     url, judged = server.base_url, []
     for options in (
         {"target": f"{url}/vicsee/live"},
@@ -176,7 +176,7 @@ def test_places_that_are_there_are_used(server: Server, tmp_path: Path) -> None:
 
 
 def test_an_unknown_sandbox_is_a_message(server: Server) -> None:
-    """A sandbox that is not there is named in the refusal."""
+    """The refusal names the unknown sandbox."""
     told = run("env", "--url", server.base_url, "--sandbox", "nowhere")
 
     assert 1 == told.returncode
@@ -224,7 +224,7 @@ LINES = [
 def test_bash_completes(
     shells: dict[str, str], require_tool: Callable[[str], str], line: str, expected: list[str]
 ) -> None:
-    """In bash the script that is printed completes commands, options, scenarios and models."""
+    """In bash, the printed script completes commands, options, scenarios and models."""
     words = line.split()
     script = (
         "source <(upsim completion bash)\n"
@@ -239,8 +239,8 @@ def test_bash_completes(
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_are_told_the_same(shells: dict[str, str], shell: str) -> None:
-    """What zsh and fish ask for is answered with the names, by click's protocol."""
+def test_other_shells_get_the_same_names(shells: dict[str, str], shell: str) -> None:
+    """Requests of zsh and fish get the same names, in click's protocol."""
     words = {"COMP_WORDS": "upsim scenarios show vicsee/insuf", "COMP_CWORD": "3"}
     if shell == "fish":
         words["COMP_CWORD"] = "vicsee/insuf"
@@ -254,7 +254,7 @@ def test_other_shells_are_told_the_same(shells: dict[str, str], shell: str) -> N
 
 
 def test_a_wrong_word_breaks_no_completion(shells: dict[str, str]) -> None:
-    """After a command that does not exist nothing is completed, and nothing goes wrong."""
+    """After an unknown command, nothing is completed, and no error is printed."""
     words = {"COMP_WORDS": "upsim scenaros show vic", "COMP_CWORD": "3"}
     asked = {"_UPSIM_COMPLETE": "bash_complete", **words}
     told = subprocess.run(

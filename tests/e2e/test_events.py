@@ -32,8 +32,8 @@ def wait_for(file: Path, text: str) -> str:
     return found
 
 
-def test_curl_reads_along_until_the_server_ends(tmp_path: Path) -> None:
-    """Nobody polls, the job ends all the same, and Ctrl-C ends the stream with a word."""
+def test_curl_reads_until_the_server_ends(tmp_path: Path) -> None:
+    """Without polls, the stream shows the end of the job; Ctrl-C ends it with a last event."""
     file = tmp_path / "events.txt"
     with running(tmp_path, "--pace", "1000", "--seed", "1") as server:
         url = f"{server.base_url}/__sim/sandboxes/default/events"
@@ -52,8 +52,8 @@ def test_curl_reads_along_until_the_server_ends(tmp_path: Path) -> None:
     assert "canary" not in text
 
 
-def test_curl_goes_on_after_the_event_that_it_saw(tmp_path: Path) -> None:
-    """With the id of the last event a second connection gets the rest."""
+def test_curl_continues_after_its_last_event(tmp_path: Path) -> None:
+    """With the id of the last event, a second connection gets the later events."""
     first, second = tmp_path / "first.txt", tmp_path / "second.txt"
     with running(tmp_path, "--clock", "manual") as server:
         command = ["curl", "-sN", f"{server.base_url}/__sim/sandboxes/default/events"]
@@ -80,10 +80,10 @@ def test_curl_goes_on_after_the_event_that_it_saw(tmp_path: Path) -> None:
         ({"X-Forwarded-For": "10.0.0.1"}, 401),
     ],
 )
-def test_the_token_rule_holds_for_streams(
+def test_the_token_rule_applies_to_streams(
     server: Server, headers: dict[str, str], status: int
 ) -> None:
-    """A page of this server may follow its sandboxes, a page of another site may not."""
+    """A page of this server may read streams, and a page of another site may not."""
     url = f"{server.base_url}/__sim/sandboxes/default/events"
     asked = {"Accept": "text/event-stream", **headers}
     with server.http.stream("GET", url, headers=asked) as answer:
@@ -91,7 +91,7 @@ def test_the_token_rule_holds_for_streams(
 
 
 def test_the_token_opens_a_stream(server: Server) -> None:
-    """Whoever has the token may come from anywhere."""
+    """A request with the token may come from anywhere."""
     url = f"{server.base_url}/__sim/sandboxes/default/events"
     asked = {"X-Forwarded-For": "10.0.0.1", "Authorization": f"Bearer {server.admin_token}"}
     with server.http.stream("GET", url, headers=asked) as answer:

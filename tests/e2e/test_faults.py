@@ -77,8 +77,8 @@ def job(box: Sandbox) -> str:
 
 @pytest.mark.parametrize(("do", "end"), [("drop_connection", "FIN"), ("reset_connection", "RST")])
 @pytest.mark.parametrize(("stage", "charges"), [("before_accept", 0), ("after_accept", 1)])
-def test_an_answer_is_lost(sandbox: Sandbox, do: str, end: str, stage: str, charges: int) -> None:
-    """Not a byte comes, the connection ends as the fault says, and the ledger as the stage says."""
+def test_a_response_is_lost(sandbox: Sandbox, do: str, end: str, stage: str, charges: int) -> None:
+    """No byte arrives, the connection ends as the fault says, and the ledger fits the stage."""
     arm(sandbox, at=stage, do=do)
     found = seen(sandbox, "POST", SUBMIT, VIDEO)
     assert (Seen(b"", end), charges) == (found, len(sandbox.charges("vicsee")))
@@ -88,8 +88,8 @@ def test_an_answer_is_lost(sandbox: Sandbox, do: str, end: str, stage: str, char
     ("do", "end"),
     [("drop_connection", "FIN"), ("reset_connection", "RST"), ({"truncate": "50%"}, "FIN")],
 )
-def test_half_a_body_comes(sandbox: Sandbox, do: object, end: str) -> None:
-    """The head announces the whole, half of it comes, then the connection ends."""
+def test_half_a_body_arrives(sandbox: Sandbox, do: object, end: str) -> None:
+    """The head announces the whole body, half of it arrives, and the connection ends."""
     name = job(sandbox)
     arm(sandbox, at="mid_body", do=do)
     found = seen(sandbox, "GET", f"/vicsee/api/v1/tasks/{name}")
@@ -97,7 +97,7 @@ def test_half_a_body_comes(sandbox: Sandbox, do: object, end: str) -> None:
 
 
 def test_a_download_is_cut(sandbox: Sandbox) -> None:
-    """An output ends after so many bytes."""
+    """An output ends after the given number of bytes."""
     name = job(sandbox)
     path = f"sandboxes/{sandbox.id}/clock/advance"
     sandbox.server.admin("POST", path, {"to": "idle"})
@@ -106,8 +106,8 @@ def test_a_download_is_cut(sandbox: Sandbox) -> None:
     assert (5000, "FIN") == (len(found.body), found.end)
 
 
-def test_a_trickled_body_comes_whole(sandbox: Sandbox) -> None:
-    """A client of any kind reads the pieces as one answer."""
+def test_a_trickled_body_arrives_completely(sandbox: Sandbox) -> None:
+    """Every kind of client reads the pieces as one response."""
     name = job(sandbox)
     arm(sandbox, at="poll", do={"trickle": {"chunk": 50, "pause": {"real": "1ms"}}})
     headers = {"authorization": f"Bearer {sandbox.keys['vicsee']}"}
@@ -115,8 +115,8 @@ def test_a_trickled_body_comes_whole(sandbox: Sandbox) -> None:
     assert name == sandbox.server.http.get(url, headers=headers).json()["data"]["id"]
 
 
-def test_a_delay_really_delays_on_a_real_clock(make_sandbox: Callable[..., Sandbox]) -> None:
-    """The first byte comes after the delay."""
+def test_a_delay_on_a_real_clock_delays(make_sandbox: Callable[..., Sandbox]) -> None:
+    """The first byte arrives after the delay."""
     box = make_sandbox(clock="real")
     arm(box, at="after_accept", do={"delay": "200ms"})
     started = time.monotonic()
@@ -124,8 +124,8 @@ def test_a_delay_really_delays_on_a_real_clock(make_sandbox: Callable[..., Sandb
     assert 0.2 <= time.monotonic() - started
 
 
-def test_a_manual_clock_holds_a_delayed_answer(make_sandbox: Callable[..., Sandbox]) -> None:
-    """The answer comes once the clock has been advanced, and not before."""
+def test_a_manual_clock_holds_a_delayed_response(make_sandbox: Callable[..., Sandbox]) -> None:
+    """The response arrives once the clock has been advanced."""
     box = make_sandbox(clock="manual")
     arm(box, at="before_accept", do={"delay": "1h"})
     url = httpx.URL(box.server.base_url)
@@ -145,8 +145,8 @@ def test_a_manual_clock_holds_a_delayed_answer(make_sandbox: Callable[..., Sandb
     assert ([], True) == (before, answer.startswith(b"HTTP/1.1 200"))
 
 
-def test_another_request_on_the_connection_is_well(sandbox: Sandbox) -> None:
-    """A fault that cuts nothing leaves a kept connection as it was."""
+def test_another_request_on_the_connection_succeeds(sandbox: Sandbox) -> None:
+    """A fault that cuts nothing leaves the kept connection usable."""
     arm(sandbox, at="before_accept", first=1, do={"respond": 503})
     headers = {"authorization": f"Bearer {sandbox.keys['vicsee']}"}
     with httpx.Client(base_url=sandbox.server.base_url, headers=headers) as http:
@@ -154,10 +154,10 @@ def test_another_request_on_the_connection_is_well(sandbox: Sandbox) -> None:
     assert [503, 200] == found
 
 
-def test_the_server_says_nothing_of_a_cut(
+def test_the_server_reports_no_error_for_a_cut(
     start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """Lost answers are no errors of the server: its log has its usual lines and no other."""
+    """A lost response is no error of the server, so its log has the usual lines only."""
     server = start_server("--clock", "auto", "--scenario", "vicsee/answer-lost-after-acceptance")
     box = Sandbox(server, "default", {"vicsee": "sk-any"})
     arm(box, at="poll", on="credits", do="drop_connection")
@@ -173,7 +173,7 @@ def test_the_server_says_nothing_of_a_cut(
 
 
 def test_a_download_can_be_reset(sandbox: Sandbox) -> None:
-    """A download that is reset before it begins brings no byte."""
+    """A download that is reset before its start brings no byte."""
     name = job(sandbox)
     sandbox.server.admin("POST", f"sandboxes/{sandbox.id}/clock/advance", {"to": "idle"})
     arm(sandbox, at="download", do="reset_connection")

@@ -71,16 +71,16 @@ def resident(server: Server) -> int:
 
 
 @EVERY
-def test_an_announced_gigabyte_is_answered_at_once(sandbox: Sandbox, provider: str) -> None:
-    """A body that says that it is far too large is refused before any of it came."""
+def test_an_announced_gigabyte_is_refused_immediately(sandbox: Sandbox, provider: str) -> None:
+    """A body with a far too large length is refused before any of it arrives."""
     lines = ("Content-Type: application/json", "Content-Length: 1000000000")
     status, body = ask(sandbox.server, head(provider, sandbox.keys[provider], *lines))
     assert (status in (400, 413), isinstance(json.loads(body), dict)) == (True, True)
 
 
 @EVERY
-def test_an_endless_body_is_answered(sandbox: Sandbox, provider: str) -> None:
-    """A body in chunks without an end is answered, and memory does not grow with it."""
+def test_an_endless_body_is_refused(sandbox: Sandbox, provider: str) -> None:
+    """A chunked body without an end is refused, and memory does not grow with it."""
     lines = ("Content-Type: application/json", "Transfer-Encoding: chunked")
     piece = b"100000\r\n" + b" " * MEGABYTE + b"\r\n"
     before = resident(sandbox.server)
@@ -98,8 +98,8 @@ def test_an_endless_body_is_answered(sandbox: Sandbox, provider: str) -> None:
 @pytest.mark.parametrize(
     "body", [b"{", b'{"a": "\\ud800"}', b"\xff\xfe", b"[" * 100_000, b'{"a": 1e999}', b"NaN"]
 )
-def test_a_body_that_is_wrong(sandbox: Sandbox, provider: str, body: bytes) -> None:
-    """What is no JSON is refused in JSON."""
+def test_invalid_json_is_refused_in_json(sandbox: Sandbox, provider: str, body: bytes) -> None:
+    """A body that is no JSON gets a JSON error."""
     lines = ("Content-Type: application/json", f"Content-Length: {len(body)}")
     request = head(provider, sandbox.keys[provider], *lines) + body
     status, found = ask(sandbox.server, request)
@@ -108,7 +108,7 @@ def test_a_body_that_is_wrong(sandbox: Sandbox, provider: str, body: bytes) -> N
 
 @EVERY
 def test_the_absolute_form_of_a_target(sandbox: Sandbox, provider: str) -> None:
-    """A request as it is sent to proxies leads to the same place."""
+    """A request in the form for proxies gets the same response."""
     path = f"http://localhost/{provider}/nonsense"
     request = head(provider, sandbox.keys[provider], path=path, method="GET")
     plain = head(provider, sandbox.keys[provider], path=f"/{provider}/nonsense", method="GET")
@@ -117,8 +117,8 @@ def test_the_absolute_form_of_a_target(sandbox: Sandbox, provider: str) -> None:
 
 @EVERY
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "OPTIONS", "TRACE"])
-def test_a_method_that_is_wrong(sandbox: Sandbox, provider: str, method: str) -> None:
-    """Methods that a path does not have are refused by the provider."""
+def test_a_wrong_method_is_refused(sandbox: Sandbox, provider: str, method: str) -> None:
+    """The provider refuses methods that a path does not have."""
     request = head(provider, sandbox.keys[provider], "Content-Length: 0", method=method)
     status, body = ask(sandbox.server, request)
     assert (status in (404, 405), len(body) > 0) == (True, True)
@@ -135,26 +135,26 @@ def test_a_method_that_is_wrong(sandbox: Sandbox, provider: str, method: str) ->
         b"POST /vicsee/api/v1/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_a_400(server: Server, request_bytes: bytes) -> None:
-    """What cannot be read as a request is refused before it is anybody's."""
+def test_invalid_http_is_a_400(server: Server, request_bytes: bytes) -> None:
+    """Bytes that are no HTTP request get a 400."""
     assert ask(server, request_bytes)[0] == 400
 
 
 @pytest.mark.parametrize("path", ["/%", "/%zz", "/%00", "/%ff", "/" + "a" * 60_000, "/é"])
-def test_an_odd_path_is_answered(server: Server, path: str) -> None:
-    """Escapes that are none, bytes that are no letters and long paths are answered."""
+def test_an_odd_path_gets_a_response(server: Server, path: str) -> None:
+    """Invalid escapes, odd bytes and long paths get a response."""
     request = f"GET /vicsee{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     assert 400 <= ask(server, request)[0] < 500
 
 
-def test_a_long_header_is_answered(server: Server) -> None:
-    """A header of sixty kilobytes is a key like any other."""
+def test_a_long_header_is_accepted(server: Server) -> None:
+    """A key header of sixty kilobytes is a key like any other."""
     lines = f"GET /vicsee/api/v1/credits HTTP/1.1\r\nHost: localhost\r\nX-Long: {'x' * 60_000}"
     assert ask(server, f"{lines}\r\n\r\n".encode())[0] == 401
 
 
-def test_without_a_host_the_admin_api_is_closed(server: Server) -> None:
-    """A request of the old kind has no Host and is refused."""
+def test_without_a_host_the_admin_api_refuses(server: Server) -> None:
+    """A request of HTTP/1.0 without a Host is refused."""
     assert ask(server, b"GET /__sim/sandboxes HTTP/1.0\r\n\r\n")[0] == 401
 
 
@@ -168,8 +168,8 @@ def test_without_a_host_the_admin_api_is_closed(server: Server) -> None:
         "Host: localhost\r\nSec-Fetch-Site: same-site",
     ],
 )
-def test_the_admin_api_is_closed_to_pages_and_proxies(server: Server, header: str) -> None:
-    """Another origin and a proxy are refused on the wire too."""
+def test_the_admin_api_refuses_pages_and_proxies(server: Server, header: str) -> None:
+    """Requests of another origin and of a proxy are refused over a socket too."""
     request = f"GET /__sim/sandboxes HTTP/1.1\r\n{header}\r\n\r\n".encode()
     assert ask(server, request)[0] == 401
 
@@ -184,13 +184,13 @@ def test_the_admin_api_is_closed_to_pages_and_proxies(server: Server, header: st
     ],
 )
 def test_a_foreign_host_is_refused(server: Server, target: str, host: str) -> None:
-    """A rebound name is refused on the wire, in the header and in the target of the request."""
+    """A rebound name is refused over a socket, in the header and in the target."""
     status, body = ask(server, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     assert (status, json.loads(body)["error"]["code"]) == (421, "foreign_host")
 
 
-def test_the_host_of_a_whole_url_wins(server: Server) -> None:
-    """A proxy's form of request reaches the provider that its URL names, and its links say so."""
+def test_the_host_of_an_absolute_url_wins(server: Server) -> None:
+    """A request in a proxy's form reaches the provider of its URL, and its links have that host."""
     url = "http://api.wavespeed.ai/api/v3/wavespeed-ai/video-upscaler"
     body = b'{"video": "https://clips.example/v.mp4"}'
     lines = [f"POST {url} HTTP/1.1", "Host: localhost", "Authorization: Bearer any"]
@@ -200,22 +200,22 @@ def test_the_host_of_a_whole_url_wins(server: Server) -> None:
     assert (status, found.partition("/predictions")[0]) == (200, "http://api.wavespeed.ai/api/v3")
 
 
-def test_http_2_is_refused_in_words(server: Server) -> None:
-    """A request line of another version is answered with 505."""
+def test_http_2_is_refused_with_a_message(server: Server) -> None:
+    """A request line with another version gets a 505."""
     expected = (505, b"This server speaks HTTP/1.1.")
     assert expected == ask(server, b"GET /__sim/livez HTTP/2.0\r\nHost: localhost\r\n\r\n")
 
 
 def test_a_form_resets_nothing(sandbox: Sandbox) -> None:
-    """A form post from anywhere is refused."""
+    """A form post from any page is refused."""
     answer = sandbox.server.http.post(
         f"{sandbox.server.base_url}/__sim/sandboxes/{sandbox.id}/reset", data={"what": "all"}
     )
     assert answer.status_code == 415
 
 
-def test_a_caller_that_goes_away_is_forgotten(sandbox: Sandbox) -> None:
-    """A connection that ends in the middle of a body costs nothing."""
+def test_a_disconnected_client_is_forgotten(sandbox: Sandbox) -> None:
+    """A connection that ends in the middle of a body leaves nothing."""
     lines = ("Content-Type: application/json", "Content-Length: 100")
     with connection(sandbox.server) as sock:
         sock.sendall(head("vicsee", sandbox.keys["vicsee"], *lines) + b'{"model"')
@@ -223,8 +223,8 @@ def test_a_caller_that_goes_away_is_forgotten(sandbox: Sandbox) -> None:
 
 
 @EVERY
-def test_the_server_goes_on(sandbox: Sandbox, provider: str) -> None:
-    """After a refused flood the same connection pool still gets answers."""
+def test_the_server_continues_after_a_flood(sandbox: Sandbox, provider: str) -> None:
+    """After a refused flood, the same connection pool still gets responses."""
     lines = ("Content-Type: application/json", "Content-Length: 1000000000")
     ask(sandbox.server, head(provider, sandbox.keys[provider], *lines))
     url = f"{sandbox.server.base_url}/__sim/livez"

@@ -207,7 +207,7 @@ IN_A_SERVER = {"serve"}
 
 
 def test_every_command_is_tried() -> None:
-    """A command that is added has its own case here."""
+    """Each command has a case in this module."""
     assert set(COMMANDS) <= CASES.keys() | IN_A_SERVER
 
 
@@ -218,7 +218,7 @@ def test_no_command_prints_foreign_text_raw(tmp_path: Path, name: str) -> None:
 
 
 def test_no_line_of_a_server_is_raw(start_server: Callable[..., Server], tmp_path: Path) -> None:
-    """Whatever a caller sends, the lines of `serve` hold no control character."""
+    """For any request, the lines of `serve` have no control character."""
     server = start_server("--clock", "auto")
     headers = {"Authorization": "Bearer k", "X-API-Key": "k"}
     body: dict[str, Any] = {"video_url": HOSTILE, "video": HOSTILE, HOSTILE: HOSTILE}
@@ -244,8 +244,8 @@ def test_no_line_of_a_server_is_raw(start_server: Callable[..., Server], tmp_pat
     check(run("serve", "--port", "0", "--scenario", HOSTILE))
 
 
-def test_a_terminal_keeps_colours_and_gets_no_others(tmp_path: Path) -> None:
-    """On a terminal tables have styles of their own; a name in them has none."""
+def test_a_terminal_keeps_our_styles_only(tmp_path: Path) -> None:
+    """In a terminal, tables have our styles, and a name in them adds none."""
     file = tmp_path / "\x9b5m[red]owned.mp4"
     file.write_bytes(make_clip(parse_clip_name("64x64_10fps_1s.mp4")))
     shown = run("quote", str(file), FORCE_COLOR="1", COLUMNS="300").decode()
@@ -254,8 +254,8 @@ def test_a_terminal_keeps_colours_and_gets_no_others(tmp_path: Path) -> None:
     assert r"\u009b5m[red]owned.mp4" in shown
 
 
-def test_a_terminal_without_unicode_refuses_nothing(tmp_path: Path) -> None:
-    """What an encoding cannot hold is escaped, too."""
+def test_a_terminal_without_unicode_gets_escapes(tmp_path: Path) -> None:
+    """Characters that an encoding cannot hold are escaped, too."""
     file = tmp_path / "größe→.mp4"
     file.write_bytes(make_clip(parse_clip_name("64x64_10fps_1s.mp4")))
 

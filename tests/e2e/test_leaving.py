@@ -47,8 +47,8 @@ def download(url: str) -> None:
         return
 
 
-def test_a_server_ended_in_the_middle_of_a_render_leaves_nothing(tmp_path: Path) -> None:
-    """The half-made file and all others are gone with the server."""
+def test_a_server_that_ends_during_a_render_leaves_nothing(tmp_path: Path) -> None:
+    """The partial file and all other files are gone with the server."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     options = ("--clock", "auto", "--render", "resample")
@@ -61,8 +61,8 @@ def test_a_server_ended_in_the_middle_of_a_render_leaves_nothing(tmp_path: Path)
     assert [] == list(folder.iterdir())
 
 
-def test_a_caller_who_goes_keeps_the_file(server: Server) -> None:
-    """A download cut off on the wire is none: the file to be deleted after it stays."""
+def test_a_broken_download_keeps_the_file(server: Server) -> None:
+    """A file that is deleted after its download stays if the download is cut."""
     base = f"{server.base_url}/venice/api/v1/video"
     headers = {"Authorization": "Bearer key"}
     video = server.clip("1920x1080", "60", "300")

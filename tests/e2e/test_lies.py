@@ -39,7 +39,7 @@ NOTICED = (
 def test_lies_of_each_kind_are_noticed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Noticed lies count; a missed one fails the run, and so does one listed without need."""
+    """A run fails for an unnoticed lie, and for an exception that is not needed."""
     whole, book = lies_about("vicsee"), book_of("vicsee")
     others = ("knobs.storage_cors.summary", "errors.internal.message")
     planted = [

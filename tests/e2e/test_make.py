@@ -27,17 +27,17 @@ def listed(require_tool: Callable[[str], str]) -> str:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_target_is_listed(listed: str, target: str) -> None:
-    """Each target that a user needs is a line with what it does."""
+    """`make help` has a line for each target that a user needs."""
     assert re.search(rf"^  make {target} +\S", listed, re.MULTILINE)
 
 
-def test_another_port_is_told(listed: str) -> None:
-    """The line of the server says how another port is chosen."""
+def test_another_port_is_named(listed: str) -> None:
+    """The line of the server says how to choose another port."""
     assert "UPSIM_SERVE_PORT=8000" in listed
 
 
 def test_processes_find_compiled_modules(require_tool: Callable[[str], str]) -> None:
-    """A command of make keeps compiled modules, so that each further process starts faster."""
+    """A command of make keeps compiled modules, so further processes start faster."""
     probe = "--eval=probe: ; @echo $${PYTHONDONTWRITEBYTECODE-kept}"
     done = subprocess.run(
         [require_tool("make"), "--no-print-directory", "-C", str(ROOT), probe, "probe"],
@@ -50,8 +50,8 @@ def test_processes_find_compiled_modules(require_tool: Callable[[str], str]) -> 
     assert done.stdout == "kept\n"
 
 
-def test_what_one_command_leaves_out_another_runs(require_tool: Callable[[str], str]) -> None:
-    """What `make test` ignores, `make processes` and `make pages` run; CI has every step."""
+def test_what_one_command_omits_another_runs(require_tool: Callable[[str], str]) -> None:
+    """What `make test` omits, `make processes` and `make pages` run; CI has every step."""
     command = [require_tool("make"), "--no-print-directory", "--dry-run", "-C", str(ROOT)]
     lines = {
         target: subprocess.run(

@@ -44,7 +44,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(1200)
 def test_every_mutant_is_killed() -> None:
-    """Each wrong simulator is killed by what it names, and no killer is unjust."""
+    """Each wrong simulator is killed by its named fact or test, which the right one passes."""
     ended = run()
 
     told = [line for line in ended.stdout.splitlines() if " s  " not in line[:30]]
@@ -61,7 +61,7 @@ def catalogue(tmp_path: Path) -> Path:
 
 
 def test_a_survivor_is_a_finding(catalogue: Path) -> None:
-    """A run tells survivors, stale mutants and those that do not run, and ends with 1."""
+    """A run reports survivors, stale mutants and broken mutants, and ends with exit code 1."""
     catalogue.write_text(GOOD + HARMLESS, encoding="utf-8")
 
     ended = run("--catalogue", str(catalogue.parent))
@@ -70,8 +70,8 @@ def test_a_survivor_is_a_finding(catalogue: Path) -> None:
     assert (ended.returncode, fates) == (1, ["killed", "survived", "stale", "stale", "error"])
 
 
-def test_all_killed(catalogue: Path) -> None:
-    """A run in which all are killed and all killers are just ends with 0."""
+def test_all_mutants_are_killed(catalogue: Path) -> None:
+    """A run in which every mutant is killed for the right reason ends with exit code 0."""
     ended = run("--catalogue", str(catalogue.parent))
 
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -88,7 +88,7 @@ def test_all_killed(catalogue: Path) -> None:
     ],
 )
 def test_killers_that_prove_nothing(catalogue: Path, old: str, new: str, said: str) -> None:
-    """A killer that cannot judge, and a mutant that cannot run, are findings."""
+    """A killer that cannot decide, and a mutant that cannot run, are findings."""
     catalogue.write_text(GOOD.replace(old, new), encoding="utf-8")
 
     ended = run("--catalogue", str(catalogue.parent))
@@ -96,8 +96,8 @@ def test_killers_that_prove_nothing(catalogue: Path, old: str, new: str, said: s
     assert (ended.returncode, said in ended.stdout) == (1, True)
 
 
-def test_an_unjust_killer(catalogue: Path, tmp_path: Path) -> None:
-    """A killer that the right simulator fails too is named."""
+def test_a_killer_that_the_right_simulator_fails(catalogue: Path, tmp_path: Path) -> None:
+    """The run names a killer that the right simulator fails too."""
     failing = "def test_it() -> None:\n    assert False\n"
     (tmp_path / "test_unjust.py").write_text(failing, encoding="utf-8")
     entry = {"module": "upsim.core.ids", "old": "_VERSION_4 = 0x4000", "new": "_VERSION_4 = 0x5000"}
@@ -115,7 +115,7 @@ def test_an_unjust_killer(catalogue: Path, tmp_path: Path) -> None:
 
 
 def test_names_and_lists(catalogue: Path) -> None:
-    """The list says what there is; a name that is part of none is wrong usage."""
+    """The list shows the mutants; a name that is part of none is wrong usage."""
     listed = run("--catalogue", str(catalogue.parent), "--list", "rounds")
     nobody = run("--catalogue", str(catalogue.parent), "nobody")
 
@@ -127,7 +127,7 @@ def test_names_and_lists(catalogue: Path) -> None:
 
 
 def test_a_broken_catalogue(catalogue: Path) -> None:
-    """A catalogue that cannot be read is wrong usage, told in a sentence."""
+    """An unreadable catalogue is wrong usage, with one sentence."""
     catalogue.write_text(GOOD.replace("fact:", "fakt:"), encoding="utf-8")
 
     ended = run("--catalogue", str(catalogue.parent))
@@ -137,7 +137,7 @@ def test_a_broken_catalogue(catalogue: Path) -> None:
 
 
 def test_the_right_simulator_under_seeds() -> None:
-    """The unmutated simulator holds every fact, whatever it draws."""
+    """The unmutated simulator holds every fact under every seed."""
     ended = run("--seeds", "2")
 
     assert ended.returncode == 0, ended.stdout

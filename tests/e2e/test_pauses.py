@@ -336,8 +336,8 @@ def answered(server: Server, request: bytes) -> int:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_that_is_sent_holds_the_event_loop(watched: Watched, case: str) -> None:
-    """It is answered, and no callback takes a tenth of a second of the loop's own time."""
+def test_no_request_blocks_the_event_loop(watched: Watched, case: str) -> None:
+    """Each request gets a response, and no callback takes a tenth of a second of CPU time."""
     request = CASES[case]()
     status, longest = longest_pause(watched, request)
     print(f"{case}: {status}, longest callback {longest}")  # noqa: T201 - shown with -s
@@ -345,8 +345,8 @@ def test_nothing_that_is_sent_holds_the_event_loop(watched: Watched, case: str) 
     assert is_short(longest)
 
 
-def test_no_faults_hold_the_event_loop(watched: Watched) -> None:
-    """The most fields and globs that faults may have cost a request little, also at first."""
+def test_no_faults_block_the_event_loop(watched: Watched) -> None:
+    """Faults with the maximum of fields and globs cost a request little, also the first one."""
     globs = [
         fault(at="before_accept", when={"video_url": f"*{'?' * 34}{number:03}b"})
         for number in range(200)
@@ -367,8 +367,8 @@ def test_no_faults_hold_the_event_loop(watched: Watched) -> None:
         assert 200 == answered(watched.server, cleared)
 
 
-def test_no_scenario_file_holds_the_event_loop(watched: Watched, tmp_path: Path) -> None:
-    """A file that takes long to judge is judged beside the loop, whether it is sound or not."""
+def test_no_scenario_file_blocks_the_event_loop(watched: Watched, tmp_path: Path) -> None:
+    """A file that takes long to validate is validated outside of the event loop."""
     change = "  - {after: 1s, set: {refund: {states: []}}}\n"
     texts = {
         201: "changes:\n" + change * 100,
@@ -384,8 +384,8 @@ def test_no_scenario_file_holds_the_event_loop(watched: Watched, tmp_path: Path)
         assert is_short(longest), longest
 
 
-def test_no_read_of_a_long_history_holds_anybody_up(watched: Watched) -> None:
-    """Thousands of requests, jobs and webhooks, some of them long, are written beside the loop."""
+def test_no_list_of_a_long_history_blocks_the_event_loop(watched: Watched) -> None:
+    """Thousands of requests, jobs and webhooks are encoded outside of the event loop."""
     http, base = watched.server.http, watched.server.base_url
     made = http.post(f"{base}/__sim/sandboxes", json={"id": "long"})
     assert made.status_code == 201, made.text
@@ -415,8 +415,8 @@ def test_no_read_of_a_long_history_holds_anybody_up(watched: Watched) -> None:
     assert {} == {part: longest for part, (_, longest) in found.items() if not is_short(longest)}
 
 
-def test_many_large_uploads_at_once_are_not_held_in_memory(watched: Watched) -> None:
-    """Eight files come at the same time, and the server keeps a few megabytes of each."""
+def test_many_large_uploads_are_not_held_in_memory(watched: Watched) -> None:
+    """If eight files arrive together, the server holds a few megabytes of each."""
     size = 60 * MEGABYTE
     request = form(PART + b"x" * size + b"\r\n--b--\r\n")
     watched.begin()
@@ -438,8 +438,8 @@ def test_many_large_uploads_at_once_are_not_held_in_memory(watched: Watched) -> 
     assert is_short(longest)
 
 
-def test_the_watch_bites(tmp_path: Path) -> None:
-    """A callback that works for long is seen."""
+def test_the_watchdog_reports_a_long_callback(tmp_path: Path) -> None:
+    """The watchdog reports a callback that works for long."""
     log = tmp_path / "longest.txt"
     code = (
         "import asyncio, sys, time\n"

@@ -68,7 +68,7 @@ def test_each_line_is_a_version_with_its_hash(file: Path) -> None:
     assert pins_of(file)
 
 
-def test_pins_are_what_the_project_asks_for() -> None:
+def test_pins_fit_the_requirements_of_the_project() -> None:
     """Each direct dependency of `pyproject.toml` is pinned to a version that its range allows."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     groups = project["dependency-groups"]
@@ -85,7 +85,7 @@ def test_pins_are_what_the_project_asks_for() -> None:
 
 
 def test_the_pinned_versions_are_installed_and_agree() -> None:
-    """This environment holds the pinned versions, and pip finds no dependency missing or wrong."""
+    """This environment has the pinned versions, and `pip check` finds no problem."""
     done = subprocess.run(
         [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"],
         capture_output=True,
@@ -99,7 +99,7 @@ def test_the_pinned_versions_are_installed_and_agree() -> None:
 
 @pytest.mark.parametrize("platform", ["Linux x86_64 CPython 3 11", "Darwin arm64 CPython 3 13"])
 def test_pip_never_resolves(tmp_path: Path, platform: str) -> None:
-    """Every installation is without dependencies, so a release of today cannot change it."""
+    """Every installation is without dependencies, so a new release cannot change it."""
     code, errors, calls = run_venv(tmp_path, platform=platform)
     installs = [call for call in calls if "pip install" in call]
 
@@ -109,7 +109,7 @@ def test_pip_never_resolves(tmp_path: Path, platform: str) -> None:
 
 
 def test_hashes_are_checked_on_the_locked_platform(tmp_path: Path) -> None:
-    """On Linux x86_64 with CPython 3.11 pip refuses a file whose hash is not the pinned one."""
+    """On Linux x86_64 with CPython 3.11, pip refuses a file with another hash."""
     _, _, calls = run_venv(tmp_path, platform="Linux x86_64 CPython 3 11")
 
     assert ["--require-hashes" in call for call in calls if "--requirement" in call] == [True]
@@ -126,7 +126,7 @@ def test_pins_that_disagree_are_refused(tmp_path: Path) -> None:
 
 
 def test_each_imported_package_is_a_dependency() -> None:
-    """What the product imports is asked for by name, so that it has a lowest version."""
+    """Each imported package is a named dependency with a lowest version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     extra = project["project"]["optional-dependencies"]["kit"]
     tested = project["dependency-groups"]["tests"]

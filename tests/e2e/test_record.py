@@ -107,10 +107,8 @@ def submit(recorded: Recorder, server: Server) -> tuple[int, str]:
     )
 
 
-def test_a_job_is_recorded_and_shows_no_drift(
-    stranger: Callable[..., Server], tmp_path: Path
-) -> None:
-    """Curl runs a job through the recording; Ctrl-C leaves a whole file without the key."""
+def test_a_recorded_job_shows_no_drift(stranger: Callable[..., Server], tmp_path: Path) -> None:
+    """Curl runs a job through the recorder; Ctrl-C leaves a complete file without the key."""
     server = stranger()
     with recorder(tmp_path, f"{server.base_url}/vicsee", "--cap", "100") as recorded:
         job = json.loads(submit(recorded, server)[1])["data"]["id"]
@@ -134,10 +132,10 @@ def test_a_job_is_recorded_and_shows_no_drift(
     assert [] == [text for text in texts if KEY in text]
 
 
-def test_a_price_that_changed_is_told_while_it_happens(
+def test_a_changed_price_is_reported_immediately(
     stranger: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """A doubled price is one line at once, exit code 1, and one line of the report."""
+    """A doubled price is one line immediately, exit code 1, and one line of the report."""
     server = stranger("--scenario", "vicsee/price-change")
     with recorder(tmp_path, f"{server.base_url}/vicsee") as recorded:
         submit(recorded, server)
@@ -151,8 +149,10 @@ def test_a_price_that_changed_is_told_while_it_happens(
     assert [0] == [one["recorded_days_ago"] for one in told]
 
 
-def test_a_killed_recording_is_whole(stranger: Callable[..., Server], tmp_path: Path) -> None:
-    """Every line that was written is whole, even when the recording is killed."""
+def test_a_killed_recorder_leaves_complete_lines(
+    stranger: Callable[..., Server], tmp_path: Path
+) -> None:
+    """Every written line is complete, even if the recorder is killed."""
     server = stranger()
     with recorder(tmp_path, f"{server.base_url}/vicsee") as recorded:
         submit(recorded, server)
@@ -161,8 +161,8 @@ def test_a_killed_recording_is_whole(stranger: Callable[..., Server], tmp_path: 
     assert ["upsim-cassette", None] == [line.get("format") for line in recorded.lines()]
 
 
-def test_web_pages_cannot_use_it(stranger: Callable[..., Server], tmp_path: Path) -> None:
-    """A request by another name, or from another site, is not forwarded."""
+def test_web_pages_cannot_use_the_recorder(stranger: Callable[..., Server], tmp_path: Path) -> None:
+    """A request with another host, or from another site, is not forwarded."""
     server = stranger()
     with recorder(tmp_path, f"{server.base_url}/vicsee") as recorded:
         url = f"{recorded.base_url}/api/v1/credits"
@@ -178,8 +178,10 @@ def test_web_pages_cannot_use_it(stranger: Callable[..., Server], tmp_path: Path
     assert [403, 403, 403, 404, 404, 200] == statuses
 
 
-def test_large_uploads_are_not_held(stranger: Callable[..., Server], tmp_path: Path) -> None:
-    """An upload of 150 MB passes piece by piece: the recording holds half of it at most."""
+def test_large_uploads_are_not_held_in_memory(
+    stranger: Callable[..., Server], tmp_path: Path
+) -> None:
+    """An upload of 150 MB passes in pieces: the recorder holds half of it at most."""
     server, size = stranger(), 150_000_000
     file = tmp_path / "large.mp4"
     with file.open("wb") as made:
@@ -215,8 +217,8 @@ def _memory(pid: int, name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
-def test_the_key_can_stay_here(stranger: Callable[..., Server], tmp_path: Path) -> None:
-    """With `--api-key` callers need none of their own; a wrong one is replaced."""
+def test_the_recorder_can_hold_the_key(stranger: Callable[..., Server], tmp_path: Path) -> None:
+    """With `--api-key`, clients need no key, and a wrong one is replaced."""
     server = stranger("--strict-keys")
     made = server.admin("POST", "sandboxes", {"strict_keys": True})
     key, upstream = made["keys"]["vicsee"], f"{server.base_url}/vicsee"
@@ -228,7 +230,7 @@ def test_the_key_can_stay_here(stranger: Callable[..., Server], tmp_path: Path) 
 
 
 def test_an_upstream_that_is_gone(tmp_path: Path, unused_port: int) -> None:
-    """No answer is an answer of the recording, a finding, and a line of the cassette."""
+    """A missing upstream gives a response, a finding, and a line of the cassette."""
     with recorder(tmp_path, f"http://127.0.0.1:{unused_port}/vicsee") as recorded:
         status, body = curl(f"{recorded.base_url}/api/v1/credits")
         said = recorded.stop()
@@ -247,7 +249,7 @@ def test_an_upstream_that_is_gone(tmp_path: Path, unused_port: int) -> None:
     ],
 )
 def test_files_that_are_no_cassettes(tmp_path: Path, text: str, message: str) -> None:
-    """A file that is no cassette is told with its line; exit code 2."""
+    """The message names the line of an invalid cassette; the exit code is 2."""
     file = tmp_path / "broken.jsonl"
     file.write_text(text, encoding="utf-8")
     found = drift(str(file))
@@ -257,7 +259,7 @@ def test_files_that_are_no_cassettes(tmp_path: Path, text: str, message: str) ->
 
 
 def test_a_live_upstream_needs_a_cap(tmp_path: Path) -> None:
-    """A provider's own host without a cap is refused before anything begins; exit code 2."""
+    """A provider's own host without a cap is refused at the start; the exit code is 2."""
     arguments = ["record", "--upstream", "https://api.venice.ai", "--to", str(tmp_path / "c")]
     found = subprocess.run(
         [sys.executable, "-m", "upsim", *arguments, "--port", "0"],
@@ -286,8 +288,8 @@ class Receiving(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_webhooks_pass_the_recording(stranger: Callable[..., Server], tmp_path: Path) -> None:
-    """A receiver gets both attempts, the cassette too; drift checks them and posts to nobody."""
+def test_webhooks_pass_the_recorder(stranger: Callable[..., Server], tmp_path: Path) -> None:
+    """Receiver and cassette get both attempts; drift checks them and sends nothing."""
     server, job, form = stranger(), "", ("-H", "Content-Type: application/json")
     with (
         ThreadingHTTPServer(("127.0.0.1", 0), Receiving) as receiver,

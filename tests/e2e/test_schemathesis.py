@@ -28,7 +28,7 @@ DOCUMENTS = [
 def test_the_plain_command_finds_nothing(
     start_server: Callable[..., Server], tmp_path: Path, *, provider: str, dialect: str, part: str
 ) -> None:
-    """With the exceptions of the package and an issued key, no default check fails."""
+    """With the package's exceptions and an issued key, no default check of schemathesis fails."""
     server = start_server("--strict-keys")
     key = server.admin("POST", "sandboxes", {})["keys"][provider]
     header, scheme = key_header(provider)

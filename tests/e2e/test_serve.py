@@ -142,25 +142,25 @@ Upsim = Callable[..., subprocess.CompletedProcess[str]]
 # -- start
 
 
-def test_port_0_takes_a_free_one(serve: Serve) -> None:
-    """The ready file names a port that answers."""
+def test_port_0_takes_a_free_port(serve: Serve) -> None:
+    """The ready file names a port that responds."""
     assert serve().get("/__sim/livez").status_code == 200
 
 
 def test_ready_file_names_the_process(shared: Process) -> None:
-    """The ready file holds the id of the very process."""
+    """The ready file has the id of the server's process."""
     assert shared.said["pid"] == shared.process.pid
 
 
 def test_only_its_owner_reads_the_ready_file(shared: Process) -> None:
-    """It holds a token, so other users of the machine may not look into it."""
+    """Other users of the machine cannot read the ready file, because it has the token."""
     ready = shared.log.with_name("ready.json")
 
     assert 0o600 == ready.stat().st_mode & 0o777
 
 
-def test_ready_file_holds_the_admin_token(shared: Process) -> None:
-    """The token of the ready file opens the admin API where its rule asks for one."""
+def test_ready_file_has_the_admin_token(shared: Process) -> None:
+    """The token of the ready file opens the admin API."""
     proxied = {"X-Forwarded-For": "192.0.2.1"}
     headers = {**proxied, "Authorization": f"Bearer {shared.said['admin_token']}"}
     statuses = [shared.get("/__sim/sandboxes", **more).status_code for more in (proxied, headers)]
@@ -169,8 +169,8 @@ def test_ready_file_holds_the_admin_token(shared: Process) -> None:
 
 
 @pytest.mark.parametrize("given", ["option", "variable"])
-def test_allowed_hosts_are_answered(serve: Serve, given: str) -> None:
-    """`--allow-host` and its variable open the server to one name more, the admin API not."""
+def test_allowed_hosts_are_accepted(serve: Serve, given: str) -> None:
+    """`--allow-host` and its variable open the server to another name, but not the admin API."""
     name, paths = "sim.example", ("/vicsee/api/v1/models", "/__sim/sandboxes")
     if given == "option":
         process = serve("--allow-host", name, "--allow-host", "other.example")
@@ -187,8 +187,8 @@ def test_allowed_hosts_are_answered(serve: Serve, given: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["http://sim.example", "sim.example:80", "*", ""])
-def test_an_allowed_host_is_a_name(upsim: Upsim, host: str) -> None:
-    """What is not the name of a host is wrong usage."""
+def test_an_allowed_host_must_be_a_name(upsim: Upsim, host: str) -> None:
+    """A text that is no host name is wrong usage."""
     done = upsim("serve", "--allow-host", host)
 
     assert (2, True) == (done.returncode, "is not the name of a host" in done.stderr)
@@ -198,7 +198,7 @@ def test_an_allowed_host_is_a_name(upsim: Upsim, host: str) -> None:
 def test_a_stale_ready_file_is_removed_first(
     tmp_path: Path, upsim: Upsim, wrong: tuple[str, ...]
 ) -> None:
-    """Whatever keeps a server from starting, no ready file of an earlier one stays."""
+    """A server that cannot start leaves no ready file of an earlier server."""
     stale = tmp_path / "ready.json"
     stale.write_text('{"pid": 1}')
     ended = upsim("serve", *wrong, "--ready-file", str(stale))
@@ -206,23 +206,21 @@ def test_a_stale_ready_file_is_removed_first(
 
 
 def test_the_ready_file_is_removed_at_the_end(serve: Serve, tmp_path: Path) -> None:
-    """Nobody takes a server that ended for one that runs."""
+    """A server that ended leaves no ready file."""
     serve().interrupt()
     assert [] == list(tmp_path.glob("ready*"))
 
 
 def test_the_ready_file_of_another_server_stays(serve: Serve, tmp_path: Path) -> None:
-    """A server removes what it wrote itself."""
+    """A server removes only its own ready file."""
     process, ready = serve(), tmp_path / "ready.json"
     ready.write_text('{"pid": 1}')
     process.interrupt()
     assert '{"pid": 1}' == ready.read_text()
 
 
-def test_a_ready_file_that_cannot_be_written_is_told_in_a_line(
-    tmp_path: Path, upsim: Upsim
-) -> None:
-    """The server does not start; the exit code is 2."""
+def test_an_unwritable_ready_file_is_one_line(tmp_path: Path, upsim: Upsim) -> None:
+    """The server does not start, and prints one line; the exit code is 2."""
     (tmp_path / "ready.json.part").mkdir()
     ready = tmp_path / "ready.json"
     ended = upsim("serve", "--port", "0", "--ready-file", str(ready))
@@ -233,7 +231,7 @@ def test_a_ready_file_that_cannot_be_written_is_told_in_a_line(
 def test_the_files_of_a_killed_server_are_removed_at_the_next_start(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it kept in its temporary folder is of no use to anybody."""
+    """The next start removes the temporary folder of a killed server."""
     monkeypatch.setitem(ENVIRONMENT, "TMPDIR", str(tmp_path))
     killed = serve()
     sent = {"file_name": "a.mp4", "file_data": "AAAA"}
@@ -248,8 +246,8 @@ def test_the_files_of_a_killed_server_are_removed_at_the_next_start(
     assert (200, []) == (upload.status_code, list(tmp_path.glob("upsim-*")))
 
 
-def test_a_stale_ready_file_is_removed(tmp_path: Path, upsim: Upsim) -> None:
-    """A server that cannot start leaves no ready file of an earlier one behind."""
+def test_a_server_that_cannot_start_leaves_no_ready_file(tmp_path: Path, upsim: Upsim) -> None:
+    """A server that cannot start removes the ready file of an earlier server."""
     stale = tmp_path / "ready.json"
     stale.write_text('{"pid": 1}', encoding="utf-8")
     upsim("serve", "--port", "0", "--clock", "nosuch", "--ready-file", str(stale))
@@ -258,7 +256,7 @@ def test_a_stale_ready_file_is_removed(tmp_path: Path, upsim: Upsim) -> None:
 
 
 def test_busy_port_is_a_message(upsim: Upsim) -> None:
-    """A port that is taken is named in one line, with what to do; the exit code is 1."""
+    """One line names the busy port and what to do; the exit code is 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = upsim("serve", "--port", str(port))
@@ -295,14 +293,14 @@ def test_busy_port_is_a_message(upsim: Upsim) -> None:
     ],
 )
 def test_wrong_usage(upsim: Upsim, option: str, value: str, told: str) -> None:
-    """A value that is not allowed is named, and the exit code is 2."""
+    """The message names the invalid value; the exit code is 2."""
     done = upsim("serve", "--port", "0", option, value)
 
     assert (done.returncode, told in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
 def test_invalid_scenario_names_the_place(upsim: Upsim, tmp_path: Path) -> None:
-    """A mistake in a scenario is told with file, line and column; the exit code is 1."""
+    """A mistake in a scenario has file, line and column; the exit code is 1."""
     file = tmp_path / "mine.yaml"
     file.write_text("extends: vicsee/baseline\nnosuch: 1\n", encoding="utf-8")
     done = upsim("serve", "--port", "0", "--scenario", str(file))
@@ -311,7 +309,7 @@ def test_invalid_scenario_names_the_place(upsim: Upsim, tmp_path: Path) -> None:
 
 
 def test_unreadable_certificate_is_a_message(upsim: Upsim, tmp_path: Path) -> None:
-    """A certificate that is none is a message that names it; the exit code is 1."""
+    """The message names the invalid certificate; the exit code is 1."""
     file = tmp_path / "cert.pem"
     file.write_text("no certificate", encoding="utf-8")
     done = upsim("serve", "--port", "0", "--tls-cert", str(file))
@@ -321,7 +319,7 @@ def test_unreadable_certificate_is_a_message(upsim: Upsim, tmp_path: Path) -> No
 
 
 def test_settings_come_from_variables(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An option that is not given is taken from its variable."""
+    """A missing option gets the value of its variable."""
     monkeypatch.setitem(ENVIRONMENT, "UPSIM_SERVE_SEED", "4711")
 
     assert "seed 4711)" in serve().output(GREETED)
@@ -331,7 +329,7 @@ def test_settings_come_from_variables(serve: Serve, monkeypatch: pytest.MonkeyPa
 
 
 def test_greeting_has_an_example_for_each_provider(shared: Process) -> None:
-    """The greeting names every provider with its base URL and an example call."""
+    """The greeting has a base URL and an example for every provider."""
     shared.output(GREETED)
     found = {name: url for name, url, _ in EXAMPLE.findall(shared.output())}
 
@@ -342,7 +340,7 @@ def test_greeting_has_an_example_for_each_provider(shared: Process) -> None:
 def test_each_example_works_as_printed(
     shared: Process, require_tool: Callable[[str], str], provider: str
 ) -> None:
-    """The printed call, given to a shell without a change, is accepted."""
+    """The printed example is accepted when a shell runs it unchanged."""
     require_tool("curl")
     shared.output(GREETED)
     commands = {name: command for name, _, command in EXAMPLE.findall(shared.output())}
@@ -366,8 +364,8 @@ def _status_of(command: str) -> str:
     return done.stdout
 
 
-def test_one_line_for_each_answer(shared: Process) -> None:
-    """Every answer of a provider is a line with time, provider, method, path and status."""
+def test_one_line_for_each_response(shared: Process) -> None:
+    """Every response of a provider is a line with time, provider, method, path and status."""
     shared.get("/vicsee/api/v1/models")
 
     line = r"\d\d:\d\d:\d\d\.\d{3} vicsee GET /api/v1/models 200\n"
@@ -375,7 +373,7 @@ def test_one_line_for_each_answer(shared: Process) -> None:
 
 
 def test_the_line_of_a_refusal_has_its_reason(shared: Process) -> None:
-    """A refused request shows the rule that refused it, and why it is believed."""
+    """The line of a refusal has the rule and its evidence."""
     shared.post("/vicsee/api/v1/tools/upscale-video", {}, Authorization="Bearer sk-x")
 
     refused = "refused: missing_video: video_url not provided (documented: "
@@ -384,7 +382,7 @@ def test_the_line_of_a_refusal_has_its_reason(shared: Process) -> None:
 
 
 def test_the_line_of_a_submit_names_its_job(shared: Process) -> None:
-    """An accepted job is named, and so is a video whose properties were assumed."""
+    """The line of an accepted job has its id, and the assumed properties of its video."""
     body = {"video_url": "https://example.com/clip.mp4"}
     answer = shared.post("/vicsee/api/v1/tools/upscale-video", body, Authorization="Bearer sk-x")
     job = answer.json()["data"]["id"]
@@ -395,7 +393,7 @@ def test_the_line_of_a_submit_names_its_job(shared: Process) -> None:
 
 
 def test_quiet_prints_one_line(serve: Serve) -> None:
-    """With `--quiet` the first line of the greeting is all that is ever printed."""
+    """With `--quiet`, only the first line of the greeting is printed."""
     server = serve("--quiet")
     server.output("upsim listens at ")
     server.get("/vicsee/api/v1/models")
@@ -405,8 +403,8 @@ def test_quiet_prints_one_line(serve: Serve) -> None:
     assert re.fullmatch(line, server.output())
 
 
-def test_the_last_answers_are_printed(serve: Serve) -> None:
-    """An answer given right before the end still has its line."""
+def test_the_last_responses_are_printed(serve: Serve) -> None:
+    """A response right before the end still has its line."""
     server = serve()
     server.get("/vicsee/api/v1/models")
     server.interrupt()
@@ -414,8 +412,8 @@ def test_the_last_answers_are_printed(serve: Serve) -> None:
     assert "vicsee GET /api/v1/models 200\n" in server.output()
 
 
-def test_strict_keys_are_told(serve: Serve) -> None:
-    """A server that knows only issued keys does not say that any works."""
+def test_strict_keys_change_the_greeting(serve: Serve) -> None:
+    """A server with strict keys does not say that any key works."""
     assert "Only issued keys work, such as these;" in serve("--strict-keys").output(GREETED)
 
 
@@ -423,7 +421,7 @@ def test_strict_keys_are_told(serve: Serve) -> None:
 def test_strict_keys_are_printed(
     serve: Serve, require_tool: Callable[[str], str], provider: str
 ) -> None:
-    """The examples of a server with strict keys hold issued keys: they work as printed."""
+    """The examples of a server with strict keys have issued keys, and work as printed."""
     require_tool("curl")
     output = serve("--strict-keys").output("# wavespeed")
     commands = {name: command for name, _, command in EXAMPLE.findall(output)}
@@ -431,8 +429,8 @@ def test_strict_keys_are_printed(
     assert _status_of(commands[provider]) in ("200", "201")
 
 
-def test_scenario_and_dialect_are_told(serve: Serve) -> None:
-    """The first line names the scenario and the dialect that the server was started with."""
+def test_greeting_names_scenario_and_dialect(serve: Serve) -> None:
+    """The first line names the scenario and the dialect of the server."""
     options = ("--scenario", "vicsee/insufficient-funds", "--dialect", "live", "--seed", "7")
     output = serve(*options).output(GREETED)
 
@@ -440,15 +438,15 @@ def test_scenario_and_dialect_are_told(serve: Serve) -> None:
 
 
 def test_the_line_of_another_dialect_names_it(shared: Process) -> None:
-    """A request in a dialect that is not the default one shows it beside the provider."""
+    """The line of a request in another dialect has the dialect beside the provider."""
     shared.get("/venice/live/api/v1/models")
 
     line = "venice/live GET /api/v1/models 200\n"
     assert line in shared.output(line)
 
 
-def test_the_line_of_a_path_without_provider(shared: Process) -> None:
-    """A provider's path without its prefix is a line that says where it belongs."""
+def test_the_line_of_a_path_without_its_prefix(shared: Process) -> None:
+    """A provider's path without its prefix has a line with the right path."""
     shared.post("/api/v1/video/queue", {})
 
     line = "POST /api/v1/video/queue 404 no provider is at '/api/v1/video/queue'; did you mean "
@@ -456,14 +454,14 @@ def test_the_line_of_a_path_without_provider(shared: Process) -> None:
 
 
 def test_control_characters_are_escaped(shared: Process) -> None:
-    """No path can forge a line of its own or colour the terminal."""
+    """No path can forge a line or colour the terminal."""
     shared.get("/vicsee/api/v1/%1b%5b31mred%0aforged")
 
     assert r" GET /api/v1/\u001b[31mred\u000aforged 404 " in shared.output("forged 404")
 
 
-def test_all_addresses(serve: Serve) -> None:
-    """Bound to every address, it prints one that works, and that the admin API needs the token."""
+def test_a_server_on_all_addresses(serve: Serve) -> None:
+    """The server prints a URL that works, and says that the admin API needs the token."""
     server = serve("--host", "0.0.0.0")  # noqa: S104 - the test is about it
     need = "Not bound to loopback only: the admin API and the page at / need the token."
 
@@ -483,7 +481,7 @@ def test_landing_page_has_every_base_url(shared: Process, provider: str, dialect
 
 @pytest.mark.parametrize("provider", providers())
 def test_landing_page_has_every_example(shared: Process, provider: str) -> None:
-    """The page shows the same example call as the greeting, with this server's address."""
+    """The page shows the same examples as the greeting, with the URL of this server."""
     page = html.unescape(shared.get("/").text)
 
     assert f"<pre><code>curl {shared.base_url}/{provider}/" in page
@@ -506,28 +504,28 @@ def test_landing_page_has_every_example(shared: Process, provider: str) -> None:
         "<td>veniceai-cli (status and download of a job)<td>2.1.0",
     ],
 )
-def test_landing_page_has_what_follows(shared: Process, text: str) -> None:
-    """The page shows polls, downloads and uploads, what dialects change, and the list of calls."""
+def test_landing_page_has_polls_and_downloads(shared: Process, text: str) -> None:
+    """The page shows polls, downloads, uploads, the effects of dialects, and all requests."""
     assert text in html.unescape(shared.get("/").text)
 
 
 def test_landing_page_with_strict_keys(serve: Serve) -> None:
-    """Where only issued keys work, the page says so and shows no key as if any did."""
+    """With strict keys, the page says that only issued keys work, and shows no key."""
     page = serve("--strict-keys").get("/").text
 
     assert (True, False) == ("Only issued keys work here" in page, "Bearer any" in page)
 
 
 def test_landing_page_is_html(shared: Process) -> None:
-    """A browser gets a page."""
+    """A browser gets an HTML page."""
     assert shared.get("/").headers["content-type"] == "text/html; charset=utf-8"
 
 
 # -- the end
 
 
-def test_ctrl_c_ends_well(serve: Serve) -> None:
-    """Ctrl-C ends an idle server at once, with exit code 0 and no complaint."""
+def test_ctrl_c_ends_the_server(serve: Serve) -> None:
+    """Ctrl-C ends an idle server immediately, with exit code 0 and without an error."""
     server = serve()
     server.output(GREETED)
 
@@ -536,7 +534,7 @@ def test_ctrl_c_ends_well(serve: Serve) -> None:
 
 
 def test_ctrl_c_ends_a_held_request(serve: Serve) -> None:
-    """A request that is held until its job ends does not hold the server: it is given up."""
+    """Ctrl-C ends a request that is held until its job ends."""
     server = serve("--pace", "1")
     with ThreadPoolExecutor() as threads:
         held = threads.submit(_hold, server)
@@ -549,7 +547,7 @@ def test_ctrl_c_ends_a_held_request(serve: Serve) -> None:
 
 
 def test_ctrl_c_ends_an_open_download(serve: Serve) -> None:
-    """A download that nobody reads to its end does not hold the server."""
+    """Ctrl-C ends a download that the client does not read."""
     server = serve()
     host, _, port = server.base_url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port))) as connection:
@@ -572,7 +570,7 @@ def hangups() -> Iterator[None]:
 
 @pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
-def test_signals_end_it(serve: Serve, how: signal.Signals) -> None:
+def test_signals_end_the_server(serve: Serve, how: signal.Signals) -> None:
     """The signals of a service manager and of a closed terminal end the server."""
     server = serve()
     server.process.send_signal(how)
@@ -582,8 +580,8 @@ def test_signals_end_it(serve: Serve, how: signal.Signals) -> None:
 
 @pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_end_is_told(serve: Serve, how: signal.Signals) -> None:
-    """Whatever ends the server, its last line says so."""
+def test_the_last_line_says_that_the_server_stopped(serve: Serve, how: signal.Signals) -> None:
+    """The last line of a server says that it stopped, for every kind of end."""
     server = serve()
     server.output(GREETED)
     server.process.send_signal(how)
@@ -592,8 +590,8 @@ def test_the_end_is_told(serve: Serve, how: signal.Signals) -> None:
     assert "upsim stopped" == server.output().splitlines()[-1]
 
 
-def test_output_that_nobody_reads(tmp_path: Path) -> None:
-    """A server whose reader has left, as after `upsim serve | head`, goes on without complaint."""
+def test_a_closed_pipe_does_not_end_the_server(tmp_path: Path) -> None:
+    """A server whose reader left, as after `upsim serve | head`, continues without an error."""
     ready, errors = tmp_path / "ready.json", tmp_path / "errors.txt"
     with errors.open("w") as stderr:
         process = subprocess.Popen(
@@ -638,15 +636,15 @@ def _until_a_job_runs(server: Process) -> None:
 # -- the other commands
 
 
-def test_version(upsim: Upsim) -> None:
-    """The version comes with the date of each baseline."""
+def test_version_has_the_dates_of_the_baselines(upsim: Upsim) -> None:
+    """`upsim --version` prints the date of each baseline."""
     dates = ", ".join(rf"{name} \d{{4}}-\d\d-\d\d" for name in providers())
 
     assert re.fullmatch(rf"upsim \S.* \(baselines: {dates}\)\n", upsim("--version").stdout)
 
 
-def test_doctor(upsim: Upsim) -> None:
-    """Where all that is needed is installed, doctor says so and exits with 0."""
+def test_doctor_succeeds(upsim: Upsim) -> None:
+    """If everything is installed, doctor says so and exits with 0."""
     done = upsim("doctor")
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Everything is installed.")

@@ -121,8 +121,9 @@ class Jobs:
         slots = plans[account.plan].concurrency
         while account.queue and (slots is None or account.running < slots):
             name = next(iter(account.queue))
-            phases = timeline.state.jobs[name].accepted.phases
-            timeline.commit(JobStarted(timeline.now, name, self._end_of_phase(phases, 0)))
+            queued = timeline.state.jobs[name]  # a command may have moved the job while it waited
+            due = self._end_of_phase(queued.accepted.phases, queued.step)
+            timeline.commit(JobStarted(timeline.now, name, due))
             if (job := timeline.state.jobs[name]).accepted.webhook is not None:
                 self._webhooks.watch(job)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from upsim.core.states import JobState
+
 if TYPE_CHECKING:
     from tests.http.engine.conftest import MakeWorld, World
 
@@ -89,3 +91,15 @@ def test_accounts_have_slots_of_their_own(make_world: MakeWorld) -> None:
     five_jobs(world)
     world.on_plan("piapi", "free-capped")
     assert world.job(world.accepted("piapi")).started
+
+
+def test_a_forced_job_still_takes_its_slot(manual: World) -> None:
+    """A queued job that a command moved starts when a slot is free, and stays in its state."""
+    jobs = five_jobs(manual)
+    forced = manual.job(jobs[3])
+    manual.sandbox.jobs.move(forced, JobState.PROCESSING)
+    manual.advance(73 + 1)
+    assert manual.states(*jobs) == ["completed"] * 3 + ["processing"] * 2
+    assert (manual.job(jobs[3]).started, manual.account("wavespeed").running) == (True, 2)
+    manual.advance(3600)
+    assert manual.states(*jobs) == ["completed"] * 3 + ["processing", "completed"]

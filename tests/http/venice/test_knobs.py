@@ -315,7 +315,7 @@ def test_input_formats(value: str, accepted: list[str], make: Make) -> None:
     ],
 )
 def test_public_urls(value: str, url: str, status: int, make: Make) -> None:
-    """Any http(s) URL is taken, only https, or only those on a public host."""
+    """The knob decides whether any URL, only an https URL, or only a public host is accepted."""
     venice = make(public_urls=value)
     answers = [venice.queue(url), venice.quote(video_url=url)]
 
@@ -325,8 +325,8 @@ def test_public_urls(value: str, url: str, status: int, make: Make) -> None:
 
 
 @pytest.mark.parametrize("value", ["https", "public"])
-def test_data_urls_are_public_enough(value: str, make: Make) -> None:
-    """The rule for URLs says nothing of data URLs."""
+def test_data_urls_count_as_public(value: str, make: Make) -> None:
+    """The knob for public URLs does not apply to data URLs."""
     venice = make(public_urls=value)
 
     assert venice.queue(venice.data_url(CLIP)).status_code == 200
@@ -336,7 +336,7 @@ def test_data_urls_are_public_enough(value: str, make: Make) -> None:
     ("value", "statuses"), [("refused", [401, 401]), ("discovery", [402, 403])]
 )
 def test_keyless_answer(value: str, statuses: list[int], make: Make) -> None:
-    """Without a key: 401, or the discovery document and 403 on quote."""
+    """The knob decides the response without a key: a 401, or the discovery document."""
     venice = make(keyless_answer=value)
     paths = ["video/queue", "video/quote"]
     answers = [
@@ -356,7 +356,7 @@ def test_keyless_answer(value: str, statuses: list[int], make: Make) -> None:
 )
 @pytest.mark.parametrize("path", ["queue", "retrieve", "complete", "quote"])
 def test_content_type_status(value: str, error: str, path: str, make: Make) -> None:
-    """A body of another type is refused on all four endpoints."""
+    """The knob decides the status for a wrong content type, on all four endpoints."""
     answer = make(content_type_status=value).request("POST", f"video/{path}", content="{}")
 
     assert (answer.status_code, answer.json()) == (int(value), {"error": error})
@@ -364,7 +364,7 @@ def test_content_type_status(value: str, error: str, path: str, make: Make) -> N
 
 @pytest.mark.parametrize(("value", "error"), [("400", UNKNOWN), ("404", GONE)])
 def test_unknown_id_status(value: str, error: str, make: Make) -> None:
-    """An unknown id is a 400, or folded into the 404 of missing media."""
+    """The knob decides whether an unknown id is a 400, or the 404 of missing media."""
     answer = make(unknown_id_status=value).retrieve("x")
 
     assert (answer.status_code, answer.json()) == (int(value), {"error": error})
@@ -375,7 +375,7 @@ def test_unknown_id_status(value: str, error: str, make: Make) -> None:
     [("404", "Specified model not found: x"), ("400", "Invalid model specified")],
 )
 def test_unknown_model_status(value: str, error: str, make: Make) -> None:
-    """An unknown model is a 404 that names it, or a 400."""
+    """The knob decides whether an unknown model is a 404 that names it, or a 400."""
     answer = make(unknown_model_status=value).post("video/queue", model="x")
 
     assert (answer.status_code, answer.json()) == (int(value), {"error": error})
@@ -385,7 +385,7 @@ def test_unknown_model_status(value: str, error: str, make: Make) -> None:
     ("value", "error"), [("page", "wait 30s and"), ("live", "wait 30 seconds")]
 )
 def test_budget_text(value: str, error: str, make: Make) -> None:
-    """The words for too many failures."""
+    """The knob decides the message for too many failures."""
     venice = make(budget_text=value).on_plan("error_budget")
     answers = [venice.retrieve("x") for _ in range(22)]
 
@@ -397,7 +397,7 @@ def test_budget_text(value: str, error: str, make: Make) -> None:
     ("value", "reset"), [("milliseconds", "1767225660000"), ("seconds", "1767225660")]
 )
 def test_reset_unit(value: str, reset: str, make: Make) -> None:
-    """The reset header counts milliseconds or seconds."""
+    """The knob decides whether the reset header counts milliseconds or seconds."""
     answer = make(reset_unit=value).on_plan("limited").queue()
 
     assert answer.headers["x-ratelimit-reset-requests"] == reset
@@ -405,7 +405,7 @@ def test_reset_unit(value: str, reset: str, make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "audio"), [("keep", True), ("drop", False)])
 def test_audio(value: str, audio: bool, make: Make) -> None:  # noqa: FBT001 - a table
-    """The output keeps the sound or drops it; a silent input stays silent."""
+    """The knob decides whether the output keeps the audio; a silent input stays silent."""
     venice = make(audio=value)
     loud = venice.job(venice.queued()).accepted.output
     silent = venice.job(venice.queued(venice.clip("160x90_10fps_1s_silent.mp4"))).accepted.output
@@ -431,7 +431,7 @@ def test_audio(value: str, audio: bool, make: Make) -> None:  # noqa: FBT001 - a
     ],
 )
 def test_failure_form(value: str, status: int, body: dict[str, Any], make: Make) -> None:
-    """A failed job is an error answer, or a 200 that says so."""
+    """The knob decides whether a failed job is an error response or a 200."""
     venice = make(failure_form=value)
     queue_id = venice.queued()
     venice.fail(queue_id, "inference_failed")
@@ -445,7 +445,7 @@ def test_failure_form(value: str, status: int, body: dict[str, Any], make: Make)
     [("omit", {"error": UNKNOWN}), ("add", {"error": UNKNOWN, "code": "REQUEST_ID_NOT_FOUND"})],
 )
 def test_error_code(value: str, expected: dict[str, str], make: Make) -> None:
-    """The symbolic code stands in every error body, or only where it is documented."""
+    """The knob decides whether every error has a symbolic code, or only documented errors."""
     venice = make(error_code=value)
 
     assert venice.retrieve("x").json() == expected
@@ -454,13 +454,13 @@ def test_error_code(value: str, expected: dict[str, str], make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "status"), [("any", 200), ("admin", 401)])
 def test_billing_key(value: str, status: int, make: Make) -> None:
-    """Billing takes any key, or admin keys alone."""
+    """The knob decides whether billing accepts any key or only admin keys."""
     assert make(billing_key=value).get("billing/balance").status_code == status
 
 
 @pytest.mark.parametrize(("value", "status"), [("last", 200), ("refuse", 400)])
 def test_duplicate_keys(value: str, status: int, make: Make) -> None:
-    """The last of two equal keys wins, or the body is refused."""
+    """The knob decides whether the last of two equal JSON keys wins, or the body is refused."""
     text = f'{{"model": "x", "model": "{MODEL}", "duration": "10"}}'
     headers = {"content-type": "application/json"}
     answer = make(duplicate_keys=value).request(
@@ -472,7 +472,7 @@ def test_duplicate_keys(value: str, status: int, make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "allowed"), [("any_origin", "*"), ("none", None)])
 def test_storage_cors(value: str, allowed: str | None, make: Make) -> None:
-    """Outputs may be read by pages of any origin, or by none."""
+    """The knob decides whether pages of any origin may read outputs."""
     venice = make(storage_cors=value)
     url = finished(venice)["download_url"]
     with httpx.Client(transport=venice.sim.transport()) as page:
@@ -481,5 +481,5 @@ def test_storage_cors(value: str, allowed: str | None, make: Make) -> None:
 
 
 def test_every_knob_has_a_test() -> None:
-    """A knob that nobody tries is a knob that does nothing."""
+    """Every knob of Venice has a test in this module."""
     assert {f"test_{name}" for name in KNOBS} <= globals().keys()

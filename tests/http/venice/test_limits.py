@@ -33,7 +33,7 @@ def use_up(venice: "Venice", operation: str, times: int) -> list[int]:
 
 @pytest.mark.parametrize(("operation", "limit"), [("queue", 40), ("retrieve", 120), ("quote", 40)])
 def test_each_operation_has_a_limit_a_minute(operation: str, limit: int, venice: "Venice") -> None:
-    """One request above the limit is a 429, until the window ends."""
+    """One request above the limit is a 429 until the window ends."""
     venice.on_plan("limited")
     seen = use_up(venice, operation, limit + 1)
     venice.advance(60)
@@ -42,8 +42,8 @@ def test_each_operation_has_a_limit_a_minute(operation: str, limit: int, venice:
     assert use_up(venice, operation, 1) == [200]
 
 
-def test_limits_do_not_share_places(venice: "Venice") -> None:
-    """A used up limit of one operation leaves the others alone."""
+def test_limits_of_operations_are_separate(venice: "Venice") -> None:
+    """A used limit of one operation leaves the limits of other operations."""
     venice.on_plan("limited")
     use_up(venice, "quote", 41)
 
@@ -52,8 +52,8 @@ def test_limits_do_not_share_places(venice: "Venice") -> None:
     assert venice.get("billing/balance").status_code == 200
 
 
-def test_headers_show_where_the_limit_stands(venice: "Venice") -> None:
-    """Limit, remaining and reset in Unix milliseconds; a 429 says what was limited."""
+def test_headers_show_the_state_of_the_limit(venice: "Venice") -> None:
+    """The headers have limit, remaining and reset in Unix milliseconds; a 429 names the limit."""
     venice.on_plan("limited")
     venice.advance(10)
     first = venice.quote(**QUOTE)
@@ -86,15 +86,15 @@ def test_without_a_limit_there_are_no_such_headers(venice: "Venice") -> None:
     assert not [name for name in answer.headers if name.startswith("x-ratelimit")]
 
 
-def test_operations_without_a_limit_have_no_such_headers(venice: "Venice") -> None:
-    """On a limited plan the account endpoints are not limited."""
+def test_unlimited_operations_have_no_such_headers(venice: "Venice") -> None:
+    """On a limited plan, the account endpoints have no rate-limit headers."""
     answer = venice.on_plan("limited").get("billing/balance")
 
     assert not [name for name in answer.headers if name.startswith("x-ratelimit")]
 
 
-def test_a_refused_request_takes_its_place(venice: "Venice") -> None:
-    """Requests that pass the limit and break a rule count as well."""
+def test_a_refused_request_counts(venice: "Venice") -> None:
+    """A request that breaks a rule counts for the limit as well."""
     venice.on_plan("limited")
     seen = [venice.queue(upscale_factor=3).status_code for _ in range(41)]
 
@@ -108,10 +108,10 @@ def test_a_refused_request_takes_its_place(venice: "Venice") -> None:
         ("error_budget_live", "live", 50, LOCKED_OUT_LIVE),
     ],
 )
-def test_too_many_failures_lock_the_key_out(
+def test_too_many_failures_lock_the_key(
     plan: str, dialect: str, limit: int, text: str, venice: "Venice"
 ) -> None:
-    """More failures than the budget in 30 s: every request is a 429 until the window ends."""
+    """After too many failures in 30 s, every request is a 429 until the window ends."""
     venice.under(dialect).on_plan(plan)
     venice = venice.under(dialect)
     seen = [venice.queue(upscale_factor=3).status_code for _ in range(limit + 1)]
@@ -125,8 +125,8 @@ def test_too_many_failures_lock_the_key_out(
     assert venice.queue().status_code == 200
 
 
-def test_the_budget_has_headers_of_its_own(venice: "Venice") -> None:
-    """What remains of the budget, and when its window ends in Unix milliseconds."""
+def test_the_failure_budget_has_its_own_headers(venice: "Venice") -> None:
+    """The headers have the remaining failures, and the end of the window in Unix milliseconds."""
     venice.on_plan("error_budget")
     good, bad = venice.queue(), venice.queue(upscale_factor=3)
     shown = [
@@ -141,8 +141,8 @@ def test_the_budget_has_headers_of_its_own(venice: "Venice") -> None:
     ]
 
 
-def test_what_is_refused_before_the_budget_does_not_count(venice: "Venice") -> None:
-    """A wrong content type, bad JSON, the retired endpoint and success leave it alone."""
+def test_early_refusals_do_not_count_as_failures(venice: "Venice") -> None:
+    """A wrong content type, bad JSON, the retired endpoint and a success do not count."""
     venice.on_plan("error_budget")
     for _ in range(10):
         venice.request("POST", "video/queue", content="{")
@@ -156,7 +156,7 @@ def test_what_is_refused_before_the_budget_does_not_count(venice: "Venice") -> N
 
 
 def test_failures_of_the_service_do_not_count(venice: "Venice") -> None:
-    """A replayed 422 counts as a failed request, a 500 does not."""
+    """A repeated 422 counts as a failed request, and a 500 does not."""
     venice.on_plan("error_budget")
     broken, refused = venice.queued(), venice.queued()
     venice.fail(broken, "inference_failed")

@@ -34,8 +34,8 @@ def issue_of(answer: httpx.Response) -> tuple[str, str]:
     return field, issue["message"]
 
 
-def test_the_guides_request_is_answered_with_two_keys(venice: "Venice") -> None:
-    """The answer has the model as it was asked for and a UUID, and nothing else."""
+def test_the_guides_request_gets_two_keys(venice: "Venice") -> None:
+    """The response has the requested model and a UUID, and nothing else."""
     answer = venice.queue(upscale_factor=2)
 
     assert answer.status_code == 200
@@ -45,7 +45,7 @@ def test_the_guides_request_is_answered_with_two_keys(venice: "Venice") -> None:
 
 
 def test_the_default_video_costs_the_guides_own_row(venice: "Venice") -> None:
-    """A URL that is not fetched is 720p of 10 s: 1.00 at the default factor, taken at once."""
+    """The assumed video is 720p of 10 s, which costs 1.00 at the default factor."""
     queue_id = venice.queued()
     (entry,) = venice.entries
 
@@ -54,7 +54,7 @@ def test_the_default_video_costs_the_guides_own_row(venice: "Venice") -> None:
 
 
 def test_the_same_request_twice_makes_two_jobs(venice: "Venice") -> None:
-    """There is no idempotency: an Idempotency-Key changes nothing."""
+    """An Idempotency-Key changes nothing: two requests make two jobs."""
     body = {"model": MODEL, "video_url": "https://example.com/a.mp4"}
     headers = {"idempotency-key": "one"}
     ids = {
@@ -74,7 +74,7 @@ def test_the_same_request_twice_makes_two_jobs(venice: "Venice") -> None:
 def test_the_output_is_the_input_times_the_factor(
     factor: dict[str, int], size: tuple[int, int], venice: "Venice"
 ) -> None:
-    """The default factor is 2, factor 1 keeps the size, and the sound stays."""
+    """The default factor is 2, factor 1 keeps the size, and the audio is kept."""
     queue_id = venice.queued(venice.clip("320x240_10fps_1s.mp4"), **factor)
     output = venice.job(queue_id).accepted.output
 
@@ -84,7 +84,7 @@ def test_the_output_is_the_input_times_the_factor(
 
 @pytest.mark.parametrize("factor", ["1", "1.0", "2", "2.0", "4", "4.0", "4e0", "null"])
 def test_factors_are_numbers_of_any_spelling(factor: str, venice: "Venice") -> None:
-    """Numbers that equal 1, 2 or 4 are taken, and null is the same as none."""
+    """Numbers equal to 1, 2 or 4 are accepted, and null counts as missing."""
     text = f'{{"model": "{MODEL}", "video_url": "https://a.b/c.mp4", "upscale_factor": {factor}}}'
     headers = {"content-type": "application/json"}
 
@@ -117,7 +117,7 @@ def test_other_factors_are_refused(factor: object, text: str, venice: "Venice") 
 def test_resolution_is_refused_with_any_value(
     value: object, dialect: str, venice: "Venice"
 ) -> None:
-    """The text is the guide's, alone, in the details and in the issues."""
+    """The error has the guide's text alone, in the details, and in the issues."""
     venice = venice.under(dialect)
     text = "Use upscale_factor instead of resolution"
     answer = venice.queue(resolution=value)
@@ -132,7 +132,7 @@ def test_resolution_is_refused_with_any_value(
 
 @pytest.mark.parametrize("value", ["sharper", "", " ", None, 7])
 def test_prompt_is_refused_with_any_value(value: object, venice: "Venice") -> None:
-    """The server sets the empty string itself: a client's value, even an empty one, is an error."""
+    """Any prompt of a client is refused, even an empty one."""
     answer = venice.queue(prompt=value)
 
     assert_refused(venice, answer, 400, "This model does not support prompt")
@@ -141,14 +141,14 @@ def test_prompt_is_refused_with_any_value(value: object, venice: "Venice") -> No
 
 @pytest.mark.parametrize("value", ["10", "250", 11, "Auto", "nonsense", None, [], 999])
 def test_duration_is_ignored(value: object, venice: "Venice") -> None:
-    """The file alone says how long it is."""
+    """Only the file decides the duration."""
     venice.queued(duration=value)
 
     assert venice.balance == 99
 
 
 def test_unknown_fields_are_ignored(venice: "Venice") -> None:
-    """The guide's dialect takes no notice of fields that it does not name."""
+    """The guide dialect ignores fields that it does not know."""
     venice.queued(aspect_ratio="16:9", nonsense=1)
 
     assert venice.balance == 99
@@ -170,7 +170,7 @@ def test_unknown_fields_are_ignored(venice: "Venice") -> None:
 def test_the_model_must_be_this_one(
     body: dict[str, object], status: int, error: str, venice: "Venice"
 ) -> None:
-    """The id is a text, case-sensitive, and the first of the fields to be looked at."""
+    """The model is a case-sensitive text, and the first field that is checked."""
     assert_refused(venice, venice.post("video/queue", **body, resolution="2x"), status, error)
 
 
@@ -198,7 +198,7 @@ def test_video_url_must_be_a_url(url: object, text: str, venice: "Venice") -> No
 
 
 def test_a_missing_video_url_is_named(venice: "Venice") -> None:
-    """The field that is not there is Required."""
+    """The error of a missing field is `Required`."""
     answer = venice.post("video/queue", model=MODEL)
 
     assert_refused(venice, answer, 400, INVALID)
@@ -215,8 +215,8 @@ def test_a_missing_video_url_is_named(venice: "Venice") -> None:
         ("160x90_10fps_1s.mp4", "VIDEO/MP4"),
     ],
 )
-def test_data_urls_are_judged_by_content(clip: str, media_type: str, venice: "Venice") -> None:
-    """MP4, MOV and WebM are taken under any label of a video; 1 s of 180p costs 0.013."""
+def test_data_urls_are_checked_by_content(clip: str, media_type: str, venice: "Venice") -> None:
+    """MP4, MOV and WebM are accepted under any video type; 1 s of 180p costs 0.013."""
     venice.queued(venice.data_url(clip, media_type))
 
     assert venice.balance == Decimal("99.987")
@@ -240,8 +240,8 @@ def test_the_scheme_of_a_data_url_has_no_case(scheme: str, venice: "Venice") -> 
         "data:,",
     ],
 )
-def test_data_urls_of_something_else_are_no_video(url: str, venice: "Venice") -> None:
-    """The media type is a video's and the payload base64, or the format is invalid."""
+def test_data_urls_of_other_types_are_refused(url: str, venice: "Venice") -> None:
+    """A data URL must have a video type and base64, or the format is invalid."""
     answer = venice.queue(url)
 
     assert_refused(venice, answer, 400, "Invalid video format. Supported formats: MP4, MOV, WebM.")
@@ -249,7 +249,7 @@ def test_data_urls_of_something_else_are_no_video(url: str, venice: "Venice") ->
 
 @pytest.mark.parametrize("payload", ["", "AAAA", "not base64!", "bm90IGEgdmlkZW8=", "A"])
 def test_data_urls_without_a_video_are_refused(payload: str, venice: "Venice") -> None:
-    """What is no base64 or no video is a 400."""
+    """Data that is no base64 or no video is a 400."""
     answer = venice.queue(f"data:video/mp4;base64,{payload}")
 
     assert answer.status_code == 400
@@ -257,14 +257,14 @@ def test_data_urls_without_a_video_are_refused(payload: str, venice: "Venice") -
 
 
 def test_other_containers_are_refused(venice: "Venice") -> None:
-    """Matroska is not among the three formats, whatever the label says."""
+    """Matroska is refused under any type, because it is not one of the three formats."""
     text = "Invalid video format. Supported formats: MP4, MOV, WebM."
 
     assert_refused(venice, venice.queue(venice.clip("160x90_10fps_1s.mkv")), 400, text)
 
 
-def test_a_video_that_is_not_there_is_refused(venice: "Venice") -> None:
-    """An address where nothing is found is a 400."""
+def test_a_missing_video_is_refused(venice: "Venice") -> None:
+    """A URL without a file is a 400."""
     answer = venice.queue("http://upsim.test/media/uploads/gone/clip.mp4")
 
     assert_refused(venice, answer, 400, "Could not read the video at video_url")
@@ -272,7 +272,7 @@ def test_a_video_that_is_not_there_is_refused(venice: "Venice") -> None:
 
 @pytest.mark.parametrize(("seconds", "status"), [("300", 200), ("300.04", 422)])
 def test_a_video_may_last_300_seconds(seconds: str, status: int, venice: "Venice") -> None:
-    """300 s exactly are accepted; one frame more is refused before it is charged."""
+    """300 s are accepted, and one frame more is refused before the charge."""
     answer = venice.queue(venice.clip(f"160x90_25fps_{seconds}s.mp4"))
 
     assert answer.status_code == status
@@ -283,14 +283,14 @@ def test_a_video_may_last_300_seconds(seconds: str, status: int, venice: "Venice
 
 
 def test_a_clip_without_length_is_refused(make_from: Callable[..., "Venice"]) -> None:
-    """A clip of no duration is too short."""
+    """A clip with a duration of zero is too short."""
     venice = make_from("media: [{url: '*', duration: 0}]")
 
     assert_refused(venice, venice.queue(), 422, "Video duration is too short.")
 
 
 def test_an_output_beyond_our_own_limit_is_refused(make_from: Callable[..., "Venice"]) -> None:
-    """What cannot be rendered here is refused in the provider's form."""
+    """An output that cannot be rendered is refused in the provider's form."""
     venice = make_from("media: [{url: '*', duration: 1, size: 4098x90}]")
     text = "The output would be larger than 16384 pixels a side"
 
@@ -302,7 +302,7 @@ def test_an_output_beyond_our_own_limit_is_refused(make_from: Callable[..., "Ven
 def test_the_balance_must_cover_the_price(
     balance: str, status: int, make: Callable[..., "Venice"]
 ) -> None:
-    """A balance of exactly the price is enough; below it the guide's words are the answer."""
+    """A balance equal to the price is enough; a lower one gets the guide's message."""
     venice = make(balance=balance)
     answer = venice.queue()
 
@@ -321,7 +321,7 @@ def test_a_plan_without_access_is_refused(venice: "Venice") -> None:
 
 
 def test_a_keys_cap_ends_its_spending(venice: "Venice") -> None:
-    """The cap of the key counts what was spent; a refund gives it back."""
+    """The cap of a key counts its charges, and a refund reduces the count."""
     venice.on_plan("capped")
     queue_id = venice.queued()
     answer = venice.queue()
@@ -334,7 +334,7 @@ def test_a_keys_cap_ends_its_spending(venice: "Venice") -> None:
 
 
 def test_errors_come_in_order(make: Callable[..., "Venice"]) -> None:
-    """With everything wrong, mending one thing after the other shows the order of the checks."""
+    """A request with all mistakes gets the errors in the order of the checks, one by one."""
     venice = make(balance="0")
     text = {"content-type": "text/plain"}
     no_key: dict[str, Any] = {"authorization": None}
@@ -376,8 +376,8 @@ def test_errors_come_in_order(make: Callable[..., "Venice"]) -> None:
         assert_refused(venice, answer, status, error)
 
 
-def test_the_order_of_the_fields_is_factor_before_video(venice: "Venice") -> None:
-    """With a wrong factor and no video, the factor is named."""
+def test_the_factor_is_checked_before_the_video(venice: "Venice") -> None:
+    """With a wrong factor and no video, the error names the factor."""
     answer = venice.post("video/queue", model=MODEL, upscale_factor=3)
 
     assert issue_of(answer)[0] == "upscale_factor"
@@ -394,7 +394,7 @@ def load_examples() -> dict[str, Any]:
 
 @pytest.mark.parametrize("row", load_examples()["prices"], ids=lambda row: row["published"])
 def test_published_rows_are_charged_and_quoted_alike(row: dict[str, Any], venice: "Venice") -> None:
-    """The charge of a file is the quote of the file, and both are the guide's amount."""
+    """Charge and quote of a file are both the amount of the guide."""
     clip = venice.clip(f"{row['input']}_{row['fps']}fps_{row['seconds']}s.mp4")
     quoted = venice.quote(video_url=clip, upscale_factor=row["factor"]).json()["quote"]
     venice.queued(clip, upscale_factor=row["factor"])

@@ -21,7 +21,7 @@ CLIP = "854x480_30fps_2s.mp4"
 
 @pytest.mark.parametrize("row", PUBLISHED["quotes"], ids=lambda row: str(row["body"]))
 def test_described_clips_are_quoted(row: dict[str, Any], venice: "Venice") -> None:
-    """The answer is a JSON number and the only key; nothing is charged and no job made."""
+    """The response is one JSON number; nothing is charged, and no job is made."""
     answer = venice.quote(**row["body"])
 
     assert answer.status_code == 200
@@ -41,8 +41,8 @@ def test_described_clips_are_quoted(row: dict[str, Any], venice: "Venice") -> No
         {"prompt": "x", "audio": True, "nonsense": {}},
     ],
 )
-def test_a_video_wins_over_what_is_described(body: dict[str, Any], venice: "Venice") -> None:
-    """With a file, duration and input_height play no part: 2 s of 960 lines cost 0.05."""
+def test_a_video_beats_its_description(body: dict[str, Any], venice: "Venice") -> None:
+    """With a file, duration and input_height are ignored: 2 s of 960 lines cost 0.05."""
     answer = venice.quote(video_url=venice.clip(CLIP), **body)
 
     assert answer.text == '{"quote":0.05}'
@@ -54,7 +54,7 @@ def test_a_video_wins_over_what_is_described(body: dict[str, Any], venice: "Veni
 )
 @pytest.mark.parametrize("factor", [1, 2, 4])
 def test_the_quote_of_a_file_is_its_charge(clip: str, factor: int, venice: "Venice") -> None:
-    """Quote and charge are one function of the file."""
+    """The quote of a file equals its charge."""
     url = venice.clip(clip)
     quoted = venice.quote(video_url=url, upscale_factor=factor).json()["quote"]
     venice.queued(url, upscale_factor=factor)
@@ -117,7 +117,7 @@ def test_fields_of_a_quote_are_checked(
 
 @pytest.mark.parametrize("height", ["720.0", "1e3", "100000", f"1{'0' * 400}", "1e400"])
 def test_heights_may_be_any_whole_number(height: str, venice: "Venice") -> None:
-    """Whole numbers of any spelling and size are taken; the dearest tier is the ceiling."""
+    """Whole numbers of any spelling and size are accepted; the highest tier has no upper end."""
     text = f'{{"model": "topaz-video-upscale", "duration": "10", "input_height": {height}}}'
     headers = {"content-type": "application/json"}
     answer = venice.request("POST", "video/quote", content=text, headers=headers)
@@ -128,15 +128,15 @@ def test_heights_may_be_any_whole_number(height: str, venice: "Venice") -> None:
 
 
 @pytest.mark.parametrize("duration", ["300.04", "301s", 300.5, 1e300])
-def test_a_quote_goes_up_to_300_seconds(duration: object, venice: "Venice") -> None:
-    """Longer ones are a 400 here, not the 422 of queue."""
+def test_a_quote_accepts_300_seconds(duration: object, venice: "Venice") -> None:
+    """A longer duration is a 400 in a quote, not the 422 of queue."""
     answer = venice.quote(duration=duration)
 
     assert (answer.status_code, answer.json()) == (400, {"error": TOO_LONG})
 
 
 def test_a_file_that_is_too_long_cannot_be_quoted(venice: "Venice") -> None:
-    """The limit of the file is a 400 on quote as well."""
+    """A file above the limit is a 400 in a quote as well."""
     answer = venice.quote(video_url=venice.clip("160x90_25fps_300.04s.mp4"))
 
     assert (answer.status_code, answer.json()) == (400, {"error": TOO_LONG})
@@ -145,7 +145,7 @@ def test_a_file_that_is_too_long_cannot_be_quoted(venice: "Venice") -> None:
 @pytest.mark.parametrize("dialect", ["", "live"])
 @pytest.mark.parametrize("value", ["1080p", None, 2, "3x", ["2x"]])
 def test_resolution_is_refused_on_quote(value: object, dialect: str, venice: "Venice") -> None:
-    """The guide forbids it for upscale models."""
+    """A quote refuses `resolution`, as the guide says for upscale models."""
     answer = venice.under(dialect).quote(video_url=venice.clip(CLIP), resolution=value)
 
     assert answer.status_code == 400
@@ -166,14 +166,14 @@ def test_resolution_is_refused_on_quote(value: object, dialect: str, venice: "Ve
 def test_live_takes_the_alias_and_the_file(
     body: dict[str, Any], usd: str, venice: "Venice"
 ) -> None:
-    """Live reads 1x, 2x and 4x as the factor, and nothing from duration and input_height."""
+    """The live dialect reads 1x, 2x and 4x as the factor, and ignores duration and input_height."""
     answer = venice.under("live").quote(video_url=venice.clip(CLIP), **body)
 
     assert answer.text == f'{{"quote":{usd}}}'
 
 
-def test_live_wants_a_video(live: "Venice") -> None:
-    """A described clip is no basis for a live quote."""
+def test_live_needs_a_video(live: "Venice") -> None:
+    """The live dialect refuses a quote without a video."""
     answer = live.quote(duration="10", input_height=720)
 
     assert answer.status_code == 400
@@ -200,7 +200,7 @@ def test_a_quote_needs_a_key(dialect: str, status: int, error: str, venice: "Ven
 
 
 def test_errors_of_a_quote_come_in_order(venice: "Venice") -> None:
-    """Model, then resolution, then factor, then duration, then height."""
+    """The checks are in the order model, resolution, factor, duration, height."""
     bad: dict[str, Any] = {
         "model": "x",
         "resolution": "2x",

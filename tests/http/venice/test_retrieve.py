@@ -17,8 +17,8 @@ UNKNOWN = {"error": "Request ID is invalid."}
 
 
 @pytest.mark.parametrize("dialect", ["", "live", "auto"])
-def test_a_job_at_work_shows_how_long_it_has_run(dialect: str, venice: "Venice") -> None:
-    """The three keys are the documented ones, and times are milliseconds."""
+def test_an_unfinished_job_shows_its_running_time(dialect: str, venice: "Venice") -> None:
+    """The response has the three documented keys, with times in milliseconds."""
     venice = venice.under(dialect)
     queue_id = venice.queued()
     venice.advance(53.2)
@@ -34,7 +34,7 @@ def test_a_job_at_work_shows_how_long_it_has_run(dialect: str, venice: "Venice")
 def test_work_takes_a_constant_times_length_times_factor(
     factor: int, seconds: int, venice: "Venice"
 ) -> None:
-    """One microsecond before its time a job is at work, at its time it is finished."""
+    """A job ends exactly at its calculated time."""
     queue_id = venice.queued(upscale_factor=factor)
     venice.advance(seconds - 0.000001)
     before = venice.retrieve(queue_id).json()["status"]
@@ -46,7 +46,7 @@ def test_work_takes_a_constant_times_length_times_factor(
 
 @pytest.mark.parametrize("dialect", ["guide", "", "auto"])
 def test_a_finished_job_has_a_url(dialect: str, venice: "Venice") -> None:
-    """JSON with a lower-case status and the URL under three names, the same at every poll."""
+    """Each poll has a lower-case status and the same URL under three names."""
     venice = venice.under(dialect)
     queue_id = venice.finished()
     answer = venice.retrieve(queue_id)
@@ -64,7 +64,7 @@ def test_a_finished_job_has_a_url(dialect: str, venice: "Venice") -> None:
 
 
 def test_the_url_needs_no_key(venice: "Venice") -> None:
-    """The file is an MP4 of the promised size, served to anybody."""
+    """The file is an MP4 of the promised size, and needs no key."""
     queue_id = venice.finished(venice.clip("160x90_10fps_1s.webm"))
     video = venice.download(venice.retrieve(queue_id).json()["url"])
 
@@ -74,8 +74,8 @@ def test_the_url_needs_no_key(venice: "Venice") -> None:
     assert video.content[4:8] == b"ftyp"
 
 
-def test_extra_fields_and_a_matching_model_are_taken(venice: "Venice") -> None:
-    """The guide's dialect ignores extra keys, and answers JSON also when the model is named."""
+def test_extra_fields_and_a_matching_model_are_accepted(venice: "Venice") -> None:
+    """The guide dialect ignores extra keys, and returns JSON even if the model is named."""
     venice = venice.under("guide")
     queue_id = venice.finished()
     answer = venice.retrieve(queue_id, model="topaz-video-upscale", nonsense=1)
@@ -85,7 +85,7 @@ def test_extra_fields_and_a_matching_model_are_taken(venice: "Venice") -> None:
 
 @pytest.mark.parametrize("dialect", ["live", "auto", ""])
 def test_live_sends_the_video_itself(dialect: str, venice: "Venice") -> None:
-    """A body that names the model gets the MP4, again and again."""
+    """A body with the model gets the MP4, each time."""
     queue_id = venice.finished(venice.clip("160x90_10fps_1s.mp4"))
     venice = venice.under(dialect)
     first = venice.retrieve(queue_id, model="topaz-video-upscale")
@@ -97,15 +97,15 @@ def test_live_sends_the_video_itself(dialect: str, venice: "Venice") -> None:
 
 
 @pytest.mark.parametrize("model", [{}, {"model": None}], ids=["none", "null"])
-def test_auto_answers_json_without_a_model(model: dict[str, Any], venice: "Venice") -> None:
-    """The guide's snippets never name the model, and get the guide's answer."""
+def test_auto_returns_json_without_a_model(model: dict[str, Any], venice: "Venice") -> None:
+    """The guide's snippets never name the model, and get the guide's response."""
     queue_id = venice.finished()
 
     assert venice.under("auto").retrieve(queue_id, **model).json()["status"] == "completed"
 
 
-def test_live_drops_the_sound(live: "Venice", venice: "Venice") -> None:
-    """A job of the live dialect has no sound, one of the guide's keeps it."""
+def test_live_drops_the_audio(live: "Venice", venice: "Venice") -> None:
+    """An output of the live dialect has no audio, and one of the guide dialect keeps it."""
     quiet = live.job(live.queued()).accepted.output
     loud = venice.job(venice.queued()).accepted.output
 
@@ -115,7 +115,7 @@ def test_live_drops_the_sound(live: "Venice", venice: "Venice") -> None:
 
 
 def test_live_deletes_the_video_after_delivery(live: "Venice") -> None:
-    """With the flag the stored copy is removed once it was sent; later polls are 404."""
+    """With the flag, the file is deleted once it was sent; later polls are a 404."""
     queue_id = live.finished(live.clip("160x90_10fps_1s.mp4"))
     first = live.retrieve(queue_id, delete_media_on_completion=True)
     second = live.retrieve(queue_id)
@@ -126,7 +126,7 @@ def test_live_deletes_the_video_after_delivery(live: "Venice") -> None:
 
 
 def test_the_guide_deletes_the_video_after_its_download(venice: "Venice") -> None:
-    """The URL of the answer works once; then polls are 404 and complete has no URL."""
+    """The URL works once; then polls are a 404, and complete has no URL."""
     queue_id = venice.finished(venice.clip("160x90_10fps_1s.mp4"))
     url = venice.retrieve(queue_id, delete_media_on_completion=True).json()["url"]
     before = venice.retrieve(queue_id)
@@ -140,8 +140,8 @@ def test_the_guide_deletes_the_video_after_its_download(venice: "Venice") -> Non
 
 
 @pytest.mark.parametrize("flag", [False, None])
-def test_a_flag_that_is_not_set_deletes_nothing(flag: object, venice: "Venice") -> None:
-    """False and null are the default."""
+def test_an_unset_flag_deletes_nothing(flag: object, venice: "Venice") -> None:
+    """False and null are the default of the flag."""
     queue_id = venice.finished(venice.clip("160x90_10fps_1s.mp4"))
     url = venice.retrieve(queue_id, delete_media_on_completion=flag).json()["url"]
 
@@ -149,8 +149,8 @@ def test_a_flag_that_is_not_set_deletes_nothing(flag: object, venice: "Venice") 
 
 
 @pytest.mark.parametrize("dialect", ["", "live"])
-def test_the_flag_does_not_stick_to_a_job_at_work(dialect: str, venice: "Venice") -> None:
-    """Sent while the job is processing, the flag has no effect later."""
+def test_the_flag_does_not_persist(dialect: str, venice: "Venice") -> None:
+    """A flag in a poll of an unfinished job has no later effect."""
     venice = venice.under(dialect)
     queue_id = venice.queued(venice.clip("160x90_10fps_1s.mp4"))
     venice.retrieve(queue_id, delete_media_on_completion=True)
@@ -170,7 +170,7 @@ def test_the_flag_is_a_boolean(flag: object, venice: "Venice") -> None:
 
 
 def test_a_revoked_file_is_gone(venice: "Venice") -> None:
-    """DELETE on the URL revokes it: a later GET is 410, a later poll 404."""
+    """After a DELETE of the URL, a GET is a 410 and a poll a 404."""
     queue_id = venice.finished(venice.clip("160x90_10fps_1s.mp4"))
     url = venice.retrieve(queue_id).json()["url"]
 
@@ -180,7 +180,7 @@ def test_a_revoked_file_is_gone(venice: "Venice") -> None:
 
 
 def test_a_scenario_forbids_revoking(make_from: Callable[..., "Venice"]) -> None:
-    """With `output_revocable: false` a DELETE is refused with 405 and the file stays."""
+    """With `output_revocable: false`, a DELETE is a 405, and the file stays."""
     venice = make_from("facts: {output_revocable: {value: false}}")
     url = venice.retrieve(venice.finished(venice.clip("160x90_10fps_1s.mp4"))).json()["url"]
 
@@ -190,7 +190,7 @@ def test_a_scenario_forbids_revoking(make_from: Callable[..., "Venice"]) -> None
 
 @pytest.mark.parametrize("dialect", ["", "live"])
 def test_an_id_lives_24_hours(dialect: str, venice: "Venice") -> None:
-    """One microsecond before 24 h from its acceptance an id is known, then it is not."""
+    """An id is known for exactly 24 hours from its acceptance."""
     venice = venice.under(dialect)
     queue_id = venice.finished(venice.clip("160x90_10fps_1s.mp4"))
     venice.advance(DAY - 10 - 0.000001)
@@ -204,7 +204,7 @@ def test_an_id_lives_24_hours(dialect: str, venice: "Venice") -> None:
 
 
 def test_a_url_lives_24_hours(venice: "Venice") -> None:
-    """The file is served for 24 h from its completion, then it is 410."""
+    """The file is served for 24 hours from its completion; then it is a 410."""
     queue_id = venice.finished(venice.clip("160x90_10fps_1s.mp4"))
     url = venice.retrieve(queue_id).json()["url"]
     venice.advance(DAY - 0.000001)
@@ -216,10 +216,10 @@ def test_a_url_lives_24_hours(venice: "Venice") -> None:
 
 @pytest.mark.parametrize("dialect", ["", "live", "auto"])
 @pytest.mark.parametrize("operation", ["retrieve", "complete"])
-def test_unknown_and_foreign_ids_cannot_be_told_apart(
+def test_unknown_and_foreign_ids_get_the_same_response(
     operation: str, dialect: str, venice: "Venice"
 ) -> None:
-    """An id that never was, another account's, and one of another model get the same answer."""
+    """An unknown id, one of another account and one of another model get the same response."""
     venice = venice.under(dialect)
     queue_id = venice.queued()
     ask = getattr(venice, operation)
@@ -238,12 +238,12 @@ def test_unknown_and_foreign_ids_cannot_be_told_apart(
 
 
 def test_an_id_of_another_sandbox_is_unknown(venice: "Venice", live: "Venice") -> None:
-    """Sandboxes know nothing of each other's jobs."""
+    """An id of another sandbox is unknown."""
     assert live.under("").retrieve(venice.queued()).json() == UNKNOWN
 
 
 def test_a_job_deleted_by_command_is_unknown(venice: "Venice") -> None:
-    """What was deleted is not there any more."""
+    """A deleted job is unknown."""
     queue_id = venice.finished()
     venice.sandbox.jobs.move(venice.job(queue_id), JobState.DELETED)
 
@@ -282,7 +282,7 @@ def test_queue_id_is_a_text(queue_id: object, text: str, operation: str, venice:
 def test_bodies_of_polls_are_checked(
     dialect: str, body: dict[str, Any], error: str, operation: str, venice: "Venice"
 ) -> None:
-    """The model is a text; live wants it and takes no other keys."""
+    """The model is a text; the live dialect needs it and accepts no other keys."""
     venice = venice.under(dialect)
     answer = getattr(venice, operation)(venice.queued(), **body)
 
@@ -314,10 +314,10 @@ def test_bodies_of_polls_are_checked(
         (None, 500, {"error": "Inference processing failed"}),
     ],
 )
-def test_a_failed_job_replays_its_error_and_refunds(
+def test_a_failed_job_repeats_its_error_and_refunds(
     name: str | None, status: int, body: dict[str, Any], dialect: str, venice: "Venice"
 ) -> None:
-    """The recorded error is the answer to every poll, and exactly the charge is given back."""
+    """Every poll gets the recorded error, and exactly the charge is refunded."""
     venice = venice.under(dialect)
     queue_id = venice.queued()
     venice.fail(queue_id, name)
@@ -330,7 +330,7 @@ def test_a_failed_job_replays_its_error_and_refunds(
 
 
 @pytest.mark.parametrize("state", [JobState.CANCELLED, JobState.TIMEOUT])
-def test_other_ends_without_success_are_failures(state: JobState, venice: "Venice") -> None:
+def test_other_unsuccessful_ends_are_failures(state: JobState, venice: "Venice") -> None:
     """A job that was cancelled or timed out by command shows the plain failure."""
     queue_id = venice.queued()
     venice.fail(queue_id, state=state)
@@ -340,7 +340,7 @@ def test_other_ends_without_success_are_failures(state: JobState, venice: "Venic
 
 
 def test_a_free_job_has_nothing_to_refund(make_from: Callable[..., "Venice"]) -> None:
-    """A price that rounds to nothing is not said to have been refunded."""
+    """The failure of a job with a price of zero does not mention a refund."""
     venice = make_from("media: [{url: '*', duration: '0.00001', size: 854x480, frames: 1}]")
     queue_id = venice.queued()
     venice.fail(queue_id, "provider_failed")
@@ -349,7 +349,7 @@ def test_a_free_job_has_nothing_to_refund(make_from: Callable[..., "Venice"]) ->
 
 
 def test_a_scenario_decides_the_failure(make_from: Callable[..., "Venice"]) -> None:
-    """A job rule of a scenario leads to the failure that it names."""
+    """A job rule of a scenario decides the failure."""
     rule = (
         "{when: {upscale_factor: '4'}, lifecycle: [{processing: 90s}, {failed: provider_failed}]}"
     )
@@ -363,7 +363,7 @@ def test_a_scenario_decides_the_failure(make_from: Callable[..., "Venice"]) -> N
 
 @pytest.mark.parametrize("path", ["video/queue", "video/retrieve", "video/complete", "video/quote"])
 def test_there_is_no_get_form(path: str, venice: "Venice") -> None:
-    """The four video endpoints are POST alone."""
+    """The four video endpoints accept POST only."""
     answer = venice.get(path, id="x")
 
     assert (answer.status_code, answer.json()) == (405, {"error": "Method not allowed"})
@@ -372,7 +372,7 @@ def test_there_is_no_get_form(path: str, venice: "Venice") -> None:
 
 @pytest.mark.parametrize("path", ["video", "video/transcriptions", "chat/completions", "../v2"])
 def test_other_paths_are_not_found(path: str, venice: "Venice") -> None:
-    """What is not emulated is Venice's own 404."""
+    """A path that is not emulated is Venice's own 404."""
     answer = venice.post(path)
 
     assert (answer.status_code, answer.json()) == (404, {"error": "Not found"})

@@ -20,26 +20,26 @@ UPSCALE = {
 
 
 def test_credits_are_one_integer(api: Api) -> None:
-    """The credits of the default account are ample, and a whole number."""
+    """The default account has many credits, as a whole number."""
     assert api.http.get("/api/v1/credits").json() == {"success": True, "data": {"credits": 20_000}}
 
 
 def test_credits_after_a_task(api: Api) -> None:
-    """The credits are what the answer to the create said was left."""
+    """The credits are those that the response to the create announced."""
     left = api.tool(api.clip()).json()["data"]["creditsRemaining"]
 
     assert left == api.credits()
 
 
 @pytest.mark.parametrize("query", ["", "?type=video"])
-def test_the_models(api: Api, query: str) -> None:
+def test_the_models_list(api: Api, query: str) -> None:
     """The emulated model is listed with its type, credits and options."""
     assert api.data(MODELS + query) == [UPSCALE]
 
 
 @pytest.mark.parametrize("kind", ["image", "music", "", "nothing"])
 def test_models_of_another_type(api: Api, kind: str) -> None:
-    """No model of another type is emulated."""
+    """The list of another type is empty."""
     assert api.data(f"{MODELS}?type={kind}") == []
 
 
@@ -67,8 +67,8 @@ def test_the_models_are_public(start: Start, header: dict[str, str]) -> None:
         ("POST", "/api/v1/webhooks"),
     ],
 )
-def test_unknown_paths(api: Api, method: str, path: str) -> None:
-    """What is not there answers 404 in the form of every other error."""
+def test_unknown_paths_are_404(api: Api, method: str, path: str) -> None:
+    """An unknown path is a 404 in the usual error form."""
     assert refusal(api.http.request(method, path)) == (404, "NOT_FOUND")
 
 
@@ -82,8 +82,8 @@ def test_unknown_paths(api: Api, method: str, path: str) -> None:
         ("PATCH", "/api/v1/upload", "POST"),
     ],
 )
-def test_wrong_methods(api: Api, method: str, path: str, allowed: str) -> None:
-    """A path that is asked by the wrong method names the right ones."""
+def test_wrong_methods_name_the_right_ones(api: Api, method: str, path: str, allowed: str) -> None:
+    """A wrong method gets an error that names the right methods."""
     answer = api.http.request(method, path)
 
     assert refusal(answer) == (405, "METHOD_NOT_ALLOWED")
@@ -91,7 +91,7 @@ def test_wrong_methods(api: Api, method: str, path: str, allowed: str) -> None:
 
 
 def test_urls_keep_the_sandbox_of_the_path(start: Start) -> None:
-    """A request that names its sandbox gets addresses that name it too."""
+    """URLs in a response have the sandbox of the request's path."""
     api = start()
     sandbox, keys = api.sim.registry.create(SandboxRequest())
     url = api.sim.base_url("vicsee", sandbox=sandbox.id)

@@ -26,7 +26,7 @@ def sample(start: Start) -> Api:
 
 
 def test_the_page_s_sample(sample: Api) -> None:
-    """The sample request of the dedicated endpoint gives the sample answer."""
+    """The sample request of the dedicated endpoint gives the sample response."""
     answer = sample.tool(SAMPLE, upscale_factor="2").json()
 
     data = answer["data"]
@@ -51,7 +51,7 @@ def test_the_page_s_sample(sample: Api) -> None:
 
 
 def test_the_fields_come_in_the_page_s_order(sample: Api) -> None:
-    """The answer lists its fields as the page does."""
+    """The response has its fields in the order of the page."""
     data = sample.tool(SAMPLE).json()["data"]
 
     page = ["id", "model", "status", "input", "creditsUsed", "creditsRemaining", "createdAt"]
@@ -59,7 +59,7 @@ def test_the_fields_come_in_the_page_s_order(sample: Api) -> None:
 
 
 def test_the_unified_sample(sample: Api) -> None:
-    """The same video by the unified endpoint costs the same; the answer has no `input`."""
+    """The same video costs the same at the unified endpoint, whose response has no `input`."""
     body = {"model": MODEL, "input": {"video_url": SAMPLE, "upscale_factor": "2"}}
 
     data = sample.http.post(GENERATE, json=body).json()["data"]
@@ -74,8 +74,8 @@ def test_the_unified_sample(sample: Api) -> None:
     }
 
 
-def test_the_factor_is_echoed_when_it_was_left_out(sample: Api) -> None:
-    """Without `upscale_factor` the answer shows the default, "2", and its price."""
+def test_the_default_factor_is_echoed(sample: Api) -> None:
+    """Without `upscale_factor`, the response shows the default "2" and its price."""
     shown = sample.tool(SAMPLE).json()["data"]["input"]
 
     assert (shown["upscale_factor"], shown["credits_per_second"]) == ("2", 16)
@@ -94,10 +94,10 @@ def test_the_factor_is_echoed_when_it_was_left_out(sample: Api) -> None:
         ("0.2", "mp4", "1", 16),
     ],
 )
-def test_what_an_upscale_costs(
+def test_the_price_of_an_upscale(
     api: Api, seconds: str, container: str, factor: str, used: int
 ) -> None:
-    """Each vector of lengths, containers and factors takes its credits."""
+    """Each length, container and factor in the table has its price in credits."""
     data = api.tool(api.rule(seconds, container), upscale_factor=factor).json()["data"]
 
     assert (used, 20_000 - used) == (data["creditsUsed"], data["creditsRemaining"])
@@ -109,7 +109,7 @@ def test_what_an_upscale_costs(
     ids=lambda row: row["seconds"],
 )
 def test_the_detected_duration_is_exact(api: Api, row: dict[str, Any]) -> None:
-    """The answer shows the measured duration to the microsecond, without trailing zeros."""
+    """The response has the measured duration to the microsecond, without trailing zeros."""
     shown = api.tool(api.rule(row["seconds"])).json()["data"]["input"]
 
     assert (row["shown"], row["billed"]) == (shown["detected_duration"], shown["billed_seconds"])
@@ -118,7 +118,7 @@ def test_the_detected_duration_is_exact(api: Api, row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("seconds", ["60.000001", "60.06", "60.4"])
 @pytest.mark.parametrize("endpoint", [TOOL, GENERATE])
 def test_longer_than_sixty_seconds(api: Api, endpoint: str, seconds: str) -> None:
-    """A video longer than sixty seconds by however little is refused and costs nothing."""
+    """A video of a microsecond more than sixty seconds is refused without a charge."""
     body = {"video_url": api.rule(seconds)}
 
     answer = api.http.post(endpoint, json={**body, "model": MODEL, "input": body})
@@ -139,7 +139,7 @@ def test_a_real_clip_is_measured(api: Api) -> None:
     "factor", [2, 2.0, 4, "3", "8", "2.0", "2x", "", None, True, ["2"], {}], ids=repr
 )
 def test_other_factors_are_refused(api: Api, factor: object) -> None:
-    """Only the texts "1", "2" and "4" are factors; a number is not."""
+    """Only the texts "1", "2" and "4" are factors, and numbers are refused."""
     answer = api.tool(api.clip(), upscale_factor=factor)
 
     assert refusal(answer) == (400, "INVALID_UPSCALE_FACTOR")
@@ -148,15 +148,15 @@ def test_other_factors_are_refused(api: Api, factor: object) -> None:
 
 @pytest.mark.parametrize("factor", [2, 2.0, 4, "1"], ids=repr)
 def test_a_lenient_factor(start: Start, factor: float | str) -> None:
-    """With the knob, a number that equals an allowed factor is taken as that factor."""
+    """With the knob, a number that equals a factor is accepted."""
     answer = start(knobs={"factor_type": "lenient"}).tool(SAMPLE, upscale_factor=factor)
 
     assert answer.json()["data"]["input"]["upscale_factor"] == f"{float(factor):.0f}"
 
 
 @pytest.mark.parametrize("factor", [3, 2.5, True, None, 10**300, "2x"], ids=lambda v: repr(v)[:9])
-def test_what_a_lenient_factor_is_not(start: Start, factor: object) -> None:
-    """With the knob, other numbers and types are refused all the same."""
+def test_a_lenient_factor_has_limits(start: Start, factor: object) -> None:
+    """With the knob, other numbers and types are refused too."""
     answer = start(knobs={"factor_type": "lenient"}).tool(SAMPLE, upscale_factor=factor)
 
     assert refusal(answer) == (400, "INVALID_UPSCALE_FACTOR")
@@ -164,8 +164,8 @@ def test_what_a_lenient_factor_is_not(start: Start, factor: object) -> None:
 
 @pytest.mark.parametrize("body", [{}, {"video_url": None}, {"video_url": ""}, {"video_url": 7}])
 @pytest.mark.parametrize("endpoint", [TOOL, GENERATE])
-def test_without_a_video(api: Api, endpoint: str, body: dict[str, object]) -> None:
-    """`video_url` that is absent, null, empty or no text is missing."""
+def test_a_missing_video(api: Api, endpoint: str, body: dict[str, object]) -> None:
+    """A `video_url` that is absent, null, empty or no text counts as missing."""
     document = body if endpoint == TOOL else {"model": MODEL, "input": body}
 
     answer = api.http.post(endpoint, json=document)
@@ -184,7 +184,7 @@ def test_without_a_video(api: Api, endpoint: str, body: dict[str, object]) -> No
     ],
 )
 def test_the_unified_endpoint_needs_a_model(api: Api, model: object, code: str) -> None:
-    """No model and an unknown model are told apart."""
+    """A missing model and an unknown model get different errors."""
     answer = api.http.post(GENERATE, json={"model": model, "input": {"video_url": SAMPLE}})
 
     assert refusal(answer) == (400, code)
@@ -194,7 +194,7 @@ def test_the_unified_endpoint_needs_a_model(api: Api, model: object, code: str) 
     "body", [{"video_url": SAMPLE}, {"input": SAMPLE}, {"input": None}, {"input": [SAMPLE]}]
 )
 def test_the_unified_endpoint_reads_input_only(api: Api, body: dict[str, object]) -> None:
-    """A video outside `input`, or an `input` that is no object, is no video."""
+    """A video outside `input` counts as missing, like an `input` that is no object."""
     answer = api.http.post(GENERATE, json={"model": MODEL, **body})
 
     assert refusal(answer) == (400, "MISSING_VIDEO_URL")
@@ -204,7 +204,7 @@ def test_the_unified_endpoint_reads_input_only(api: Api, body: dict[str, object]
     "extra", [{"prompt": "sharper"}, {"options": {"aspectRatio": "16:9"}}, {"callback": 1}]
 )
 def test_unknown_keys_are_ignored(api: Api, extra: dict[str, object]) -> None:
-    """Fields of older pages and other models change nothing; no prompt is needed."""
+    """Fields of older pages and of other models change nothing, and no prompt is needed."""
     body = {"model": MODEL, "input": {"video_url": SAMPLE, **extra}, **extra}
 
     assert api.http.post(GENERATE, json=body).status_code == 200
@@ -230,15 +230,15 @@ def test_unknown_keys_are_ignored(api: Api, extra: dict[str, object]) -> None:
 )
 @pytest.mark.parametrize("endpoint", [TOOL, GENERATE])
 def test_bodies_that_are_no_json_object(api: Api, endpoint: str, body: bytes) -> None:
-    """Whatever is not a JSON object gets the same answer."""
+    """Every body that is no JSON object gets the same response."""
     answer = api.http.post(endpoint, content=body)
 
     assert refusal(answer) == (400, "INVALID_JSON")
     assert message(answer) == "Invalid JSON body"
 
 
-def test_the_content_type_does_not_matter(api: Api) -> None:
-    """No error for the content type is documented: the body alone decides."""
+def test_the_content_type_is_ignored(api: Api) -> None:
+    """No error for the content type is documented, so the body alone decides."""
     body = json.dumps({"video_url": SAMPLE})
 
     answer = api.http.post(TOOL, content=body, headers={"Content-Type": "text/plain"})
@@ -296,8 +296,8 @@ def test_a_long_number_repeats_no_key(start: Start) -> None:
         "\x00",
     ],
 )
-def test_a_duration_that_cannot_be_read(start: Start, url: str) -> None:
-    """Whatever cannot be reached, is no video or has another container fails the probe."""
+def test_an_unreadable_duration(start: Start, url: str) -> None:
+    """An unreachable URL, a file without video and another container fail the probe."""
     gone: list[dict[str, object]] = [
         {"url": "https://clips.example/gone", "unreachable": True},
         {"url": "https://clips.example/page.html", "not_a_video": True},
@@ -316,7 +316,7 @@ def test_a_duration_that_cannot_be_read(start: Start, url: str) -> None:
 
 
 def test_a_data_uri_with_a_good_video(api: Api) -> None:
-    """A data URI is no public URL, however good its video."""
+    """A data URI is refused as not public, even with a good video."""
     clip = api.http.get(api.clip()).content
     url = f"data:video/mp4;base64,{base64.b64encode(clip).decode()}"
 
@@ -325,19 +325,19 @@ def test_a_data_uri_with_a_good_video(api: Api) -> None:
 
 @pytest.mark.parametrize("name", ["64x64_10fps_1s.webm", "no-such-clip.mp4"])
 def test_files_of_ours_that_cannot_be_probed(api: Api, name: str) -> None:
-    """WebM is told from Matroska by its content; a file that is not there is unreachable."""
+    """WebM is recognised by its content, and a missing file is unreachable."""
     assert refusal(api.tool(api.clip(name))) == (422, "PROBE_FAILED")
 
 
 def test_an_output_that_is_too_large_to_render(api: Api) -> None:
-    """An output above our own limit of a side is refused in the provider's form."""
+    """An output with a side above our own limit is refused in the provider's form."""
     answer = api.tool(api.clip("8192x16_10fps_1s.mp4"), upscale_factor="4")
 
     assert refusal(answer) == (422, "PROBE_FAILED")
 
 
 def test_the_scheme_in_capitals(api: Api) -> None:
-    """The scheme of a URL may have capitals, and is echoed as it came."""
+    """The scheme of a URL may be in capitals, and is echoed unchanged."""
     data = api.tool("HTTPS://example.com/clip.mp4").json()["data"]
 
     assert data["input"]["video_url"] == "HTTPS://example.com/clip.mp4"
@@ -359,18 +359,18 @@ def test_the_scheme_in_capitals(api: Api) -> None:
     ],
 )
 def test_urls_that_are_not_public(start: Start, url: str) -> None:
-    """With the knob, the host of a URL must be a public one."""
+    """With the knob, the host of a URL must be public."""
     assert refusal(start(knobs={"public_urls": "strict"}).tool(url)) == (422, "PROBE_FAILED")
 
 
 @pytest.mark.parametrize("url", [SAMPLE, "http://example.com/clip.mp4", "https://8.8.8.8/c.mp4"])
 def test_urls_that_are_public(start: Start, url: str) -> None:
-    """With the knob, public hosts work, encrypted or not."""
+    """With the knob, public hosts are accepted, with http or https."""
     assert start(knobs={"public_urls": "strict"}).tool(url).status_code == 200
 
 
-def test_a_credit_too_few(start: Start) -> None:
-    """A balance below the price is refused and stays as it is."""
+def test_a_missing_credit(start: Start) -> None:
+    """A balance below the price is refused and stays the same."""
     api = start(account={"balance": "79"})
 
     answer = api.tool(api.rule("4.5"))
@@ -425,14 +425,14 @@ def test_two_at_once_with_money_for_one(start: Start) -> None:
     ],
 )
 def test_the_order_of_refusals(start: Start, body: dict[str, object], code: str) -> None:
-    """Of several mistakes the first in the documented order is reported."""
+    """Of several mistakes, the first in the documented order is reported."""
     api = start(account={"balance": "0"})
 
     assert refusal(api.http.post(TOOL, json=body))[1] == code
 
 
 def test_a_refused_request_leaves_nothing(api: Api) -> None:
-    """A refusal makes no task and no line in the ledger."""
+    """A refusal makes no task and no ledger entry."""
     api.tool(api.rule("60.4"))
 
     state = api.sim.sandbox.state
@@ -440,7 +440,7 @@ def test_a_refused_request_leaves_nothing(api: Api) -> None:
 
 
 def test_repeating_a_request_charges_again(api: Api) -> None:
-    """There are no idempotency keys: the same request twice is two tasks."""
+    """The same request twice makes two tasks, because there are no idempotency keys."""
     tasks = {api.task_of(), api.task_of()}
 
     assert (len(tasks), api.credits()) == (2, 20_000 - 2 * 16)

@@ -36,21 +36,21 @@ def site(tmp_path: Path, api: Api) -> Iterator[str]:
         thread.join()
 
 
-def test_a_video_is_measured(api: Api, site: str) -> None:
-    """The duration is that of the file, rounded up for the bill."""
+def test_a_fetched_video_is_measured(api: Api, site: str) -> None:
+    """The file decides the duration, which is rounded up for the bill."""
     data = api.tool(f"{site}/clip.mp4").json()["data"]
 
     assert (data["input"]["detected_duration"], data["creditsUsed"]) == ("1.5s", 32)
 
 
 @pytest.mark.parametrize("name", ["gone.mp4", "page.html", "empty.mp4", "clip.webm"])
-def test_what_is_no_video(api: Api, site: str, name: str) -> None:
+def test_urls_without_a_video_fail(api: Api, site: str, name: str) -> None:
     """A 404, a page, an empty file and WebM fail the probe."""
     assert refusal(api.tool(f"{site}/{name}")) == (422, "PROBE_FAILED")
 
 
 def test_strict_urls_are_not_fetched(start: Start, site: str) -> None:
-    """With the knob for public URLs, a server of this machine is out of reach."""
+    """With the knob for public URLs, a server of this machine is not fetched."""
     api = start(knobs={"public_urls": "strict"})
 
     assert refusal(api.tool(f"{site}/clip.mp4")) == (422, "PROBE_FAILED")

@@ -34,10 +34,10 @@ def ask(api: Api, header: str | None) -> httpx.Response:
     ],
 )
 @pytest.mark.parametrize("strict", [False, True])
-def test_headers_that_hold_no_key(
+def test_headers_without_a_key(
     start: Start, header: str | None, code: str, *, strict: bool
 ) -> None:
-    """No header and a header without a bearer token are told apart, strict keys or not."""
+    """A missing header and a header without a bearer token get different errors."""
     answer = ask(start(strict_keys=strict), header)
 
     assert refusal(answer) == (401, code)
@@ -52,8 +52,8 @@ def test_headers_that_hold_no_key(
         ("Bearer sk-unknown", "INVALID_API_KEY"),
     ],
 )
-def test_keys_that_were_never_issued(start: Start, header: str, code: str) -> None:
-    """With strict keys, a key of the wrong form and an unknown key are told apart."""
+def test_unissued_keys(start: Start, header: str, code: str) -> None:
+    """With strict keys, a key of the wrong form and an unknown key get different errors."""
     answer = ask(start(strict_keys=True), header)
 
     assert refusal(answer) == (401, code)
@@ -64,12 +64,12 @@ def test_keys_that_were_never_issued(start: Start, header: str, code: str) -> No
     "header", ["Bearer abc", "Bearer YOUR_API_KEY", "bearer sk-unknown", "Bearer  sk-x"]
 )
 def test_any_bearer_token_works(api: Api, header: str) -> None:
-    """Without strict keys, any token that is not empty is an account with ample funds."""
+    """Without strict keys, every non-empty token has an account with many credits."""
     assert ask(api, header).json() == {"success": True, "data": {"credits": 20_000}}
 
 
 def test_an_issued_key_works(start: Start) -> None:
-    """With strict keys, a key that was issued has the provider's form and is taken."""
+    """With strict keys, an issued key has the provider's form and is accepted."""
     api = start(strict_keys=True)
     key = api.sim.registry.issue_key(api.sim.sandbox, "vicsee", owner="main")
 
@@ -78,7 +78,7 @@ def test_an_issued_key_works(start: Start) -> None:
 
 
 def test_each_key_is_an_account(api: Api) -> None:
-    """Two keys that nobody issued have two balances."""
+    """Two keys that were not issued have two balances."""
     api.task_of()
 
     with api.as_other() as http:
@@ -106,6 +106,6 @@ def test_reading_needs_a_key(api: Api, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["tools/upscale-video", "generate", "upload"])
 def test_writing_needs_a_key(api: Api, path: str) -> None:
-    """Creating is refused without a key, before the body is looked at."""
+    """A create without a key is refused before its body is read."""
     with httpx.Client(transport=api.sim.transport(), base_url=api.http.base_url) as http:
         assert refusal(http.post(f"/api/v1/{path}", content=b"{")) == (401, "MISSING_AUTH_HEADER")

@@ -32,17 +32,17 @@ def pro(start: Start) -> Api:
 
 @pytest.mark.parametrize("plan", ["unlimited", "enterprise"])
 def test_plans_without_a_limit_show_none(start: Start, plan: str) -> None:
-    """The default account and Enterprise have no rate limit headers at all."""
+    """The default account and the plan Enterprise have no rate limit headers."""
     assert shown(spend(start(account={"plan": plan}), 1)) == (None, None, None)
 
 
-def test_the_first_call_of_the_day(pro: Api) -> None:
-    """The first of five hundred calls leaves 499, until the next midnight in UTC."""
+def test_the_first_request_of_the_day(pro: Api) -> None:
+    """The first of five hundred requests leaves 499, until the next midnight in UTC."""
     assert shown(spend(pro, 1)) == ("500", "499", MIDNIGHT)
 
 
-def test_each_call_takes_one(pro: Api) -> None:
-    """Polls, creates and refused requests count like any other authenticated call."""
+def test_each_request_counts(pro: Api) -> None:
+    """Polls, creates and refused requests count like any other authenticated request."""
     task = pro.task_of()
     pro.http.get(f"/api/v1/tasks/{task}")
     pro.tool()
@@ -50,20 +50,20 @@ def test_each_call_takes_one(pro: Api) -> None:
     assert shown(spend(pro, 1)) == ("500", "496", MIDNIGHT)
 
 
-def test_a_created_task_shows_what_remains(pro: Api) -> None:
-    """A create whose video had to be measured first counts once."""
+def test_a_create_with_a_measurement_counts_once(pro: Api) -> None:
+    """A create whose video is measured first counts once."""
     assert shown(pro.tool(pro.clip())) == ("500", "499", MIDNIGHT)
 
 
-def test_the_last_call_is_answered(pro: Api) -> None:
-    """Five hundred calls are answered; the last one leaves none."""
+def test_the_last_request_is_accepted(pro: Api) -> None:
+    """Five hundred requests are accepted, and the last one leaves none."""
     answer = spend(pro, 500)
 
     assert (answer.status_code, answer.headers[REMAINING]) == (200, "0")
 
 
-def test_the_call_above_the_limit(pro: Api) -> None:
-    """The 501st call of the day is refused, with all three headers."""
+def test_a_request_above_the_limit(pro: Api) -> None:
+    """The 501st request of the day is refused, with all three headers."""
     answer = spend(pro, 501)
 
     assert refusal(answer) == (429, "RATE_LIMITED")
@@ -72,8 +72,8 @@ def test_the_call_above_the_limit(pro: Api) -> None:
     assert "retry-after" not in answer.headers
 
 
-def test_a_refused_call_takes_nothing(start: Start) -> None:
-    """However often a spent quota is asked, the next day begins whole."""
+def test_a_refused_request_uses_nothing(start: Start) -> None:
+    """Requests above the quota do not reduce the quota of the next day."""
     api = start(extends="vicsee/plan-starter")
     spend(api, 110)
     api.sim.advance(86_400)
@@ -82,7 +82,7 @@ def test_a_refused_call_takes_nothing(start: Start) -> None:
 
 
 def test_the_day_ends_at_midnight(start: Start) -> None:
-    """A second before midnight the quota is spent, at midnight it is new."""
+    """The quota is used up until midnight, and complete at midnight."""
     api = start(extends="vicsee/plan-starter")
     spend(api, 100)
     api.sim.advance(86_399)
@@ -93,15 +93,15 @@ def test_the_day_ends_at_midnight(start: Start) -> None:
     assert (before.status_code, spend(api, 1).status_code) == (429, 200)
 
 
-def test_the_quota_comes_before_the_body(start: Start) -> None:
-    """A spent quota is reported before anything in the body."""
+def test_the_quota_is_checked_before_the_body(start: Start) -> None:
+    """A used quota is reported before any mistake in the body."""
     api = start(extends="vicsee/plan-starter")
     spend(api, 100)
 
     assert refusal(api.http.post(TOOL, content=b"{"))[1] == "RATE_LIMITED"
 
 
-def test_the_quota_is_the_user_s(start: Start) -> None:
+def test_two_keys_share_the_quota(start: Start) -> None:
     """Two keys of one user share the quota."""
     api = start(extends="vicsee/plan-starter")
     issue = api.sim.registry.issue_key
@@ -113,8 +113,8 @@ def test_the_quota_is_the_user_s(start: Start) -> None:
         assert two.get(CREDITS).headers[REMAINING] == "98"
 
 
-def test_another_user_s_quota(start: Start) -> None:
-    """Another user's calls take nothing."""
+def test_another_user_has_another_quota(start: Start) -> None:
+    """Requests of another user use nothing of the quota."""
     api = start(extends="vicsee/plan-starter")
     spend(api, 5)
 
@@ -123,7 +123,7 @@ def test_another_user_s_quota(start: Start) -> None:
 
 
 def test_only_creates_count_with_the_knob(start: Start) -> None:
-    """With the knob, polls and credits take nothing, but every answer shows the headers."""
+    """With the knob, polls and credits use nothing, but every response has the headers."""
     api = start(extends="vicsee/plan-pro", knobs={"rate_scope": "submit"})
     api.task_of()
 
@@ -131,21 +131,21 @@ def test_only_creates_count_with_the_knob(start: Start) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nowhere", "/api/v1/models"])
-def test_every_answer_has_the_headers(pro: Api, path: str) -> None:
-    """Also an unknown path and the public list show the quota to a key, and take nothing."""
+def test_every_response_has_the_headers(pro: Api, path: str) -> None:
+    """An unknown path and the public list have the headers for a key, and use nothing."""
     pro.http.get(path)
 
     assert shown(pro.http.get(path)) == ("500", "500", MIDNIGHT)
 
 
 def test_no_headers_without_an_account(pro: Api) -> None:
-    """Without a key there is no quota to show."""
+    """Without a key, a response has no quota headers."""
     with httpx.Client(transport=pro.sim.transport(), base_url=pro.http.base_url) as http:
         assert shown(http.get(CREDITS)) == (None, None, None)
 
 
-def test_an_automatic_clock_lets_the_day_pass(start: Start) -> None:
-    """With the clock `auto`, a refused caller finds the next window open."""
+def test_an_auto_clock_lets_the_day_pass(start: Start) -> None:
+    """On an `auto` clock, a refused client finds the next window open."""
     api = start(extends="vicsee/plan-starter", clock="auto")
     spend(api, 101)
 
@@ -154,18 +154,18 @@ def test_an_automatic_clock_lets_the_day_pass(start: Start) -> None:
 
 @pytest.mark.parametrize("path", [CREDITS, "/api/v1/tasks/task_x", "/api/v1/tasks/task_x/download"])
 def test_a_free_account_may_not_read(start: Start, path: str) -> None:
-    """An account without a plan or pack is forbidden to read anything that needs a key."""
+    """An account without a plan or pack may not read anything that needs a key."""
     assert refusal(start(extends="vicsee/plan-free").http.get(path)) == (403, "FORBIDDEN")
 
 
 @pytest.mark.parametrize("path", [TOOL, "/api/v1/generate", "/api/v1/upload"])
 def test_a_free_account_may_not_create(start: Start, path: str) -> None:
-    """An account without a plan or pack is forbidden to create, whatever the body."""
+    """An account without a plan or pack may not create, with any body."""
     answer = start(extends="vicsee/plan-free").http.post(path, content=b"{")
 
     assert refusal(answer) == (403, "FORBIDDEN")
 
 
 def test_a_free_account_may_see_the_models(start: Start) -> None:
-    """The list of models is public."""
+    """An account without a plan or pack may read the public list of models."""
     assert start(extends="vicsee/plan-free").http.get("/api/v1/models").status_code == 200

@@ -12,7 +12,7 @@ DOWNLOAD = "/api/v1/tasks/{}/download"
 
 
 def test_a_new_task(api: Api) -> None:
-    """A task that was just created is pending and has neither result nor error."""
+    """A new task is pending, and has neither result nor error."""
     task = api.task_of()
 
     assert api.task(task) == {
@@ -38,7 +38,7 @@ def test_a_new_task(api: Api) -> None:
     ],
 )
 def test_the_states_on_the_clock(api: Api, seconds: float, status: str) -> None:
-    """A task of one second of video waits two seconds and is done after sixty-one."""
+    """A task with one second of video waits two seconds, and ends after sixty-one."""
     task = api.task_of()
 
     api.sim.advance(seconds)
@@ -64,7 +64,7 @@ def test_the_result(api: Api) -> None:
     ("factor", "width", "height"), [("1", 320, 240), ("2", 640, 480), ("4", 1280, 960)]
 )
 def test_the_file_has_the_promised_size(api: Api, factor: str, width: int, height: int) -> None:
-    """The output of each factor is really that much larger, whatever container went in."""
+    """The output has the size of the input times the factor, for every container."""
     task = api.task_of(api.clip("320x240_10fps_1s.mov"), upscale_factor=factor)
     api.sim.advance(120)
 
@@ -84,7 +84,7 @@ def size_of(content: bytes) -> tuple[int, int]:
 
 
 def test_links_do_not_expire(api: Api) -> None:
-    """The file is still there after a year."""
+    """The file can be downloaded after a year."""
     task = api.task_of()
     api.sim.advance(365 * 86_400)
 
@@ -95,7 +95,7 @@ def test_links_do_not_expire(api: Api) -> None:
     ("dialect", "status"), [("", "pending"), ("guide", "pending"), ("live", "processing")]
 )
 def test_the_initial_status(start: Start, dialect: str, status: str) -> None:
-    """A queued task is `pending`, in the dialect `live` `processing`, on submit and on polls."""
+    """A queued task is `pending`, and in the live dialect `processing`, in submits and polls."""
     api = start(dialect=dialect)
     submitted = api.tool(api.clip()).json()["data"]
 
@@ -119,7 +119,7 @@ def test_the_older_word_for_completed(start: Start) -> None:
 
 
 def test_a_failed_task(start: Start) -> None:
-    """A failed task answers 200 with success true; its error has a code, a key and a text."""
+    """A failed task is a 200 with success true; its error has a code, a key and a text."""
     api = start(extends="vicsee/fails-and-refunds")
     task = api.task_of()
     api.sim.advance(60)
@@ -135,8 +135,8 @@ def test_a_failed_task(start: Start) -> None:
     }
 
 
-def test_credits_come_back_once(start: Start) -> None:
-    """The charge of a task that fails is refunded when it fails, and once."""
+def test_credits_are_refunded_once(start: Start) -> None:
+    """The charge of a failed task is refunded once, at the failure."""
     api = start(extends="vicsee/fails-and-refunds", account={"balance": "20000"})
     task = api.task_of()
     paid = api.credits()
@@ -151,8 +151,8 @@ def test_credits_come_back_once(start: Start) -> None:
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT])
-def test_a_task_forced_to_end_has_an_error(api: Api, state: JobState) -> None:
-    """A task that is made to fail without a reason still has an error object, and its credits."""
+def test_a_forced_failure_has_an_error(api: Api, state: JobState) -> None:
+    """A task that is forced to fail without a reason has an error and a refund."""
     task = api.task_of()
     api.sim.sandbox.jobs.move(api.sim.sandbox.state.jobs[task], state)
 
@@ -163,7 +163,7 @@ def test_a_task_forced_to_end_has_an_error(api: Api, state: JobState) -> None:
 
 
 def test_a_deleted_task_is_unknown(api: Api) -> None:
-    """A task that was taken away by hand is not found."""
+    """A task that was deleted by hand is not found."""
     task = api.task_of()
     api.sim.sandbox.jobs.move(api.sim.sandbox.state.jobs[task], JobState.DELETED)
 
@@ -172,7 +172,7 @@ def test_a_deleted_task_is_unknown(api: Api) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1/tasks/task_none", "/api/v1/tasks/task_none/download"])
 def test_an_unknown_task(api: Api, path: str) -> None:
-    """An id that is nobody's is not found."""
+    """An unknown id is not found."""
     answer = api.http.get(path)
 
     assert refusal(answer) == (404, "TASK_NOT_FOUND")
@@ -189,12 +189,12 @@ def test_another_user_s_task(api: Api, path: str) -> None:
 
 
 def test_tasks_cannot_be_listed(api: Api) -> None:
-    """Listing tasks is not documented: there is no such path."""
+    """The path for a list of tasks is unknown, because no page documents one."""
     assert refusal(api.http.get("/api/v1/tasks")) == (404, "NOT_FOUND")
 
 
 def test_download_of_the_older_pages(api: Api) -> None:
-    """Download names the file and says that its link does not expire."""
+    """Download returns the URL of the file, and says that it does not expire."""
     task = api.task_of()
     api.sim.advance(120)
 
@@ -206,7 +206,7 @@ def test_download_of_the_older_pages(api: Api) -> None:
 
 
 def test_download_through_the_api(api: Api) -> None:
-    """`?mode=proxy` gives the bytes of the file itself."""
+    """`?mode=proxy` returns the bytes of the file itself."""
     task = api.task_of()
     api.sim.advance(120)
 
@@ -219,7 +219,7 @@ def test_download_through_the_api(api: Api) -> None:
 @pytest.mark.parametrize("mode", ["", "?mode=proxy"])
 @pytest.mark.parametrize("scenario", ["vicsee/baseline", "vicsee/fails-and-refunds"])
 def test_download_without_a_result(start: Start, scenario: str, mode: str) -> None:
-    """Before the end, and after a failure, there is no result."""
+    """An unfinished or failed task has no download."""
     api = start(extends=scenario)
     task = api.task_of()
     api.sim.advance(60)
@@ -228,7 +228,7 @@ def test_download_without_a_result(start: Start, scenario: str, mode: str) -> No
 
 
 def test_a_result_whose_link_expired(start: Start) -> None:
-    """Where a scenario lets outputs expire, the task stays completed and its result is gone."""
+    """If a scenario lets outputs expire, the task stays completed without a result."""
     why = {"grade": "assumed", "source": "this test", "date": "2026-01-01"}
     api = start(retention={"outputs": {"value": "60", "evidence": why}})
     task = api.task_of()
@@ -238,8 +238,8 @@ def test_a_result_whose_link_expired(start: Start) -> None:
     assert refusal(api.http.get(DOWNLOAD.format(task))) == (404, "NO_RESULT")
 
 
-def test_polls_move_an_automatic_clock(start: Start) -> None:
-    """With the clock `auto`, polling alone sees each state once, in order."""
+def test_polls_move_an_auto_clock(start: Start) -> None:
+    """On an `auto` clock, polls see each state once, in order."""
     api = start(clock="auto")
     task = api.task_of()
 
@@ -249,7 +249,7 @@ def test_polls_move_an_automatic_clock(start: Start) -> None:
 
 
 def test_the_same_seed_gives_the_same_ids(start: Start) -> None:
-    """Two simulators with one seed answer the same requests with the same bytes."""
+    """Two simulators with one seed give the same responses, byte by byte."""
     first, second = start(), start()
 
     answers = [api.http.get(f"/api/v1/tasks/{api.task_of()}").content for api in (first, second)]

@@ -28,7 +28,7 @@ def put(api: Api, url: str, content: bytes, kind: str = MP4) -> httpx.Response:
 
 
 def test_a_ticket(api: Api) -> None:
-    """A ticket has where to send, where it will be, its key and when it ends."""
+    """A ticket has the upload URL, the later URL of the file, its key and its expiry."""
     found = ticket(api, MP4, 1234)
 
     assert list(found) == ["uploadUrl", "publicUrl", "key", "expiresAt"]
@@ -39,7 +39,7 @@ def test_a_ticket(api: Api) -> None:
 
 @pytest.mark.parametrize("container", ["mp4", "mov", "mkv"])
 def test_an_uploaded_video_can_be_upscaled(api: Api, container: str) -> None:
-    """What was uploaded is measured by its content when it is upscaled."""
+    """An uploaded file is measured by its content when it is upscaled."""
     clip = api.http.get(api.clip(f"64x64_10fps_4.5s.{container}")).content
     found = ticket(api, MP4, len(clip))
     sent = put(api, found["uploadUrl"], clip)
@@ -51,7 +51,7 @@ def test_an_uploaded_video_can_be_upscaled(api: Api, container: str) -> None:
 
 
 def test_an_uploaded_file_is_public(api: Api) -> None:
-    """The public address gives the bytes and their type without a key."""
+    """The public URL returns the bytes and their type without a key."""
     found = ticket(api, "image/png", 4)
     put(api, found["uploadUrl"], b"\x89PNG", "image/png")
 
@@ -61,24 +61,24 @@ def test_an_uploaded_file_is_public(api: Api) -> None:
     assert (answer.content, answer.headers["content-type"]) == (b"\x89PNG", "image/png")
 
 
-def test_before_anything_was_sent(api: Api) -> None:
-    """The public address of a ticket without a file cannot be probed."""
+def test_a_ticket_without_a_file(api: Api) -> None:
+    """The public URL of a ticket without a file cannot be probed."""
     assert refusal(api.tool(ticket(api, MP4, 9)["publicUrl"])) == (422, "PROBE_FAILED")
 
 
 @pytest.mark.parametrize(
     "kind", ["video/x-matroska", "text/html", "VIDEO/MP4", "", None, 7, ["video/mp4"]]
 )
-def test_other_types(api: Api, kind: object) -> None:
-    """Types that are not on the client's list are refused, Matroska among them."""
+def test_other_types_are_refused(api: Api, kind: object) -> None:
+    """Types outside the client's list are refused, Matroska among them."""
     answer = api.http.post(UPLOAD, json={"contentType": kind, "sizeBytes": 9})
 
     assert refusal(answer) == (400, "INVALID_CONTENT_TYPE")
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "9", None, True, 104_857_601, 10**400])
-def test_other_sizes(api: Api, size: object) -> None:
-    """A size that is no whole number from 1 to 100 MiB is refused."""
+def test_other_sizes_are_refused(api: Api, size: object) -> None:
+    """A size that is no whole number from 1 byte to 100 MiB is refused."""
     answer = api.http.post(UPLOAD, json={"contentType": MP4, "sizeBytes": size})
 
     assert refusal(answer) == (400, "INVALID_SIZE")
@@ -104,8 +104,8 @@ def test_the_largest_files(api: Api, kind: str, size: float, status: int) -> Non
 
 
 @pytest.mark.parametrize("content", [b"12345678", b"1234567890"])
-def test_a_file_of_another_size(api: Api, content: bytes) -> None:
-    """A file that has not the announced size is not kept."""
+def test_a_file_of_another_size_is_refused(api: Api, content: bytes) -> None:
+    """A file without the announced size is not kept."""
     found = ticket(api, MP4, 9)
 
     assert put(api, found["uploadUrl"], content).status_code == 400

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 import msgspec
 
@@ -407,6 +408,7 @@ DELIVERIES = "deliveries"
 """The purpose of the draws that make ids of deliveries."""
 
 
+@cache
 def ids_of(provider: str) -> str:
     """Return the purpose of the draws that make ids of a provider's jobs."""
     return f"ids/{provider}"

@@ -16,11 +16,11 @@ BLOCK_BITS = 512
 class Draw:
     """The random bits of one draw, in order."""
 
-    __slots__ = ("_bits", "_blocks", "_left", "_start")
+    __slots__ = ("_bits", "_blocks", "_keyed", "_left", "_name")
 
-    def __init__(self, start: hashlib.blake2b) -> None:
-        """Draw from the hash `start`, which the seed and the name of the draw give."""
-        self._start = start
+    def __init__(self, keyed: hashlib.blake2b, name: str) -> None:
+        """Draw from the hash that a seed has keyed, under the name of the draw."""
+        self._keyed, self._name = keyed, name
         self._bits = self._left = self._blocks = 0
 
     def getrandbits(self, k: int, /) -> int:
@@ -38,8 +38,8 @@ class Draw:
         return "".join(alphabet[self.getrandbits(64) % len(alphabet)] for _ in range(length))
 
     def _block(self) -> int:
-        block = self._start.copy()
-        block.update(b"%d" % self._blocks)
+        block = self._keyed.copy()
+        block.update(f"{self._name}/{self._blocks}".encode())
         self._blocks += 1
         return int.from_bytes(block.digest(), "big")
 
@@ -57,9 +57,7 @@ class Seeds:
 
     def draw(self, purpose: str, count: int, retry: int = 0) -> Draw:
         """Return draw number `count` for a purpose; `retry` replaces an id that is taken."""
-        start = self._keyed.copy()
-        start.update(f"{purpose}/{count}/{retry}/".encode())
-        return Draw(start)
+        return Draw(self._keyed, f"{purpose}/{count}/{retry}")
 
     def secret(self, name: str, size: int) -> bytes:
         """Return bytes that are always the same for this name."""

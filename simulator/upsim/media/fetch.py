@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from anyio.lowlevel import checkpoint
+
 from upsim.core.hosts import MAX_URL_LENGTH, Address, port_flaw
 from upsim.core.media import Unmeasurable
 from upsim.core.secrets import hidden_url
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 Resolver = Callable[[str, int], Awaitable[list[Address]]]
 
+CHUNKS_AT_ONCE = 128
+"""Chunks of a response that are written in one turn of the event loop: some 2 ms."""
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PORTS = {"http": 80, "https": 443}
 _FAILURES = (UnicodeError, OSError)  # the last: no file for a socket, or for certificates
@@ -149,10 +153,14 @@ class Fetcher:
         length = response.headers.get("content-length", "")
         if length.isascii() and length.isdecimal() and int(length[:_MAX_DIGITS]) > limit:
             return _too_large(limit)
+        count = 0
         with self._store.writer(limit) as writer:
             async for chunk in response.aiter_raw():
                 if not writer.write(chunk):
                     return _problem(writer, limit)
+                count += 1
+                if count % CHUNKS_AT_ONCE == 0:  # thousands of short ones may have arrived together
+                    await checkpoint()
             stored = writer.finish()
         return stored if isinstance(stored, Unmeasurable) else self._stored(stored)
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from anyio.lowlevel import checkpoint
 
 from tests.hosts import ODD_PORTS, UNUSABLE_URLS
 from upsim.core.hosts import Address
 from upsim.core.media import Unmeasurable
-from upsim.media.fetch import Fetcher
+from upsim.media.fetch import CHUNKS_AT_ONCE, Fetcher
 from upsim.media.fetch_addresses import (
     LOOPBACK,
     PUBLIC,
@@ -393,3 +394,29 @@ async def test_an_unusable_url_is_unreachable(url: str, store: BlobStore) -> Non
             told = await fetcher.fetch(first, limit=1_000, timeout=5)
             assert isinstance(told, Unmeasurable)
             assert told.reason == "unreachable"
+
+
+def test_thousands_of_short_chunks_let_other_tasks_run(store: BlobStore) -> None:
+    """While a response of one-byte chunks is received, other tasks run every 128 chunks."""
+    chunks = 10_000
+    body = b"1\r\nx\r\n" * chunks + b"0\r\n\r\n"
+    response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await checkpoint()
+            turns += 1
+
+    async def scene() -> Path | Unmeasurable:
+        async with serving(response) as (port, _):
+            counting = asyncio.create_task(count())
+            found = await fetch(store, f"http://127.0.0.1:{port}/", limit=chunks, seconds=60)
+            counting.cancel()
+            return found
+
+    found = asyncio.run(scene())
+    assert isinstance(found, Path)
+    assert found.read_bytes() == b"x" * chunks
+    assert turns >= chunks // CHUNKS_AT_ONCE

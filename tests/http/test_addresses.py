@@ -29,8 +29,8 @@ CREDITS = "/api/v1/credits"
 
 
 @BOTH
-def test_a_key_leads_to_its_sandbox(admin: Admin, name: str) -> None:
-    """A job that was submitted with an issued key is in the sandbox of the key."""
+def test_an_issued_key_leads_to_its_sandbox(admin: Admin, name: str) -> None:
+    """A job that is submitted with an issued key is created in the key's sandbox."""
     sample = SAMPLES[name]
     box = admin.sandbox(id="box")
     job = sample.job(admin.caller(sample.provider, box["keys"][sample.provider]), CLIP)
@@ -39,8 +39,8 @@ def test_a_key_leads_to_its_sandbox(admin: Admin, name: str) -> None:
 
 
 @BOTH
-def test_an_id_of_another_sandbox_is_unknown(admin: Admin, name: str) -> None:
-    """A job of one sandbox is to a key of another what no job at all is."""
+def test_a_job_of_another_sandbox_is_unknown(admin: Admin, name: str) -> None:
+    """A poll for a job of another sandbox gets the response for an unknown job."""
     sample = SAMPLES[name]
     keys = [admin.sandbox()["keys"][sample.provider] for _ in range(2)]
     job = sample.job(admin.caller(sample.provider, keys[0]), CLIP)
@@ -62,16 +62,16 @@ def test_an_id_of_another_sandbox_is_unknown(admin: Admin, name: str) -> None:
         ("vicsee", 403),
     ],
 )
-def test_an_id_of_another_account_is_refused(admin: Admin, name: str, status: int) -> None:
-    """A job of another account in the same sandbox is refused as the provider does."""
+def test_a_job_of_another_account_is_refused(admin: Admin, name: str, status: int) -> None:
+    """A poll for a job of another account in the same sandbox gets the provider's refusal."""
     sample = SAMPLES[name]
     job = sample.job(admin.caller(sample.provider, "key-a"), CLIP)
     assert sample.status(admin.caller(sample.provider, "key-b"), job).status_code == status
 
 
 @BOTH
-def test_every_key_is_an_account_in_the_default_sandbox(admin: Admin, name: str) -> None:
-    """Any key works there, and each has money of its own."""
+def test_every_key_has_its_own_account_in_the_default_sandbox(admin: Admin, name: str) -> None:
+    """In the default sandbox any key works, and each key has its own account."""
     sample = SAMPLES[name]
     for key in ("key-a", "key-b", "key-a"):
         sample.job(admin.caller(sample.provider, key), CLIP)
@@ -81,7 +81,7 @@ def test_every_key_is_an_account_in_the_default_sandbox(admin: Admin, name: str)
 
 @BOTH
 def test_equal_seeds_give_equal_ids(admin: Admin, name: str) -> None:
-    """Two sandboxes with one seed answer the same calls with the same ids."""
+    """Two sandboxes with the same seed give the same id to the job of the same request."""
     sample = SAMPLES[name]
     boxes = [admin.sandbox(seed=5)["keys"][sample.provider] for _ in range(2)]
     jobs = [sample.job(admin.caller(sample.provider, key), CLIP) for key in boxes]
@@ -89,8 +89,8 @@ def test_equal_seeds_give_equal_ids(admin: Admin, name: str) -> None:
 
 
 @BOTH
-def test_outputs_of_equal_ids_do_not_collide(admin: Admin, name: str) -> None:
-    """Two jobs of one id in two sandboxes have outputs of their own, each of its own size."""
+def test_outputs_with_equal_ids_do_not_collide(admin: Admin, name: str) -> None:
+    """If jobs in two sandboxes have the same id, each job has its own output."""
     sample = SAMPLES[name]
     urls: list[str] = []
     for box in ("a", "b"):
@@ -104,8 +104,8 @@ def test_outputs_of_equal_ids_do_not_collide(admin: Admin, name: str) -> None:
 
 
 @BOTH
-def test_strict_keys_refuse_what_was_not_issued(start_admin: Start, name: str) -> None:
-    """With strict keys, a key that nobody issued gets the provider's own 401."""
+def test_strict_keys_refuse_an_unissued_key(start_admin: Start, name: str) -> None:
+    """With strict keys, a key that was not issued gets the provider's own 401."""
     admin = start_admin(strict_keys=True)
     sample = SAMPLES[name]
     answer = sample.submit(admin.caller(sample.provider, "sk-unknown"), CLIP)
@@ -113,7 +113,7 @@ def test_strict_keys_refuse_what_was_not_issued(start_admin: Start, name: str) -
 
 
 @BOTH
-def test_strict_keys_take_what_was_issued(start_admin: Start, name: str) -> None:
+def test_strict_keys_accept_an_issued_key(start_admin: Start, name: str) -> None:
     """With strict keys, an issued key of the default sandbox works."""
     admin = start_admin(strict_keys=True)
     sample = SAMPLES[name]
@@ -121,14 +121,14 @@ def test_strict_keys_take_what_was_issued(start_admin: Start, name: str) -> None
     assert sample.submit(admin.caller(sample.provider, key), CLIP).is_success
 
 
-def test_one_sandbox_can_be_strict(admin: Admin) -> None:
-    """Strictness of a sandbox is its own: unknown keys belong to `default`, which is not."""
+def test_strict_keys_of_one_sandbox_do_not_affect_the_default_sandbox(admin: Admin) -> None:
+    """An unknown key belongs to the default sandbox, even if another sandbox has strict keys."""
     admin.sandbox(id="box", strict_keys=True)
     assert admin.vicsee("sk-anybody").get(CREDITS).status_code == 200
 
 
-def test_a_sandbox_in_the_path_is_strict(admin: Admin) -> None:
-    """Below `/sandbox/<id>/` only keys of that sandbox are known."""
+def test_a_sandbox_in_the_path_accepts_only_its_keys(admin: Admin) -> None:
+    """Below `/sandbox/<id>/` only the keys of that sandbox are accepted."""
     key = admin.sandbox(id="box")["keys"]["vicsee"]
     base = f"{LOCAL}/sandbox/box"
     statuses = [admin.vicsee(k, base=base).get(CREDITS).status_code for k in (key, "sk-other")]
@@ -136,21 +136,21 @@ def test_a_sandbox_in_the_path_is_strict(admin: Admin) -> None:
 
 
 def test_a_key_of_another_sandbox_is_unknown_in_the_path(admin: Admin) -> None:
-    """The path names one sandbox and the key another: the path wins, and the key is unknown."""
+    """If the path names one sandbox and the key belongs to another, the request gets a 401."""
     admin.sandbox(id="box")
     other = admin.sandbox(id="other")["keys"]["vicsee"]
     answer = admin.vicsee(other, base=f"{LOCAL}/sandbox/box").get(CREDITS)
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "INVALID_API_KEY")
 
 
-def test_the_default_sandbox_in_the_path_is_strict_too(admin: Admin) -> None:
-    """Who names `default` needs a key that was issued for it."""
+def test_the_default_sandbox_in_the_path_accepts_only_issued_keys(admin: Admin) -> None:
+    """Below `/sandbox/default/` a key that was not issued gets a 401."""
     answer = admin.vicsee("sk-any", base=f"{LOCAL}/sandbox/default").get(CREDITS)
     assert answer.status_code == 401
 
 
-def test_a_key_is_the_key_of_one_provider(admin: Admin) -> None:
-    """The key of one provider means nothing to another."""
+def test_a_key_is_valid_for_one_provider(admin: Admin) -> None:
+    """A key of Venice does not lead a VicSee request to the key's sandbox."""
     box = admin.sandbox(id="box", keys={"vicsee": "same", "venice": "other"})
     admin.caller("vicsee", box["keys"]["venice"]).get(CREDITS)
     shown = [admin.get(f"sandboxes/{name}")["accounts"] for name in ("box", "default")]
@@ -160,15 +160,15 @@ def test_a_key_is_the_key_of_one_provider(admin: Admin) -> None:
 @pytest.mark.parametrize("sandbox", ["nobody", "", "%2e%2e", "x" * 5000, "%00", "%FF", "DEFAULT"])
 @pytest.mark.parametrize("path", ["/vicsee/api/v1/credits", "/media/synthetic/16x16_1fps_1s.mp4"])
 def test_an_unknown_sandbox_in_the_path_is_a_404(admin: Admin, sandbox: str, path: str) -> None:
-    """A sandbox that is not there is said to be unknown, also for files."""
+    """A path with an unknown sandbox gets a 404 `unknown_sandbox`, also for files."""
     answer = admin.http.get(f"/sandbox/{sandbox}{path}")
     status, code, message = refusal_of(answer)
     assert (404, "unknown_sandbox", True) == (status, code, len(message) < 500)
 
 
 @pytest.mark.parametrize("path", ["nonsense", "", "__sim/livez", "__sim/sandboxes", "sandbox/x/y"])
-def test_nothing_else_is_below_a_sandbox(admin: Admin, path: str) -> None:
-    """Below `/sandbox/<id>/` there are providers and files, and nothing else."""
+def test_only_providers_and_files_are_below_a_sandbox(admin: Admin, path: str) -> None:
+    """Below `/sandbox/<id>/`, any path that is no provider and no file gets a 404."""
     admin.sandbox(id="box")
     found = refusal_of(admin.http.get(f"/sandbox/box/{path}"))
     assert found == (404, "not_found", "/sandbox/box/ serves only providers and /media/")
@@ -176,7 +176,7 @@ def test_nothing_else_is_below_a_sandbox(admin: Admin, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/sandbox", "/media", "/nonsense", "/Vicsee/api/v1/credits"])
 def test_other_paths_are_404(admin: Admin, path: str) -> None:
-    """What belongs to nobody is not found, in the one error shape."""
+    """A path without a provider gets a 404 in the server's own error format."""
     assert refusal_of(admin.http.get(path))[:2] == (404, "not_found")
 
 
@@ -211,7 +211,7 @@ def scenario(folder: Path, **content: object) -> str:
         ("/live", "guide", "guide", "guide", "processing"),
     ],
 )
-def test_the_nearest_choice_of_a_dialect_wins(
+def test_the_most_specific_choice_of_a_dialect_wins(
     start_admin: Start,
     tmp_path: Path,
     *,
@@ -221,7 +221,10 @@ def test_the_nearest_choice_of_a_dialect_wins(
     option: str | None,
     status: str,
 ) -> None:
-    """Path beats sandbox beats scenario beats server option."""
+    """A dialect in the path wins over one of the sandbox, the scenario or the server option.
+
+    The sandbox wins over the scenario, and the scenario wins over the server option.
+    """
     named = scenario(tmp_path, dialect=file) if file else None
     admin = start_admin(scenario=named, dialect=option)
     made = admin.sandbox(dialects={"vicsee": box} if box else {})
@@ -230,42 +233,42 @@ def test_the_nearest_choice_of_a_dialect_wins(
     assert first_status(http) == status
 
 
-def test_a_dialect_of_one_provider_is_an_option_for_it_alone(start_admin: Start) -> None:
-    """A server option that only one provider knows leaves the others at their default."""
+def test_a_dialect_option_applies_only_to_providers_that_have_it(start_admin: Start) -> None:
+    """If only one provider has the option's dialect, the other providers use their default."""
     admin = start_admin(dialect="auto")
     assert first_status(admin.vicsee()) == "pending"
 
 
-def test_an_unknown_dialect_as_an_option_is_refused(start_admin: Start) -> None:
-    """A dialect that no provider has is a mistake at the start."""
+def test_an_unknown_dialect_option_is_refused(start_admin: Start) -> None:
+    """If no provider has the dialect of the server option, the start fails with `BaselineError`."""
     with pytest.raises(BaselineError, match="no provider has a dialect 'slang'; allowed: guide"):
         start_admin(dialect="slang")
 
 
 @pytest.mark.parametrize("dialect", ["slang", "GUIDE", "auto"])
-def test_an_unknown_dialect_in_the_path_is_a_path(admin: Admin, dialect: str) -> None:
-    """What is no dialect of the provider is part of a path that it does not know."""
+def test_an_unknown_dialect_in_the_path_is_an_unknown_path(admin: Admin, dialect: str) -> None:
+    """A path segment that is no dialect of the provider leads to the provider's 404."""
     answer = admin.vicsee().get(f"/{dialect}{CREDITS}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
-def test_a_knob_of_a_sandbox_is_its_own(admin: Admin) -> None:
-    """A single knob beats the dialect, in the sandbox that set it."""
+def test_a_knob_of_a_sandbox_applies_only_to_this_sandbox(admin: Admin) -> None:
+    """A knob of one sandbox wins over the dialect there, and does not affect other sandboxes."""
     made = admin.sandbox(knobs={"vicsee": {"initial_status": "processing"}})
     keys = (made["keys"]["vicsee"], "sk-any")
     assert [first_status(admin.vicsee(key)) for key in keys] == ["processing", "pending"]
 
 
-def test_a_knob_beats_the_dialect_of_the_path(admin: Admin) -> None:
-    """A knob that was set alone holds under every dialect."""
+def test_a_knob_wins_over_the_dialect_of_the_path(admin: Admin) -> None:
+    """A knob of a sandbox wins over the dialect in the path."""
     made = admin.sandbox(knobs={"vicsee": {"initial_status": "pending"}})
     http = admin.vicsee(made["keys"]["vicsee"])
     http.base_url = f"{LOCAL}/vicsee/live"
     assert first_status(http) == "pending"
 
 
-def test_a_knob_of_a_sandbox_beats_one_of_the_scenario(start_admin: Start, tmp_path: Path) -> None:
-    """The sandbox has the last word on a knob."""
+def test_a_knob_of_a_sandbox_wins_over_the_scenario(start_admin: Start, tmp_path: Path) -> None:
+    """A knob of a sandbox wins over the same knob in the scenario."""
     admin = start_admin(scenario=scenario(tmp_path, knobs={"initial_status": "pending"}))
     made = admin.sandbox(knobs={"vicsee": {"initial_status": "processing"}})
     assert first_status(admin.vicsee(made["keys"]["vicsee"])) == "processing"
@@ -285,8 +288,10 @@ HOSTS = {
     ("name", "host"), [(name, host) for name, hosts in HOSTS.items() for host in hosts]
 )
 @pytest.mark.parametrize("form", ["{}", "{}:443", "{}:4747", "{}."])
-def test_a_host_name_needs_no_prefix(admin: Admin, name: str, host: str, form: str) -> None:
-    """By the provider's own host name its paths are the provider's own."""
+def test_a_provider_host_name_needs_no_prefix(
+    admin: Admin, name: str, host: str, form: str
+) -> None:
+    """A request to a provider's own host name works without the provider's prefix."""
     sample = SAMPLES[name]
     http = admin.caller(sample.provider, "key")
     http.base_url = LOCAL
@@ -295,26 +300,26 @@ def test_a_host_name_needs_no_prefix(admin: Admin, name: str, host: str, form: s
 
 
 @pytest.mark.parametrize("host", ["API.Venice.AI", "api.venice.ai:80"])
-def test_host_names_have_no_case(admin: Admin, host: str) -> None:
-    """A host name is the same in capital letters."""
+def test_host_names_are_case_insensitive(admin: Admin, host: str) -> None:
+    """A provider's host name works in capital letters too."""
     assert admin.http.get("/api/v1/models", headers={"host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["venice.ai", "xapi.venice.ai", "api.venice.ai.example"])
-def test_other_host_names_lead_nowhere(admin: Admin, host: str) -> None:
-    """A name that only looks like a provider's is nobody's."""
+def test_a_similar_host_name_is_no_provider(admin: Admin, host: str) -> None:
+    """A host name that only resembles a provider's does not reach the provider."""
     assert admin.http.get("/api/v1/models", headers={"host": host}).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/", "/x", "/media", "/sandbox"])
-def test_by_host_name_everything_is_the_provider(admin: Admin, path: str) -> None:
-    """Unknown paths by a provider's host name get that provider's own 404."""
+def test_an_unknown_path_of_a_provider_host_gets_the_provider_404(admin: Admin, path: str) -> None:
+    """An unknown path under a provider's host name gets that provider's own 404."""
     answer = admin.http.get(path, headers={"host": "vicsee.com"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
-def test_by_host_name_the_admin_api_wants_a_token(admin: Admin) -> None:
-    """The admin API is under every name, behind its rule."""
+def test_the_admin_api_needs_a_token_under_a_provider_host(admin: Admin) -> None:
+    """Under a provider's host name, an admin request without a token gets a 401."""
     assert admin.http.get("/__sim/sandboxes", headers={"host": "vicsee.com"}).status_code == 401
 
 
@@ -343,7 +348,7 @@ def finished(admin: Admin, sample: Sample, http: httpx.Client, box: str = "defau
 def test_output_urls_keep_scheme_and_host(
     admin: Admin, name: str, base: str, host: str | None, media: str
 ) -> None:
-    """The file is served under the scheme and the host by which the request came."""
+    """The URL of an output has the scheme and the host of the request."""
     sample = SAMPLES[name]
     own = next(iter(admin.sim.registry.library.baseline(sample.provider).baseline.hosts))
     http = admin.caller(sample.provider, "key")
@@ -356,7 +361,7 @@ def test_output_urls_keep_scheme_and_host(
 @BOTH
 @pytest.mark.parametrize("in_path", [False, True])
 def test_output_urls_name_the_sandbox(admin: Admin, name: str, *, in_path: bool) -> None:
-    """A download carries no key, so its URL says where the file is."""
+    """The URL of an output contains the sandbox, because a download sends no key."""
     sample = SAMPLES[name]
     key = admin.sandbox(id="box")["keys"][sample.provider]
     base = f"{LOCAL}/sandbox/box" if in_path else LOCAL
@@ -374,8 +379,11 @@ def test_output_urls_name_the_sandbox(admin: Admin, name: str, *, in_path: bool)
         "https://sim.example/wavespeed",
     ],
 )
-def test_own_urls_keep_the_whole_form(admin: Admin, base: str) -> None:
-    """A URL of the API in an answer keeps scheme, host, sandbox, prefix and dialect, and works."""
+def test_api_urls_in_responses_keep_the_whole_base_url(admin: Admin, base: str) -> None:
+    """A URL in a response has the request's scheme, host, sandbox, prefix and dialect.
+
+    The URL works.
+    """
     key = admin.sandbox(id="box")["keys"]["wavespeed"]
     http = admin.caller("wavespeed", key)
     http.base_url = base
@@ -403,8 +411,8 @@ def ask(app: App, method: str, path: str, **more: Any) -> httpx.Response:  # noq
         return http.request(method, path, **more)
 
 
-def test_a_public_url_is_used_in_answers(behind_proxy: App) -> None:
-    """With `--public-url` every absolute URL begins with it."""
+def test_a_public_url_is_used_in_responses(behind_proxy: App) -> None:
+    """With `--public-url`, the URLs in a provider's response begin with the public URL."""
     answer = ask(
         behind_proxy,
         "POST",
@@ -418,13 +426,13 @@ def test_a_public_url_is_used_in_answers(behind_proxy: App) -> None:
 
 
 def test_a_public_url_is_used_by_the_admin_api(behind_proxy: App) -> None:
-    """The base URLs of a new sandbox begin with the public URL."""
+    """With `--public-url`, the base URLs of a new sandbox begin with the public URL."""
     made = ask(behind_proxy, "POST", "/__sim/sandboxes", json={}).json()
     assert made["base_urls"]["vicsee"] == "https://sim.example/base/vicsee"
 
 
-def test_media_under_the_public_url_are_our_own(behind_proxy: App) -> None:
-    """A video below the public URL is measured, not assumed."""
+def test_a_video_below_the_public_url_is_measured(behind_proxy: App) -> None:
+    """The server measures a video below its public URL, like any video that it serves."""
     answer = ask(
         behind_proxy,
         "POST",

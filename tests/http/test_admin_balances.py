@@ -23,28 +23,31 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("provider", "balance", "message"), IMPOSSIBLE)
-def test_a_sandbox_cannot_open_with_an_impossible_balance(
+def test_a_sandbox_with_an_invalid_balance_is_refused(
     admin: Admin, provider: str, balance: str, message: str
 ) -> None:
-    """A balance is not negative, and credits and points are whole."""
+    """A new sandbox is refused if a balance is negative, or if credits or points are not whole."""
     order = {"balances": {provider: balance}}
     found = admin.refusal("POST", "sandboxes", order)
     assert (400, "invalid", f"balances.{provider} '{balance}' {message}") == found
 
 
 @pytest.mark.parametrize(("provider", "balance", "message"), IMPOSSIBLE)
-def test_no_account_can_be_given_an_impossible_balance(
+def test_an_invalid_balance_of_an_account_is_refused(
     admin: Admin, provider: str, balance: str, message: str
 ) -> None:
-    """What a new sandbox cannot have, an account cannot be given."""
+    """Setting an account's balance is refused if it is negative.
+
+    It is also refused if credits or points are not whole.
+    """
     admin.sandbox(id="box")
     path = f"sandboxes/box/accounts/{provider}"
     found = admin.refusal("PUT", path, {"balance": balance})
     assert (400, "invalid", f"balance '{balance}' {message}") == found
 
 
-def test_dollars_have_parts(admin: Admin) -> None:
-    """A balance in dollars may have twelve decimal places."""
+def test_a_dollar_balance_can_have_twelve_decimals(admin: Admin) -> None:
+    """A balance in dollars can have twelve decimal places."""
     box = admin.sandbox(id="box", balances={"venice": "0.000000000001"})
     venice = admin.caller("venice", box["keys"]["venice"])
     shown = venice.get("/api/v1/billing/balance")
@@ -53,8 +56,8 @@ def test_dollars_have_parts(admin: Admin) -> None:
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled", "timeout"])
-def test_a_refund_after_a_reset_adds_nothing(admin: Admin, end: str) -> None:
-    """A reset of the ledger gives back the charges of unfinished jobs; their refunds do not."""
+def test_a_refund_after_a_ledger_reset_does_not_change_the_balance(admin: Admin, end: str) -> None:
+    """A ledger reset refunds unfinished jobs, so their later failure does not refund them again."""
     job = admin.job()
     admin.post(f"{BOX}/reset?what=ledger")
     admin.put(f"{BOX}/jobs/{job}/state", {"state": end})
@@ -67,8 +70,8 @@ def test_a_refund_after_a_reset_adds_nothing(admin: Admin, end: str) -> None:
     assert account.balance == account.opening + sum(e.amount for e in account.entries.values())
 
 
-def test_two_resets_do_no_more_than_one(admin: Admin) -> None:
-    """A second reset finds the balance as it was when new."""
+def test_a_second_ledger_reset_changes_nothing(admin: Admin) -> None:
+    """After two ledger resets and a failed job, the balance is the opening balance."""
     job = admin.job()
     admin.post(f"{BOX}/reset?what=ledger")
     admin.post(f"{BOX}/reset?what=ledger")
@@ -76,8 +79,8 @@ def test_two_resets_do_no_more_than_one(admin: Admin) -> None:
     assert Decimal(100_000_000) == admin.sim.sandbox.state.accounts[1].balance
 
 
-def test_a_finished_job_is_not_refunded_after_a_reset(admin: Admin) -> None:
-    """A job that succeeds after a reset leaves the balance as it is."""
+def test_a_completed_job_after_a_ledger_reset_keeps_the_balance(admin: Admin) -> None:
+    """If a job completes after a ledger reset, the balance stays the same."""
     admin.job()
     admin.post(f"{BOX}/reset?what=ledger")
     admin.sim.advance(1000)
@@ -97,10 +100,10 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("provider", "state", "name"), FAILURES)
-def test_a_failure_without_a_reason_has_the_usual_one(
+def test_a_forced_failure_without_a_reason_has_the_default_reason(
     admin: Admin, provider: str, state: str, name: str
 ) -> None:
-    """A job that is forced to fail fails for the provider's usual reason."""
+    """A job that is forced to fail without a reason has the provider's default failure."""
     from tests.http.conftest import SAMPLES
 
     sample = next(found for found in SAMPLES.values() if found.provider == provider)
@@ -109,14 +112,14 @@ def test_a_failure_without_a_reason_has_the_usual_one(
     assert name == shown["failure"]["name"]
 
 
-def test_a_success_has_no_failure(admin: Admin) -> None:
-    """A job that is forced to succeed has none."""
+def test_a_forced_success_has_no_failure(admin: Admin) -> None:
+    """A job that is forced to complete has no `failure`."""
     shown = admin.put(f"{BOX}/jobs/{admin.job()}/state", {"state": "completed"})
     assert shown["failure"] is None
 
 
-def test_a_new_sandbox_names_both_forms_of_address(admin: Admin) -> None:
-    """Who cannot choose a key reaches the sandbox by its path."""
+def test_a_new_sandbox_returns_urls_that_name_it(admin: Admin) -> None:
+    """A new sandbox returns `path_urls`, with which a client reaches it by the path."""
     made = admin.sandbox(id="box")
     local = "http://127.0.0.1:4747"
     expected = {name: f"{local}/sandbox/box/{name}" for name in discover()}
@@ -128,8 +131,8 @@ def test_a_new_sandbox_names_both_forms_of_address(admin: Admin) -> None:
 
 
 @pytest.mark.parametrize("amount", ["1e99999999", "-1e99999999", "1e-99999999"])
-def test_amounts_beyond_all_bounds_are_refused(admin: Admin, amount: str) -> None:
-    """An amount that no decimal context can hold is a 400 that shows it."""
+def test_an_amount_too_large_or_small_is_refused(admin: Admin, amount: str) -> None:
+    """A balance with an enormous or tiny exponent gets a 400 that shows the value."""
     found = admin.refusal("POST", "sandboxes", {"balances": {"vicsee": amount}})
     assert found[:2] == (400, "invalid")
     assert amount in found[2]

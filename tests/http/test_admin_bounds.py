@@ -44,7 +44,7 @@ MANY = {f"data.k{number}": 1 for number in range(45_000)}
 def test_a_fault_that_is_too_large_is_refused(
     admin: Admin, given: dict[str, Any], said: str
 ) -> None:
-    """The message names the part, its size and what is allowed, and is short itself."""
+    """The refusal of a too large fault is short and names the part, its size and the limit."""
     status, code, message = admin.refusal("POST", FAULTS, {**FAULT, **given})
     assert (400, "invalid") == (status, code)
     assert message.startswith(said)
@@ -63,10 +63,13 @@ def test_a_fault_that_is_too_large_is_refused(
         ({"do": {"respond": {"body": "x" * 900_000}}}, 4, "characters; at most 4000000"),
     ],
 )
-def test_the_faults_of_a_sandbox_are_bounded_together(
+def test_all_faults_of_a_sandbox_have_a_common_limit(
     admin: Admin, fault: dict[str, Any], fits: int, said: str
 ) -> None:
-    """Faults that are small each are too much together, armed one by one or in a scenario."""
+    """Many small faults are refused once their total is too large.
+
+    The limit is the same for faults of the admin API and of a scenario.
+    """
     node = {name: value for name, value in {**FAULT, **fault}.items() if value is not None}
     for _ in range(fits):
         admin.post(FAULTS, node)
@@ -83,8 +86,8 @@ def test_the_faults_of_a_sandbox_are_bounded_together(
     assert said in message
 
 
-def test_the_globs_of_a_scenario_are_bounded_together(admin: Admin) -> None:
-    """Rules for media and jobs count as well, each glob for itself and by its length."""
+def test_all_globs_of_a_scenario_have_a_common_limit(admin: Admin) -> None:
+    """A scenario is refused if the globs of its `media` rules have too many characters in total."""
     media = [{"url": f"{'?' * 50}{n}*", "duration": "5s"} for n in range(160)]
     sent = {"extends": "vicsee/baseline", "media": media}
     status, _, message = admin.refusal("POST", "sandboxes", {"scenario": sent})
@@ -94,8 +97,8 @@ def test_the_globs_of_a_scenario_are_bounded_together(admin: Admin) -> None:
     assert "at most 100000 are allowed" in admin.refusal("POST", "sandboxes", {"scenario": sent})[2]
 
 
-def test_the_journal_names_a_few_of_the_paths_that_a_patch_did_not_find(admin: Admin) -> None:
-    """Ten faults with five paths each are named, however many did not fire."""
+def test_the_journal_names_a_few_paths_that_patches_did_not_find(admin: Admin) -> None:
+    """The journal names at most ten faults that did not fire, each with at most five paths."""
     for _ in range(12):
         admin.post(FAULTS, {**FAULT, "do": {"patch": {f"nowhere.k{n}": 1 for n in range(9)}}})
     admin.vicsee().get("/api/v1/credits")
@@ -138,8 +141,11 @@ def unbounded(schema: dict[str, Any], field: str = "") -> Iterator[str]:
         assert "maxLength" in schema["propertyNames"], field
 
 
-def test_every_text_of_a_body_has_a_bound(admin: Admin) -> None:
-    """The document of the admin API bounds each text and object; the rest is bounded by code."""
+def test_every_text_of_an_admin_body_has_a_limit(admin: Admin) -> None:
+    """The OpenAPI document limits each text, list and object in a body.
+
+    The fields without a limit in the document have one in the code.
+    """
     document = admin.http.get("/__sim/openapi.json").json()
     shapes = document["components"]["schemas"]
     bodies = {

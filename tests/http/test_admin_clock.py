@@ -15,7 +15,7 @@ ADVANCE = "sandboxes/default/clock/advance"
 
 
 def test_the_clock_is_shown(admin: Admin) -> None:
-    """Mode, present instant with microseconds, and pace."""
+    """A GET of the clock returns its mode, its time with microseconds, and its pace."""
     expected = {"mode": "manual", "now": "2026-01-01T00:00:00.000000Z", "pace": None}
     assert expected == admin.get(CLOCK)
 
@@ -34,19 +34,19 @@ def test_the_clock_is_shown(admin: Admin) -> None:
         ("2d", "2026-01-03T00:00:00.000000Z"),
     ],
 )
-def test_seconds_pass(admin: Admin, seconds: float | str, now: str) -> None:
-    """So many seconds pass, exactly; a text or a number says how many."""
+def test_an_advance_by_seconds_is_exact(admin: Admin, seconds: float | str, now: str) -> None:
+    """An advance moves the clock by exactly the given number of seconds or the given duration."""
     assert admin.post(ADVANCE, {"seconds": seconds})["now"] == now
 
 
-def test_an_instant_is_reached(admin: Admin) -> None:
-    """The clock goes to an instant that is named, with or without an offset."""
+def test_an_advance_to_a_time(admin: Admin) -> None:
+    """An advance with `to` moves the clock to the given time, also one with an offset."""
     found = admin.post(ADVANCE, {"to": "2026-01-01T02:00:00+01:00"})
     assert found == {"now": "2026-01-01T01:00:00.000000Z", "fired": []}
 
 
 def test_next_runs_one_deadline(admin: Admin) -> None:
-    """`next` goes to the next thing that is due, and says what it was."""
+    """An advance to `next` moves the clock to the next deadline and returns what happened."""
     job = admin.job()
     found = admin.post(ADVANCE, {"to": "next"})
     at = "2026-01-01T00:00:02.000000Z"
@@ -54,14 +54,14 @@ def test_next_runs_one_deadline(admin: Admin) -> None:
     assert found == {"now": at, "fired": [fired]}
 
 
-def test_next_of_nothing_stays(admin: Admin) -> None:
-    """Without anything due the clock stands still."""
+def test_next_without_a_deadline_does_not_move_the_clock(admin: Admin) -> None:
+    """Without any deadline, an advance to `next` does not move the clock."""
     found = admin.post(ADVANCE, {"to": "next"})
     assert found == {"now": "2026-01-01T00:00:00.000000Z", "fired": []}
 
 
 def test_idle_ends_every_job(admin: Admin) -> None:
-    """`idle` goes on until no job is unfinished."""
+    """An advance to `idle` runs until no job is unfinished."""
     for _ in range(3):
         admin.job()
         admin.post(ADVANCE, {"seconds": 1})
@@ -70,14 +70,14 @@ def test_idle_ends_every_job(admin: Admin) -> None:
     assert states == {"completed"}
 
 
-def test_idle_stops_at_the_last_job(admin: Admin) -> None:
-    """`idle` does not go beyond the end of the last job: 2 s, then 58 s and one a second."""
+def test_idle_stops_at_the_end_of_the_last_job(admin: Admin) -> None:
+    """An advance to `idle` stops at the end of the last job, after 2 s plus 66.5 s."""
     admin.job()
     assert admin.post(ADVANCE, {"to": "idle"})["now"] == "2026-01-01T00:01:08.500000Z"
 
 
-def test_what_fired_is_in_order(admin: Admin) -> None:
-    """A jump over many deadlines runs them in order of instant, skipping no state."""
+def test_an_advance_runs_deadlines_in_order(admin: Admin) -> None:
+    """An advance past many deadlines runs them in order of time, without skipping a state."""
     first = admin.job()
     admin.post(ADVANCE, {"seconds": 1})
     second = admin.job()
@@ -91,35 +91,35 @@ def test_what_fired_is_in_order(admin: Admin) -> None:
     assert expected == [(item["key"], item["state"]) for item in fired]
 
 
-def test_the_jump_of_one_sandbox_leaves_the_others(admin: Admin) -> None:
-    """Every sandbox has a clock of its own."""
+def test_an_advance_of_one_sandbox_does_not_affect_another(admin: Admin) -> None:
+    """An advance of one sandbox does not move the clock of another sandbox."""
     admin.sandbox(id="box")
     admin.post("sandboxes/box/clock/advance", {"seconds": 10})
     assert admin.get(CLOCK)["now"] == "2026-01-01T00:00:00.000000Z"
 
 
 @pytest.mark.parametrize("mode", ["auto", "manual", "scaled:60"])
-def test_the_mode_changes(admin: Admin, mode: str) -> None:
-    """A clock goes on in another mode from its present instant."""
+def test_the_mode_of_a_clock_can_be_changed(admin: Admin, mode: str) -> None:
+    """A clock continues from its present time after its mode is changed."""
     found = admin.call("PATCH", CLOCK, {"mode": mode}).json()
     assert (found["mode"], found["now"][:10]) == (mode, "2026-01-01")
 
 
-def test_the_pace_changes(admin: Admin) -> None:
-    """The pace of a real clock holds for the jobs that follow; no other clock shows one."""
+def test_the_pace_of_a_clock_can_be_changed(admin: Admin) -> None:
+    """A new pace is shown for a `real` clock; a clock in another mode shows no pace."""
     assert admin.call("PATCH", CLOCK, {"pace": 60}).json()["pace"] is None
     assert admin.call("PATCH", CLOCK, {"mode": "real"}).json()["pace"] == 60
     assert admin.call("PATCH", CLOCK, {"mode": "scaled:60"}).json()["pace"] is None
 
 
-def test_a_real_clock_joins_the_present(admin: Admin) -> None:
-    """A clock that stood still goes to the wall clock's time when it becomes real."""
+def test_a_clock_that_becomes_real_jumps_to_the_wall_clock(admin: Admin) -> None:
+    """A `manual` clock jumps to the wall clock's time when its mode becomes `real`."""
     found = admin.call("PATCH", CLOCK, {"mode": "real"}).json()
     assert (found["mode"], found["now"] > "2026-01-01T00:00:01") == ("real", True)
 
 
-def test_a_change_of_nothing_is_no_mistake(admin: Admin) -> None:
-    """An empty change answers the clock as it is."""
+def test_an_empty_change_of_a_clock_is_accepted(admin: Admin) -> None:
+    """A PATCH with an empty body returns the clock unchanged."""
     assert admin.call("PATCH", CLOCK, {}).json() == admin.get(CLOCK)
 
 
@@ -146,17 +146,17 @@ def test_a_change_of_nothing_is_no_mistake(admin: Admin) -> None:
         ({"to": "2025-12-31"}, 409, "clock", "the clock is at 2026-01-01T00:00:00.000000Z and"),
     ],
 )
-def test_an_advance_that_cannot_be_is_refused(
+def test_an_impossible_advance_is_refused(
     admin: Admin, body: dict[str, object], status: int, code: str, message: str
 ) -> None:
-    """Going back, beyond all bounds, or to nowhere is refused."""
+    """An advance to an earlier time, beyond a limit or with invalid fields is refused."""
     found = admin.refusal("POST", ADVANCE, body)
     assert (status, code) == found[:2]
     assert message in found[2]
 
 
-def test_no_clock_leaves_the_calendar(admin: Admin) -> None:
-    """The last instant is the year 9000; a step beyond is refused."""
+def test_an_advance_beyond_the_year_9000_is_refused(admin: Admin) -> None:
+    """An advance beyond the year 9000 is refused with a 409."""
     admin.post(ADVANCE, {"to": "8999-12-31T23:59:59Z"})
     assert admin.refusal("POST", ADVANCE, {"seconds": 2}) == (
         409,
@@ -166,14 +166,14 @@ def test_no_clock_leaves_the_calendar(admin: Admin) -> None:
 
 
 def test_a_real_clock_cannot_be_advanced(start_admin: Start) -> None:
-    """A real clock is only moved by time itself."""
+    """An advance of a `real` clock is refused with a 409."""
     admin = start_admin(clock="real")
     message = "a real clock cannot be advanced; set its mode to manual, auto or scaled:<n> first"
     assert admin.refusal("POST", ADVANCE, {"seconds": 1}) == (409, "clock", message)
 
 
-def test_a_clock_ahead_cannot_become_real(admin: Admin) -> None:
-    """The wall clock's time is behind, and no clock goes back."""
+def test_a_clock_ahead_of_the_wall_clock_cannot_become_real(admin: Admin) -> None:
+    """If the sandbox is ahead of the wall clock, its mode cannot become `real`."""
     admin.post(ADVANCE, {"to": "8000-01-01"})
     message = "the sandbox is ahead of the wall clock; a real clock would have to go back"
     assert admin.refusal("PATCH", CLOCK, {"mode": "real"}) == (409, "clock", message)
@@ -193,18 +193,18 @@ def test_a_clock_ahead_cannot_become_real(admin: Admin) -> None:
         ({"rate": 3}, 400, "unknown field `rate`"),
     ],
 )
-def test_a_clock_that_cannot_be_is_refused(
+def test_an_invalid_change_of_a_clock_is_refused(
     admin: Admin, body: dict[str, object], status: int, message: str
 ) -> None:
-    """Unknown modes and paces below one are refused, and nothing of the call takes effect."""
+    """An unknown mode or a pace below 1 is refused, and the request changes nothing."""
     before = admin.get(CLOCK)
     found = admin.refusal("PATCH", CLOCK, body)
     assert (status, before) == (found[0], admin.get(CLOCK))
     assert message in found[2]
 
 
-def test_time_that_was_set_is_paid_for_once(admin: Admin) -> None:
-    """A job is charged when it is accepted, however far the clock then jumps."""
+def test_a_long_advance_charges_a_job_once(admin: Admin) -> None:
+    """A job is charged once, at its acceptance, however far the clock is then advanced."""
     admin.job()
     admin.post(ADVANCE, {"seconds": 10**9})
     entries = admin.get("sandboxes/default/ledger")["entries"]
@@ -212,16 +212,19 @@ def test_time_that_was_set_is_paid_for_once(admin: Admin) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["3 h", "soon", "h", "1e", "", "NaN", "9" * 41])
-def test_times_that_are_none_are_refused_with_the_forms(admin: Admin, seconds: str) -> None:
-    """The message shows the value and the forms that a time may have."""
+def test_an_invalid_duration_is_refused_with_the_allowed_forms(admin: Admin, seconds: str) -> None:
+    """The refusal of an invalid duration shows the value and the allowed forms."""
     status, code, message = admin.refusal("POST", ADVANCE, {"seconds": seconds})
     assert (status, code) == (400, "invalid")
     assert f"seconds {seconds[:40]!r} is not a duration such as 90, 2.5, 250ms" in message
 
 
 @pytest.mark.parametrize("mode", ["real", "scaled:5", "manual", "auto"])
-def test_clock_that_is_shown_can_be_sent_back(admin: Admin, mode: str) -> None:
-    """What a sandbox shows as its clock makes another one with it, and changes nothing there."""
+def test_a_returned_clock_can_be_sent_back(admin: Admin, mode: str) -> None:
+    """The clock that a sandbox returns can be sent to create another sandbox.
+
+    Sent in a PATCH to the same sandbox, it changes nothing.
+    """
     made = admin.post("sandboxes", {"clock": mode, "pace": 7})
     shown = made["clock"]
 
@@ -237,8 +240,8 @@ def test_clock_that_is_shown_can_be_sent_back(admin: Admin, mode: str) -> None:
         assert shown["now"] <= changed.json()["now"]
 
 
-def test_patch_goes_on_to_a_later_instant(admin: Admin) -> None:
-    """`now` advances a clock that is moved by hand, and what falls due on the way happens."""
+def test_patch_with_a_later_now_advances_the_clock(admin: Admin) -> None:
+    """A PATCH with a later `now` advances a `manual` clock and runs the deadlines on the way."""
     job = admin.job()
     later = "2026-01-02T00:00:00.000000Z"
     assert admin.call("PATCH", CLOCK, {"now": later}).json()["now"] == later
@@ -246,8 +249,8 @@ def test_patch_goes_on_to_a_later_instant(admin: Admin) -> None:
 
 
 @pytest.mark.parametrize("now", ["2025-12-31T23:59:59Z"])
-def test_patch_never_goes_back(admin: Admin, now: str) -> None:
-    """An earlier `now` is refused, and the mode that came with it is not taken."""
+def test_patch_with_an_earlier_now_is_refused(admin: Admin, now: str) -> None:
+    """A PATCH with an earlier `now` is refused, and its `mode` is not applied."""
     status, code, message = admin.refusal("PATCH", CLOCK, {"mode": "auto", "now": now})
     assert (status, code) == (409, "clock")
     assert "now: the clock is at 2026-01-01T00:00:00.000000Z and cannot go back" in message
@@ -255,7 +258,7 @@ def test_patch_never_goes_back(admin: Admin, now: str) -> None:
 
 
 def test_patch_does_not_advance_a_real_clock(admin: Admin) -> None:
-    """A later `now` of a real clock is refused, because it shows the time by itself."""
+    """A PATCH with a later `now` is refused for a `real` clock."""
     made = admin.post("sandboxes", {"clock": "real"})
     body = {"now": "2999-01-01T00:00:00Z"}
     status, _, message = admin.refusal("PATCH", f"sandboxes/{made['id']}/clock", body)
@@ -274,17 +277,17 @@ def test_patch_does_not_advance_a_real_clock(admin: Admin) -> None:
         ({"ttl": "-1"}, "ttl -1 is not 0 or more"),
     ],
 )
-def test_mistakes_name_the_fields_of_their_place(
+def test_a_misspelt_field_of_clock_is_compared_with_the_fields_of_clock(
     admin: Admin, body: dict[str, object], expected: str
 ) -> None:
-    """A misspelt field of `clock` is compared with the fields of `clock`."""
+    """The refusal of a misspelt field in `clock` suggests a field of `clock`."""
     status, code, message = admin.refusal("POST", "sandboxes", body)
     assert (status, code) == (400, "invalid")
     assert expected in message
 
 
-def test_ttl_takes_a_time_with_its_unit(admin: Admin) -> None:
-    """`ttl` is a number of seconds, or a time such as `3h`."""
+def test_ttl_accepts_a_duration_with_a_unit(admin: Admin) -> None:
+    """`ttl` can be a duration such as `3h` instead of a number of seconds."""
     made = admin.post("sandboxes", {"ttl": "3h"})
     assert admin.sim.registry.sandboxes[made["id"]].choices.ttl == 10_800
 

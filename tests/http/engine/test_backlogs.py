@@ -46,10 +46,13 @@ async def _follow(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("wait", [_delay, _hold, _follow])
-async def test_a_backlog_of_what_waits_leaves_others_their_turn(
+async def test_overdue_deadlines_of_a_waiting_request_run_in_batches(
     monkeypatch: pytest.MonkeyPatch, wait: Callable[[Simulator], Awaitable[None]]
 ) -> None:
-    """A delay, a held request and an event stream run what is due in pieces, too."""
+    """Other tasks of the event loop run between two batches of overdue deadlines.
+
+    The batches are the same for a delayed response, a held request and an event stream.
+    """
     counts = [0]
     real = Sandbox.carry_out
 
@@ -84,10 +87,13 @@ async def test_a_backlog_of_what_waits_leaves_others_their_turn(
 
 @pytest.mark.parametrize("path", READS)
 @pytest.mark.parametrize("clock", ["manual", "auto"])
-async def test_a_backlog_leaves_others_their_turn(
+async def test_a_read_request_runs_overdue_deadlines_in_batches(
     monkeypatch: pytest.MonkeyPatch, clock: str, path: str
 ) -> None:
-    """While it runs other tasks do; the answer then shows the present, as if it ran at once."""
+    """While a read request runs many overdue deadlines, other tasks of the event loop also run.
+
+    The response shows the state after all of these deadlines.
+    """
     turns, ran = 0, list[int]()
     real = Sandbox.carry_out
 

@@ -69,10 +69,13 @@ def poll(app: App, provider: str) -> Answer:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_bug_is_answered_in_the_providers_form(
+def test_an_internal_error_has_the_form_of_the_provider(
     app: App, provider: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The documented 500; on stderr the call and the traceback; one more crash counted."""
+    """A bug of upsim during a request returns the provider's documented 500.
+
+    The log has the request and the traceback, and the metric of crashes counts one more.
+    """
     monkeypatch.setattr(BoundSandbox, "terms", bug)
     answer = submit(app, provider)
     document = answer.json()
@@ -89,10 +92,13 @@ def test_a_bug_is_answered_in_the_providers_form(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_bug_is_in_the_journal_and_charges_nothing(
+def test_an_internal_error_is_in_the_journal_and_charges_nothing(
     app: App, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call stands there with the entry `internal`; no job, no charge; then all goes on."""
+    """A request that hits a bug is in the journal as `internal`, without a job or a charge.
+
+    The next submit succeeds.
+    """
     with monkeypatch.context() as broken:
         broken.setattr(BoundSandbox, "terms", bug)
         submit(app, provider)
@@ -122,10 +128,10 @@ def test_a_bug_after_the_charge_leaves_job_and_charge(app: App, provider: str) -
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_bug_in_a_poll_leaves_the_job(
+def test_an_internal_error_of_a_poll_keeps_the_job(
     app: App, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next poll is answered as ever."""
+    """After a bug during a poll returned a 500, the next poll returns the job as usual."""
     submit(app, provider)
     with monkeypatch.context() as broken:
         broken.setattr(BoundSandbox, "find_job", bug)
@@ -134,10 +140,10 @@ def test_a_bug_in_a_poll_leaves_the_job(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_an_answer_that_cannot_be_written_is_a_bug_too(
+def test_a_response_that_cannot_be_encoded_is_an_internal_error(
     app: App, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What JSON cannot hold is found before anything is sent."""
+    """If the body of a response cannot be encoded as JSON, the client gets the provider's 500."""
     submit(app, provider)
     bound = app.registry.default.bound(provider)
     failed: list[int] = []
@@ -154,10 +160,10 @@ def test_an_answer_that_cannot_be_written_is_a_bug_too(
 
 
 @pytest.mark.parametrize("armed", [False, True])
-def test_faults_do_not_hide_a_bug(
+def test_an_internal_error_is_the_same_with_an_armed_fault(
     app: App, *, armed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a fault armed the way is another one, and its end the same."""
+    """A bug gives the same 500 and one journal entry, with or without an armed fault."""
     if armed:
         order = {"provider": "vicsee", "at": "poll", "do": {"headers": {"x-a": "b"}}}
         body = Request("POST", "/__sim/sandboxes/default/faults", order)
@@ -169,16 +175,16 @@ def test_faults_do_not_hide_a_bug(
     assert app.registry.default.journal.count == 1
 
 
-def test_in_process_a_bug_is_raised(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that uses the simulator sees the mistake itself, not an answer."""
+def test_a_bug_is_raised_in_process(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a test calls the simulator in process, a bug raises its exception instead of a 500."""
     world = make_world()
     monkeypatch.setattr(BoundSandbox, "terms", bug)
     with pytest.raises(BugError, match="boom"):
         world.submit("vicsee")
 
 
-def test_every_common_check_says_what_it_needs() -> None:
-    """The table of errors has a line for each common check."""
+def test_every_common_check_names_the_errors_it_needs() -> None:
+    """The table of errors has an entry for each common check."""
     assert SAID_BY.keys() == COMMON.keys()
     assert len(set(ALWAYS_NEEDED)) == len(ALWAYS_NEEDED)
 
@@ -191,10 +197,10 @@ def test_every_common_check_says_what_it_needs() -> None:
     ],
     ids=["a file", "the admin API"],
 )
-def test_a_bug_beside_the_providers_is_counted(
+def test_a_bug_outside_the_providers_is_counted_and_raised(
     app: App, path: str, holder: type, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes on to the server, which tells of it."""
+    """A bug in the admin API or a file download is counted as a crash and raised."""
     monkeypatch.setattr(holder, name, bug)
     with pytest.raises(BugError):
         asyncio.run(exchange(app, Request("GET", path), {"authorization": "Bearer in-process"}))
@@ -202,8 +208,8 @@ def test_a_bug_beside_the_providers_is_counted(
 
 
 @pytest.mark.parametrize("path", ["/__sim/sandboxes", "/__sim/sandboxes/default/inbox/mine"])
-def test_a_caller_that_hangs_up_is_no_bug(app: App, path: str) -> None:
-    """A body that never comes whole is nobody's mistake: nothing is raised, nothing is counted."""
+def test_a_client_that_disconnects_in_a_body_is_no_crash(app: App, path: str) -> None:
+    """If a client disconnects within its body, nothing is raised or counted as a crash."""
     scope = {
         "type": "http",
         "method": "POST",

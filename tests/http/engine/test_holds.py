@@ -65,23 +65,23 @@ def held_and(app: App, method: str, path: str, body: object = None) -> Any:  # n
 @pytest.mark.parametrize(
     "order", [{"clock": "auto"}, {"clock": "scaled:10000"}, {"clock": "real", "pace": 10_000}]
 )
-def test_a_held_submit_answers_with_the_end_of_the_job(
+def test_a_held_submit_returns_the_completed_job(
     make_world: MakeWorld, order: dict[str, Any]
 ) -> None:
-    """Whether time jumps, runs fast, or the job does."""
+    """A submit in sync mode returns the completed job, under every clock that moves by itself."""
     world = make_world(**order)
     held = world.submit("wavespeed", enable_sync_mode=True).json()["data"]
     assert (held["status"], len(held["outputs"])) == ("completed", 1)
 
 
-def test_an_auto_clock_stands_at_the_end_of_the_held_job(auto: World) -> None:
-    """It jumped from deadline to deadline, no further."""
+def test_an_auto_clock_stops_at_the_end_of_the_held_job(auto: World) -> None:
+    """A held submit moves an `auto` clock to the end of its job and no further."""
     auto.submit("wavespeed", enable_sync_mode=True)
     assert auto.sandbox.now == EPOCH_OF_TESTS + 73_000_000
 
 
-def test_an_auto_clock_stands_at_the_providers_limit(auto: World) -> None:
-    """A job that takes longer than the 90 seconds of a wait is left at work."""
+def test_an_auto_clock_stops_at_the_wait_limit_of_the_provider(auto: World) -> None:
+    """If a held job takes longer than the provider's limit of 90 s, the clock stops there."""
     auto.on_plan("wavespeed", "bronze")
     for _ in range(3):
         auto.accepted("wavespeed")
@@ -89,40 +89,46 @@ def test_an_auto_clock_stands_at_the_providers_limit(auto: World) -> None:
     assert auto.sandbox.now == EPOCH_OF_TESTS + 90_000_000
 
 
-def test_a_manual_clock_in_process_fails_at_once(manual: World) -> None:
-    """Nobody could advance it meanwhile; the message says what to do."""
+def test_a_held_submit_under_a_manual_clock_fails_in_process(manual: World) -> None:
+    """In process, a held submit under a `manual` clock raises an error that says what to do.
+
+    Without the error the test would wait forever, because only the test can advance the clock.
+    """
     with pytest.raises(HeldByManualClockError, match="use clock='auto', or submit without waiting"):
         manual.submit("wavespeed", enable_sync_mode=True)
 
 
-def test_a_manual_clock_of_a_server_is_waited_for_in_real_time(make_app: MakeApp) -> None:
-    """After the bound the answer is that of the provider when its own wait runs out."""
+def test_a_held_submit_under_a_manual_clock_of_a_server_times_out(make_app: MakeApp) -> None:
+    """If the clock is not advanced, the server ends a held submit after `hold_seconds`.
+
+    These are real seconds. The response is the provider's own timeout.
+    """
     app = make_app(clock="manual", hold_seconds=0.05)
     (held,) = together(exchange(app, SUBMIT, KEY))
     assert held.json()["data"]["code"] == 5004
 
 
-def test_the_bound_of_a_manual_clock_is_half_a_minute() -> None:
-    """Unless a test makes it shorter."""
+def test_the_default_hold_time_is_30_seconds() -> None:
+    """By default a server holds a submit under a `manual` clock for 30 real seconds."""
     assert ServerSettings().hold_seconds == 30
 
 
-def test_a_held_submit_ends_when_somebody_advances_the_clock(make_app: MakeApp) -> None:
-    """The answer is the completed task."""
+def test_a_held_submit_ends_when_the_clock_is_advanced(make_app: MakeApp) -> None:
+    """If the clock is advanced to the end of the job, a held submit returns the completed job."""
     app = make_app(clock="manual")
     held = held_and(app, "POST", "/clock/advance", {"seconds": 73})
     assert held["status"] == "completed"
 
 
-def test_a_held_submit_sees_the_state_it_waits_for_and_no_later_one(make_app: MakeApp) -> None:
-    """An advance lets it answer before the deadlines that follow."""
+def test_a_held_submit_returns_before_later_deadlines_run(make_app: MakeApp) -> None:
+    """A long advance ends a held submit with the completed job, before the job is deleted."""
     app = make_app(clock="manual")
     held = held_and(app, "POST", "/clock/advance", {"seconds": 8 * 86_400})
     assert held["status"] == "completed"
 
 
-def test_a_job_that_ends_after_the_providers_limit_comes_too_late(make_app: MakeApp) -> None:
-    """Also when one advance goes over both."""
+def test_a_held_submit_times_out_if_one_advance_passes_its_limit(make_app: MakeApp) -> None:
+    """If one advance passes the provider's limit and then the job's end, the submit times out."""
     app = make_app(clock="manual")
     body = {**BODY, "target_resolution": "4k"}
     submit = Request("POST", SUBMIT.path, body)
@@ -131,8 +137,8 @@ def test_a_job_that_ends_after_the_providers_limit_comes_too_late(make_app: Make
     assert held.json()["data"]["code"] == 5004
 
 
-def test_a_held_submit_ends_when_somebody_ends_its_job(make_app: MakeApp) -> None:
-    """Whatever the end."""
+def test_a_held_submit_ends_when_its_job_is_forced_to_fail(make_app: MakeApp) -> None:
+    """If the admin API forces the job to fail, the held submit returns the failed job."""
     app = make_app(clock="manual")
 
     async def fail() -> Answer:
@@ -146,20 +152,20 @@ def test_a_held_submit_ends_when_somebody_ends_its_job(make_app: MakeApp) -> Non
 
 
 @pytest.mark.parametrize("what", ["all", "jobs"])
-def test_a_held_submit_ends_when_its_job_is_forgotten(make_app: MakeApp, what: str) -> None:
-    """A reset lets go of who waits; the answer is the task as it was last."""
+def test_a_held_submit_ends_when_a_reset_removes_its_job(make_app: MakeApp, what: str) -> None:
+    """A reset ends a held submit, which returns the last state of its job."""
     app = make_app(clock="manual")
     assert held_and(app, "POST", f"/reset?what={what}")["status"] == "created"
 
 
-def test_a_held_submit_ends_when_its_clock_becomes_another(make_app: MakeApp) -> None:
-    """It is told that time may pass now."""
+def test_a_held_submit_ends_when_its_clock_becomes_auto(make_app: MakeApp) -> None:
+    """If a `manual` clock becomes `auto`, a held submit returns the completed job."""
     app = make_app(clock="manual")
     assert held_and(app, "PATCH", "/clock", {"mode": "auto"})["status"] == "completed"
 
 
-def test_nobody_listens_after_a_held_submit(make_app: MakeApp) -> None:
-    """What waited is gone."""
+def test_held_submits_leave_no_listeners(make_app: MakeApp) -> None:
+    """After its held submits have ended, the sandbox has no listeners left."""
     app = make_app(clock="auto")
     together(*(exchange(app, SUBMIT, KEY) for _ in range(5)))
     assert app.registry.default.listeners == ()

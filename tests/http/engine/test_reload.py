@@ -52,8 +52,13 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), "utf-8")
 
 
-def test_a_baseline_that_is_edited(start: Start, root: Path) -> None:
-    """Sandboxes without a scenario follow the baseline, and those of other providers do not."""
+def test_an_edited_baseline_applies_to_sandboxes_without_a_scenario(
+    start: Start, root: Path
+) -> None:
+    """After an edit of VicSee's baseline, a sandbox without a scenario has the new values.
+
+    The reload reports no change of other providers.
+    """
     registry = start()
     for provider in ("vicsee", "venice"):
         registry.default.bound(provider)
@@ -64,8 +69,8 @@ def test_a_baseline_that_is_edited(start: Start, root: Path) -> None:
     assert 500 == registry.default.scenario_for("vicsee").baseline.opening
 
 
-def test_a_provider_that_no_request_has_used(start: Start, root: Path) -> None:
-    """An edit is told of the same before the first request, with the rules that it gives."""
+def test_a_reload_reports_a_provider_without_requests(start: Start, root: Path) -> None:
+    """The reload reports changed keys and new rules before the provider's first request."""
     registry = start("vicsee/plan-pro")
     edit(root / "vicsee/plan-pro.yaml", "plan: pro", "plan: free")
     edits = reload(registry, registry.library.renewed())
@@ -76,8 +81,11 @@ def test_a_provider_that_no_request_has_used(start: Start, root: Path) -> None:
     ] == (edits)
 
 
-def test_a_scenario_of_another_provider(start: Start, tmp_path: Path) -> None:
-    """One provider goes back to its baseline, and the other has what the file says."""
+def test_a_reload_of_a_scenario_that_changes_its_provider(start: Start, tmp_path: Path) -> None:
+    """If a scenario now extends another provider, its values apply to this provider.
+
+    The first provider gets its baseline again.
+    """
     mine = tmp_path / "mine.yaml"
     mine.write_text("extends: vicsee/baseline\naccount: {opening: '7'}\n", "utf-8")
     registry = start(str(mine))
@@ -92,8 +100,8 @@ def test_a_scenario_of_another_provider(start: Start, tmp_path: Path) -> None:
     ]
 
 
-def test_a_provider_that_had_nothing_of_its_own(start: Start, tmp_path: Path) -> None:
-    """A provider that is left to its baseline, and was as in it before, is not told of."""
+def test_a_reload_omits_a_provider_whose_rules_stay_the_same(start: Start, tmp_path: Path) -> None:
+    """If a provider has its plain baseline before and after, the reload does not report it."""
     mine = tmp_path / "mine.yaml"
     mine.write_text("extends: vicsee/baseline\n", "utf-8")
     registry = start(str(mine))
@@ -103,16 +111,16 @@ def test_a_provider_that_had_nothing_of_its_own(start: Start, tmp_path: Path) ->
     assert [["wavespeed"]] == [list(edit.changed) for edit in edits]
 
 
-def test_an_edit_that_changes_nothing(start: Start, root: Path) -> None:
-    """A comment is an edit too: it is told of, with nothing changed."""
+def test_a_reload_reports_an_edit_without_changes(start: Start, root: Path) -> None:
+    """If only a comment is added to a scenario, the reload reports no changed keys."""
     registry = start("vicsee/plan-pro")
     edit(root / "vicsee/plan-pro.yaml", "extends:", "# A comment.\nextends:")
 
     assert [ScenarioDiff("vicsee/plan-pro")] == reload(registry, registry.library.renewed())
 
 
-def test_all_sandboxes_follow(start: Start, root: Path) -> None:
-    """Each by its own scenario, whether it was named by the server or by the order."""
+def test_a_reload_applies_to_each_sandbox_by_its_own_scenario(start: Start, root: Path) -> None:
+    """An edit changes only the sandboxes that use the edited scenario."""
     registry = start("vicsee/plan-pro")
     other, _ = registry.create(SandboxRequest(id="other", scenario="vicsee/baseline"))
     for sandbox in (registry.default, other):
@@ -124,8 +132,11 @@ def test_all_sandboxes_follow(start: Start, root: Path) -> None:
     assert ["free", []] == [plans[0]["vicsee"].plan, list(plans[1])]
 
 
-def test_a_scenario_that_was_sent_stays(start: Start, root: Path) -> None:
-    """What it extends is edited: it stays as it was sent, also when it is reset."""
+def test_an_inline_scenario_ignores_edits_of_its_base(start: Start, root: Path) -> None:
+    """A scenario that was sent in a request keeps its values when the file it extends is edited.
+
+    It keeps them after a reset too.
+    """
     registry = start("vicsee/plan-pro")
     order = SandboxRequest(id="sent", scenario=registry.load_inline({"extends": "vicsee/plan-pro"}))
     box, _ = registry.create(order)
@@ -139,8 +150,8 @@ def test_a_scenario_that_was_sent_stays(start: Start, root: Path) -> None:
     assert (["vicsee/plan-pro"], ["pro", "pro", "free"]) == ([e.name for e in edits], plans)
 
 
-def test_what_waits_for_a_reset(start: Start, tmp_path: Path) -> None:
-    """A clock and a seed that were edited hold once the sandbox is reset, and not before."""
+def test_an_edited_clock_and_seed_wait_for_a_reset(start: Start, tmp_path: Path) -> None:
+    """An edited `clock` or `seed` applies only after the sandbox is reset."""
     mine = tmp_path / "mine.yaml"
     mine.write_text("extends: vicsee/baseline\nclock: manual\nseed: 1\n", "utf-8")
     registry = start(str(mine))
@@ -162,7 +173,7 @@ def test_what_waits_for_a_reset(start: Start, tmp_path: Path) -> None:
 def test_a_broken_scenario_changes_nothing(
     start: Start, root: Path, old: str, new: str, message: str
 ) -> None:
-    """Its mistakes are told at their places, and the library stays the one that it was."""
+    """A reload of a broken file raises an error with the place, and all rules stay the same."""
     registry = start("vicsee/plan-pro")
     before = (registry.library, registry.default.bound("vicsee"))
     edit(root / "vicsee/plan-pro.yaml", old, new)
@@ -172,8 +183,8 @@ def test_a_broken_scenario_changes_nothing(
     assert before == (registry.library, registry.default.bound("vicsee"))
 
 
-def test_what_a_sandbox_chose_and_is_gone(start: Start, root: Path) -> None:
-    """Rules without the knob value that a sandbox was made with cannot take their place."""
+def test_a_reload_fails_if_a_knob_value_of_a_sandbox_is_removed(start: Start, root: Path) -> None:
+    """If an edit removes a knob value that a sandbox uses, the reload fails and the rules stay."""
     registry = start()
     knobs = {"vicsee": {"initial_status": "processing"}}
     registry.create(SandboxRequest(id="chosen", knobs=knobs))

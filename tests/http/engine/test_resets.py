@@ -51,29 +51,29 @@ async def slow_submit(world: World, between: str) -> int:
 
 
 @pytest.mark.parametrize("between", ["reset", "delete"])
-def test_a_request_under_way_ends_in_the_world_it_came_to(manual: World, between: str) -> None:
-    """It is answered as if the sandbox were still there."""
+def test_a_request_survives_a_reset_or_deletion_of_its_sandbox(manual: World, between: str) -> None:
+    """A request that is still sending its body during a reset or a deletion gets a 200."""
     assert asyncio.run(slow_submit(manual, between)) == 200
 
 
-def test_a_request_under_way_leaves_nothing_in_the_new_world(manual: World) -> None:
-    """A sandbox that was reset has no job and no line."""
+def test_a_request_from_before_a_reset_leaves_nothing_in_the_sandbox(manual: World) -> None:
+    """A request that began before a reset adds no job and no ledger entry to the reset sandbox."""
     asyncio.run(slow_submit(manual, "reset"))
     fresh = manual.sim.registry.sandboxes[manual.sandbox.id]
     kinds = [type(event) for event in fresh.events()]
     assert (fresh.state.jobs, fresh.state.entry_count, kinds) == ({}, 0, [ClockMoved])
 
 
-def test_a_reset_sandbox_goes_on_after_a_request_that_came_before(manual: World) -> None:
-    """The next submit is accepted by the new world."""
+def test_a_reset_sandbox_accepts_jobs_after_an_old_request(manual: World) -> None:
+    """After a request from before the reset has ended, the reset sandbox accepts a new job."""
     asyncio.run(slow_submit(manual, "reset"))
     manual.submit("vicsee")
     fresh = manual.sim.registry.sandboxes[manual.sandbox.id]
     assert len(fresh.state.jobs) == 1
 
 
-def test_the_face_of_a_gone_sandbox_is_not_kept(manual: World) -> None:
-    """Who still holds the old world does not bring it back for others."""
+def test_a_stale_sandbox_object_does_not_receive_new_jobs(manual: World) -> None:
+    """After a reset, a reference to the old sandbox object does not lead new jobs to it."""
     old = manual.sandbox
     fresh = manual.sim.registry.reset(old.id)
     old.view("vicsee", None)
@@ -81,8 +81,8 @@ def test_the_face_of_a_gone_sandbox_is_not_kept(manual: World) -> None:
     assert (len(old.state.jobs), len(fresh.state.jobs)) == (0, 1)
 
 
-def test_an_uploads_measure_does_not_outlive_its_sandbox(make_world: MakeWorld) -> None:
-    """The same seed gives the same names again, for other files."""
+def test_the_measurement_of_an_upload_ends_with_its_sandbox(make_world: MakeWorld) -> None:
+    """After a reset with the same seed, a new upload with an old name is measured again."""
     world = make_world()
     lengths = []
     for seconds in (1, 2):
@@ -98,18 +98,18 @@ def test_an_uploads_measure_does_not_outlive_its_sandbox(make_world: MakeWorld) 
     assert lengths == ["1s", "2s"]
 
 
-def test_a_name_that_is_taken_is_passed_over(manual: World) -> None:
-    """Who brings no name gets a free one."""
+def test_a_new_sandbox_skips_a_name_that_is_in_use(manual: World) -> None:
+    """A sandbox without an id gets the next free one: after `sb3` is in use, `sb2` and `sb4`."""
     registry = manual.sim.registry
     registry.create(SandboxRequest(id="sb3"))
     names = [registry.create(SandboxRequest())[0].id for _ in range(3)]
     assert names == ["sb2", "sb4", "sb5"]
 
 
-def test_a_sandbox_that_is_used_by_its_keys_does_not_idle(
+def test_requests_with_its_keys_keep_a_sandbox_alive(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every call with a key counts as use, so that the time to live starts again."""
+    """Each request with a key of a sandbox restarts the sandbox's time to live."""
     now = [1000.0]
     monkeypatch.setattr("upsim.engine.registry.monotonic", lambda: now[0])
     world = make_world(ttl=60)
@@ -120,10 +120,10 @@ def test_a_sandbox_that_is_used_by_its_keys_does_not_idle(
     assert world.sandbox.id in world.sim.registry.sandboxes
 
 
-def test_a_sandbox_that_nobody_uses_ends(
+def test_an_unused_sandbox_is_removed_after_its_ttl(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After its time to live it is gone."""
+    """A sandbox without any request is removed after its time to live."""
     now = [1000.0]
     monkeypatch.setattr("upsim.engine.registry.monotonic", lambda: now[0])
     world = make_world(ttl=60)
@@ -132,8 +132,8 @@ def test_a_sandbox_that_nobody_uses_ends(
     assert world.sandbox.id not in world.sim.registry.sandboxes
 
 
-def test_forgotten_jobs_are_paid_back_first(make_world: MakeWorld, tmp_path: Any) -> None:  # noqa: ANN401
-    """What a provider gives back hours later is given back when its job is forgotten before."""
+def test_a_forgotten_job_is_refunded_first(make_world: MakeWorld, tmp_path: Any) -> None:  # noqa: ANN401
+    """If a failed job is forgotten before its delayed refund, the refund is paid immediately."""
     file = tmp_path / "late.yaml"
     file.write_text("extends: vicsee/baseline\nrefund: {after: '10800'}\n", "utf-8")
     world = make_world(scenario=str(file))
@@ -144,8 +144,8 @@ def test_forgotten_jobs_are_paid_back_first(make_world: MakeWorld, tmp_path: Any
     assert [before, world.account("vicsee").balance] == [Decimal(99_999_856), Decimal(100_000_000)]
 
 
-def test_a_late_refund_comes_at_its_hour(make_world: MakeWorld, tmp_path: Any) -> None:  # noqa: ANN401
-    """Neither with the failure nor twice."""
+def test_a_delayed_refund_is_paid_once_at_its_time(make_world: MakeWorld, tmp_path: Any) -> None:  # noqa: ANN401
+    """A refund with a delay of three hours is paid once, three hours after the failure."""
     file = tmp_path / "late.yaml"
     file.write_text("extends: vicsee/baseline\nrefund: {after: '10800'}\n", "utf-8")
     world = make_world(scenario=str(file))
@@ -157,6 +157,6 @@ def test_a_late_refund_comes_at_its_hour(make_world: MakeWorld, tmp_path: Any) -
 
 
 def test_an_unknown_sandbox_in_the_path_is_not_found(manual: World) -> None:
-    """No sandbox is made by naming it."""
+    """A request to `/sandbox/<id>/` with an unknown id gets a 404 and creates no sandbox."""
     request = Request("GET", "/sandbox/nobody/vicsee/api/v1/credits")
     assert asyncio.run(exchange(manual.sim.app, request, {})).status == 404

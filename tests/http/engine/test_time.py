@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 PROVIDERS = ("wavespeed", "venice", "piapi", "vicsee")
 
 
-def test_an_auto_poll_answers_the_present_state_and_then_jumps(auto: World) -> None:
-    """So that a client sees every state once, however fast it polls."""
+def test_an_auto_poll_returns_the_present_state_and_then_jumps(auto: World) -> None:
+    """A poll under an `auto` clock returns the present state, then jumps to the next deadline.
+
+    So a client gets every state once, however fast it polls.
+    """
     job = auto.accepted("vicsee")
     seen = [auto.poll("vicsee", job).json()["data"]["status"] for _ in range(4)]
     assert seen == ["pending", "processing", "completed", "completed"]
 
 
-def test_an_auto_jump_goes_to_the_instant_of_the_deadline(auto: World) -> None:
-    """After two polls the job is at its documented end: 2 s of waiting, 66.5 s of work."""
+def test_an_auto_clock_jumps_exactly_to_the_next_deadline(auto: World) -> None:
+    """After two polls, an `auto` clock is at the documented end of the job: 2 s plus 66.5 s."""
     job = auto.accepted("vicsee")
     for _ in range(2):
         auto.poll("vicsee", job)
@@ -31,8 +34,11 @@ def test_an_auto_jump_goes_to_the_instant_of_the_deadline(auto: World) -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_an_auto_clock_stays_when_everything_is_done(auto: World, provider: str) -> None:
-    """Links and jobs expire only when somebody asks for it."""
+def test_an_auto_clock_does_not_move_after_the_last_job(auto: World, provider: str) -> None:
+    """After all jobs have ended, a poll under an `auto` clock does not advance the clock.
+
+    So jobs and links do not expire.
+    """
     job = auto.accepted(provider)
     for _ in range(3):
         auto.poll(provider, job)
@@ -41,31 +47,37 @@ def test_an_auto_clock_stays_when_everything_is_done(auto: World, provider: str)
     assert (auto.states(job), auto.sandbox.now) == (["completed"], done)
 
 
-def test_an_auto_submit_does_not_move_the_clock(auto: World) -> None:
-    """Only looking at a job lets time pass."""
+def test_a_submit_does_not_advance_an_auto_clock(auto: World) -> None:
+    """Under an `auto` clock only a poll advances the clock, and a submit does not."""
     for _ in range(3):
         auto.accepted("vicsee")
     assert auto.sandbox.now == EPOCH_OF_TESTS
 
 
-def test_an_auto_429_lets_its_window_pass(auto: World) -> None:
-    """The next call has a place again; the clock stands where the window began."""
+def test_a_429_advances_an_auto_clock_to_the_end_of_the_window(auto: World) -> None:
+    """After a 429, an `auto` clock jumps to the end of the rate-limit window.
+
+    The next request succeeds.
+    """
     auto.on_plan("wavespeed", "bronze")
     statuses = [auto.submit("wavespeed").status_code for _ in range(7)]
     assert statuses == [200] * 5 + [429, 200]
     assert auto.sandbox.now == EPOCH_OF_TESTS + 60 * SECOND
 
 
-def test_an_auto_429_of_a_cap_on_jobs_lets_a_job_go_on(auto: World) -> None:
-    """A cap has no window: who only submits and never polls gets a place in the end."""
+def test_a_429_of_a_concurrency_limit_advances_an_auto_clock(auto: World) -> None:
+    """Each 429 of a concurrency limit advances an `auto` clock to the job's next deadline.
+
+    So a client that only submits is accepted after a few attempts.
+    """
     auto.on_plan("piapi", "free-capped")
     statuses = [auto.submit("piapi").status_code for _ in range(4)]
     assert statuses == [200, 429, 429, 200]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_manual_clock_stands_still(manual: World, provider: str) -> None:
-    """No number of calls moves it."""
+def test_a_manual_clock_is_not_moved_by_requests(manual: World, provider: str) -> None:
+    """No number of polls advances a `manual` clock."""
     job = manual.accepted(provider)
     for _ in range(5):
         manual.poll(provider, job)
@@ -73,8 +85,8 @@ def test_a_manual_clock_stands_still(manual: World, provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_long_jump_skips_no_state(manual: World, provider: str) -> None:
-    """A job that is finished was at work before, at the instants that its plan says."""
+def test_a_long_advance_skips_no_state(manual: World, provider: str) -> None:
+    """A long advance moves a job through every state, each at its planned time."""
     job = manual.accepted(provider)
     manual.advance(DAY // SECOND)
     at, planned = EPOCH_OF_TESTS, []
@@ -86,8 +98,8 @@ def test_a_long_jump_skips_no_state(manual: World, provider: str) -> None:
     assert [(move.at, move.state) for move in manual.job(job).moves] == planned
 
 
-def test_a_jump_by_looking_skips_no_state_either(make_world: MakeWorld) -> None:
-    """Time that passed unseen is caught up in order at the next call."""
+def test_a_poll_after_a_long_pause_skips_no_state(make_world: MakeWorld) -> None:
+    """If a running clock passed several deadlines, the next poll runs them in order."""
     world = make_world(clock="scaled:100000", start=0)
     job = world.accepted("vicsee")
     while not world.job(job).ended:
@@ -96,29 +108,29 @@ def test_a_jump_by_looking_skips_no_state_either(make_world: MakeWorld) -> None:
     assert instants == [2 * SECOND, round(68.5 * SECOND)]
 
 
-def test_deadlines_of_one_instant_run_in_the_order_they_came(manual: World) -> None:
-    """Whoever was accepted first moves first."""
+def test_deadlines_at_the_same_time_run_in_the_order_of_acceptance(manual: World) -> None:
+    """If several jobs are due at the same time, the first accepted job changes first."""
     jobs = [manual.accepted("vicsee") for _ in range(3)]
     assert manual.advance(2) == [("step", job) for job in jobs]
 
 
-def test_deadlines_run_by_their_instants(manual: World) -> None:
-    """Whatever the order in which they were made."""
+def test_deadlines_run_in_the_order_of_their_times(manual: World) -> None:
+    """Deadlines run in the order of their times, whichever job was accepted first."""
     late = manual.accepted("venice")
     early = manual.accepted("vicsee")
     keys = [key for _, key in manual.advance(101)]
     assert keys == [early, early, late]
 
 
-def test_time_never_goes_back(manual: World) -> None:
-    """An earlier instant is refused."""
+def test_a_clock_cannot_go_back(manual: World) -> None:
+    """An advance to an earlier time raises `ClockError`."""
     manual.advance(10)
     with pytest.raises(ClockError, match="cannot go back"):
         manual.advance(-1)
 
 
-def test_a_refused_move_leaves_the_clock(manual: World) -> None:
-    """The clock stands where it stood."""
+def test_a_refused_advance_leaves_the_clock_unchanged(manual: World) -> None:
+    """After a refused advance, the sandbox's time is the same as before."""
     manual.advance(10)
     with pytest.raises(ClockError):
         manual.advance(-1)
@@ -126,8 +138,8 @@ def test_a_refused_move_leaves_the_clock(manual: World) -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_pace_divides_the_lifecycle(make_world: MakeWorld, provider: str) -> None:
-    """Every phase of the plan is as many times shorter."""
+def test_pace_shortens_every_phase_of_a_job(make_world: MakeWorld, provider: str) -> None:
+    """With pace 50, every phase of a job is 50 times shorter."""
     slow, fast = (make_world(clock="real", pace=pace) for pace in (1, 50))
     lasts = [
         [phase.lasts or 0 for phase in world.job(world.accepted(provider)).accepted.phases]
@@ -137,18 +149,16 @@ def test_pace_divides_the_lifecycle(make_world: MakeWorld, provider: str) -> Non
 
 
 @pytest.mark.parametrize("clock", ["manual", "auto", "scaled:10"])
-def test_pace_means_nothing_to_other_clocks(make_world: MakeWorld, clock: str) -> None:
-    """Virtual time needs no help."""
+def test_pace_has_no_effect_on_virtual_clocks(make_world: MakeWorld, clock: str) -> None:
+    """With a `manual`, `auto` or `scaled` clock, a pace does not change the phases of a job."""
     world = make_world(clock=clock, pace=50)
     phases = world.job(world.accepted("vicsee")).accepted.phases
     assert [phase.lasts for phase in phases] == [2 * SECOND, round(66.5 * SECOND), None]
 
 
 @pytest.mark.parametrize("clock", ["manual", "auto"])
-def test_steps_end_to_the_microsecond_where_time_stands_still(
-    make_world: MakeWorld, clock: str
-) -> None:
-    """A clock that is moved by hand knows every instant."""
+def test_a_virtual_clock_keeps_microseconds_in_deadlines(make_world: MakeWorld, clock: str) -> None:
+    """Under a `manual` or `auto` clock, a job's deadline is exact to the microsecond."""
     world = make_world(clock=clock, start=123_457)
     world.accepted("vicsee")
     due = world.sandbox.deadlines.next()
@@ -156,16 +166,16 @@ def test_steps_end_to_the_microsecond_where_time_stands_still(
     assert due.at == 123_457 + 2 * SECOND
 
 
-def test_pace_leaves_the_rest_of_time_alone(make_world: MakeWorld) -> None:
-    """Windows of rate limits and ends of retention are as far away as documented."""
+def test_pace_does_not_change_rate_limit_windows(make_world: MakeWorld) -> None:
+    """Even with a pace of one million, a rate-limit window lasts as long as documented."""
     world = make_world(clock="real", pace=1_000_000)
     world.on_plan("vicsee", "starter")
     reset = world.clients["vicsee"].get("/api/v1/credits").headers["x-ratelimit-reset"]
     assert reset.endswith("T00:00:00.000Z")
 
 
-def test_pace_leaves_retention_alone(make_world: MakeWorld) -> None:
-    """A finished job is kept for its seven days."""
+def test_pace_does_not_change_retention(make_world: MakeWorld) -> None:
+    """Even with a pace of one million, a finished job is kept for seven days."""
     world = make_world(clock="real", pace=1_000_000)
     job = world.accepted("wavespeed")
     while not world.job(job).ended:
@@ -175,23 +185,23 @@ def test_pace_leaves_retention_alone(make_world: MakeWorld) -> None:
     assert (due.kind, due.at - world.job(job).accepted.at) == ("forget_job", 7 * DAY)
 
 
-def test_a_cancelled_job_leaves_nothing_to_wait_for(manual: World) -> None:
-    """What was planned for it has come to nothing: no unfinished job, no deadline."""
+def test_a_cancelled_job_leaves_no_deadlines(manual: World) -> None:
+    """After its only job is cancelled, a sandbox has no unfinished job and no deadline."""
     job = manual.accepted("piapi")
     manual.clients["piapi"].delete(f"/api/v1/task/{job}")
     assert manual.sandbox.idle
 
 
-def test_a_cancelled_job_does_not_make_an_auto_clock_jump(auto: World) -> None:
-    """A poll of it finds nothing to jump to."""
+def test_a_poll_of_a_cancelled_job_does_not_advance_an_auto_clock(auto: World) -> None:
+    """A poll of a cancelled job leaves an `auto` clock where it is."""
     job = auto.accepted("piapi")
     auto.clients["piapi"].delete(f"/api/v1/task/{job}")
     auto.poll("piapi", job)
     assert auto.sandbox.now == EPOCH_OF_TESTS
 
 
-def test_the_journal_says_when_a_request_came(make_world: MakeWorld) -> None:
-    """Not when something happened last."""
+def test_the_journal_has_the_time_of_each_request(make_world: MakeWorld) -> None:
+    """Each journal entry has the time of its own request, even if nothing else happened."""
     world = make_world(clock="scaled:1000000", start=0)
     world.poll("vicsee", "nothing")
     world.poll("vicsee", "nothing")

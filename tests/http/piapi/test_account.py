@@ -15,7 +15,7 @@ OTHERS = ["flux", "kling", "luma", "midjourney", "music-s", "music-u"]
 
 
 def test_account_info_shows_points_and_dollars(start: Start) -> None:
-    """Five dollars less the page's example are 4.982."""
+    """After one 60-frame task, account info shows 4.982 of 5 dollars, and the points."""
     api = start(accounts={"piapi": {"balance": "50000000"}})
     api.create()
 
@@ -57,8 +57,8 @@ def test_account_info_shows_points_and_dollars(start: Start) -> None:
     }
 
 
-def test_dollars_are_exact(start: Start) -> None:
-    """A single point is a ten-millionth of a dollar, written as a plain number."""
+def test_account_info_shows_exact_dollars(start: Start) -> None:
+    """A balance of one point is exactly 0.0000001 dollars in the account info."""
     api = start(accounts={"piapi": {"balance": "1"}})
 
     text = api.http.get("/account/info").text
@@ -68,8 +68,8 @@ def test_dollars_are_exact(start: Start) -> None:
     assert Decimal(written) == Decimal("0.0000001")
 
 
-def test_the_last_change_is_the_last_line_of_the_ledger(api: Api) -> None:
-    """Before any task it is the opening of the account."""
+def test_account_info_updated_at_is_the_time_of_the_last_charge(api: Api) -> None:
+    """`updated_at` is the opening time of the account until a task is charged."""
     before = api.data("/account/info")
     api.advance(100)
     api.create()
@@ -84,17 +84,20 @@ def test_the_last_change_is_the_last_line_of_the_ledger(api: Api) -> None:
     ("plan", "shown", "cap"),
     [("creator", "creator", None), ("free", "free", None), ("pro-capped", "pro", 30)],
 )
-def test_the_cap_is_shown_only_where_it_holds(
+def test_account_info_shows_a_concurrency_limit_only_if_one_exists(
     start: Start, plan: str, shown: str, cap: int | None
 ) -> None:
-    """A plan without a cap does not have the field."""
+    """For a plan without a concurrency limit, `max_concurrent_task_count` is absent."""
     data = start(accounts={"piapi": {"plan": plan}}).data("/account/info")
 
     assert (shown, cap) == (data["plan"], data.get("max_concurrent_task_count"))
 
 
-def test_active_tasks_are_counted_by_family(api: Api) -> None:
-    """The toolkit has a key of its own beside the documented ones; finished tasks do not count."""
+def test_active_tasks_are_counted_by_model_family(api: Api) -> None:
+    """Active tasks are counted by model family; `video_toolkit` has its count too.
+
+    Finished tasks do not count.
+    """
     api.create()
     api.advance(60)
     working = api.create()["task_id"]
@@ -115,8 +118,8 @@ def test_active_tasks_are_counted_by_family(api: Api) -> None:
     }
 
 
-def test_staged_tasks_are_counted_apart(start: Start) -> None:
-    """A staged task is not pending."""
+def test_staged_tasks_have_their_own_count(start: Start) -> None:
+    """A staged task counts as `staged`, and not as `pending`."""
     api = start(accounts={"piapi": {"plan": "free-capped"}}, knobs={"over_cap": "stage"})
     api.create()
     api.create()
@@ -130,8 +133,8 @@ def test_staged_tasks_are_counted_apart(start: Start) -> None:
     )
 
 
-def test_a_row_of_history_says_what_a_task_cost(api: Api) -> None:
-    """The rows lie in `data.data`, numbered by the ledger."""
+def test_a_row_of_the_task_history_shows_the_cost(api: Api) -> None:
+    """A row of the task history shows the task's cost, status and times."""
     task = api.create(service_mode="public")
 
     data = api.data("/api/open/tasks/histories")
@@ -157,8 +160,8 @@ def test_a_row_of_history_says_what_a_task_cost(api: Api) -> None:
     }
 
 
-def test_a_cancelled_task_stays_in_history_and_cost_nothing(api: Api) -> None:
-    """Its detail is the error, its last change the cancelling."""
+def test_a_cancelled_task_stays_in_the_history_without_a_cost(api: Api) -> None:
+    """A cancelled task stays in the history with usage 0, its error, and the time of the cancel."""
     task_id = api.create()["task_id"]
     api.advance(1)
     api.http.delete(f"/api/v1/task/{task_id}")
@@ -173,8 +176,8 @@ def test_a_cancelled_task_stays_in_history_and_cost_nothing(api: Api) -> None:
     assert row["updated_at"] > row["created_at"]
 
 
-def test_history_is_read_by_pages_newest_first(api: Api) -> None:
-    """Ten rows a page unless asked otherwise; what lies beyond the end is empty."""
+def test_the_history_is_paged_with_the_newest_task_first(api: Api) -> None:
+    """The history has ten rows a page by default, newest first; a page beyond the end is empty."""
     tasks = [api.create()["task_id"] for _ in range(12)][::-1]
 
     pages = [
@@ -197,8 +200,8 @@ def test_history_is_read_by_pages_newest_first(api: Api) -> None:
         ("page=&page_size=", 1, 10),
     ],
 )
-def test_pages_out_of_range_are_brought_into_it(api: Api, query: str, page: int, size: int) -> None:
-    """A page has 1 to 100 rows, and the first page is 1."""
+def test_page_numbers_out_of_range_are_clamped(api: Api, query: str, page: int, size: int) -> None:
+    """A page size is limited to 1 to 100, and a page number to at least 1."""
     data = api.data(f"/api/open/tasks/histories?{query}")
 
     assert (page, size) == (data["page"], data["size"])
@@ -216,8 +219,8 @@ def test_pages_out_of_range_are_brought_into_it(api: Api, query: str, page: int,
         ("start_time={first}&end_time={first}", 1),
     ],
 )
-def test_history_is_filtered_by_model_and_time(api: Api, query: str, total: int) -> None:
-    """Families or model ids, and Unix seconds with both ends included."""
+def test_the_history_is_filtered_by_model_and_time(api: Api, query: str, total: int) -> None:
+    """The history can be filtered by family or model id, and by Unix times that are inclusive."""
     moments = {}
     for name in ("first", "second"):
         moments[name] = api.second
@@ -230,8 +233,8 @@ def test_history_is_filtered_by_model_and_time(api: Api, query: str, total: int)
 
 
 @pytest.mark.parametrize("field", ["page", "page_size", "start_time", "end_time"])
-def test_numbers_of_the_query_must_be_numbers(api: Api, field: str) -> None:
-    """Anything else is refused, naming the parameter."""
+def test_a_query_parameter_that_is_no_number_is_refused(api: Api, field: str) -> None:
+    """If a numeric query parameter of the history is not a number, a 400 names the parameter."""
     answer = api.http.get(f"/api/open/tasks/histories?{field}=x")
 
     assert (400, f"invalid request: query parameter {field}") == (

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
         ("POST", "/api/v2/task"),
     ],
 )
-def test_an_unknown_path_is_plain_text(api: Api, method: str, path: str) -> None:
-    """Not the envelope, and no key is needed to learn it."""
+def test_an_unknown_path_gets_a_plain_text_404(api: Api, method: str, path: str) -> None:
+    """An unknown path gets a plain-text 404 without the JSON envelope, even without a key."""
     del api.http.headers["x-api-key"]
 
     answer = api.http.request(method, path)
@@ -39,24 +39,26 @@ def test_an_unknown_path_is_plain_text(api: Api, method: str, path: str) -> None
         ("PUT", "/api/v1/task/1", "DELETE, GET"),
     ],
 )
-def test_a_wrong_method_is_plain_text(api: Api, method: str, path: str, allowed: str) -> None:
-    """A known path with another method is 405, and `Allow` names the methods that it has."""
+def test_a_wrong_method_gets_a_plain_text_405(
+    api: Api, method: str, path: str, allowed: str
+) -> None:
+    """A known path with a wrong method gets a plain-text 405; `Allow` lists the right methods."""
     answer = api.http.request(method, path)
 
     assert (answer.status_code, answer.text) == (405, "405 method not allowed")
     assert allowed == answer.headers["allow"]
 
 
-def test_the_key_header_has_any_case(api: Api) -> None:
-    """Clients write x-api-key, X-API-Key and X-API-KEY."""
+def test_the_key_header_can_have_any_case(api: Api) -> None:
+    """The server accepts `X-API-KEY` as well as `x-api-key`."""
     key = api.http.headers.pop("x-api-key")
     api.http.headers["X-API-KEY"] = key
 
     assert api.create()["status"] == "pending"
 
 
-def test_every_key_is_an_account_of_its_own(api: Api) -> None:
-    """What one spends is not missing from another."""
+def test_every_key_has_its_own_account(api: Api) -> None:
+    """A charge of one key does not reduce the balance of another key."""
     api.create()
 
     other = api.http.get("/account/info", headers={"x-api-key": "another"}).json()["data"]
@@ -74,10 +76,10 @@ def test_every_key_is_an_account_of_its_own(api: Api) -> None:
         ("accept", "Bearer ", 401),
     ],
 )
-def test_a_bearer_token_is_taken_only_where_the_knob_says_so(
+def test_a_bearer_token_is_accepted_only_with_the_bearer_knob(
     start: Start, knob: str, header: str, status: int
 ) -> None:
-    """The documented header is x-api-key; a few clients send the key as a bearer token."""
+    """With `bearer: accept` a key is accepted as a bearer token; by default only as `x-api-key`."""
     api = start(knobs={"bearer": knob})
     key = api.http.headers.pop("x-api-key")
 
@@ -86,8 +88,11 @@ def test_a_bearer_token_is_taken_only_where_the_knob_says_so(
     assert status == answer.status_code
 
 
-def test_both_headers_lead_to_the_same_account(start: Start) -> None:
-    """A task that was made with one is read with the other; x-api-key wins over the second."""
+def test_a_bearer_token_and_x_api_key_lead_to_the_same_account(start: Start) -> None:
+    """A task made with `x-api-key` can be read with the same key as a bearer token.
+
+    If both headers are sent, `x-api-key` decides.
+    """
     api = start(knobs={"bearer": "accept"})
     task_id = api.create()["task_id"]
     api.http.headers["authorization"] = f"Bearer {api.http.headers['x-api-key']}"
@@ -99,8 +104,8 @@ def test_both_headers_lead_to_the_same_account(start: Start) -> None:
 
 
 @pytest.mark.parametrize("host", ["api.piapi.ai", "upload.theapi.app"])
-def test_the_provider_answers_by_its_own_host_names(api: Api, host: str) -> None:
-    """No prefix is needed then, and links keep the host."""
+def test_piapi_host_names_need_no_prefix(api: Api, host: str) -> None:
+    """A request to PiAPI's own host name needs no prefix, and links in the response keep it."""
     base = api.sim.base_url("piapi").removesuffix("/piapi")
     body = {"file_name": "a.mp4", "file_data": "AAAA"}
 
@@ -109,8 +114,8 @@ def test_the_provider_answers_by_its_own_host_names(api: Api, host: str) -> None
     assert answer.json()["data"]["url"].startswith(f"http://{host}/media/uploads/")
 
 
-def test_the_live_dialect_answers_with_the_envelope_only(api: Api) -> None:
-    """Create and upload have nothing beside it; the rest is as in the guide."""
+def test_the_live_dialect_returns_only_the_envelope(api: Api) -> None:
+    """With the `live` dialect, create and upload return `code`, `data` and `message` alone."""
     created = api.http.post("live/api/v1/task", json=api.body()).json()
     body = {"file_name": "a.mp4", "file_data": "AAAA"}
     uploaded = api.http.post("live/api/ephemeral_resource", json=body).json()
@@ -121,5 +126,5 @@ def test_the_live_dialect_answers_with_the_envelope_only(api: Api) -> None:
 
 
 def test_the_guide_dialect_can_be_named(api: Api) -> None:
-    """It is the default."""
+    """A path with `guide`, the default dialect, gives the same form as a path without a dialect."""
     assert "task_id" in api.http.post("guide/api/v1/task", json=api.body()).json()

@@ -16,8 +16,8 @@ NOT_YET = "0001-01-01T00:00:00Z"
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,5}[1-9])?Z")
 
 
-def test_the_answer_is_the_page_and_the_live_envelope_in_one(api: Api) -> None:
-    """By default the answer has the page's task_id and the envelope with the whole task."""
+def test_create_returns_the_documented_and_the_live_form_together(api: Api) -> None:
+    """By default a create response has the documented `task_id` and the envelope with the task."""
     answer = api.http.post("/api/v1/task", json=api.body())
 
     document = answer.json()
@@ -60,8 +60,10 @@ def test_the_answer_is_the_page_and_the_live_envelope_in_one(api: Api) -> None:
         ("wrapped", {"code", "data", "message"}),
     ],
 )
-def test_the_form_of_the_answer_can_be_chosen(start: Start, form: str, keys: set[str]) -> None:
-    """`response_form` gives the page's form, the live form, or both."""
+def test_response_form_selects_the_form_of_the_create_response(
+    start: Start, form: str, keys: set[str]
+) -> None:
+    """`response_form` selects the documented form of a create response, the live form, or both."""
     api = start(knobs={"response_form": form})
 
     answer = api.http.post("/api/v1/task", json=api.body())
@@ -81,10 +83,10 @@ def test_the_form_of_the_answer_can_be_chosen(start: Start, form: str, keys: set
         ("64x64_10fps_1s.mp4?bytes=10485760", 30000),
     ],
 )
-def test_videos_within_the_limits_are_charged_by_the_frame(
+def test_videos_at_the_limits_are_accepted_and_charged_by_the_frame(
     api: Api, clip: str, consume: int
 ) -> None:
-    """All limits are inclusive, and 3,000 points a frame are taken at once."""
+    """A video exactly at a limit is accepted; a task is charged 3,000 points for each frame."""
     task = api.create(api.clip(clip))
 
     assert consume == task["meta"]["usage"]["consume"]
@@ -96,7 +98,7 @@ def test_videos_within_the_limits_are_charged_by_the_frame(
     ["{}", "data:video/mp4;base64,{}", "DATA:video/MP4;Base64,{}", "data:;base64,{}"],
 )
 def test_a_video_may_be_base64(api: Api, form: str) -> None:
-    """Raw base64 and data URIs are measured by content."""
+    """A video can be sent as base64 or as a data URI; the server measures the decoded bytes."""
     text = base64.b64encode(api.clip_bytes()).decode()
 
     task = api.create(form.format(text))
@@ -104,8 +106,11 @@ def test_a_video_may_be_base64(api: Api, form: str) -> None:
     assert task["meta"]["usage"]["consume"] == 30000
 
 
-def test_ten_mebibytes_of_base64_pass(api: Api) -> None:
-    """The limit is one of decoded bytes, so a body of almost 14 MB is read."""
+def test_base64_of_ten_mebibytes_is_accepted(api: Api) -> None:
+    """A base64 video of exactly 10 MiB is accepted, because the limit counts decoded bytes.
+
+    The server therefore reads a body of almost 14 MB.
+    """
     data = api.clip_bytes("64x64_10fps_1s.mp4?bytes=10485760")
 
     task = api.create(base64.b64encode(data).decode())
@@ -113,8 +118,11 @@ def test_ten_mebibytes_of_base64_pass(api: Api) -> None:
     assert task["status"] == "pending"
 
 
-def test_long_base64_is_echoed_as_a_link_to_the_same_bytes(api: Api) -> None:
-    """Polling stays cheap: the text of the file is not repeated, a link for a day is."""
+def test_long_base64_is_returned_as_a_link_to_the_same_bytes(api: Api) -> None:
+    """For a long base64 video, the task shows a link to the same bytes instead of the text.
+
+    The link works for a day.
+    """
     data = api.clip_bytes("64x64_10fps_1s.mp4?bytes=20000")
     task = api.create("data:video/mp4;base64," + base64.b64encode(data).decode())
     link = task["input"]["video"]
@@ -129,10 +137,10 @@ def test_long_base64_is_echoed_as_a_link_to_the_same_bytes(api: Api) -> None:
     assert api.http.get(link).status_code == 404
 
 
-def test_long_base64_that_cannot_be_kept_is_echoed_cut(
+def test_long_base64_is_shortened_if_the_server_cannot_store_it(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without room for the file the task is taken all the same."""
+    """If the file store is full, the task is accepted and shows the start of the base64 text."""
     text = base64.b64encode(api.clip_bytes("64x64_10fps_1s.mp4?bytes=20000")).decode()
     monkeypatch.setattr(api.sim.registry.blobs, "_max_bytes", 1)
 
@@ -142,8 +150,11 @@ def test_long_base64_that_cannot_be_kept_is_echoed_cut(
     assert len(shown) < 200
 
 
-def test_text_that_a_media_rule_speaks_for_needs_no_file(start: Start) -> None:
-    """A scenario may say what a text is; then nothing is decoded and the text is echoed, cut."""
+def test_a_media_rule_accepts_a_video_text_without_a_file(start: Start) -> None:
+    """If a scenario's media rule matches the text of `video`, the text is not decoded.
+
+    The task shows only the start of a long text.
+    """
     video = "?" * 5000
     api = start(media=[{"url": "[?]*", "duration": "2", "size": "640x360", "fps": "30"}])
 
@@ -153,8 +164,8 @@ def test_text_that_a_media_rule_speaks_for_needs_no_file(start: Start) -> None:
     assert task["input"]["video"].startswith("???")
 
 
-def test_a_url_is_echoed_verbatim_whatever_its_length(api: Api) -> None:
-    """The input is shown as it came."""
+def test_a_long_video_url_is_returned_in_full(api: Api) -> None:
+    """A task shows its video URL unchanged, however long the URL is."""
     video = f"https://example.com/a.mp4?{'x' * 5000}"
 
     task = api.create(video)
@@ -162,15 +173,15 @@ def test_a_url_is_echoed_verbatim_whatever_its_length(api: Api) -> None:
     assert video == task["input"]["video"]
 
 
-def test_a_url_that_is_not_fetched_is_taken_for_the_example(api: Api) -> None:
-    """The default video has the sixty frames of the page's price example, $0.018."""
+def test_a_public_url_is_assumed_to_be_the_60_frame_example(api: Api) -> None:
+    """For a public URL, the server assumes a video with 60 frames and charges $0.018."""
     task = api.create("https://example.com/clip.mp4")
 
     assert task["meta"]["usage"]["consume"] == 180000
 
 
-def test_config_is_echoed_in_clear(api: Api) -> None:
-    """Webhook and service mode come back in create and get, the secret readable."""
+def test_config_is_returned_with_the_readable_secret(api: Api) -> None:
+    """Create and get return the webhook and the service mode of a task; the secret is readable."""
     webhook = {"endpoint": "http://127.0.0.1:9/hook", "secret": "s3cret"}
     task = api.create(service_mode="public", webhook_config=webhook)
 
@@ -190,10 +201,10 @@ def test_config_is_echoed_in_clear(api: Api) -> None:
         ({"service_mode": "private"}, ("private", "", "")),
     ],
 )
-def test_config_is_optional_in_every_part(
+def test_every_part_of_config_is_optional(
     api: Api, config: dict[str, Any] | None, echoed: tuple[str, str, str]
 ) -> None:
-    """Absent and null parts are empty; an endpoint may be any text, as in the page's sample."""
+    """Absent and null parts of `config` are returned as empty; an endpoint can be any text."""
     answer = api.http.post("/api/v1/task", json={**api.body(), "config": config})
 
     found = answer.json()["data"]["config"]
@@ -202,7 +213,7 @@ def test_config_is_optional_in_every_part(
 
 
 def test_unknown_keys_are_ignored(api: Api) -> None:
-    """A scale, and a webhook beside `config`, change nothing."""
+    """An unknown key in `input`, or a webhook outside `config`, has no effect on the task."""
     body = api.body()
     body["input"]["scale"] = 4
     body["webhook_config"] = {"endpoint": "http://127.0.0.1:9/hook", "secret": "s"}
@@ -213,8 +224,8 @@ def test_unknown_keys_are_ignored(api: Api) -> None:
     assert task["config"]["webhook_config"] == {"endpoint": "", "secret": ""}
 
 
-def test_a_repeated_request_is_a_second_task(api: Api) -> None:
-    """There is no idempotency: both are charged."""
+def test_a_repeated_request_creates_a_second_task(api: Api) -> None:
+    """Two identical requests create and charge two tasks, because PiAPI has no idempotency."""
     first, second = api.create(), api.create()
 
     assert first["task_id"] != second["task_id"]
@@ -223,7 +234,7 @@ def test_a_repeated_request_is_a_second_task(api: Api) -> None:
 
 @pytest.mark.parametrize(("knob", "status"), [("ignore", 200), ("refuse", 400)])
 def test_private_mode_is_ignored_or_refused(start: Start, knob: str, status: int) -> None:
-    """The toolkit has no hosted accounts; `private_mode` says what asking for one does."""
+    """The `private_mode` knob decides whether a task with `service_mode: private` is refused."""
     api = start(knobs={"private_mode": knob})
 
     answer = api.http.post("/api/v1/task", json=api.body(service_mode="private"))
@@ -232,10 +243,10 @@ def test_private_mode_is_ignored_or_refused(start: Start, knob: str, status: int
 
 
 @pytest.mark.parametrize(("knob", "status"), [("sides", 200), ("strict", 400)])
-def test_an_upright_video_passes_unless_the_limit_is_strict(
+def test_an_upright_video_passes_unless_the_resolution_is_strict(
     start: Start, knob: str, status: int
 ) -> None:
-    """`resolution: strict` compares width with 1280 and height with 720."""
+    """A 720x1280 video is accepted, unless `resolution: strict` limits the height to 720."""
     api = start(knobs={"resolution": knob})
 
     upright = api.http.post("/api/v1/task", json=api.body(api.clip("720x1280_10fps_1s.mp4")))
@@ -246,12 +257,12 @@ def test_an_upright_video_passes_unless_the_limit_is_strict(
 
 @pytest.mark.parametrize(("knob", "logs"), [("list", []), ("null", None)])
 def test_empty_logs_are_a_list_or_null(start: Start, knob: str, logs: list[str] | None) -> None:
-    """`logs` gives either form."""
+    """The `logs` knob decides whether a task without logs has an empty list or null."""
     assert logs == start(knobs={"logs": knob}).create()["logs"]
 
 
-def test_timestamps_can_have_the_offset_that_was_seen_once(start: Start) -> None:
-    """`time_zone: +08:00` is the same instant in another spelling; not yet stays as it is."""
+def test_timestamps_can_have_the_offset_of_the_live_api(start: Start) -> None:
+    """With `time_zone: +08:00` times have this offset, except for times that are not yet set."""
     there = start().create()["meta"]
     here = start(knobs={"time_zone": "+08:00"}).create()["meta"]
 
@@ -261,8 +272,8 @@ def test_timestamps_can_have_the_offset_that_was_seen_once(start: Start) -> None
     assert hours == 8
 
 
-def test_exactly_the_price_is_enough(start: Start) -> None:
-    """A balance of the cost is accepted and is then nothing."""
+def test_a_balance_of_exactly_the_price_is_enough(start: Start) -> None:
+    """A balance of exactly the price is accepted, and is 0 after the charge."""
     api = start(accounts={"piapi": {"balance": "180000"}})
 
     api.create()

@@ -68,15 +68,17 @@ BAD_FIELDS = [
 
 
 @pytest.mark.parametrize(("change", "message"), BAD_FIELDS)
-def test_bad_fields_are_named(api: Api, change: dict[str, Any], message: str) -> None:
-    """Every field must be there, have its type and an allowed value in its exact case."""
+def test_an_invalid_field_is_named_in_the_refusal(
+    api: Api, change: dict[str, Any], message: str
+) -> None:
+    """A field that is null, has a wrong type or a wrong value gets a 400 that names it."""
     refused(api.http.post("/api/v1/task", json={**api.body(), **change}), 400, message)
     untouched(api)
 
 
 @pytest.mark.parametrize("field", ["model", "task_type", "input"])
-def test_required_fields_may_not_be_absent(api: Api, field: str) -> None:
-    """An absent field is refused like a null one."""
+def test_an_absent_required_field_is_refused(api: Api, field: str) -> None:
+    """If a required field is absent, a 400 names it."""
     body = api.body()
     del body[field]
 
@@ -99,8 +101,8 @@ def test_required_fields_may_not_be_absent(api: Api, field: str) -> None:
         ("no-such-clip.mp4", 400, NO_VIDEO),
     ],
 )
-def test_videos_beyond_a_limit_are_refused(api: Api, clip: str, status: int, message: str) -> None:
-    """Size alone is 413, every other breach is 400."""
+def test_a_video_beyond_a_limit_is_refused(api: Api, clip: str, status: int, message: str) -> None:
+    """A video that is too large gets a 413; any other limit that it breaks gets a 400."""
     refused(api.http.post("/api/v1/task", json=api.body(api.clip(clip))), status, message)
     untouched(api)
 
@@ -121,15 +123,15 @@ def test_videos_beyond_a_limit_are_refused(api: Api, clip: str, status: int, mes
         "data:",
     ],
 )
-def test_what_cannot_be_had_or_decoded_is_no_valid_video(api: Api, video: str) -> None:
-    """Unreachable URLs and broken base64 give the text that a client looks for."""
+def test_an_unreachable_or_broken_video_is_refused(api: Api, video: str) -> None:
+    """An unreachable URL and invalid base64 get the documented 400 `failed to get valid video`."""
     refused(api.http.post("/api/v1/task", json=api.body(video)), 400, NO_VIDEO)
     untouched(api)
 
 
 @pytest.mark.parametrize(("ending", "container"), [("mov", "video/mp4"), ("mkv", "video/mp4")])
-def test_content_counts_and_no_name_or_type(api: Api, ending: str, container: str) -> None:
-    """MOV and MKV bytes are refused although a data URI calls them MP4."""
+def test_the_bytes_of_a_video_decide_its_format(api: Api, ending: str, container: str) -> None:
+    """MOV and MKV bytes are refused, even if their data URI has the type `video/mp4`."""
     text = base64.b64encode(api.clip_bytes(f"64x64_10fps_1s.{ending}")).decode()
 
     answer = api.http.post("/api/v1/task", json=api.body(f"data:{container};base64,{text}"))
@@ -137,8 +139,8 @@ def test_content_counts_and_no_name_or_type(api: Api, ending: str, container: st
     refused(answer, 400, FORMAT)
 
 
-def test_one_byte_above_ten_mebibytes_of_base64_is_too_large(api: Api) -> None:
-    """Base64 is measured by its decoded bytes, like a file behind a URL."""
+def test_base64_of_one_byte_above_ten_mebibytes_is_too_large(api: Api) -> None:
+    """A base64 video gets a 413 if its decoded bytes exceed 10 MiB by one byte."""
     data = api.clip_bytes("64x64_10fps_1s.mp4?bytes=10485761")
 
     answer = api.http.post("/api/v1/task", json=api.body(base64.b64encode(data).decode()))
@@ -148,7 +150,7 @@ def test_one_byte_above_ten_mebibytes_of_base64_is_too_large(api: Api) -> None:
 
 
 def test_a_body_above_fifteen_mebibytes_is_too_large(api: Api) -> None:
-    """A request that no file within the limit needs is not read."""
+    """A request body above 15 MiB gets a 413 before it is parsed."""
     answer = api.http.post("/api/v1/task", json=api.body("A" * 15_728_640))
 
     refused(answer, 413, TOO_BIG)
@@ -170,8 +172,8 @@ def test_a_body_above_fifteen_mebibytes_is_too_large(api: Api) -> None:
         (b'{"model": 1e400}', "invalid request body"),
     ],
 )
-def test_the_body_must_be_a_json_object(api: Api, content: bytes, message: str) -> None:
-    """Anything else is refused with 400 and never breaks the service."""
+def test_a_body_that_is_no_json_object_is_refused(api: Api, content: bytes, message: str) -> None:
+    """A body that is not a valid JSON object gets a 400."""
     headers = {"content-type": "application/json"}
 
     refused(api.http.post("/api/v1/task", content=content, headers=headers), 400, message)
@@ -190,7 +192,7 @@ def test_the_body_must_be_a_json_object(api: Api, content: bytes, message: str) 
 def test_another_content_type_is_refused(
     start: Start, knob: str, content_type: str, status: int
 ) -> None:
-    """The page says application/json; `content_type: any` takes whatever is JSON."""
+    """A JSON body with another content type gets a 400, unless `content_type: any` is set."""
     api = start(knobs={"content_type": knob})
     request = api.http.build_request("POST", "/api/v1/task", json=api.body())
     request.headers["content-type"] = content_type
@@ -198,8 +200,8 @@ def test_another_content_type_is_refused(
     assert status == api.http.send(request).status_code
 
 
-def test_a_missing_content_type_is_no_mistake(api: Api) -> None:
-    """Nothing was claimed, so nothing is refused."""
+def test_a_missing_content_type_is_accepted(api: Api) -> None:
+    """A JSON body without a `Content-Type` header is accepted."""
     request = api.http.build_request("POST", "/api/v1/task", json=api.body())
     del request.headers["content-type"]
 
@@ -207,8 +209,8 @@ def test_a_missing_content_type_is_no_mistake(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("knob", "status"), [("last", 200), ("refuse", 400)])
-def test_a_repeated_key_wins_or_is_refused(start: Start, knob: str, status: int) -> None:
-    """`duplicate_keys` says whether the last one wins."""
+def test_duplicate_keys_decides_about_a_repeated_key(start: Start, knob: str, status: int) -> None:
+    """The `duplicate_keys` knob decides whether the last repeated key is used or a 400 is sent."""
     api = start(knobs={"duplicate_keys": knob})
     right = api.http.build_request("POST", "/api/v1/task", json=api.body()).content
     content = b'{"model": "other", ' + right[1:]
@@ -226,7 +228,7 @@ def test_a_repeated_key_wins_or_is_refused(start: Start, knob: str, status: int)
 )
 @pytest.mark.parametrize("key", [None, "", "  "])
 def test_a_missing_or_empty_key_is_unauthorized(api: Api, path: str, key: str | None) -> None:
-    """The page's own curl sample sends an empty key."""
+    """A request with a missing, empty or blank key gets a 401."""
     del api.http.headers["x-api-key"]
     headers = {} if key is None else {"x-api-key": key}
 
@@ -234,15 +236,17 @@ def test_a_missing_or_empty_key_is_unauthorized(api: Api, path: str, key: str | 
 
 
 def test_with_strict_keys_an_unissued_key_is_unauthorized(start: Start) -> None:
-    """Otherwise every key is an account of its own."""
+    """With strict keys, a key that was not issued gets a 401."""
     api = start(strict_keys=True, key="never-issued")
 
     refused(api.http.post("/api/v1/task", json=api.body()), 401, "unauthorized: invalid api key")
 
 
 @pytest.mark.parametrize(("knob", "status"), [("402", 402), ("400", 400)])
-def test_too_little_money_is_402_or_folded_into_400(start: Start, knob: str, status: int) -> None:
-    """The page's list has no 402; `funds_status: 400` keeps to it."""
+def test_funds_status_selects_402_or_400_for_insufficient_credits(
+    start: Start, knob: str, status: int
+) -> None:
+    """If the balance is too low, a create gets a 402, or a 400 with `funds_status: 400`."""
     api = start(knobs={"funds_status": knob}, accounts={"piapi": {"balance": "179999"}})
 
     refused(api.http.post("/api/v1/task", json=api.body()), status, "insufficient credits")
@@ -250,7 +254,7 @@ def test_too_little_money_is_402_or_folded_into_400(start: Start, knob: str, sta
 
 
 def test_a_plan_without_access_is_forbidden(start: Start) -> None:
-    """A scenario may take the API away from a plan."""
+    """If a scenario removes the API access of a plan, a request of this plan gets a 403."""
     api = start(plans={"creator": {"access": False}})
 
     refused(api.http.post("/api/v1/task", json=api.body()), 403, "Insufficient plan level")
@@ -305,14 +309,17 @@ def _short(api: Api) -> httpx.Response:
 def test_of_two_mistakes_the_earlier_check_wins(
     start: Start, send: Callable[[Api], httpx.Response], status: int, message: str
 ) -> None:
-    """Body, fields, size, container, resolution, frames, and last the money, which is missing."""
+    """If a request breaks several rules, the response names the first in the documented order.
+
+    The order is body, fields, size, container, resolution, frames and balance.
+    """
     api = start(accounts={"piapi": {"balance": "0"}})
 
     refused(send(api), status, message)
 
 
-def test_a_missing_key_wins_over_everything(api: Api) -> None:
-    """Who is not known is told nothing else."""
+def test_a_missing_key_wins_over_every_other_mistake(api: Api) -> None:
+    """A request without a key gets a 401, even if its body is invalid too."""
     del api.http.headers["x-api-key"]
 
     refused(_bad_json(api), 401, "unauthorized: invalid api key")

@@ -24,7 +24,7 @@ def is_envelope(answer: httpx.Response, status: int, message: str) -> None:
 
 
 def test_a_task_goes_from_pending_over_processing_to_completed(api: Api) -> None:
-    """Each read shows the state at that instant, with the times of every step taken."""
+    """Each read of a task shows its state at that time, with the start and end times so far."""
     task_id = api.create()["task_id"]
     seen = [api.task(task_id)]
     for seconds in (2, 25):
@@ -41,8 +41,8 @@ def test_a_task_goes_from_pending_over_processing_to_completed(api: Api) -> None
     assert third["usage"] == {"type": "llm", "frozen": 0, "consume": 180000}
 
 
-def test_reading_a_finished_task_changes_nothing(api: Api) -> None:
-    """Two reads give the same answer, in the envelope without a task_id beside it."""
+def test_two_reads_of_a_finished_task_are_equal(api: Api) -> None:
+    """Two reads of a finished task return the same envelope, without a `task_id` beside it."""
     task_id = api.create()["task_id"]
     api.advance(60)
 
@@ -61,7 +61,7 @@ def test_reading_a_finished_task_changes_nothing(api: Api) -> None:
     ],
 )
 def test_the_output_is_a_file_of_twice_the_size(api: Api, clip: str, size: tuple[int, int]) -> None:
-    """The link needs no key, and the file behind it is MP4 of the promised size."""
+    """The output link needs no key and returns an MP4 with twice the width and height."""
     task_id = api.create(api.clip(clip))["task_id"]
     api.advance(120)
     link = api.task(task_id)["output"]["video_url"]
@@ -76,8 +76,8 @@ def test_the_output_is_a_file_of_twice_the_size(api: Api, clip: str, size: tuple
 
 
 @pytest.mark.parametrize("case", ["lower", "capitalised"])
-def test_status_words_have_one_case(start: Start, case: str) -> None:
-    """`status_case` gives the words of the schema's enum instead of those of its examples."""
+def test_status_case_selects_the_case_of_the_status_words(start: Start, case: str) -> None:
+    """`status_case` decides whether status words are in lower case or capitalised."""
     api = start(knobs={"status_case": case})
     task_id = api.create()["task_id"]
     words = [api.task(task_id)["status"]]
@@ -89,8 +89,8 @@ def test_status_words_have_one_case(start: Start, case: str) -> None:
     assert words == [w if case == "lower" else w.capitalize() for w in expected]
 
 
-def test_a_failed_task_still_answers_200_and_is_refunded(start: Start) -> None:
-    """Clients must read the status: HTTP and envelope say success, nothing is consumed."""
+def test_a_failed_task_is_refunded_and_read_with_a_200(start: Start) -> None:
+    """A poll of a failed task gets a 200 with status `failed`, and the price is refunded."""
     jobs = [
         {"lifecycle": [{"waiting": "1s"}, {"processing": "1s"}, {"failed": "generation_failed"}]}
     ]
@@ -118,8 +118,8 @@ def test_a_failed_task_still_answers_200_and_is_refunded(start: Start) -> None:
     }
 
 
-def test_a_scenario_can_choose_jobs_by_their_video(start: Start) -> None:
-    """Rules see the video of a request."""
+def test_a_scenario_can_select_jobs_by_their_video(start: Start) -> None:
+    """A `jobs` rule with `when: {video: …}` applies only to tasks with this video URL."""
     ends = [{"waiting": "1s"}, {"failed": "timeout"}]
     jobs: list[dict[str, Any]] = [
         {"when": {"video": "https://example.com/bad.mp4"}, "lifecycle": ends}
@@ -135,14 +135,14 @@ def test_a_scenario_can_choose_jobs_by_their_video(start: Start) -> None:
 
 @pytest.mark.parametrize("task_id", ["nonsense", "3f0c9c52-7a1e-4f6e-9a55-0d6a7f1b2c11"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_unknown_tasks_are_not_found(api: Api, method: str, task_id: str) -> None:
-    """Whatever the id looks like."""
+def test_an_unknown_task_is_not_found(api: Api, method: str, task_id: str) -> None:
+    """A read or a cancel of an unknown task id gets a 404, whether or not the id is a UUID."""
     is_envelope(api.http.request(method, f"/api/v1/task/{task_id}"), 404, "task not found")
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_tasks_of_another_account_are_not_found(api: Api, method: str) -> None:
-    """Another key cannot tell them from unknown ones."""
+def test_a_task_of_another_account_is_not_found(api: Api, method: str) -> None:
+    """A read or a cancel of another account's task gets the 404 of an unknown task."""
     task_id = api.create()["task_id"]
 
     answer = api.http.request(method, f"/api/v1/task/{task_id}", headers={"x-api-key": "another"})
@@ -153,7 +153,7 @@ def test_tasks_of_another_account_are_not_found(api: Api, method: str) -> None:
 
 @pytest.mark.parametrize(("knob", "word"), [("failed", "failed"), ("cancelled", "cancelled")])
 def test_a_pending_task_can_be_cancelled(start: Start, knob: str, word: str) -> None:
-    """It then reads as failed (or, by knob, cancelled) and is refunded."""
+    """A cancelled task is refunded and has status `failed`, or `cancelled` by knob."""
     api = start(knobs={"cancelled_status": knob})
     task_id = api.create()["task_id"]
 
@@ -171,8 +171,8 @@ def test_a_pending_task_can_be_cancelled(start: Start, knob: str, word: str) -> 
 
 
 @pytest.mark.parametrize("seconds", [2, 60])
-def test_a_task_at_work_or_done_cannot_be_cancelled(api: Api, seconds: float) -> None:
-    """Only pending ones can, and the charge stays."""
+def test_a_running_or_finished_task_cannot_be_cancelled(api: Api, seconds: float) -> None:
+    """A cancel of a running or finished task gets a 400, and the task and its charge stay."""
     task_id = api.create()["task_id"]
     api.advance(seconds)
     before = api.task(task_id)
@@ -184,7 +184,7 @@ def test_a_task_at_work_or_done_cannot_be_cancelled(api: Api, seconds: float) ->
 
 
 def test_a_task_is_cancelled_only_once(api: Api) -> None:
-    """The second time it is no longer pending, and nothing is given back twice."""
+    """A second cancel of a task gets a 400 and refunds nothing."""
     task_id = api.create()["task_id"]
     api.http.delete(f"/api/v1/task/{task_id}")
 
@@ -195,7 +195,7 @@ def test_a_task_is_cancelled_only_once(api: Api) -> None:
 
 
 def test_cancelling_by_post_is_an_unknown_path(api: Api) -> None:
-    """An early official CLI used it; today it is not there, whoever asks."""
+    """By default `POST /api/v1/task/{id}/cancel` gets the plain-text 404 of an unknown path."""
     task_id = api.create()["task_id"]
     del api.http.headers["x-api-key"]
 
@@ -204,8 +204,8 @@ def test_cancelling_by_post_is_an_unknown_path(api: Api) -> None:
     assert (answer.status_code, answer.text) == (404, "404 page not found")
 
 
-def test_cancelling_by_post_can_be_made_present(start: Start) -> None:
-    """`cancel_by_post` gives it the rules of DELETE."""
+def test_cancelling_by_post_can_be_enabled(start: Start) -> None:
+    """With `cancel_by_post: present`, a POST to `/cancel` cancels a task like DELETE."""
     api = start(knobs={"cancel_by_post": "present"})
     task_id = api.create()["task_id"]
 
@@ -213,8 +213,11 @@ def test_cancelling_by_post_can_be_made_present(start: Start) -> None:
     assert api.task(task_id)["status"] == "failed"
 
 
-def test_a_bulk_cancel_takes_the_pending_tasks_from_before(api: Api) -> None:
-    """Those at work, later ones and those of others stay as they are."""
+def test_a_bulk_cancel_cancels_the_pending_tasks_before_a_time(api: Api) -> None:
+    """A bulk cancel affects only pending tasks of the same account from before the given time.
+
+    Running tasks, later tasks and tasks of another account stay unchanged.
+    """
     working = api.create()["task_id"]
     api.advance(5)
     waiting = api.create()["task_id"]
@@ -235,8 +238,8 @@ def test_a_bulk_cancel_takes_the_pending_tasks_from_before(api: Api) -> None:
 
 
 @pytest.mark.parametrize("model", ["kling", "midjourney", "suno", "luma"])
-def test_a_bulk_cancel_of_other_families_takes_nothing(api: Api, model: str) -> None:
-    """The toolkit is only among `all`."""
+def test_a_bulk_cancel_of_another_family_cancels_no_toolkit_task(api: Api, model: str) -> None:
+    """A bulk cancel of another model family leaves an upscale task pending."""
     task_id = api.create()["task_id"]
 
     answer = api.http.delete(f"/api/v1/tasks?created_before=99999999999&model={model}")
@@ -257,7 +260,7 @@ def test_a_bulk_cancel_of_other_families_takes_nothing(api: Api, model: str) -> 
     ],
 )
 def test_a_bulk_cancel_needs_both_parameters(api: Api, query: str, field: str) -> None:
-    """A time in seconds and a documented family."""
+    """A bulk cancel without a valid `created_before` or a documented `model` gets a 400."""
     answer = api.http.delete(f"/api/v1/tasks{query}")
 
     is_envelope(answer, 400, f"invalid request: query parameter {field}")
@@ -266,8 +269,11 @@ def test_a_bulk_cancel_needs_both_parameters(api: Api, query: str, field: str) -
 CAP = {"piapi": {"plan": "free-capped"}}
 
 
-def test_above_the_cap_a_task_is_refused(start: Start) -> None:
-    """429 with Retry-After, before the video is looked at and without a charge."""
+def test_a_task_above_the_concurrency_limit_is_refused(start: Start) -> None:
+    """A task above the concurrency limit gets a 429 with `Retry-After` and is not charged.
+
+    The limit is checked before the video.
+    """
     api = start(accounts=CAP)
     api.create()
 
@@ -279,8 +285,8 @@ def test_above_the_cap_a_task_is_refused(start: Start) -> None:
 
 
 @pytest.mark.parametrize("seconds", [2, 26])
-def test_a_task_at_work_counts_against_the_cap(start: Start, seconds: float) -> None:
-    """Pending and processing are concurrent."""
+def test_a_running_task_counts_for_the_concurrency_limit(start: Start, seconds: float) -> None:
+    """While a task is pending or processing, a second task gets a 429 with a limit of one."""
     api = start(accounts=CAP)
     api.create()
     api.advance(seconds)
@@ -288,8 +294,8 @@ def test_a_task_at_work_counts_against_the_cap(start: Start, seconds: float) -> 
     assert api.http.post("/api/v1/task", json=api.body()).status_code == 429
 
 
-def test_a_finished_task_makes_room(start: Start) -> None:
-    """The next one is accepted as soon as the first has ended."""
+def test_a_finished_task_frees_its_slot(start: Start) -> None:
+    """When the only allowed task has ended, the next task is accepted."""
     api = start(accounts=CAP)
     api.create()
     api.advance(27)
@@ -297,8 +303,8 @@ def test_a_finished_task_makes_room(start: Start) -> None:
     assert api.create()["status"] == "pending"
 
 
-def test_tasks_above_the_cap_can_be_staged(start: Start) -> None:
-    """`over_cap: stage` takes them, and they become pending when there is room."""
+def test_tasks_above_the_concurrency_limit_can_be_staged(start: Start) -> None:
+    """With `over_cap: stage` a task above the limit is staged, and starts when a slot is free."""
     api = start(accounts=CAP, knobs={"over_cap": "stage"})
     first, second = api.create(), api.create()
     assert [first["status"], second["status"]] == ["pending", "staged"]
@@ -313,8 +319,8 @@ def test_tasks_above_the_cap_can_be_staged(start: Start) -> None:
     assert api.task(second["task_id"])["status"] == "completed"
 
 
-def test_the_stage_holds_fifty_tasks(start: Start) -> None:
-    """The next one is refused."""
+def test_at_most_fifty_tasks_are_staged(start: Start) -> None:
+    """If fifty tasks are staged, the next task gets a 429."""
     plans: dict[str, Any] = {"free-capped": {"rates": []}}
     api = start(accounts=CAP, knobs={"over_cap": "stage"}, plans=plans)
     for _ in range(51):
@@ -323,8 +329,8 @@ def test_the_stage_holds_fifty_tasks(start: Start) -> None:
     is_envelope(api.http.post("/api/v1/task", json=api.body()), 429, "too many concurrent tasks")
 
 
-def test_a_plan_may_limit_requests_a_minute(start: Start) -> None:
-    """The eleventh call of any kind is refused until the minute is over."""
+def test_a_plan_can_limit_requests_per_minute(start: Start) -> None:
+    """With a plan of ten requests per minute, the eleventh gets a 429 until the minute is over."""
     api = start(accounts=CAP)
     answers = [api.http.get("/account/info") for _ in range(11)]
 

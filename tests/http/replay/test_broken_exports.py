@@ -60,14 +60,17 @@ def mutations(export: dict[str, Any], step: int) -> Iterator[tuple[tuple[Any, ..
 
 
 @pytest.mark.parametrize(("options", "step"), [((), 2), (("--pytest",), 4)])
-def test_mutated_export_is_never_a_traceback(
+def test_replay_of_a_mutated_export_never_prints_a_traceback(
     export: dict[str, Any],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     options: tuple[str, ...],
     step: int,
 ) -> None:
-    """Each mutation exits with 0, 1 or 2; exit 2 says where or what; no error is logged."""
+    """For each mutated export, `upsim replay` exits with 0, 1 or 2 and logs no error.
+
+    With exit code 2 it prints what is invalid, or where.
+    """
     file = tmp_path / "session.json"
     count = 0
     for place, value in [*mutations(export, 29)][::step]:
@@ -93,10 +96,10 @@ def test_mutated_export_is_never_a_traceback(
     ],
 )
 @pytest.mark.parametrize("text", ["9999-01-01T00:00:00Z", "1960-01-01T00:00:00Z", "soon", "\x1b"])
-def test_instant_that_no_clock_reaches_is_refused_with_its_place(
+def test_a_time_that_no_clock_reaches_is_refused_with_its_place(
     export: dict[str, Any], tmp_path: Path, place: tuple[Any, ...], named: str, text: str
 ) -> None:
-    """The admin API accepts the years 1970 to 9000, and so does an export."""
+    """If an export has an invalid time, or a year outside 1970 to 9000, the place is named."""
     file = tmp_path / "session.json"
     file.write_text(json.dumps(replaced(export, place, text)), "utf-8")
     done = replay(file)
@@ -106,8 +109,11 @@ def test_instant_that_no_clock_reaches_is_refused_with_its_place(
     assert "between the years" in done.stderr or "is not an ISO 8601 instant" in done.stderr
 
 
-def test_step_of_a_session_beyond_the_last_instant_is_refused(export: dict[str, Any]) -> None:
-    """A test that `upsim replay --pytest` wrote may have been edited."""
+def test_a_replayed_request_after_the_last_possible_time_is_refused(export: dict[str, Any]) -> None:
+    """A session request with a time after the year 9000 raises `ExportError`.
+
+    This can happen in an edited test that `upsim replay --pytest` wrote.
+    """
     with (
         Simulator.replaying(copy.deepcopy(export)) as replayed,
         pytest.raises(ExportError, match="between the years 1970 and 9000"),
@@ -117,10 +123,10 @@ def test_step_of_a_session_beyond_the_last_instant_is_refused(export: dict[str, 
 
 @pytest.mark.parametrize("balance", ["x", "1e3", "9" * 5_000, "NaN", ""])
 @pytest.mark.parametrize("options", [(), ("--pytest",)])
-def test_balance_that_is_no_amount_is_refused(
+def test_an_export_with_an_invalid_balance_is_refused(
     export: dict[str, Any], tmp_path: Path, balance: str, options: tuple[str, ...]
 ) -> None:
-    """As the admin API refuses it, in one sentence."""
+    """If a balance in an export is no amount, `upsim replay` exits with 2 and names it."""
     export["sandbox"]["balances"] = {"vicsee": balance}
     file = tmp_path / "export.json"
     file.write_text(json.dumps(export), "utf-8")

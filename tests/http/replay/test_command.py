@@ -59,8 +59,8 @@ def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["replay", *map(str, arguments)])
 
 
-def test_the_same_answers(file: Path) -> None:
-    """Exit 0, and a summary that counts what was played and compared."""
+def test_replay_with_the_same_responses_exits_with_0(file: Path) -> None:
+    """If all responses are the same, `upsim replay` exits with 0 and prints their number."""
     done = invoke(file)
     lines = done.stdout.splitlines()
 
@@ -69,8 +69,8 @@ def test_the_same_answers(file: Path) -> None:
     assert "10 responses, none differ" in lines[2]
 
 
-def test_other_answers(file: Path) -> None:
-    """Exit 1, and for each of the first what differs: recorded, and now."""
+def test_replay_with_a_different_response_exits_with_1(file: Path) -> None:
+    """If a response differs, `upsim replay` exits with 1 and prints the old and the new value."""
     found = json.loads(file.read_text("utf-8"))
     found["commands"][1]["answer"]["status"] = 402
     found["sandbox"]["seed"] = 5
@@ -81,8 +81,8 @@ def test_other_answers(file: Path) -> None:
     assert "    status\n      recorded  402\n      now       200\n" in done.stdout
 
 
-def test_for_programs(file: Path) -> None:
-    """With --json everything is one document."""
+def test_replay_prints_json(file: Path) -> None:
+    """With `--json`, `upsim replay` prints its whole result as one JSON document."""
     done = invoke(file, "--json")
     found = json.loads(done.stdout)
 
@@ -95,8 +95,8 @@ def test_for_programs(file: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{}", "not JSON", '{"format": "upsim-export", "version": 1}'])
-def test_no_export(tmp_path: Path, text: str) -> None:
-    """Exit 2 and a sentence for a file that is none."""
+def test_replay_refuses_a_file_that_is_no_export(tmp_path: Path, text: str) -> None:
+    """If the file is no export, `upsim replay` exits with 2 and prints one sentence."""
     path = tmp_path / "x.json"
     path.write_text(text, "utf-8")
     done = invoke(path)
@@ -106,20 +106,20 @@ def test_no_export(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("options", [("--to", "x.py"), ("--unknown",)])
-def test_wrong_usage(file: Path, options: tuple[str, ...]) -> None:
-    """Exit 2 for options that do not go together."""
+def test_replay_refuses_wrong_usage(file: Path, options: tuple[str, ...]) -> None:
+    """`--to` without `--pytest`, or an unknown option, makes `upsim replay` exit with 2."""
     assert invoke(file, *options).exit_code == 2
 
 
-def test_a_file_that_cannot_be_written(file: Path, tmp_path: Path) -> None:
-    """A folder that is not there is a message."""
+def test_replay_reports_a_test_file_that_cannot_be_written(file: Path, tmp_path: Path) -> None:
+    """If the folder of `--to` does not exist, `upsim replay` exits with 2 and a message."""
     done = invoke(file, "--pytest", "--to", tmp_path / "none" / "test_x.py")
 
     assert (2, True) == (done.exit_code, "cannot write" in done.stderr)
 
 
-def test_no_test_of_other_answers(file: Path) -> None:
-    """A test that would fail at once is not written."""
+def test_replay_writes_no_test_if_a_response_differs(file: Path) -> None:
+    """If a replayed response differs, `--pytest` writes no test and exits with 2."""
     found = json.loads(file.read_text("utf-8"))
     found["sandbox"]["seed"] = 5
     file.write_text(json.dumps(found), "utf-8")
@@ -131,7 +131,7 @@ def test_no_test_of_other_answers(file: Path) -> None:
 
 @pytest.mark.parametrize("clock", ["manual", "auto", "real", "scaled:100"])
 def test_the_written_test_passes(start: Start, tmp_path: Path, clock: str) -> None:
-    """In a process of its own, in a folder of its own, without the export."""
+    """The test that `upsim replay --pytest` writes passes without the export."""
     run = start(clock=clock)
     if clock == "real":
         run.call("POST", VICSEE, "k", json={"video_url": CLIP})
@@ -144,8 +144,8 @@ def test_the_written_test_passes(start: Start, tmp_path: Path, clock: str) -> No
     assert (0, 0) == (done.exit_code, run_pytest(tmp_path))
 
 
-def test_the_written_test_can_fail(file: Path, tmp_path: Path) -> None:
-    """It asserts the answers themselves: one that is changed in it is missed."""
+def test_the_written_test_fails_if_a_response_differs(file: Path, tmp_path: Path) -> None:
+    """The written test fails if one expected value in it is changed."""
     text = invoke(file, "--pytest").stdout
     (tmp_path / "test_session.py").write_text(
         text.replace('"creditsUsed": 32', '"creditsUsed": 31')
@@ -155,8 +155,8 @@ def test_the_written_test_can_fail(file: Path, tmp_path: Path) -> None:
     assert 1 == run_pytest(tmp_path)
 
 
-def test_the_written_test_is_clean(file: Path) -> None:
-    """It is as a linter wants it, but for texts that are longer than a line."""
+def test_the_written_test_passes_ruff(file: Path) -> None:
+    """The written test passes ruff, except for the line length."""
     text = invoke(file, "--pytest").stdout
     command = ["ruff", "check", "--isolated", "--select", "E,F,W,I", "--ignore", "E501", "-"]
     done = subprocess.run(

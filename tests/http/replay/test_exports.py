@@ -55,8 +55,8 @@ def private_session(run: Recorded) -> dict[str, Any]:
     return run.export()
 
 
-def test_no_secret_is_exported(start: Start) -> None:
-    """Keys, those in bodies and in other headers included, tokens and webhook secrets are not."""
+def test_no_secret_is_in_an_export(start: Start) -> None:
+    """An export contains no keys, no tokens and no webhook secrets, and still replays."""
     run = start(clock="auto")
     found = private_session(run)
     text = json.dumps(found)
@@ -65,8 +65,8 @@ def test_no_secret_is_exported(start: Start) -> None:
     same(replayed(found), 7)
 
 
-def test_no_address_opens_a_door(start: Start) -> None:
-    """Passwords and signed parameters of addresses are overwritten, and all is replayed alike."""
+def test_an_export_has_no_credentials_of_urls(start: Start) -> None:
+    """Passwords and signed parameters in URLs are overwritten in an export, which still replays."""
     run = start(clock="manual")
     signed = "https://u:CANARY1@b.test/a.mp4?X-Amz-Signature=CANARY2&part=1&token=CANARY3"
     hook = "http://u:CANARY4@127.0.0.1:9/x?token=CANARY5"
@@ -84,8 +84,8 @@ def test_no_address_opens_a_door(start: Start) -> None:
     same(replayed(found), 5)
 
 
-def test_no_key_is_in_memory(start: Start) -> None:
-    """The log holds names of keys, from the first moment on."""
+def test_the_command_log_holds_no_key(start: Start) -> None:
+    """The command log in memory contains names of keys instead of the keys."""
     run = start(clock="auto")
     run.call("POST", WAVESPEED, PRIVATE, json={"video": ASSUMED})
     run.call("POST", WAVESPEED, PRIVATE, json={"video": ASSUMED, "enable_sync_mode": True})
@@ -93,8 +93,11 @@ def test_no_key_is_in_memory(start: Start) -> None:
     assert PRIVATE not in repr(run.sim.sandbox.commands.entries)
 
 
-def test_two_keys_of_one_account_are_told_apart(start: Start) -> None:
-    """Each key has a name with its provider and its account; refused keys have names of theirs."""
+def test_two_keys_of_one_account_have_different_names(start: Start) -> None:
+    """An export gives each key its own name, with the provider and the account.
+
+    Refused keys get names such as `vicsee/unknown#2`.
+    """
     run = start()
     run.sim.registry.create(SandboxRequest(id="box", keys={"vicsee": "sk-one"}, strict_keys=True))
     run.admin("POST", "accounts/vicsee/keys", {"key": "sk-two"}, "box")
@@ -115,8 +118,11 @@ def test_two_keys_of_one_account_are_told_apart(start: Start) -> None:
     ] == [request.get("key") for request in asked]
 
 
-def test_a_full_log_says_so() -> None:
-    """Beyond its bound the log keeps nothing; the export names the place, and the rest replays."""
+def test_a_full_command_log_is_reported() -> None:
+    """A full command log keeps no later entries, and the export says where the log ends.
+
+    The entries before the end still replay.
+    """
     with Simulator(clock="manual", seed=1) as sim:
         sim.app.registry.settings = replace(sim.app.registry.settings, commands_max=6)
         sim.registry.reset("default")
@@ -133,8 +139,8 @@ def test_a_full_log_says_so() -> None:
     same(report, 5)
 
 
-def test_bytes_are_bounded() -> None:
-    """A log that holds as many bytes as it may takes no more."""
+def test_the_command_log_has_a_maximum_of_bytes() -> None:
+    """When the command log has reached its maximum of bytes, it accepts no further entry."""
     with Simulator(clock="manual", seed=1) as sim:
         sim.app.registry.settings = replace(sim.app.registry.settings, commands_bytes=50_000)
         log = sim.registry.reset("default").commands
@@ -152,8 +158,8 @@ def few_bytes(run: Recorded) -> None:
     registry.reset("default")
 
 
-def test_long_bodies_are_kept_whole(start: Start) -> None:
-    """A long JSON body and a long upload are in the export; the replay sends every byte."""
+def test_long_bodies_are_exported_in_full(start: Start) -> None:
+    """An export contains a long JSON body and a long upload in full, and the replay sends them."""
     run = start()
     size = 3 * 1024 * 1024
     ticket = {"contentType": "video/mp4", "sizeBytes": size}
@@ -167,8 +173,8 @@ def test_long_bodies_are_kept_whole(start: Start) -> None:
     same(report, 3)
 
 
-def test_long_bodies_use_half_of_the_bytes_kept(start: Start) -> None:
-    """Further long bodies are cut, so that they do not end the log early."""
+def test_long_bodies_use_at_most_half_of_the_command_log(start: Start) -> None:
+    """If long bodies fill half of the command log, later long bodies are cut."""
     run = start()
     registry = run.sim.app.registry
     registry.settings = replace(registry.settings, commands_bytes=8 * 1024 * 1024)
@@ -180,8 +186,11 @@ def test_long_bodies_use_half_of_the_bytes_kept(start: Start) -> None:
     assert [False, True, True] == [body.get("cut", False) for body in bodies]
 
 
-def test_a_long_upload_is_cut(start: Start) -> None:
-    """Of an upload that has no room only the beginning is kept; the replay fills up the rest."""
+def test_an_upload_is_cut_if_the_command_log_has_no_room(start: Start) -> None:
+    """If a long upload has no room in the log, only its start is kept.
+
+    The replay adds the missing bytes.
+    """
     run = start()
     few_bytes(run)
     size = 3 * 1024 * 1024
@@ -195,8 +204,8 @@ def test_a_long_upload_is_cut(start: Start) -> None:
     same(replayed(found), 2)
 
 
-def test_a_long_call_ends_the_replay(start: Start) -> None:
-    """JSON that was not kept whole cannot be sent again: the replay stops before it and says so."""
+def test_a_replay_stops_before_a_cut_json_body(start: Start) -> None:
+    """A cut JSON body cannot be sent again, so the replay stops before it and says so."""
     run = start()
     few_bytes(run)
     box = (1_200_008).to_bytes(4, "big") + b"free" + bytes(1_200_000)
@@ -211,8 +220,8 @@ def test_a_long_call_ends_the_replay(start: Start) -> None:
     assert "of its body were kept" in report.stopped
 
 
-def test_refused_upload_that_was_cut_is_skipped(start: Start, tmp_path: Path) -> None:
-    """A refusal leaves nothing: the replay goes on without the request, and its exit code tells."""
+def test_a_replay_skips_a_refused_request_with_a_cut_body(start: Start, tmp_path: Path) -> None:
+    """If a request with a cut body was refused, the replay skips it and exits with 1."""
     run = start()
     few_bytes(run)
     run.call("GET", "/venice/api/v1/billing/balance", "k")
@@ -238,8 +247,8 @@ def test_refused_upload_that_was_cut_is_skipped(start: Start, tmp_path: Path) ->
     assert (1, 1) == (result.exit_code, result.stdout.count("\nskipped   entry "))
 
 
-def test_changed_rules_are_told(start: Start) -> None:
-    """Rules that are not those of the recording are named before anything else."""
+def test_changed_rules_are_the_first_note_of_a_replay(start: Start) -> None:
+    """If the rules differ from those of the recording, the replay reports this first."""
     run = start()
     run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
     found = run.export()
@@ -250,8 +259,8 @@ def test_changed_rules_are_told(start: Start) -> None:
     ]
 
 
-def test_oversized_bodies(start: Start) -> None:
-    """A body that was not read because it is too long is too long in the replay."""
+def test_an_oversized_body_is_oversized_in_the_replay(start: Start) -> None:
+    """A body that was too large to be read is not exported, and is refused again in a replay."""
     run = start()
     answer = run.call("POST", VICSEE, "k", content=b"{" + b" " * 40_000_000 + b"}")
     found = run.export()
@@ -277,8 +286,8 @@ def test_oversized_bodies(start: Start) -> None:
         (b'{"format": "upsim-export", "version": 1}', "x is a broken export: Object missing"),
     ],
 )
-def test_what_is_no_export(text: bytes, message: str) -> None:
-    """A sentence says what a file is instead."""
+def test_the_error_for_a_file_that_is_no_export_says_what_it_is(text: bytes, message: str) -> None:
+    """If a file is no export, the error says what the file contains instead."""
     with pytest.raises(ExportError) as caught:
         read(text, name="x")
 
@@ -316,8 +325,10 @@ def places(value: object, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         ({"body": {"base64": "é"}}, "request.body.base64"),
     ],
 )
-def test_what_no_request_can_hold(small: dict[str, Any], part: object, place: str) -> None:
-    """A text that is no header, and bytes that are none, are told with their place."""
+def test_an_invalid_request_in_an_export_is_named_with_its_place(
+    small: dict[str, Any], part: object, place: str
+) -> None:
+    """If an export has an invalid header, query or body, the error names the place."""
     damaged = copy.deepcopy(small)
     number, entry = next((n, e) for n, e in enumerate(damaged["commands"]) if "request" in e)
     entry["request"] |= part
@@ -327,8 +338,8 @@ def test_what_no_request_can_hold(small: dict[str, Any], part: object, place: st
 
 
 @pytest.mark.parametrize("rate", ["x", "1/0", "nan", "1e999999999", "-1"])
-def test_a_frame_rate_that_is_none(small: dict[str, Any], rate: str) -> None:
-    """What was measured is read as exactly as it was written."""
+def test_an_invalid_frame_rate_in_an_export_is_refused(small: dict[str, Any], rate: str) -> None:
+    """If a measured frame rate in an export is invalid, the error names `media.frame_rate`."""
     damaged = copy.deepcopy(small)
     damaged["commands"][0]["media"] = {"frame_rate": rate}
     with pytest.raises(ExportError, match=r"media\.frame_rate"):
@@ -343,10 +354,10 @@ ODD: st.SearchStrategy[object] = st.sampled_from(
 @given(st.integers(0, 10**6), ODD)
 @example(0, None)
 @settings(max_examples=75, deadline=None)
-def test_a_damaged_export_never_breaks_the_replay(
+def test_a_damaged_export_never_crashes_the_replay(
     small: dict[str, Any], number: int, odd: object
 ) -> None:
-    """Whatever is changed in a file, it is refused with a sentence, or the replay reports."""
+    """An export with any changed value is refused with an error, or the replay reports it."""
     damaged = copy.deepcopy(small)
     all_places = places(damaged)[1:]
     *path, last = all_places[number % len(all_places)]
@@ -359,24 +370,27 @@ def test_a_damaged_export_never_breaks_the_replay(
         assert report.entries >= report.compared
 
 
-def test_the_export_is_listed(start: Start) -> None:
-    """`GET /__sim` tells of the call."""
+def test_the_list_of_admin_calls_includes_the_export(start: Start) -> None:
+    """`GET /__sim` lists the export request with its description."""
     calls = start().http.get("/__sim").json()["calls"]
     (does,) = [call["does"] for call in calls if call["path"].endswith("/export")]
 
     assert does == "return a file with which `upsim replay` runs this sandbox again."
 
 
-def test_an_export_is_a_file(start: Start) -> None:
-    """A browser saves it under a name of its own."""
+def test_an_export_is_downloaded_as_a_file(start: Start) -> None:
+    """The export response suggests the file name `upsim-default.json` to a browser."""
     answer = start().http.get("/__sim/sandboxes/default/export")
 
     assert answer.headers["content-disposition"] == 'attachment; filename="upsim-default.json"'
     assert document_of(answer.json()).commands == []
 
 
-def test_a_refusal_for_want_of_memory_is_not_replayed(start: Start) -> None:
-    """It is in no export, since a replay is not as crowded, and changes nothing afterwards."""
+def test_a_507_for_lack_of_memory_is_not_exported(start: Start) -> None:
+    """A request that was refused with a 507 for lack of memory is not in the export.
+
+    A replay has enough memory, and the later requests get the same responses.
+    """
     run = start(clock="manual")
     queue = "/venice/api/v1/video/queue"
     sent = {"model": "topaz-video-upscale", "video_url": ASSUMED, "upscale_factor": 2}

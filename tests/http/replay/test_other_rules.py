@@ -71,8 +71,8 @@ def edited_session(run: Recorded, folder: Path) -> dict[str, Any]:
     return run.export()
 
 
-def test_a_planned_change(start: Start, folder: Path) -> None:
-    """What a scenario plans takes place in the replay as well, at its instant."""
+def test_a_replay_applies_the_planned_changes_of_a_scenario(start: Start, folder: Path) -> None:
+    """A planned change of a scenario applies in the replay at the same time."""
     run = start(scenario=str(folder / "mine.yaml"))
     prices = [used(run)[0]]
     run.admin("POST", "clock/advance", {"seconds": 600})
@@ -84,8 +84,8 @@ def test_a_planned_change(start: Start, folder: Path) -> None:
     same(report, 7)
 
 
-def test_an_edited_file(start: Start, folder: Path) -> None:
-    """What was read again holds from the same place on, without the file."""
+def test_a_replay_applies_reloaded_files_without_the_files(start: Start, folder: Path) -> None:
+    """A reload of an edited scenario applies in the replay at the same place, without the file."""
     export = edited_session(start(scenario=str(folder / "mine.yaml")), folder)
     for file in folder.iterdir():
         file.unlink()
@@ -95,8 +95,8 @@ def test_an_edited_file(start: Start, folder: Path) -> None:
     same(report, 20)
 
 
-def test_a_file_that_was_edited_and_not_read_again(start: Start, folder: Path) -> None:
-    """An export holds the values that the sandbox began with, whatever the file says by then."""
+def test_a_replay_ignores_an_edit_that_was_not_reloaded(start: Start, folder: Path) -> None:
+    """An export contains the values of the sandbox's start, even if the file was edited later."""
     run = start(scenario=str(folder / "mine.yaml"))
     used(run)
     (folder / "mine.yaml").write_text(PLAN.format(after="0s", rate=99), "utf-8")
@@ -105,8 +105,8 @@ def test_a_file_that_was_edited_and_not_read_again(start: Start, folder: Path) -
     same(run.replayed(), 3)
 
 
-def test_a_written_test_reads_again(start: Start, folder: Path) -> None:
-    """The test of such a session passes."""
+def test_a_written_test_repeats_the_reloads(start: Start, folder: Path) -> None:
+    """A test written from a session with reloaded files repeats the reloads and passes."""
     document = document_of(edited_session(start(scenario=str(folder / "mine.yaml")), folder))
     app = app_for(document)
     try:
@@ -121,8 +121,10 @@ def test_a_written_test_reads_again(start: Start, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [{}, {"provider": "vicsee"}, "text", {"knobs": 3}])
-def test_values_that_cannot_hold(start: Start, folder: Path, values: object) -> None:
-    """An export whose values were broken by hand is refused in a sentence."""
+def test_an_export_with_invalid_reloaded_values_is_refused(
+    start: Start, folder: Path, values: object
+) -> None:
+    """If the reloaded values in an export are invalid, the replay raises `ExportError`."""
     export = edited_session(start(scenario=str(folder / "mine.yaml")), folder)
     reread = next(entry["reread"] for entry in export["commands"] if "reread" in entry)
     reread[next(iter(reread))] = values
@@ -131,8 +133,8 @@ def test_values_that_cannot_hold(start: Start, folder: Path, values: object) -> 
         replayed(export)
 
 
-def test_a_scenario_that_was_sent(start: Start) -> None:
-    """A sandbox whose scenario came in a request is replayed byte for byte, its view included."""
+def test_a_sandbox_with_an_inline_scenario_replays(start: Start) -> None:
+    """A sandbox whose scenario was sent in a request replays with the same responses."""
     run = start()
     rate = {"topaz-video-upscale": {"billing": {"rate": {"table": {"2": "30"}}}}}
     document = {

@@ -47,8 +47,10 @@ def sample_session(run: Recorded, sample: Sample, key: str, dialect: str = "") -
 
 @each_clock
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
-def test_each_model_under_each_clock(start: Start, sample: Sample, clock: str) -> None:
-    """Submits, polls, refusals and downloads of two keys, under two dialects."""
+def test_a_session_of_each_model_replays_under_each_clock(
+    start: Start, sample: Sample, clock: str
+) -> None:
+    """Submits, polls, refusals and downloads of each model replay under each clock."""
     run = start(clock=clock)
     sample_session(run, sample, "sk-first")
     if clock == "manual":
@@ -60,8 +62,8 @@ def test_each_model_under_each_clock(start: Start, sample: Sample, clock: str) -
 
 
 @each_clock
-def test_held_requests(start: Start, clock: str) -> None:
-    """A request that WaveSpeed holds is answered at the instant at which it was."""
+def test_held_requests_replay(start: Start, clock: str) -> None:
+    """A held submit to WaveSpeed replays with the same response at the same time."""
     run = start(clock=clock, scenario=None)
     body = {"video": ASSUMED, "enable_sync_mode": True}
     if clock in ("auto", "scaled:50"):
@@ -73,8 +75,8 @@ def test_held_requests(start: Start, clock: str) -> None:
     same(run.replayed(), 2)
 
 
-def test_accounts_keys_and_forced_states(start: Start) -> None:
-    """What an operator does is a command like any other, and so is what is refused to one."""
+def test_admin_requests_replay(start: Start) -> None:
+    """Changes of accounts, keys and job states through the admin API replay, refused ones too."""
     run = start()
     made = run.http.post("/__sim/sandboxes", json={"id": "box", "clock": "manual"}).json()
     other = run.admin("POST", "accounts/vicsee/keys", {"account": "other"}, "box")["key"]
@@ -101,8 +103,8 @@ def test_accounts_keys_and_forced_states(start: Start) -> None:
     same(report, 16)
 
 
-def test_changes_of_the_clock(start: Start) -> None:
-    """Modes and paces are changed, and a real clock is refused to a sandbox that is ahead."""
+def test_changes_of_the_clock_replay(start: Start) -> None:
+    """Changes of the clock's mode and pace replay, and so does a refused change to a real clock."""
     run = start(clock="manual", start=4_000_000_000 * 1_000_000)
     run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
     ahead = run.http.patch("/__sim/sandboxes/default/clock", json={"mode": "real"})
@@ -116,8 +118,8 @@ def test_changes_of_the_clock(start: Start) -> None:
     same(run.replayed(), 6)
 
 
-def test_a_clock_that_becomes_real(start: Start) -> None:
-    """From its fixed instant a sandbox goes to the wall clock's, and later jobs are faster."""
+def test_a_change_to_a_real_clock_replays(start: Start) -> None:
+    """A session in which a `manual` clock becomes real, with a new pace, replays."""
     run = start(clock="manual")
     run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
     run.admin("PATCH", "clock", {"mode": "real", "pace": 30})
@@ -126,8 +128,8 @@ def test_a_clock_that_becomes_real(start: Start) -> None:
     same(run.replayed(), 3)
 
 
-def test_uploads(start: Start) -> None:
-    """A ticket, its PUT, a second PUT that is refused, a multipart upload, and jobs of both."""
+def test_uploads_replay(start: Start) -> None:
+    """Uploads by ticket and by multipart, a refused second PUT, and their jobs replay."""
     run = start()
     clip = run.http.get(CLIP).content
     ticket = {"contentType": "video/mp4", "sizeBytes": len(clip)}
@@ -144,8 +146,8 @@ def test_uploads(start: Start) -> None:
     same(run.replayed(), 7)
 
 
-def test_data_urls(start: Start) -> None:
-    """A video in the body is measured again."""
+def test_data_urls_replay(start: Start) -> None:
+    """A job with a data URL replays: the server measures the video again."""
     run = start()
     clip = base64.b64encode(run.http.get(CLIP).content).decode()
     body = {"model": "topaz-video-upscale", "video_url": f"data:video/mp4;base64,{clip}"}
@@ -154,8 +156,8 @@ def test_data_urls(start: Start) -> None:
     same(run.replayed(), 1)
 
 
-def test_local_files(start: Start, tmp_path: Path) -> None:
-    """What was measured of a file is in the export: the file is not needed, nor is the scenario."""
+def test_local_files_replay_without_the_files(start: Start, tmp_path: Path) -> None:
+    """A session with a local video and scenario file replays after both files are deleted."""
     clip, scenario = tmp_path / "clip.mp4", tmp_path / "mine.yaml"
     clip.write_bytes(start().http.get(CLIP).content)
     scenario.write_text(
@@ -174,8 +176,8 @@ def test_local_files(start: Start, tmp_path: Path) -> None:
     same(replayed(found), 2)
 
 
-def test_faults_that_cut(start: Start) -> None:
-    """Dropped, reset, half-sent, delayed and trickled answers, of calls and of downloads."""
+def test_faults_replay(start: Start) -> None:
+    """Dropped, reset, cut, delayed and slow responses replay, for API requests and downloads."""
     run = start(clock="auto")
     actions: list[tuple[str, object]] = [
         ("after_accept", "drop_connection"),
@@ -210,7 +212,7 @@ def patient(run: Recorded, method: str, path: str, body: object = None) -> None:
 
 @each_clock
 def test_webhooks(start: Start, clock: str) -> None:
-    """Attempts that an inbox took or refused, that a receiver never answered, and one resent."""
+    """Accepted, refused, unanswered and resent webhooks replay."""
     run = start(clock=clock)
     box = f"{LOCAL}/__sim/sandboxes/default/inbox"
     for hook in (f"{box}/good", f"{box}/bad?status=500", "http://127.0.0.1:9/gone"):
@@ -229,8 +231,8 @@ def test_webhooks(start: Start, clock: str) -> None:
     same(replayed(found), 7)
 
 
-def test_a_receiver_that_calls_back() -> None:
-    """While an advance waits for a receiver, the receiver's own poll has its place in the log."""
+def test_a_poll_from_a_webhook_handler_replays() -> None:
+    """A receiver's poll during an advance is in the log, and replays in the same order."""
     polls: list[int] = []
     sim: Simulator
 
@@ -253,8 +255,8 @@ def test_a_receiver_that_calls_back() -> None:
     same(report, 4)
 
 
-def test_a_receiver_that_advances_the_clock() -> None:
-    """An advance inside another has its place in the log, and its own deadlines in the replay."""
+def test_an_advance_from_a_webhook_handler_replays() -> None:
+    """An advance that a receiver starts during another advance replays with the same deadlines."""
     inner: list[int] = []
     sim: Simulator
 
@@ -278,8 +280,8 @@ def test_a_receiver_that_advances_the_clock() -> None:
     same(report, 10)
 
 
-def test_simultaneous_requests() -> None:
-    """Forty requests at once, many of which wait for a measurement, in the order of decision."""
+def test_simultaneous_requests_replay() -> None:
+    """Forty simultaneous requests replay in the order in which the server decided them."""
     with Simulator(clock="real", seed=4) as sim:
         asyncio.run(_many(sim))
         run = Recorded(sim, httpx.Client(transport=sim.transport(), base_url=LOCAL))
@@ -301,8 +303,8 @@ async def _many(sim: Simulator) -> None:
         await asyncio.gather(*map(ask, range(40)))
 
 
-def test_a_reset_begins_a_new_log(start: Start) -> None:
-    """What came before a reset is gone from the export, and the rest replays."""
+def test_a_reset_starts_a_new_log(start: Start) -> None:
+    """An export after a reset contains only the later requests, and these replay."""
     run = start()
     run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
     run.admin("POST", "reset")
@@ -315,8 +317,10 @@ def test_a_reset_begins_a_new_log(start: Start) -> None:
     same(replayed(found), 1)
 
 
-def test_an_output_with_the_sound_of_a_fetched_video(start: Start, tmp_path: Path) -> None:
-    """A replay fetches nothing: it plays the download, and notes that the file is not compared."""
+def test_an_output_with_the_audio_of_a_fetched_video_is_not_compared(
+    start: Start, tmp_path: Path
+) -> None:
+    """A replay fetches no video, so it reports that such an output's file is not compared."""
     video = Path(__file__).parents[2] / "fixtures" / "media" / "empty_edit.mp4"
     (tmp_path / "v.mp4").write_bytes(video.read_bytes())
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))

@@ -141,7 +141,7 @@ def unanswered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_no_text_of_an_export_becomes_code(unanswered: dict[str, Any]) -> None:
-    """Each kind of text of an export in turn holds something hostile; most such exports replay."""
+    """A hostile text at any kind of place in an export never becomes code of the written test."""
     every = [place for place in texts(unanswered) if place[0] != "values"]
     places = [*{_kind(place): place for place in every}.values()]
     replayed = 0
@@ -153,8 +153,8 @@ def test_no_text_of_an_export_becomes_code(unanswered: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_names_of_files_and_versions_are_data(unanswered: dict[str, Any], text: str) -> None:
-    """The name of the export, the version and the folder of bodies are written as texts."""
+def test_file_names_and_versions_never_become_code(unanswered: dict[str, Any], text: str) -> None:
+    """Hostile file, folder and version names are only string literals in the written test."""
     export = {**unanswered, "upsim": text, "incomplete": {"after": 3, "why": text}}
     written = text_of(export, source=text, folder=text)
 
@@ -167,15 +167,15 @@ def test_names_of_files_and_versions_are_data(unanswered: dict[str, Any], text: 
 def test_random_texts_of_an_export_never_become_code(
     unanswered: dict[str, Any], number: int, text: str, hostile: str
 ) -> None:
-    """Any text around something hostile, anywhere, also in the values of the scenario."""
+    """A hostile text with random characters around it never becomes code of the written test."""
     places = list(texts(unanswered))
     with suppress(ExportError):
         check(text_of(changed(unanswered, places[number % len(places)], f"{text}{hostile}{text}")))
 
 
 @pytest.mark.parametrize("body", [b"[NaN]", b"[Infinity, -Infinity]", b"[" * 90 + b"]" * 90])
-def test_bodies_that_are_no_plain_json(start: Start, tmp_path: Path, body: bytes) -> None:
-    """What Python reads as JSON and cannot write as code is sent as text; the test passes."""
+def test_a_request_body_with_nan_is_sent_as_text(start: Start, tmp_path: Path, body: bytes) -> None:
+    """If Python cannot write a JSON body as code, the written test sends it as text and passes."""
     run = start()
     run.call("POST", VICSEE, "k", content=body)
     written_beside(run.export(), tmp_path)
@@ -183,8 +183,8 @@ def test_bodies_that_are_no_plain_json(start: Start, tmp_path: Path, body: bytes
     assert 0 == run_pytest(tmp_path)[0]
 
 
-def test_a_response_that_is_no_plain_json(start: Start, tmp_path: Path) -> None:
-    """A fault may answer NaN as JSON: the test compares its digest."""
+def test_a_response_with_nan_is_compared_by_its_digest(start: Start, tmp_path: Path) -> None:
+    """If a JSON response contains NaN, the written test compares the SHA-256 of its body."""
     run = start()
     answer = {"status": 200, "body": "[NaN]", "content_type": "application/json"}
     run.admin("POST", "faults", {"provider": "vicsee", "at": "poll", "do": {"respond": answer}})
@@ -196,8 +196,10 @@ def test_a_response_that_is_no_plain_json(start: Start, tmp_path: Path) -> None:
     assert 0 == run_pytest(tmp_path)[0]
 
 
-def test_a_shortened_test_fails_with_the_reason(start: Start, tmp_path: Path) -> None:
-    """A body that was not kept whole cannot be sent again: the test says so instead of passing."""
+def test_a_written_test_without_a_cut_request_fails_with_the_reason(
+    start: Start, tmp_path: Path
+) -> None:
+    """If a request with a cut body is left out, the written test fails and prints why."""
     run = start()
     registry = run.sim.app.registry
     registry.settings = replace(registry.settings, commands_bytes=2 * 1024 * 1024)
@@ -213,8 +215,10 @@ def test_a_shortened_test_fails_with_the_reason(start: Start, tmp_path: Path) ->
     assert "delete this line to keep the shorter test" in said
 
 
-def test_an_incomplete_export_fails_with_the_reason(start: Start, tmp_path: Path) -> None:
-    """A log that was full lacks the rest of the session: the test says so."""
+def test_a_written_test_of_an_incomplete_export_fails_with_the_reason(
+    start: Start, tmp_path: Path
+) -> None:
+    """If the command log was full, the written test fails and says what is missing."""
     run = start()
     registry = run.sim.app.registry
     registry.settings = replace(registry.settings, commands_max=3)
@@ -228,8 +232,8 @@ def test_an_incomplete_export_fails_with_the_reason(start: Start, tmp_path: Path
     assert "the export ends after entry 3 (3 entries are kept): the rest is missing" in said
 
 
-def test_long_bodies_are_files_beside_the_test(start: Start, tmp_path: Path) -> None:
-    """They are kept by their content, and the written test sends every byte of them."""
+def test_long_bodies_are_files_beside_the_written_test(start: Start, tmp_path: Path) -> None:
+    """Long bodies are written into a folder beside the test, which sends every byte of them."""
     run = start()
     content = bytes(range(256)) * 8000
     ticket = {"contentType": "video/mp4", "sizeBytes": len(content)}
@@ -245,8 +249,8 @@ def test_long_bodies_are_files_beside_the_test(start: Start, tmp_path: Path) -> 
     assert (0, 2) == (run_pytest(tmp_path)[0], len(files))
 
 
-def test_without_a_file_long_bodies_are_in_the_test(start: Start, tmp_path: Path) -> None:
-    """Standard output has no place beside it."""
+def test_long_bodies_are_in_a_test_on_standard_output(start: Start, tmp_path: Path) -> None:
+    """If the test is printed to standard output, long bodies are part of its text."""
     run = start()
     run.call("POST", "/venice/api/v1/video/queue", "k", json={"video_url": "data:," + "x" * 5000})
     done = invoke(written(run.export(), tmp_path), "--pytest")
@@ -254,8 +258,8 @@ def test_without_a_file_long_bodies_are_in_the_test(start: Start, tmp_path: Path
     assert (0, True) == (done.exit_code, "x" * 5000 in done.stdout)
 
 
-def test_only_the_lines_of_the_scenario_are_written(start: Start, tmp_path: Path) -> None:
-    """What a scenario changes is in the test; what its baseline says already is not."""
+def test_the_written_test_has_only_the_changes_of_a_scenario(start: Start, tmp_path: Path) -> None:
+    """The written test has the values that the scenario changes, without those of its baseline."""
     file = tmp_path / "mine.yaml"
     file.write_text(
         "extends: vicsee/insufficient-funds\nsummary: Mine.\n"

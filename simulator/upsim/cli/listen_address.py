@@ -1,10 +1,9 @@
-"""The address that a server listens on, its URLs, and its certificate."""
+"""The address that a server listens on, and its URLs."""
 
 from __future__ import annotations
 
 import errno
 import socket
-import ssl
 import sys
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -71,18 +70,3 @@ def own_address() -> str:
         except OSError:
             return socket.gethostname()
         return str(probe.getsockname()[0])
-
-
-def check_certificate(cert: str | None, key: str | None) -> None:
-    """Exit with a message that names the files if they cannot be used as a certificate."""
-    if cert is None:
-        if key is not None:
-            raise click.UsageError("--tls-key needs --tls-cert")
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        files = cert if key is None else f"{cert} with the key {key}"
-        hint = "" if key else " (without --tls-key the file must also contain the key)"
-        click.echo(f"upsim: cannot use the certificate {files}: {error}{hint}", err=True)
-        sys.exit(FINDING)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from upsim.cli.terminal import is_output_lost
-from upsim.cli.tls_gate import gated
+from upsim.cli.tls_handshakes import gated
 
 FINDING = 1
 GREET_SECONDS = 0.02

@@ -17,7 +17,7 @@ import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from upsim.cli import tls_gate
+from upsim.cli import tls_handshakes
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -68,7 +68,7 @@ async def serving(certificate: Path) -> AsyncIterator[tuple[int, uvicorn.Server]
         ssl_keyfile=certificate / "key.pem",
     )
     config.load()
-    tls_gate.gated(config)
+    tls_handshakes.gated(config)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         task = asyncio.create_task(server.serve([listening]))
@@ -149,7 +149,7 @@ def test_open_handshakes_are_limited(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Above the limit of open handshakes, new connections are closed at once, with one log line."""
-    monkeypatch.setattr(tls_gate, "most_connections", lambda: 3)
+    monkeypatch.setattr(tls_handshakes, "most_connections", lambda: 3)
     caplog.set_level("WARNING", "uvicorn.error")  # the configuration has set another
 
     async def program() -> None:
@@ -172,7 +172,7 @@ def test_an_unfinished_handshake_is_closed(
     run: Run, certificate: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     """The connection of a client that is silent or does not use TLS is closed and forgotten."""
-    monkeypatch.setattr(tls_gate, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(tls_handshakes, "LOOK_SECONDS", 0.05)
 
     async def program() -> None:
         async with serving(certificate) as (port, server):

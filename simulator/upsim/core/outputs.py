@@ -1,4 +1,4 @@
-"""The output file of a job: its size in pixels, and whether it has audio."""
+"""The output file of a job: its size in pixels, audio, duration, frame rate and frames."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from upsim.core.events import OutputPlan
 from upsim.core.evidence import Evidence
-from upsim.core.media import Media
+from upsim.core.media import MICROSECONDS, Media
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,15 @@ class OutputRule:
     evidence: Evidence
 
 
+@dataclass(frozen=True, slots=True)
+class OutputTiming:
+    """The duration of an output in microseconds, its frame rate, and its number of frames."""
+
+    duration: int
+    frame_rate: Fraction
+    frames: int
+
+
 def output_size(rule: OutputRule, media: Media, options: Mapping[str, str]) -> tuple[int, int]:
     """Return width and height of the output, in pixels."""
     value = rule.table[options[rule.by] if rule.by is not None else ""]
@@ -40,6 +49,25 @@ def output_plan(rule: OutputRule, media: Media, options: Mapping[str, str]) -> O
     width, height = output_size(rule, media, options)
     wanted = rule.audio == "keep" or options.get(rule.audio) == "true"
     return OutputPlan(width=width, height=height, audio=media.audio and wanted)
+
+
+def output_timing(media: Media) -> OutputTiming:
+    """Return duration, frame rate and frames of the output, which are those of the input.
+
+    If the frames would exceed the duration at the input's rate, they are spread over the duration.
+    """
+    return OutputTiming(
+        duration=max(1, media.duration),
+        frame_rate=_fitting_rate(media),
+        frames=max(1, media.frames),
+    )
+
+
+def _fitting_rate(media: Media) -> Fraction:
+    """Return the frame rate of a video, or a higher rate if frames would exceed its duration."""
+    rate, frames = media.frame_rate or Fraction(30), max(1, media.frames)
+    duration = Fraction(max(1, media.duration), MICROSECONDS)
+    return rate if (frames - Fraction(1, 2)) / rate <= duration else frames / duration
 
 
 def _short_side(width: int, height: int, target: int) -> tuple[int, int]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from upsim.core.jobs import Job
-from upsim.core.media import MICROSECONDS, Media
+from upsim.core.outputs import output_timing
 from upsim.media.clip_names import SyntheticClip
 from upsim.media.resample_plan import ResamplePlan
 
@@ -21,20 +20,18 @@ class OutputFile:
 
 
 def output_clip(job: Job) -> SyntheticClip:
-    """Return the clip of an output: duration, rate and frames of the input, size of the output.
-
-    If the frames would exceed the duration at the input's rate, they are spread over the duration.
-    """
+    """Return the clip of an output: timing of the input, size and audio of the output's plan."""
     media, output = job.accepted.media, job.accepted.output
     if media is None or output is None:
         msg = f"job {job.id} completed without a measured input"
         raise LookupError(msg)
+    timing = output_timing(media)
     return SyntheticClip(
         width=output.width,
         height=output.height,
-        frame_rate=fitting_rate(media),
-        frames=max(1, media.frames),
-        duration=max(1, media.duration),
+        frame_rate=timing.frame_rate,
+        frames=timing.frames,
+        duration=timing.duration,
         audio=output.audio,
         container="mp4",
     )
@@ -51,10 +48,3 @@ def output_plan(job: Job, clip: SyntheticClip) -> ResamplePlan:
         duration=clip.duration,
         pace=clip.frame_rate if clip.frame_rate != stated else None,
     )
-
-
-def fitting_rate(media: Media) -> Fraction:
-    """Return the frame rate of a video, or a higher rate if frames would exceed its duration."""
-    rate, frames = media.frame_rate or Fraction(30), max(1, media.frames)
-    duration = Fraction(max(1, media.duration), MICROSECONDS)
-    return rate if (frames - Fraction(1, 2)) / rate <= duration else frames / duration

@@ -1,4 +1,4 @@
-"""The file that a job produces: its size, and whether it has audio."""
+"""The file that a job produces: its size, its timing, and whether it has audio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.core.conftest import SCALE, WHY, video
 from upsim.core.events import OutputPlan
-from upsim.core.outputs import OutputRule, output_plan, output_size
+from upsim.core.outputs import OutputRule, OutputTiming, output_plan, output_size, output_timing
 
 SIDES = st.integers(1, 8192)
 TARGETS = {"720p": 720, "1080p": 1080, "2k": 1440, "4k": 2160}
@@ -104,3 +104,17 @@ def test_sound(rule: str, option: str, *, source: bool, output: bool) -> None:
     found = output_plan(replace(SCALE, audio=rule), replace(video(), audio=source), options)
 
     assert found == OutputPlan(1708, 960, audio=output)
+
+
+def test_output_has_the_timing_of_its_input() -> None:
+    """The output has the duration, frame rate and frames of its input."""
+    media = replace(video("2"), frame_rate=Fraction(30), frames=60)
+
+    assert output_timing(media) == OutputTiming(2_000_000, Fraction(30), 60)
+
+
+def test_too_many_frames_raise_the_frame_rate_of_an_output() -> None:
+    """If the frames exceed the duration at the input's rate, they are spread over the duration."""
+    media = replace(video("2"), frame_rate=Fraction(30), frames=90)
+
+    assert output_timing(media).frame_rate == 45

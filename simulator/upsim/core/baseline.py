@@ -177,6 +177,11 @@ class Baseline:
     webhooks: WebhookRule | None = None
     polling: PollingAdvice | None = None
 
+    def lifetime(self, what: str) -> int | None:
+        """Return how long `jobs`, `outputs`, `uploads` or tickets are kept, in microseconds."""
+        seconds = self.retention[what].value
+        return None if seconds is None else int(Decimal(str(seconds)) * SECOND)
+
 
 class BaselineError(ValueError):
     """A baseline or a choice of knobs that cannot be used; the message names the place."""

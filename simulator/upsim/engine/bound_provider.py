@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 
 from upsim.core.baseline import Baseline, BaselineError
@@ -76,11 +75,10 @@ def bind(
 
 
 def _ending(baseline: Baseline) -> EndPolicy:
-    lifetime = baseline.retention["jobs"].value
     return EndPolicy(
         refunded=frozenset(baseline.refund.states),
         refund_after=int(baseline.refund.after * SECOND),
-        kept_for=None if lifetime is None else int(Decimal(str(lifetime)) * SECOND),
+        kept_for=baseline.lifetime("jobs"),
     )
 
 

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from upsim.core.call import Call, SentFile, Window
 from upsim.core.events import UploadIssued, UploadStored, WebhookTarget, ids_of, uploads_of
-from upsim.core.instants import DAY, SECOND, Instant
+from upsim.core.instants import Instant
 from upsim.core.job_spec import JobSpec, terms
 from upsim.core.jobs import REVOKED, Job
 from upsim.core.ledger import Account, Entry
@@ -20,9 +20,8 @@ from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.seeds import Draw
+from upsim.engine.upload_tickets import issue_ticket
 from upsim.media.store import BlobStore
-
-MAX_FILE_NAME_KEPT = 1_000
 
 
 class BoundSandbox:
@@ -122,12 +121,8 @@ class BoundSandbox:
         """Whether the finished file was revoked or its link has expired."""
         if REVOKED in job.marks:
             return True
-        lifetime = _lifetime(self._sandbox.bound_of(job.accepted), "outputs")
-        return (
-            lifetime is not None
-            and job.ended_at is not None
-            and job.ended_at + lifetime <= self.now
-        )
+        kept = self._sandbox.bound_of(job.accepted).rules.baseline.lifetime("outputs")
+        return kept is not None and job.ended_at is not None and job.ended_at + kept <= self.now
 
     def refunded(self, job: Job) -> Decimal:
         """Return the amount refunded for the job, in the account's unit."""
@@ -138,32 +133,23 @@ class BoundSandbox:
         self, call: Call, *, file_name: str, content_type: str, size: int | None
     ) -> UploadIssued:
         """Issue a ticket for one upload; it expires after `retention.upload_tickets`."""
-        self._sandbox.retention.make_room_for_upload()
-        expires_at = self.now + (_lifetime(self._bound, "upload_tickets") or DAY)
         draw = self._draw(uploads_of(self._bound.provider.name))
-        upload = f"{draw.getrandbits(64):016x}/{safe_name(file_name)}"
-        signed = f"{self._sandbox.id}/{upload}/{draw.getrandbits(128):032x}"
-        ticket = UploadIssued(
-            at=self.now,
-            upload=upload,
-            provider=self._bound.provider.name,
+        return issue_ticket(
+            self._sandbox,
+            self._bound,
+            draw,
             account=call.who.number,
-            file_name=file_name[:MAX_FILE_NAME_KEPT],
-            content_type=content_type[:MAX_FILE_NAME_KEPT],
+            file_name=file_name,
+            content_type=content_type,
             size=size,
-            signature=self._sandbox.seeds.secret(signed, 16).hex(),
-            expires_at=expires_at,
-            kept_until=expires_at + DAY,
         )
-        self._sandbox.commit(ticket)
-        return ticket
 
     def store_upload(self, upload: UploadIssued, file: SentFile) -> bool:
         """Store the file of an upload; return False if the file was removed in the meantime."""
         if not self._blobs.hold(file.digest):
             return False
-        lifetime = _lifetime(self._bound, "uploads")
-        expiry = None if lifetime is None else self.now + lifetime
+        kept = self._bound.rules.baseline.lifetime("uploads")
+        expiry = None if kept is None else self.now + kept
         self._sandbox.commit(UploadStored(self.now, upload.upload, file.digest, file.size, expiry))
         return True
 
@@ -188,14 +174,3 @@ class BoundSandbox:
     def _draw(self, purpose: str, retry: int = 0) -> Draw:
         sandbox = self._sandbox
         return sandbox.seeds.draw(purpose, sandbox.state.drawn.get(purpose, 0), retry)
-
-
-def _lifetime(bound: BoundProvider, what: str) -> int | None:
-    value = bound.rules.baseline.retention[what].value
-    return None if value is None else int(Decimal(str(value)) * SECOND)
-
-
-def safe_name(name: str) -> str:
-    """Return a file name that is valid as one segment of a URL."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
-    return kept.lstrip(".")[-128:] or "upload"

@@ -18,6 +18,7 @@ from upsim.engine.command_log import resumed, taken
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_state import Upload
+from upsim.engine.upload_tickets import ticket_refusal
 from upsim.web.bodies import ClientGoneError, announced_length, headers_of
 from upsim.web.spool import Spool
 from upsim.web.storage_responses import TEXT, refusal_answer, text_answer, whole_answer
@@ -45,7 +46,7 @@ class Uploads:
         if differs is not None:
             await refusal_answer(send, *differs)
             return
-        refusal = self._refusal(sandbox, upload, scope)
+        refusal = _refusal(sandbox, upload, scope)
         rules = sandbox.bound(upload.issued.provider).rules
         limit = upload.issued.size
         if limit is None:
@@ -102,14 +103,10 @@ class Uploads:
         etag = f'"{file.digest[:32]}"'.encode()
         await whole_answer(send, 200, b"", TEXT, ((b"etag", etag),))
 
-    def _refusal(self, sandbox: Sandbox, upload: Upload, scope: Scope) -> ErrorRule | None:
-        errors = sandbox.bound(upload.issued.provider).rules.errors
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("sig", [""])[0]
-        if given != upload.issued.signature:
-            return errors["upload_bad_signature"]
-        if sandbox.now >= upload.issued.expires_at:
-            return errors["upload_expired"]
-        return errors["upload_taken"] if upload.stored is not None else None
+
+def _refusal(sandbox: Sandbox, upload: Upload, scope: Scope) -> ErrorRule | None:
+    given = parse_qs(scope["query_string"].decode("latin-1")).get("sig", [""])[0]
+    return ticket_refusal(sandbox, upload, given)
 
 
 def _differing(

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import yaml
 
+from upsim.scenario.environment_variables import replace_variables
+
 Value = None | bool | int | str | Decimal | list["Value"] | dict[str, "Value"]
 Place = tuple[str | int, ...]
 Found = Iterator[tuple[Place, str]]
@@ -44,10 +46,6 @@ _PAIR = re.compile(r"\s*(?:- )?(?P<key>[\w.-]+):\s+(?P<value>[^'\"{\[\s].*:(?:\s
 """A key with a text in which a colon makes another pair."""
 _TAG = re.compile(r"(?:&\S+[ \t]+)?!")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_VARIABLE = re.compile(
-    r"(?P<escaped>\$\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{"
-)
-_SPELLING = "write a variable as ${NAME} or ${NAME:-default}, and $${ for a literal ${"
 MAX_BYTES = 4 * 1024 * 1024
 MAX_VALUES = 100_000
 """Maximum number of values in a file after its aliases are expanded."""
@@ -310,7 +308,7 @@ class _Reader:
     def _scalar(self, node: yaml.ScalarNode, place: Place) -> Value:
         text: str = node.value
         if "${" in text:
-            text = _VARIABLE.sub(lambda found: self._variable(found, place), text)
+            text = self._with_variables(text, place)
         if node.style in ("'", '"', "|", ">"):
             return text
         if text in _WORDS:
@@ -319,23 +317,11 @@ class _Reader:
             return int(text) if len(text) <= 30 else text  # noqa: PLR2004 - no number here is longer
         return Decimal(text) if _DECIMAL.match(text) else text
 
-    def _variable(self, found: re.Match[str], place: Place) -> str:
-        name, default = found["name"], found["default"]
-        if found["escaped"]:
-            return "${"
-        if name is None or "${" in (default or ""):  # a default contains no variable
-            self._mistake(place, _SPELLING)
-            return ""
-        value = self._variables.get(name)
-        if default is not None:
-            return value or default
-        if value is None:
-            self._mistake(
-                place,
-                f"variable {name} is not set; set it, or write ${{{name}:-default}}",
-            )
-            return ""
-        return value
+    def _with_variables(self, text: str, place: Place) -> str:
+        filled, messages = replace_variables(text, self._variables)
+        for message in messages:
+            self._mistake(place, message)
+        return filled
 
     def _mistake(self, place: Place, message: str) -> None:
         self._tree.mistakes.append(self._tree.mistake(place, message))

@@ -14,7 +14,7 @@ import aiohttp
 import httpx
 from aiohttp.client_proto import ResponseHandler
 
-from upsim.interception.current import interception_of
+from upsim.interception.active_interceptions import interception_of
 from upsim.interception.memory_connection import ConnectionEnd, ServerSide, ending, head_of
 
 Change = tuple[object, str, object]

@@ -18,7 +18,7 @@ import requests.adapters
 import urllib3
 from urllib3.connection import HTTPConnection
 
-from upsim.interception.current import interception_of
+from upsim.interception.active_interceptions import interception_of
 from upsim.interception.memory_connection import (
     ConnectionEnd,
     ServerBytes,

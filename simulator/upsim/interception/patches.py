@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import httpx
 
 from upsim.client.http.connections import SyncTransport
-from upsim.interception.current import interception_of
+from upsim.interception.active_interceptions import interception_of
 from upsim.untrusted_connections import AsyncTransport
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours

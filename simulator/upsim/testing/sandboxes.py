@@ -15,7 +15,7 @@ from upsim.client.discovery import adapter
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import exchange
 from upsim.client.values import path_segment
-from upsim.interception.active import intercept
+from upsim.interception.intercept import intercept
 from upsim.media.clip_names import ClipNameError, Rate, Seconds, clip_name
 from upsim.scenario.suggestions import unknown_value
 from upsim.testing.admin_answers import (

@@ -1,15 +1,12 @@
-"""The sandbox that gets intercepted requests: that of the innermost active interception."""
+"""Turn requests to providers into requests to a sandbox: its own key replaces the application's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import RLock
 from typing import Protocol
 
 import httpx
 
-from upsim.core.hosts import IN_PROCESS_NAME, bare
+from upsim.core.hosts import bare
 from upsim.engine.api_keys import presented
 from upsim.interception.provider_hosts import auth_of, provider_hosts
 
@@ -89,40 +86,3 @@ class Interception:
             path = f"/sandbox/{self._home.id}".encode() + request.url.raw_path
             request.url = request.url.copy_with(raw_path=path)
         return request
-
-
-_lock = RLock()
-_lasting: list[Interception] = []
-
-
-def interception_of(host: str) -> Interception | None:
-    """Return the interception of a host; None for a host that is not intercepted.
-
-    The host name of the simulator in this process counts too, because DNS cannot resolve it.
-    """
-    if not _lasting or not (bare(host) in provider_hosts() or bare(host) == IN_PROCESS_NAME):
-        return None
-    with _lock:
-        return _lasting[-1] if _lasting else None
-
-
-@contextmanager
-def lasting(
-    interception: Interception, *, on_first: Callable[[], None], on_last: Callable[[], None]
-) -> Iterator[None]:
-    """Redirect requests to this interception until the block ends.
-
-    Blocks nest: the innermost gets the requests. `on_first` is called before the outermost block,
-    `on_last` after it.
-    """
-    with _lock:
-        if not _lasting:
-            on_first()
-        _lasting.append(interception)
-    try:
-        yield
-    finally:
-        with _lock:
-            _lasting.remove(interception)
-            if not _lasting:
-                on_last()

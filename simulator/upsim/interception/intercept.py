@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from upsim.interception.current import Home, Interception, lasting
+from upsim.interception.active_interceptions import lasting
+from upsim.interception.key_replacement import Home, Interception
 from upsim.interception.patches import patch, unpatch
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours

@@ -7,13 +7,10 @@ needs it. So test runs without upsim stay fast, and coverage of upsim itself is 
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -187,12 +184,14 @@ def _add_sandbox(report: pytest.TestReport, item: pytest.Item, sandbox: SandboxH
     import httpx
 
     from upsim.testing.admin_answers import AdminCallError
+    from upsim.testing.reproduction import commands_to_reproduce
 
     try:
         _add(report, "upsim journal", _journal(sandbox))
         for name, text in _report_card(sandbox):
             _add(report, name, text)
-        _add(report, "upsim reproduce", _reproduce(item, sandbox))
+        seed = item.config.stash[RUN].seed
+        _add(report, "upsim reproduce", commands_to_reproduce(item, sandbox, seed=seed))
     except (AdminCallError, httpx.ConnectError) as error:
         _add(report, "upsim journal", f"not readable at {sandbox.target.base_url}: {error}")
 
@@ -214,23 +213,6 @@ def _report_card(sandbox: SandboxHandle) -> list[tuple[str, str]]:
     """Return the client mistakes of a sandbox as a report section, if there are any."""
     card = sandbox.report_card
     return [] if card.clean else [("upsim report card", card.text)]
-
-
-def _reproduce(item: pytest.Item, sandbox: SandboxHandle) -> str:
-    """Return the commands that reproduce the failure, with an export file if possible."""
-    from upsim.testing.session import save_export
-
-    lines = [f"pytest {quote(item.nodeid)} --upsim-seed={item.config.stash[RUN].seed}"]
-    cache = getattr(item.config, "cache", None)
-    if cache is not None:
-        slug = re.sub(r"[^\w.-]+", "-", item.nodeid).strip("-")[-100:]
-        file = Path(cache.mkdir("upsim")) / f"{slug}.{sandbox.id}.json"
-        try:
-            if save_export(sandbox, file):
-                lines.append(f"upsim replay {quote(str(file))}")
-        except OSError as error:
-            lines.append(f"upsim replay is not possible: cannot write {file}: {error.strerror}")
-    return "\n".join(lines)
 
 
 def _protocol() -> Any:  # noqa: ANN401 - a class of uvicorn's kind

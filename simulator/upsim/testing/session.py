@@ -16,7 +16,6 @@ from upsim.testing.sandbox_requests import sandbox_request
 from upsim.testing.sandboxes import SandboxHandle, ask
 from upsim.testing.server_thread import ServerThread
 from upsim.testing.targets import SimulatorTarget
-from upsim.testing.whole_files import write_whole
 from upsim.untrusted_connections import NoCookies
 
 FIRST = 10.0
@@ -111,17 +110,3 @@ class PytestSession:
 
     def _listening(self, server: ServerThread) -> str:
         return server.listen(self._protocol())
-
-
-def save_export(sandbox: SandboxHandle, file: Path) -> bool:
-    """Write the file that reproduces a sandbox; return False if its server cannot export it.
-
-    Raises OSError.
-    """
-    try:
-        content = sandbox.export()
-    except AdminCallError:
-        return False
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, content)
-    return True

@@ -71,7 +71,7 @@ def shelf_of_workers() -> Generator[Shelf]:
 @pytest.fixture(autouse=True)
 def lent_workers(shelf_of_workers: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let simulators take worker processes from the shelf; starting one costs 0.1 s."""
-    monkeypatch.setattr("upsim.media.workers.Worker", shelf_of_workers.lend)
+    monkeypatch.setattr("upsim.media.worker_pool.Worker", shelf_of_workers.lend)
 
 
 @pytest.fixture(scope="session")

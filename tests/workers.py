@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from upsim.media.workers import Failure, Worker
+from upsim.media.worker_pool import Failure, Worker
 
 
 class Shelf:

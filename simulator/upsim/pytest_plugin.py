@@ -204,7 +204,7 @@ def _add(report: pytest.TestReport, name: str, text: str) -> None:
 
 
 def _journal(sandbox: SandboxHandle) -> str:
-    from upsim.testing.report import journal_text
+    from upsim.testing.journal_text import journal_text
 
     return journal_text(sandbox)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from upsim.media.boxes import measure_boxes
+from upsim.media.mp4_measuring import measure_boxes
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Server

@@ -20,7 +20,7 @@ from tests.hosts import IPV6, LOOPBACK
 from tests.http.conftest import LOCAL, SAMPLES
 from upsim.app import App
 from upsim.engine.settings import ServerSettings
-from upsim.media.boxes import measure_boxes
+from upsim.media.mp4_measuring import measure_boxes
 from upsim.transport import Transport
 from upsim.web import media_service
 

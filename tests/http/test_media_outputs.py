@@ -16,7 +16,7 @@ import pytest
 
 from tests.http.conftest import LOCAL, SAMPLES
 from tests.pairings import every_nth
-from upsim.media.boxes import measure_boxes
+from upsim.media.mp4_measuring import measure_boxes
 from upsim.web import file_responses
 
 if TYPE_CHECKING:

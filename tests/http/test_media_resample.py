@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.http.conftest import LOCAL, SAMPLES
-from upsim.media.boxes import measure_boxes
+from upsim.media.mp4_measuring import measure_boxes
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin, Start

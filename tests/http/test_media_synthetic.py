@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from upsim.media.boxes import measure_boxes
+from upsim.media.mp4_measuring import measure_boxes
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin

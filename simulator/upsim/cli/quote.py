@@ -36,7 +36,7 @@ from upsim.client.clients import UpscaleOptions
 from upsim.client.models import model_names
 from upsim.core.media import MICROSECONDS, Container, Media, Unmeasurable
 from upsim.core.pricing import plain
-from upsim.media.limits import bounded
+from upsim.media.output_limits import bounded
 
 FINDING = 1
 STYLES = {"priced": "", "refused": "yellow", "impossible": "dim"}

@@ -108,9 +108,9 @@ def video_at(url: str, *, fetch: bool) -> Iterator[QuotedVideo]:
     URLs on this machine are always downloaded, URLs of private networks never. Raises
     UnfetchedError for a public URL without `fetch`.
     """
+    from upsim.media.blob_store import BlobStore
     from upsim.media.fetch import Fetcher
     from upsim.media.fetch_addresses import LOOPBACK, PUBLIC
-    from upsim.media.store import BlobStore
 
     loopback = is_loopback(host_of(url))
     if not (loopback or fetch):

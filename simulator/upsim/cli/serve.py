@@ -32,7 +32,7 @@ from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
 from upsim.engine.seeds import fresh_seed, fresh_token
 from upsim.engine.settings import ServerSettings
-from upsim.media.folders import remove_abandoned
+from upsim.media.temporary_folders import remove_abandoned
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 
 DEFAULT_PORT = 4747

@@ -21,7 +21,7 @@ from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.seeds import Draw
 from upsim.engine.upload_tickets import issue_ticket
-from upsim.media.store import BlobStore
+from upsim.media.blob_store import BlobStore
 
 
 class BoundSandbox:

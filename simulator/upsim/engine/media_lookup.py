@@ -11,7 +11,7 @@ from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Call
 from upsim.core.hosts import MAX_URL_LENGTH, canonical, is_loopback, port_flaw
 from upsim.core.media import Measured, Media, Unmeasurable
-from upsim.media.limits import bounded
+from upsim.media.output_limits import bounded
 from upsim.scenario.model import Scenario
 
 MAX_MEASUREMENTS_KEPT = 4096

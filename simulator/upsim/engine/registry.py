@@ -31,7 +31,7 @@ from upsim.engine.settings import SandboxSettings, ServerSettings
 from upsim.engine.snapshot_store import SnapshotStore
 from upsim.engine.snapshots import Snapshot
 from upsim.engine.timeline import Start, Timeline
-from upsim.media.store import BlobStore
+from upsim.media.blob_store import BlobStore
 from upsim.scenario.inline import load_inline
 from upsim.scenario.loader import BASELINE, Library
 from upsim.scenario.model import Scenario

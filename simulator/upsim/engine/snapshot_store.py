@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from upsim.core.nearest import nearest_of
 from upsim.engine.exceptions import SnapshotError
 from upsim.engine.snapshots import Snapshot
-from upsim.media.store import BlobStore
+from upsim.media.blob_store import BlobStore
 
 MAX_SNAPSHOTS = 20
 """Maximum named snapshots of a sandbox."""

@@ -39,7 +39,7 @@ from upsim.kit.orders import Order, invalid_orders, valid_orders
 from upsim.kit.sandboxes import own_sandbox
 from upsim.kit.test_case import show_at_class
 from upsim.kit.verdicts import CallOutcome, find_mistake
-from upsim.testing.report import journal_text
+from upsim.testing.journal_text import journal_text
 from upsim.testing.sandboxes import SandboxHandle
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours

@@ -23,7 +23,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from upsim.core.media import MICROSECONDS, Container, Measured, Media, Unmeasurable
-from upsim.media.boxes import read_movie
+from upsim.media.mp4_measuring import read_movie
 
 OPTIONS = {
     "format_whitelist": "mov,matroska,avi,flv,mpegts,mpeg,ogg,asf,mxf",

@@ -13,8 +13,8 @@ from anyio.lowlevel import checkpoint
 from upsim.core.hosts import MAX_URL_LENGTH, Address, port_flaw
 from upsim.core.media import Unmeasurable
 from upsim.core.secrets import hidden_url
+from upsim.media.blob_store import BlobStore, BlobWriter
 from upsim.media.fetch_addresses import FetchPolicy, resolve
-from upsim.media.store import BlobStore, BlobWriter
 
 if TYPE_CHECKING:
     import httpx

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
-from upsim.media.h264 import draw_sequence, skip_pictures
+from upsim.media.h264_encoder import draw_sequence, skip_pictures
 
 Codec = Literal["h264", "vp9"]
 
@@ -52,7 +52,7 @@ def make_gop(codec: Codec, width: int, height: int) -> Gop:
     if codec == "h264":
         sequence = draw_sequence(width, height, H264_PICTURES)
         return join_pictures(codec, sequence.config, sequence.pictures)
-    from upsim.media.vp9 import encode_vp9  # PyAV takes 60 ms to load
+    from upsim.media.vp9_encoder import encode_vp9  # PyAV takes 60 ms to load
 
     return join_pictures(codec, b"", encode_vp9(width, height))
 

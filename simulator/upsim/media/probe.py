@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from upsim.core.media import Measured, Reason, Unmeasurable
-from upsim.media.boxes import measure_boxes
-from upsim.media.limits import bounded
 from upsim.media.measurement_json import from_json
-from upsim.media.workers import Failure, WorkerPool
+from upsim.media.mp4_measuring import measure_boxes
+from upsim.media.output_limits import bounded
+from upsim.media.worker_pool import Failure, WorkerPool
 
 TIMEOUT = 10.0
 _READ_AT_ONCE = 1 << 20

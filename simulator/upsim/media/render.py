@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.media import Unmeasurable
+from upsim.media.blob_store import BlobStore
 from upsim.media.clip_names import ClipRoomError, SyntheticClip
 from upsim.media.resample_plan import ResamplePlan
-from upsim.media.store import BlobStore
 from upsim.media.synthetic import ClipMaker, is_large
-from upsim.media.workers import WorkerPool
+from upsim.media.worker_pool import WorkerPool
 
 TIMEOUT = 120.0
 _MAX_DIGESTS = 1_024

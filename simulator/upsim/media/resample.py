@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 
 from upsim.core.media import MICROSECONDS
 from upsim.media.demux import find_video, is_known, open_video
-from upsim.media.movie_header import state_duration
+from upsim.media.mp4_duration import state_duration
 from upsim.media.resample_plan import ResamplePlan
 
 THREADS = 4  # fixed, so that the result does not depend on the machine

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from upsim.media.clip_names import MAX_BYTES, MAX_VP9_PIXELS, ClipNameError, SyntheticClip
 from upsim.media.gop import Codec, Gop, GopCache, make_still
-from upsim.media.mkv import SMALLEST_PADDING as SMALLEST_VOID
-from upsim.media.mkv import finish_mkv, write_mkv
-from upsim.media.mp4 import SMALLEST_PADDING as SMALLEST_FREE
-from upsim.media.mp4 import pad_mp4, write_mp4
+from upsim.media.mkv_writer import SMALLEST_PADDING as SMALLEST_VOID
+from upsim.media.mkv_writer import finish_mkv, write_mkv
+from upsim.media.mp4_writer import SMALLEST_PADDING as SMALLEST_FREE
+from upsim.media.mp4_writer import pad_mp4, write_mp4
 from upsim.media.tone import AAC, OPUS, Tone
 
 MAX_MOVING = 128 << 20

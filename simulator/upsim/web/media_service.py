@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # imported when the first video needs them
     from upsim.media.fetch import Fetcher
     from upsim.media.probe import Prober
     from upsim.media.render import Renderer
-    from upsim.media.workers import WorkerPool
+    from upsim.media.worker_pool import WorkerPool
 
 FETCH_SECONDS = 30.0
 _BLOB = "blob/"
@@ -68,7 +68,7 @@ class MediaService:
 
     @cached_property
     def _workers(self) -> WorkerPool:
-        from upsim.media.workers import WorkerPool
+        from upsim.media.worker_pool import WorkerPool
 
         return WorkerPool(2)
 

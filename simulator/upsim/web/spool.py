@@ -13,7 +13,7 @@ from upsim.core.call import Carried, Headers, SentFile
 from upsim.core.media import Unmeasurable
 from upsim.engine.body_memory import ALWAYS_TAKEN, CrowdedError, Share
 from upsim.engine.command_log import MAX_BODY_KEPT
-from upsim.media.store import BlobStore, BlobWriter
+from upsim.media.blob_store import BlobStore, BlobWriter
 from upsim.web.bodies import ClientGoneError, announced_length
 
 MAX_KEPT = 8 << 20

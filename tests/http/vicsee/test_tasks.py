@@ -6,7 +6,7 @@ import pytest
 
 from tests.http.vicsee.conftest import Api, Start, message, refusal
 from upsim.core.states import JobState
-from upsim.media.boxes import measure_boxes
+from upsim.media.mp4_measuring import measure_boxes
 
 DOWNLOAD = "/api/v1/tasks/{}/download"
 

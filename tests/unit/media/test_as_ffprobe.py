@@ -22,8 +22,8 @@ import pytest
 
 from tests.unit.media.variants import PICTURES, Variant, variants
 from upsim.core.media import MICROSECONDS, Media
-from upsim.media.boxes import measure_boxes
 from upsim.media.demux import measure_by_demuxing
+from upsim.media.mp4_measuring import measure_boxes
 
 SHOWN = (
     "format=duration:stream=index,codec_type,width,height,sample_aspect_ratio,avg_frame_rate,"

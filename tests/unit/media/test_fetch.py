@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint
 from tests.hosts import ODD_PORTS, UNUSABLE_URLS
 from upsim.core.hosts import Address
 from upsim.core.media import Unmeasurable
+from upsim.media.blob_store import BlobStore
 from upsim.media.fetch import CHUNKS_AT_ONCE, Fetcher
 from upsim.media.fetch_addresses import (
     LOOPBACK,
@@ -24,7 +25,6 @@ from upsim.media.fetch_addresses import (
     FetchPolicy,
     resolve,
 )
-from upsim.media.store import BlobStore
 
 PUBLIC_AND_LOOPBACK = FetchPolicy("public", redirects=5, allow_loopback=True)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"

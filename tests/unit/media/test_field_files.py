@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from upsim.core.media import Measured, Media
-from upsim.media.boxes import measure_boxes
 from upsim.media.demux import measure_by_demuxing
+from upsim.media.mp4_measuring import measure_boxes
 
 FILES = Path(__file__).parents[2] / "fixtures" / "media"
 Found = tuple[int, int, str, Fraction, str]

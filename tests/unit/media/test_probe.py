@@ -24,7 +24,7 @@ from upsim.media import demux
 from upsim.media.clip_names import parse_clip_name
 from upsim.media.probe import Prober, measure_file
 from upsim.media.synthetic import make_clip
-from upsim.media.workers import WorkerPool
+from upsim.media.worker_pool import WorkerPool
 
 MKV = make_clip(parse_clip_name("64x64_30fps_1s.mkv"))
 WEBM = make_clip(parse_clip_name("64x64_30fps_1s.webm"))
@@ -244,7 +244,7 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     """If a program ends without closing the probe, its workers end too."""
     (tmp_path / "clip.webm").write_bytes(WEBM)
     code = (
-        "from pathlib import Path; from upsim.media.workers import WorkerPool;"
+        "from pathlib import Path; from upsim.media.worker_pool import WorkerPool;"
         "pool = WorkerPool(); pool.call({'do': 'measure', 'path': 'clip.webm'}, timeout=300);"
         "print(pool.pids[0], flush=True); import os; os._exit(0)"
     )

@@ -17,14 +17,14 @@ import pytest
 
 from tests.full_disk import full_disk
 from upsim.core.media import Media, Unmeasurable
+from upsim.media.blob_store import BlobStore
 from upsim.media.clip_names import ClipNameError, SyntheticClip, parse_clip_name
 from upsim.media.probe import Prober
 from upsim.media.render import Renderer
 from upsim.media.resample import add_sound, resample
 from upsim.media.resample_plan import ResamplePlan
-from upsim.media.store import BlobStore
 from upsim.media.synthetic import ClipMaker
-from upsim.media.workers import WorkerPool
+from upsim.media.worker_pool import WorkerPool
 
 
 class CountingMaker(ClipMaker):

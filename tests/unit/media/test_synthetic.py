@@ -16,7 +16,6 @@ import pytest
 
 from upsim.core.media import Media
 from upsim.media import synthetic
-from upsim.media.boxes import measure_boxes
 from upsim.media.clip_names import (
     MAX_BYTES,
     MAX_FRAMES,
@@ -26,7 +25,8 @@ from upsim.media.clip_names import (
     parse_clip_name,
 )
 from upsim.media.gop import Codec, Gop, GopCache, make_gop
-from upsim.media.limits import FASTEST, MAX_SECONDS, SLOWEST
+from upsim.media.mp4_measuring import measure_boxes
+from upsim.media.output_limits import FASTEST, MAX_SECONDS, SLOWEST
 from upsim.media.probe import Prober
 from upsim.media.synthetic import ClipMaker, make_clip
 

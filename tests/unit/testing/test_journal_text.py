@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from upsim import Simulator
 from upsim.cli.request_log import job_of, line_of
-from upsim.testing.report import journal_text
+from upsim.testing.journal_text import journal_text
 from upsim.testing.sandboxes import SandboxHandle
 from upsim.testing.targets import SimulatorTarget
 

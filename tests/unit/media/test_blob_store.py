@@ -12,7 +12,7 @@ from typing import IO
 import pytest
 
 from upsim.core.media import Unmeasurable
-from upsim.media.store import BlobStore
+from upsim.media.blob_store import BlobStore
 
 
 @pytest.fixture

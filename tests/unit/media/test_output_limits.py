@@ -9,7 +9,7 @@ import pytest
 
 from upsim.core.media import Media, Unmeasurable
 from upsim.media.clip_names import MAX_FRAMES, parse_clip_name
-from upsim.media.limits import FASTEST, MAX_SECONDS, SLOWEST, bounded
+from upsim.media.output_limits import FASTEST, MAX_SECONDS, SLOWEST, bounded
 from upsim.media.probe import measure_file
 from upsim.media.synthetic import make_clip
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upsim.core.media import Media
-from upsim.media.boxes import measure_boxes
 from upsim.media.clip_names import parse_clip_name
+from upsim.media.mp4_measuring import measure_boxes
 from upsim.media.synthetic import make_clip
 
 TURNED = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 72 << 16, 0, 1 << 30)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from upsim.media.folders import PrivateFolder, remove_abandoned
+from upsim.media.temporary_folders import PrivateFolder, remove_abandoned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HOLDING = """
 import sys, time
 from pathlib import Path
-from upsim.media.folders import PrivateFolder
+from upsim.media.temporary_folders import PrivateFolder
 folder = PrivateFolder(Path(sys.argv[1]))
 (folder.path / "part-1").write_bytes(b"x")
 print(folder.path, flush=True)

@@ -1,6 +1,6 @@
 """The worker process: measures and resamples files that might hang or crash a demuxer.
 
-Run as `python -m upsim.media.worker`. It reads requests from standard input and writes
+Run as `python -m upsim.media.worker_process`. It reads requests from standard input and writes
 responses to standard output. Each message is a length of four bytes, big-endian, then JSON.
 The bytes of a file to measure follow their request.
 The worker ends when its input ends, so it does not outlive its parent process.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from upsim.core.media import Unmeasurable
-from upsim.media.folders import PrivateFolder
+from upsim.media.temporary_folders import PrivateFolder
 
 PIECE = 1 << 20
 """Maximum bytes of content in memory that one write call gets."""

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from upsim.media.worker import read_message, write_message
+from upsim.media.worker_process import read_message, write_message
 
 Failure = Literal["hung", "crashed", "cannot be started"]
 
@@ -27,7 +27,7 @@ class Worker:
     def __init__(self) -> None:
         """Start the process, which loads PyAV at its first request."""
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "upsim.media.worker"],
+            [sys.executable, "-P", "-m", "upsim.media.worker_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

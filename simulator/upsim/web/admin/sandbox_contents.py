@@ -21,12 +21,12 @@ from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_state import SandboxState
 from upsim.web.admin import exchange_views, job_shapes, sandbox_views
 from upsim.web.admin.admin_call import Name, Text
+from upsim.web.admin.earlier_states import state_at
 from upsim.web.admin.long_lists import chosen, listed, ordered
 from upsim.web.admin.parameters import AT, LIMIT, LINES, MANY, OFFSET, SINCE, STATE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox_of
 from upsim.web.admin.shape_fields import show
-from upsim.web.admin.time_travel import state_at
 
 MAX_PATTERN_LENGTH = 1000
 MAX_NUMBERS = 10

@@ -26,10 +26,10 @@ from upsim.scenario.loader import NoScenarioFileError, ScenarioError, UnknownSce
 from upsim.scenario.model import Scenario
 from upsim.web.admin import sandbox_shapes, sandbox_views
 from upsim.web.admin.admin_call import ENTRIES, Text
+from upsim.web.admin.forks import ForkOrder, forked
 from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT, read_instant
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
 from upsim.web.admin.recorded_calls import begin
-from upsim.web.admin.time_travel import ForkOrder, forked
 from upsim.web.clock_driver import Target, until, until_idle
 from upsim.web.deliverer import Deliverer
 

@@ -1,20 +1,18 @@
-"""The state of a sandbox at an earlier instant, for admin calls that read, and for forks."""
+"""Forks: new sandboxes that continue from an earlier state of another sandbox."""
 
 from __future__ import annotations
 
 import asyncio
 
 import msgspec
-from starlette.requests import Request
 
 from upsim.core.instants import Instant
 from upsim.engine.exceptions import HistoryError, SnapshotError
 from upsim.engine.registry import Registry, SandboxRequest
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.sandbox_state import SandboxState
 from upsim.engine.snapshots import Snapshot, as_of, check_rules, events_until, folded, take
 from upsim.web.admin.admin_call import Text
-from upsim.web.admin.parameters import AT, read_instant
+from upsim.web.admin.parameters import read_instant
 from upsim.web.admin.problems import SHOWN, AdminError, nearest, shown
 
 
@@ -27,18 +25,6 @@ class ForkOrder(msgspec.Struct, forbid_unknown_fields=True):
     sandbox: Text
     at: Text | None = None
     snapshot: Text | None = None
-
-
-async def state_at(request: Request, sandbox: Sandbox) -> SandboxState:
-    """Return the state at the instant of `?at=`, or the present state. Raises AdminError."""
-    at = AT.instant(request)
-    if at is None:
-        return sandbox.state
-    try:
-        events = events_until(sandbox, at)
-    except HistoryError as error:
-        raise AdminError(409, "history", str(error)[:SHOWN]) from error
-    return await asyncio.to_thread(folded, events)
 
 
 async def forked(

@@ -15,6 +15,7 @@ from upsim.core.json_bodies import Malformed
 from upsim.core.media import MICROSECONDS, Media, Unmeasurable
 from upsim.core.numbers import counted
 from upsim.core.pricing import plain
+from upsim.core.refused_keys import key_flaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,6 @@ class Violation:
     values: Mapping[str, object] = field(default_factory=dict)
     check: str = field(default="", compare=False)
     cause: str = field(default="", compare=False, kw_only=True)
-
-
-_MAX_SCHEME_LENGTH = 20
-"""Letters of an authentication scheme that are shown; a longer word may be a key."""
 
 
 class Check(Protocol):
@@ -63,40 +60,6 @@ def authenticated(call: Call) -> Violation | None:
         return None
     name = "missing_key" if call.credential == "missing" else "unknown_key"
     return Violation(name, cause=key_flaw(call))
-
-
-KEY_HEADERS = ("authorization", "x-api-key", "api-key")
-"""Headers in which APIs take a key; a beginner sends it in that of another provider."""
-
-
-def key_flaw(call: Call) -> str:
-    """Return what is wrong with the key of a request, without the key itself."""
-    auth = call.rules.baseline.auth
-    name = auth.header.title()
-    expected = f"{name}: {auth.scheme} <key>".replace("  ", " ")
-    given = call.header(auth.header.encode())
-    if call.credential == "missing":
-        found = _missing_flaw(call, auth.header) if given is None else "its value is empty"
-    elif call.credential == "malformed":
-        found = _scheme_flaw(auth.scheme, given or "")
-    else:
-        strict = "and keys are strict" if call.credential == "unknown" else "nor has the right form"
-        found = call.key_flaw or f"the key was not issued, {strict}"
-        expected = "a key of a sandbox, of POST /__sim/sandboxes"
-    return f"{name}: {found}; expected {expected}"
-
-
-def _missing_flaw(call: Call, header: str) -> str:
-    others = (name for name in KEY_HEADERS if name != header and call.header(name.encode()))
-    return "no header came" + "".join(f", but {name.title()} did" for name in others)
-
-
-def _scheme_flaw(expected: str, given: str) -> str:
-    scheme, _, token = given.strip().partition(" ")
-    if scheme.lower() == expected.lower():
-        return f"no key follows {expected}"
-    known = token and scheme.isalpha() and len(scheme) <= _MAX_SCHEME_LENGTH
-    return f"the scheme is {scheme}" if known else f"there is no scheme {expected} before the key"
 
 
 def json_type_flaw(call: Call) -> str:

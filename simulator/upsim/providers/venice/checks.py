@@ -7,17 +7,10 @@ from decimal import Decimal
 
 from upsim.core import causes
 from upsim.core.call import JSON, Call
-from upsim.core.checks import (
-    COMMON,
-    Check,
-    Violation,
-    json_type_flaw,
-    key_flaw,
-    named,
-    no_own_job,
-)
+from upsim.core.checks import COMMON, Check, Violation, json_type_flaw, named, no_own_job
 from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
+from upsim.core.refused_keys import key_flaw
 from upsim.core.states import JobState
 from upsim.providers.venice import fields, inputs, quoting
 from upsim.providers.venice.budget import within_failure_budget

@@ -6,17 +6,9 @@ from collections.abc import Mapping
 
 from upsim.core import causes
 from upsim.core.call import Call
-from upsim.core.checks import (
-    COMMON,
-    Check,
-    Violation,
-    key_flaw,
-    media_of,
-    named,
-    no_own_job,
-    whole_number,
-)
+from upsim.core.checks import COMMON, Check, Violation, media_of, named, no_own_job, whole_number
 from upsim.core.hosts import host_of, is_public
+from upsim.core.refused_keys import key_flaw
 from upsim.core.states import JobState
 from upsim.providers.vicsee import wire
 

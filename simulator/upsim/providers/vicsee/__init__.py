@@ -2,7 +2,7 @@
 
 from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
-from upsim.providers.vicsee import operations, wire
+from upsim.providers.vicsee import operations, uploads, wire
 from upsim.providers.vicsee.checks import CHECKS
 from upsim.providers.vicsee.uses import USES
 
@@ -62,7 +62,7 @@ PROVIDER = Provider(
             "upload",
             "POST",
             "/api/v1/upload",
-            operations.upload,
+            uploads.upload,
             kind="upload",
             secrets=UPLOAD,
             reads={(): frozenset({"contentType", "sizeBytes"})},

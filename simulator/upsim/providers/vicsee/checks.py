@@ -11,6 +11,7 @@ from upsim.core.hosts import host_of, is_public
 from upsim.core.refused_keys import key_flaw
 from upsim.core.states import JobState
 from upsim.providers.vicsee import wire
+from upsim.providers.vicsee.uploads import uploadable
 
 MODEL = "topaz-video-upscale"
 
@@ -150,22 +151,6 @@ def has_result(call: Call) -> Violation | None:
     state = call.target.state.value
     cause = f"task id: the task is {state}, expected one that is completed and whose file is there"
     return Violation("no_result", cause=cause)
-
-
-def uploadable(call: Call) -> Violation | None:
-    """`contentType` is allowed, and `sizeBytes` is within the limit of its kind of file."""
-    kind, size = call.inputs.get("contentType"), whole_number(call.inputs.get("sizeBytes"))
-    known = call.rules.table("upload_types")
-    if not isinstance(kind, str) or kind not in known:
-        expected = f"the text {' or '.join(map(causes.quoted, known))}"
-        cause = causes.of("contentType", call.inputs, expected)
-        return Violation("bad_upload_type", cause=cause)
-    name = "upload_video_bytes" if kind.startswith("video/") else "upload_other_bytes"
-    most = call.rules.wholes[name]
-    if size is not None and 0 < size <= most:
-        return None
-    cause = causes.of("sizeBytes", call.inputs, f"a whole number from 1 to {most}")
-    return Violation("bad_upload_size", {"max": most, "found": size}, cause=cause)
 
 
 CHECKS: Mapping[str, Check] = COMMON | named(

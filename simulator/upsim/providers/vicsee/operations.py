@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from upsim.core.baseline import Model
 from upsim.core.call import Call, FileReply, Reply
-from upsim.core.checks import media_of, whole_number
-from upsim.core.instants import iso
+from upsim.core.checks import media_of
 from upsim.providers.vicsee import wire
 
 
@@ -55,21 +54,6 @@ def models(call: Call) -> Reply:
     return wire.success(
         [_model(call, m) for m in listed if wanted in (None, m.facts["type"].value)]
     )
-
-
-def upload(call: Call) -> Reply:
-    """`POST /upload`: return a ticket; then the client PUTs the bytes to `uploadUrl`, keyless."""
-    kind, size = str(call.inputs["contentType"]), whole_number(call.inputs["sizeBytes"])
-    name = f"upload.{call.rules.table('upload_types')[kind]}"
-    ticket = call.sandbox.issue_upload(call, file_name=name, content_type=kind, size=size)
-    public = call.urls.media(f"uploads/{ticket.upload}")
-    answer = {
-        "uploadUrl": f"{public}?sig={ticket.signature}",
-        "publicUrl": public,
-        "key": f"uploads/{ticket.upload}",
-        "expiresAt": iso(ticket.expires_at),
-    }
-    return wire.success(answer)
 
 
 def _model(call: Call, model: Model) -> dict[str, object]:

@@ -30,3 +30,12 @@ def test_the_named_file_has_the_named_symbol(question: str, path: str, symbol: s
     file = BASES[path.split("/", maxsplit=1)[0]] / path
     assert file.is_file(), f"{question}: {path} does not exist"
     assert has_symbol(file.read_text("utf-8"), symbol), f"{question}: {path} has no {symbol}"
+
+
+@pytest.mark.parametrize("readme", sorted(ROOT.glob("simulator/upsim/providers/*/README.md")))
+def test_readme_of_a_provider_lists_its_files(readme: Path) -> None:
+    """If a provider's README lists files, it lists every file of the folder, and no other file."""
+    table = readme.read_text("utf-8").partition("\n## ")[0]
+    listed = set(re.findall(r"`(\w+\.py)`", table))
+
+    assert listed in (set(), {file.name for file in readme.parent.glob("*.py")})

@@ -2,9 +2,9 @@
 
 from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
-from upsim.providers.piapi import account, history, operations, uploads, webhooks, wire
+from upsim.providers.piapi import account, operations, task_history, uploads, webhooks, wire
+from upsim.providers.piapi.check_inputs import USES
 from upsim.providers.piapi.checks import CHECKS
-from upsim.providers.piapi.uses import USES
 
 TASK = webhooks.SECRETS
 """Fields of a task that repeat the client's configuration in every response."""
@@ -74,7 +74,7 @@ PROVIDER = Provider(
             "tasks/histories",
             "GET",
             "/api/open/tasks/histories",
-            history.histories,
+            task_history.histories,
             secrets=TASK,
             query=frozenset({"page", "page_size", "start_time", "end_time", "model"}),
         ),

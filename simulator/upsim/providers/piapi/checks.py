@@ -16,10 +16,10 @@ from upsim.core.checks import (
     no_own_job,
 )
 from upsim.core.states import JobState
-from upsim.providers.piapi.config import read_config
-from upsim.providers.piapi.encoded import encoded, is_web_address
-from upsim.providers.piapi.history import history_selection
-from upsim.providers.piapi.selection import bulk_selection
+from upsim.providers.piapi.base64_files import encoded, is_web_address
+from upsim.providers.piapi.bulk_cancel import bulk_selection
+from upsim.providers.piapi.task_config import read_config
+from upsim.providers.piapi.task_history import history_selection
 from upsim.providers.piapi.uploads import (
     plan_has_uploads,
     upload_object,

@@ -8,9 +8,9 @@ from upsim.core.job_spec import failure_of
 from upsim.core.jobs import Job
 from upsim.core.states import JobState
 from upsim.providers.piapi import wire
-from upsim.providers.piapi.config import config_of
-from upsim.providers.piapi.encoded import is_web_address
-from upsim.providers.piapi.selection import bulk_of
+from upsim.providers.piapi.base64_files import is_web_address
+from upsim.providers.piapi.bulk_cancel import bulk_of
+from upsim.providers.piapi.task_config import config_of
 from upsim.providers.piapi.uploads import stored_file
 
 

@@ -14,7 +14,7 @@ from upsim.core.call import Call, Carried, Content, Reply, SentFile
 from upsim.core.checks import Violation, size_flaw
 from upsim.core.json_bodies import Malformed
 from upsim.providers.piapi import wire
-from upsim.providers.piapi.encoded import decoded, encoded
+from upsim.providers.piapi.base64_files import decoded, encoded
 
 _Types = Mapping[str, tuple[str, ...]]
 

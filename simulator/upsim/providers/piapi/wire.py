@@ -11,7 +11,7 @@ from upsim.core.instants import Instant, from_iso, iso
 from upsim.core.jobs import Job
 from upsim.core.random_source import RandomSource
 from upsim.core.states import JobState
-from upsim.providers.piapi.encoded import is_web_address
+from upsim.providers.piapi.base64_files import is_web_address
 
 
 def success(call: Call, data: object, **beside: object) -> Reply:

@@ -2,9 +2,16 @@
 
 from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
-from upsim.providers.venice import account, headers, history, ineffective_fields, operations, wire
+from upsim.providers.venice import (
+    account,
+    headers,
+    ineffective_fields,
+    operations,
+    usage_history,
+    wire,
+)
+from upsim.providers.venice.check_inputs import USES
 from upsim.providers.venice.checks import CHECKS
-from upsim.providers.venice.uses import USES
 
 VIDEO = Secrets(urls=("video_url", "url"))
 QUEUE = frozenset({"model", "video_url"})
@@ -63,11 +70,11 @@ PROVIDER = Provider(
             "billing/usage-history",
             "GET",
             "/api/v1/billing/usage-history",
-            history.usage_history,
+            usage_history.usage_history,
             query=frozenset({"startTimestamp", "endTimestamp", "currency", "pageSize", "cursor"}),
         ),
         # Retired: a check refuses every request, so that the operation is never reached.
-        Operation("billing/usage", "GET", "/api/v1/billing/usage", history.usage_history),
+        Operation("billing/usage", "GET", "/api/v1/billing/usage", usage_history.usage_history),
         Operation("api_keys/rate_limits", "GET", "/api/v1/api_keys/rate_limits", account.limits),
         Operation("models", "GET", "/api/v1/models", account.models),
     ),

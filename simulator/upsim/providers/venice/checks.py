@@ -12,9 +12,9 @@ from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
 from upsim.core.refused_keys import key_flaw
 from upsim.core.states import JobState
-from upsim.providers.venice import fields, inputs, quoting
-from upsim.providers.venice.budget import within_failure_budget
-from upsim.providers.venice.history import well_formed_page
+from upsim.providers.venice import field_errors, quotes, shared_field_checks
+from upsim.providers.venice.error_budget import within_failure_budget
+from upsim.providers.venice.usage_history import well_formed_page
 
 _SPENDING = frozenset({"charge", "refund", "carried"})
 
@@ -63,11 +63,11 @@ def acceptable_duration(call: Call) -> Violation | None:
         return None
     value = call.inputs["duration"]
     if not isinstance(value, str):
-        return fields.wrong_type("duration", "string", value)
-    seconds = quoting.seconds_of(value)
+        return field_errors.wrong_type("duration", "string", value)
+    seconds = quotes.seconds_of(value)
     fits = seconds is not None and 0 < seconds <= call.rules.limits["max_seconds"]
     expected = f"seconds above 0, at most {call.rules.limits['max_seconds']}"
-    return None if fits else fields.out_of_range("duration", value, expected)
+    return None if fits else field_errors.out_of_range("duration", value, expected)
 
 
 def within_key_cap(call: Call) -> Violation | None:
@@ -104,7 +104,7 @@ def known_flag(call: Call) -> Violation | None:
     name = "delete_media_on_completion"
     value = call.inputs.get(name)
     good = value is None or isinstance(value, bool)
-    return None if good else fields.wrong_type(name, "boolean", value)
+    return None if good else field_errors.wrong_type(name, "boolean", value)
 
 
 def own_request(call: Call) -> Violation | None:
@@ -114,9 +114,9 @@ def own_request(call: Call) -> Violation | None:
     """
     name = call.inputs.get("queue_id")
     if name is None:
-        return fields.missing("queue_id", call.inputs, "the text of a job's id")
+        return field_errors.missing("queue_id", call.inputs, "the text of a job's id")
     if not isinstance(name, str):
-        return fields.wrong_type("queue_id", "string", name)
+        return field_errors.wrong_type("queue_id", "string", name)
     job = call.sandbox.find_job(name)
     if job is None or not _is_own(call, job):
         return no_own_job(call, name, "queue_id", "a job of this key")
@@ -163,7 +163,9 @@ def not_retired(call: Call) -> Violation:
 def listable_type(call: Call) -> Violation | None:
     """`type` is absent or a known model type."""
     value, known = call.query().get("type"), call.rules.words["model_types"]
-    return None if value is None or value in known else fields.wrong_text("type", known, value)
+    return (
+        None if value is None or value in known else field_errors.wrong_text("type", known, value)
+    )
 
 
 CHECKS: Mapping[str, Check] = COMMON | named(
@@ -173,22 +175,22 @@ CHECKS: Mapping[str, Check] = COMMON | named(
     within_failure_budget,
     supported_fields,
     closed_body,
-    inputs.known_model,
-    inputs.no_resolution,
-    inputs.no_prompt,
-    inputs.known_factor,
-    inputs.has_video,
-    inputs.public_video,
-    inputs.supported_format,
-    inputs.long_enough,
-    inputs.short_enough,
+    shared_field_checks.known_model,
+    shared_field_checks.no_resolution,
+    shared_field_checks.no_prompt,
+    shared_field_checks.known_factor,
+    shared_field_checks.has_video,
+    shared_field_checks.public_video,
+    shared_field_checks.supported_format,
+    shared_field_checks.long_enough,
+    shared_field_checks.short_enough,
     acceptable_duration,
     within_key_cap,
-    quoting.no_resolution_on_quote,
-    quoting.quotable,
-    quoting.quoted_duration,
-    quoting.quoted_height,
-    quoting.quoted_video,
+    quotes.no_resolution_on_quote,
+    quotes.quotable,
+    quotes.quoted_duration,
+    quotes.quoted_height,
+    quotes.quoted_video,
     polled_model,
     known_flag,
     own_request,
@@ -207,7 +209,7 @@ def _only(call: Call, limit: str, violation: str) -> Violation | None:
     other = next((name for name in call.inputs if name not in allowed), None)
     if other is None:
         return None
-    return fields.unrecognized(other, allowed, violation)
+    return field_errors.unrecognized(other, allowed, violation)
 
 
 def _is_own(call: Call, job: Job) -> bool:

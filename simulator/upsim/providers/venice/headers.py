@@ -8,7 +8,7 @@ from upsim.core.baseline import RateLimit
 from upsim.core.call import Call, Reply
 from upsim.core.instants import SECOND, iso
 from upsim.core.ledger import Account
-from upsim.providers.venice.budget import COUNTED
+from upsim.providers.venice.error_budget import COUNTED
 
 Headers = tuple[tuple[bytes, bytes], ...]
 _FAILURE = 400

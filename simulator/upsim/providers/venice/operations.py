@@ -5,7 +5,7 @@ from __future__ import annotations
 from upsim.core.call import Call, FileReply, Reply
 from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED
 from upsim.core.states import UNSUCCESSFUL, JobState
-from upsim.providers.venice import headers, quoting, wire
+from upsim.providers.venice import headers, quotes, wire
 
 
 def queue(call: Call) -> Reply:
@@ -47,7 +47,7 @@ def quote(call: Call) -> Reply:
     """`POST /video/quote`: the price of the file, or of the described clip."""
     if call.source:
         return Reply(200, {"quote": call.sandbox.terms(call).quote.amount})
-    return Reply(200, {"quote": quoting.estimate(call).amount})
+    return Reply(200, {"quote": quotes.estimate(call).amount})
 
 
 def _as_file(call: Call) -> bool:

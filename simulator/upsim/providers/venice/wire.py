@@ -15,7 +15,7 @@ from upsim.core.job_spec import failure_of
 from upsim.core.jobs import Job
 from upsim.core.random_source import RandomSource
 from upsim.core.states import Failure, JobState
-from upsim.providers.venice.budget import count_failure, count_refusal
+from upsim.providers.venice.error_budget import count_failure, count_refusal
 
 _WALLET_KEYS = ("x402Version", "error", "resource", "accepts", "extensions")
 

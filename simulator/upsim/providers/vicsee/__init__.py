@@ -3,8 +3,8 @@
 from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
 from upsim.providers.vicsee import operations, uploads, wire
+from upsim.providers.vicsee.check_inputs import USES
 from upsim.providers.vicsee.checks import CHECKS
-from upsim.providers.vicsee.uses import USES
 
 TASK = Secrets(urls=("video_url", "result.url", "data.url"))
 UPLOAD = Secrets(urls=("uploadUrl", "publicUrl"))

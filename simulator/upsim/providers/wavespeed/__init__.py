@@ -3,16 +3,16 @@
 from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
 from upsim.providers.wavespeed import (
-    catalogue,
     checks,
     listings,
+    models_and_quotes,
     operations,
     parameters,
     uploads,
     webhooks,
     wire,
 )
-from upsim.providers.wavespeed.uses import USES
+from upsim.providers.wavespeed.check_inputs import USES
 
 V3 = "/api/v3"
 
@@ -105,12 +105,12 @@ PROVIDER = Provider(
             operations.webhook_secret,
             secrets=SIGNING_KEY,
         ),
-        Operation("models", "GET", f"{V3}/models", catalogue.models),
+        Operation("models", "GET", f"{V3}/models", models_and_quotes.models),
         Operation(
             "model/price",
             "POST",
             f"{V3}/model/price",
-            catalogue.price,
+            models_and_quotes.price,
             secrets=TASK,
             reads=PRICE,
             options_at=("inputs",),
@@ -119,7 +119,7 @@ PROVIDER = Provider(
             "model/pricing",
             "POST",
             f"{V3}/model/pricing",
-            catalogue.pricing,
+            models_and_quotes.pricing,
             secrets=TASK,
             reads=PRICE,
             options_at=("inputs",),

@@ -14,8 +14,8 @@ from upsim.core.ledger import Entry
 from upsim.core.pricing import plain
 from upsim.core.states import JobState
 from upsim.providers.wavespeed import wire
-from upsim.providers.wavespeed.catalogue import base_price
 from upsim.providers.wavespeed.checks import own_job
+from upsim.providers.wavespeed.models_and_quotes import base_price
 from upsim.providers.wavespeed.parameters import milliseconds, moment, text, texts, whole
 
 _NANOSECONDS_PER_MICROSECOND = 1000

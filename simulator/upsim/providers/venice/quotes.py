@@ -16,8 +16,8 @@ from upsim.core.checks import (
 )
 from upsim.core.pricing import PriceQuote
 from upsim.core.pricing import quote as price
-from upsim.providers.venice import fields
-from upsim.providers.venice.inputs import (
+from upsim.providers.venice import field_errors
+from upsim.providers.venice.shared_field_checks import (
     has_video,
     long_enough,
     no_resolution,
@@ -50,10 +50,10 @@ def quotable(call: Call) -> Violation | None:
     duration = call.inputs.get("duration")
     if duration is None:
         null = " that is not null" if "video_url" in call.inputs else ""
-        return fields.missing("duration", call.inputs, f"seconds, or a video_url{null}")
+        return field_errors.missing("duration", call.inputs, f"seconds, or a video_url{null}")
     if not (isinstance(duration, str) and duration[:5].lower() == "auto"):
         return None
-    return fields.missing("video_url", call.inputs, 'a video, for "duration": "auto"')
+    return field_errors.missing("video_url", call.inputs, 'a video, for "duration": "auto"')
 
 
 def quoted_duration(call: Call) -> Violation | None:
@@ -63,7 +63,9 @@ def quoted_duration(call: Call) -> Violation | None:
     duration = call.inputs.get("duration")
     found = seconds_of(duration)
     if found is None or found <= 0:
-        return fields.out_of_range("duration", duration, 'seconds above 0, as 10, "10" or "10s"')
+        return field_errors.out_of_range(
+            "duration", duration, 'seconds above 0, as 10, "10" or "10s"'
+        )
     limit = call.rules.limits["max_seconds"]
     if found <= limit:
         return None
@@ -76,11 +78,15 @@ def quoted_height(call: Call) -> Violation | None:
     height = call.inputs.get("input_height")
     if call.source or height is None:
         return None
-    number = fields.number(height)
+    number = field_errors.number(height)
     if number is None:
-        return fields.wrong_type("input_height", "number", height)
+        return field_errors.wrong_type("input_height", "number", height)
     positive = number > 0 and number == number.to_integral_value()
-    return None if positive else fields.out_of_range("input_height", height, "whole pixels above 0")
+    return (
+        None
+        if positive
+        else field_errors.out_of_range("input_height", height, "whole pixels above 0")
+    )
 
 
 def quoted_video(call: Call) -> Violation | Pending | None:
@@ -105,7 +111,7 @@ def seconds_of(duration: object) -> Decimal | None:
     if isinstance(duration, str):
         spelt = _SECONDS.fullmatch(duration)
         return Decimal(spelt[1]) if spelt else None
-    return fields.number(duration)
+    return field_errors.number(duration)
 
 
 def estimate(call: Call) -> PriceQuote:
@@ -121,7 +127,7 @@ def estimate(call: Call) -> PriceQuote:
 
 
 def _output_height(call: Call, model: Model) -> Decimal:
-    height = fields.number(call.inputs.get("input_height"))
+    height = field_errors.number(call.inputs.get("input_height"))
     if height is None:
         return _TOP_TIER
     factor = model.output.table[call.options["upscale_factor"]]

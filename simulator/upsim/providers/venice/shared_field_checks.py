@@ -10,7 +10,7 @@ from upsim.core.call import Call
 from upsim.core.checks import Violation, media_of, too_long
 from upsim.core.hosts import host_of, is_public
 from upsim.core.instants import SECOND
-from upsim.providers.venice import fields
+from upsim.providers.venice import field_errors
 
 _PLAIN_HOST = re.compile(r"//[a-z0-9][a-z0-9.-]*(?::[0-9]+)?/", re.ASCII)
 """The part after the scheme in most URLs, which needs no full parser to find a host."""
@@ -59,16 +59,16 @@ def known_factor(call: Call) -> Violation | None:
     value = call.inputs.get(option.name)
     chosen: str | None = option.default
     if value is not None:
-        number = fields.number(value)
+        number = field_errors.number(value)
         if number is None:
-            violation = fields.wrong_type(option.name, "number", value)
+            violation = field_errors.wrong_type(option.name, "number", value)
             cause = causes.wrong_choice(option.name, value, option.allowed, "number")
             return Violation(violation.name, violation.values, cause=cause)
         chosen = str(value)
         if chosen not in option.allowed:
             chosen = next((text for text in option.allowed if Decimal(text) == number), None)
     if chosen is None:
-        return fields.wrong_number(option.name, option.allowed, value)
+        return field_errors.wrong_number(option.name, option.allowed, value)
     call.options[option.name] = chosen
     call.options["audio"] = "true" if call.rules.knobs["audio"] == "keep" else "false"
     return None
@@ -78,9 +78,9 @@ def has_video(call: Call) -> Violation | None:
     """`video_url` is an http(s) URL, or a data URL of a video in base64."""
     url = call.inputs.get("video_url")
     if url is None:
-        return fields.missing("video_url", call.inputs, _SOURCES)
+        return field_errors.missing("video_url", call.inputs, _SOURCES)
     if not isinstance(url, str):
-        return fields.wrong_type("video_url", "string", url)
+        return field_errors.wrong_type("video_url", "string", url)
     colon = url.find(":", 0, _END_OF_SCHEME)
     written = url[: max(colon, 0)]
     scheme = written.lower()

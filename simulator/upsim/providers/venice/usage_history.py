@@ -15,7 +15,7 @@ from upsim.core.checks import Violation
 from upsim.core.instants import Instant, from_iso, iso
 from upsim.core.jobs import Job
 from upsim.core.ledger import Entry
-from upsim.providers.venice import fields, wire
+from upsim.providers.venice import field_errors, wire
 
 _FILTERS = ("startTimestamp", "endTimestamp", "currency", "pageSize")
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{1,512}")
@@ -50,11 +50,11 @@ def well_formed_page(call: Call) -> Violation | None:
     query = call.query()
     other = next((name for name in query if name not in (*_FILTERS, "cursor")), None)
     if other is not None:
-        return fields.unrecognized(other, (*_FILTERS, "cursor"))
+        return field_errors.unrecognized(other, (*_FILTERS, "cursor"))
     if "cursor" not in query:
         return _wrong_filter(call, query)
     if len(query) > 1:
-        return fields.out_of_range("cursor", query["cursor"], "no other parameter beside it")
+        return field_errors.out_of_range("cursor", query["cursor"], "no other parameter beside it")
     if _continued(call):
         return None
     cause = causes.wrong("cursor", query["cursor"], "a nextCursor of this account")
@@ -76,19 +76,19 @@ def usage_history(call: Call) -> Reply:
 def _wrong_filter(call: Call, query: Mapping[str, str]) -> Violation | None:
     for name in ("startTimestamp", "endTimestamp"):
         if name in query and _instant(query[name]) is None:
-            return fields.out_of_range(name, query[name], "an ISO 8601 time in UTC, with Z")
+            return field_errors.out_of_range(name, query[name], "an ISO 8601 time in UTC, with Z")
     page = _first(call)
     if page.start is not None and page.end is not None and page.end <= page.start:
         expected = "a time after startTimestamp"
-        return fields.out_of_range("endTimestamp", query["endTimestamp"], expected)
+        return field_errors.out_of_range("endTimestamp", query["endTimestamp"], expected)
     currencies = call.rules.words["currencies"]
     if page.currency is not None and page.currency not in currencies:
-        return fields.wrong_text("currency", currencies, page.currency)
+        return field_errors.wrong_text("currency", currencies, page.currency)
     least, most = call.rules.wholes["page_size_least"], call.rules.wholes["page_size_most"]
     if least <= page.size <= most:
         return None
     expected = f"a whole number from {least} to {most}"
-    return fields.out_of_range("pageSize", query.get("pageSize", page.size), expected)
+    return field_errors.out_of_range("pageSize", query.get("pageSize", page.size), expected)
 
 
 def _first(call: Call) -> Page:

@@ -1,9 +1,7 @@
-"""Query parameters that are whole numbers, and the selection of a bulk cancel."""
+"""The tasks that a bulk cancel selects: their family, and the time before which they came."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,8 +9,7 @@ from upsim.core import causes
 from upsim.core.call import Call
 from upsim.core.checks import Violation
 from upsim.core.instants import SECOND, Instant
-
-_WHOLE = re.compile("[0-9]{1,15}")
+from upsim.providers.piapi.query_parameters import bad_query, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +18,6 @@ class Bulk:
 
     family: str
     before: Instant
-
-
-def whole(query: Mapping[str, str], name: str) -> int | Violation | None:
-    """The parameter as a number; None when it is absent or empty."""
-    text = query.get(name, "")
-    if not text:
-        return None
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    return bad_query(query, name, "a whole number of at most 15 digits")
-
-
-def bad_query(query: Mapping[str, str], name: str, expected: str) -> Violation:
-    """The refusal of an invalid query parameter."""
-    cause = f"query: {causes.of(name, query, expected)}"
-    return Violation("bad_query", {"field": name}, cause=cause)
 
 
 def read_bulk(call: Call) -> Bulk | Violation:

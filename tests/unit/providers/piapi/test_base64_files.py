@@ -2,7 +2,7 @@
 
 import pytest
 
-from upsim.providers.piapi.encoded import Encoded, decoded, encoded, is_web_address
+from upsim.providers.piapi.base64_files import Encoded, decoded, encoded, is_web_address
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from upsim.core.checks import Violation
 from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
 from upsim.providers.piapi import wire
-from upsim.providers.piapi.selection import whole
+from upsim.providers.piapi.query_parameters import whole
 
 _NUMBERS = ("page", "page_size", "start_time", "end_time")
 

@@ -28,7 +28,7 @@ def test_unusable_sleeper_is_reported_before_the_submit(tmp_path: Path) -> None:
         with pytest.raises(ClientError, match=r"clock: 404 .*'nope'"):
             asyncio.run(_submit(sim))
         assert not sim.sandbox.state.jobs
-        assert len(sim.sandbox.journal) == 0
+        assert len(sim.sandbox.records) == 0
 
 
 async def _submit(sim: Simulator) -> Job:

@@ -248,7 +248,7 @@ def test_a_gap_says_how_many_events_were_missed(
 
 def listeners(sandbox: Sandbox) -> list[tuple[object, ...]]:
     """Return the listeners for the events and the requests of a sandbox."""
-    return [sandbox.listeners, sandbox.journal._listeners]
+    return [sandbox.listeners, sandbox.records._listeners]
 
 
 def test_events_without_a_reader_are_counted_as_a_gap(

@@ -202,7 +202,7 @@ async def test_a_body_is_refused_if_other_bodies_use_the_memory(
             assert (sent.status, words in sent.body) == (status, True), (path, sent.body)
             assert holder.held == bound, path
             if status == 507:
-                assert list(admin.sim.sandbox.journal)[-1].cause == CAUSE % (bound, bound)
+                assert list(admin.sim.sandbox.records)[-1].cause == CAUSE % (bound, bound)
         small = Sent(admin, SUBMIT)
         await small.begin()
         await small.piece(b'{"video": "https://clips.example/8.mp4"}' + b" " * (taken // 2))

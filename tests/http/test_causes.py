@@ -26,7 +26,7 @@ from tests.http.conftest import LOCAL
 from upsim import Simulator
 from upsim.cli.request_log import job_of, line_of
 from upsim.core.baseline import Auth
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import Record
 from upsim.web.admin.exchange_views import MAX_CAUSE_LENGTH, cause_of
 from upsim_contracts.clips import ClipProperties
 from upsim_contracts.spending_guard import SpendingBudget
@@ -441,7 +441,7 @@ class Seen:
     """What a simulator tells its developer of the last request."""
 
     sim: Simulator
-    exchanges: list[tuple[JournalEntry, str]]
+    exchanges: list[tuple[Record, str]]
 
     @property
     def cause(self) -> str:
@@ -463,7 +463,7 @@ def seen() -> Iterator[Seen]:
 
 def watched(sim: Simulator) -> Seen:
     """Keep each exchange with its log line."""
-    found: list[tuple[JournalEntry, str]] = []
+    found: list[tuple[Record, str]] = []
     sim.app.dispatch.observers.append(
         lambda box, one: found.append((one, line_of(box, one, job_of(box, one), day="")))
     )

@@ -199,7 +199,7 @@ def test_log_and_journal_show_the_change(begin: Begin) -> None:
     client.submit()
     sandbox = client.sim.sandbox
     (changed,) = [event for event in sandbox.events() if isinstance(event, RulesChanged)]
-    before, after = [exchange.rules for exchange in sandbox.journal]
+    before, after = [exchange.rules for exchange in sandbox.records]
 
     assert before != after == changed.rules == sandbox.state.rules["vicsee"]
     assert ("change", 10 * SECOND) == (changed.cause, changed.at - sandbox.began)

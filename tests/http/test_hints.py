@@ -14,7 +14,7 @@ from upsim import Simulator
 from upsim.cli.request_log import job_of, line_of
 from upsim.engine import dialect_hints
 from upsim.engine.dialect_hints import PATIENCE
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import Library
 
@@ -41,7 +41,7 @@ def begin() -> Iterator[Begin]:
             sim = sim or stack.enter_context(Simulator(clock="manual"))
             lines: list[str] = []
 
-            def told(sandbox: Sandbox, exchange: JournalEntry) -> None:
+            def told(sandbox: Sandbox, exchange: Record) -> None:
                 job = job_of(sandbox, exchange)
                 lines.append(line_of(sandbox, exchange, job, day=""))
 
@@ -113,7 +113,7 @@ def test_a_hint_names_each_dialect_that_accepts(begin: Begin) -> None:
             for dialect in DIALECTS:
                 url = f"{sim.base_url('venice', dialect)}/api/v1/video/{path}"
                 reply = http.post(url, json=sent, headers=key)
-                seen[dialect] = (reply.status_code, [*sandbox.journal][-1].hint)
+                seen[dialect] = (reply.status_code, [*sandbox.records][-1].hint)
             for dialect, (status, hint) in seen.items():
                 takes = [one for one in DIALECTS if seen[one][0] < 300] if status >= 400 else []
                 expected = ["/venice" if one == "auto" else f"/venice/{one}" for one in takes]
@@ -191,7 +191,7 @@ def test_each_hint_of_a_poll_works(
     for _ in range(PATIENCE + 2):
         shown = ending_of(polled(""))
     said = [hint_of(line) for line in lines]
-    why = [one.hint for one in sim.app.registry.sandboxes["default"].journal][-len(said) :]
+    why = [one.hint for one in sim.app.registry.sandboxes["default"].records][-len(said) :]
     ways = [part.partition(" needs ") for part in said[-1].split("; a client that waits for ")[1:]]
 
     assert said == why

@@ -258,7 +258,7 @@ def test_the_size_of_a_local_file_is_checked(write: Write, tmp_path: Path) -> No
     text = "limits: {video_bytes: {value: 100}}\nmedia: [{url: '*', file: clip.mp4}]"
     world = write(scenario(text))
     world.submit()
-    (exchange,) = world.sim.sandbox.journal.since(0)
+    (exchange,) = world.sim.sandbox.records.since(0)
 
     assert exchange.rule is not None
     assert "too_large" == exchange.rule.name
@@ -268,7 +268,7 @@ def test_changed_facts_are_assumed(write: Write) -> None:
     """A refusal by a rule that the scenario changed has the evidence `assumed`."""
     world = write(scenario("errors: {missing_video: {status: 418}}"))
     world.submit(video_url="")
-    (exchange,) = world.sim.sandbox.journal.since(0)
+    (exchange,) = world.sim.sandbox.records.since(0)
 
     assert exchange.rule is not None
     assert (418, "assumed") == (exchange.rule.status, exchange.rule.evidence.grade)

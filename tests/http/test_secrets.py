@@ -44,7 +44,7 @@ def shown(admin: Admin, box: str = BOX) -> str:
     sandbox = admin.sim.registry.get(box.partition("/")[2])
     views += [
         line_of(sandbox, found, job_of(sandbox, found), day="2026-11-20")
-        for found in sandbox.journal
+        for found in sandbox.records
         if found.provider
     ]
     return "\n".join(views)

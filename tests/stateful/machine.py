@@ -327,7 +327,7 @@ class EngineMachine(RuleBasedStateMachine):
     def everything_is_counted(self) -> None:
         """The journal counts the requests, the state counts the accepted jobs."""
         for box in self.worlds.boxes:
-            assert box.sandbox.journal.count == box.sent
+            assert box.sandbox.records.count == box.sent
             assert box.sandbox.state.accepted_count == box.accepted
 
     @invariant()

@@ -117,7 +117,7 @@ def test_no_job_is_lost(plan: list[dict[str, object]], steps: list[str]) -> None
 def test_every_call_is_in_the_journal(plan: list[dict[str, object]], steps: list[str]) -> None:
     """Each request, also a failed one, is journaled exactly once; file downloads are not."""
     _, sandbox = run(plan, steps, 4)
-    assert sum(step != "download" for step in steps) == sandbox.journal.count
+    assert sum(step != "download" for step in steps) == sandbox.records.count
 
 
 def events_of(sandbox: Sandbox) -> list[Event]:

@@ -441,7 +441,7 @@ class WorldMachine(RuleBasedStateMachine):
         """The journal counts each request: answered, refused, cut, or posted to the inbox."""
         for box in self._living():
             inbox = len(box.sandbox.inbox.messages("mine"))
-            assert box.sandbox.journal.count == box.sent + inbox
+            assert box.sandbox.records.count == box.sent + inbox
 
     @invariant()
     def every_attempt_is_logged(self) -> None:

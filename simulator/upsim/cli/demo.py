@@ -28,7 +28,7 @@ from upsim.client.discovery import providers
 from upsim.client.values import Progress
 from upsim.client.video_input import is_source
 from upsim.core.media import Media
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.seeds import fresh_seed, fresh_token
 from upsim.engine.settings import ServerSettings
@@ -266,7 +266,7 @@ def _write_answers(app: App, log: TextIO) -> None:
     logger.handlers, logger.propagate = [logging.StreamHandler(log)], False
     day = today()
 
-    def observe(sandbox: Sandbox, exchange: JournalEntry) -> None:
+    def observe(sandbox: Sandbox, exchange: Record) -> None:
         log.write(line_of(sandbox, exchange, job_of(sandbox, exchange), day=day))
 
     app.dispatch.observers.append(observe)

@@ -17,7 +17,7 @@ from upsim.core.printable_text import printable as escaped
 from upsim.core.secrets import hidden_text, hidden_url
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.clock import wall_clock
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
 from upsim.web.admin.exchange_views import cause_of, compared, reason
@@ -34,10 +34,10 @@ class RequestLog:
 
     def __init__(self) -> None:
         """Start without lines. Lines of a day other than today have a date."""
-        self._waiting: list[tuple[Sandbox, JournalEntry, Job | None] | str] = []
+        self._waiting: list[tuple[Sandbox, Record, Job | None] | str] = []
         self._day = today()
 
-    def __call__(self, sandbox: Sandbox, exchange: JournalEntry) -> None:
+    def __call__(self, sandbox: Sandbox, exchange: Record) -> None:
         """Add a response, with its job as it is now."""
         self._wait_for((sandbox, exchange, job_of(sandbox, exchange)))
 
@@ -55,7 +55,7 @@ class RequestLog:
         day = self._day
         say("".join(one if isinstance(one, str) else line_of(*one, day=day) for one in waiting))
 
-    def _wait_for(self, one: tuple[Sandbox, JournalEntry, Job | None] | str) -> None:
+    def _wait_for(self, one: tuple[Sandbox, Record, Job | None] | str) -> None:
         if not self._waiting:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
         self._waiting.append(one)
@@ -79,12 +79,12 @@ def today() -> str:
     return iso(wall_clock())[:10]
 
 
-def job_of(sandbox: Sandbox, exchange: JournalEntry) -> Job | None:
+def job_of(sandbox: Sandbox, exchange: Record) -> Job | None:
     """Return the job that a request created or read, in its present state."""
     return None if exchange.job is None else sandbox.state.jobs.get(exchange.job)
 
 
-def line_of(sandbox: Sandbox, exchange: JournalEntry, job: Job | None, *, day: str) -> str:
+def line_of(sandbox: Sandbox, exchange: Record, job: Job | None, *, day: str) -> str:
     """Return the line of a response, with a hint if its client needs another dialect.
 
     The date is left out on the day `day`, if the sandbox uses the real time.
@@ -143,13 +143,13 @@ def message_in(reply: bytes) -> str:
     return f"{found} [{issues}]".lstrip() if issues else found
 
 
-def _provider(sandbox: Sandbox, exchange: JournalEntry) -> str:
+def _provider(sandbox: Sandbox, exchange: Record) -> str:
     default = sandbox.scenario_for(exchange.provider).baseline.dialects[0]
     plain = exchange.dialect == default
     return exchange.provider if plain else f"{exchange.provider}/{exchange.dialect}"
 
 
-def _refusal(exchange: JournalEntry, rule: ErrorRule) -> str:
+def _refusal(exchange: Record, rule: ErrorRule) -> str:
     """Return the violated rule, the provider's message, its evidence and compared values."""
     text = printable(hidden_text(message_in(exchange.reply) or rule.message))
     said = f": {text}" if text else ""
@@ -157,7 +157,7 @@ def _refusal(exchange: JournalEntry, rule: ErrorRule) -> str:
     return f" refused: {rule.name}{said} {grade}{_reason(exchange)}"
 
 
-def _reason(exchange: JournalEntry) -> str:
+def _reason(exchange: Record) -> str:
     """Return the values that a check measured, and parameters that the provider ignores.
 
     The values are returned for an accepted job that will fail too.

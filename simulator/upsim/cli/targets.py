@@ -101,7 +101,7 @@ def cause_of_refusal(sandbox: Sandbox) -> str | None:
     """Return the journal's reason for the latest refusal; None if there is no reason."""
     from upsim.web.admin.exchange_views import cause_of
 
-    refused = [exchange for exchange in sandbox.journal if exchange.rule]
+    refused = [exchange for exchange in sandbox.records if exchange.rule]
     return cause_of(refused[-1]) if refused else None
 
 

@@ -1,6 +1,6 @@
 """Counters of client behaviour in a sandbox, for each job, updated with each request.
 
-`record` is on the hot path and only counts; `report_card` draws the conclusions. The
+`record` only counts; `report_card` draws the conclusions. The
 number of jobs is limited. Findings about dropped or forgotten jobs are kept.
 """
 
@@ -14,13 +14,12 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from upsim.core.bounded_cache import BoundedCache
-from upsim.core.call import Call
 from upsim.core.events import JobAccepted
 from upsim.core.faults import Corrupt, FaultRule, Headers, Respond, Truncate, Word
 from upsim.core.instants import SECOND, Instant
 from upsim.core.numbers import plain_count
 from upsim.core.states import TERMINAL
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import NOTE, Record
 from upsim.engine.rule_versions import RuleVersions
 from upsim.engine.timeline import Timeline
 
@@ -135,12 +134,12 @@ class ClientActivity:
 
     # -- the hot path
 
-    def record(self, call: Call, exchange: JournalEntry) -> None:
-        """Count one exchange."""
-        if self._waits:
-            self._look_at_the_clock(call, exchange)
-        job = call.job
-        if job is None:
+    def record(self, record: Record) -> None:
+        """Count one request."""
+        if self._waits or record.retry_after is not None:
+            self._look_at_the_clock(record)
+        job = record.read_job
+        if job is None or record.kind == NOTE:
             return
         accepted, tallies = job.accepted, self.tallies
         tally = tallies.get(accepted.job)
@@ -148,42 +147,26 @@ class ClientActivity:
             if len(tallies) >= MAX_JOBS + AT_ONCE:
                 self._make_room()
             tally = tallies[accepted.job] = JobActivity(accepted)
-        if call.kind == "poll":
-            self._polled(tally, exchange)
-        elif call.kind == "submit":
-            tally.submit = exchange.number
-            body = exchange.body, exchange.body_size
-            key = hash((exchange.account, exchange.operation, exchange.target, body))
+        if record.kind == "poll":
+            self._polled(tally, record)
+        elif record.kind == "submit":
+            tally.submit = record.number
+            body = record.body, record.body_size
+            key = hash((record.account, record.operation, record.target, body))
             earlier, self._submits[key] = self._submits.get(key), accepted.job
             if earlier is not None:
-                self._look_for_repetition(tally, exchange, earlier)
-        altered = bool(call.faults) and _altered(call.faults)
-        tally.good = exchange.rule is None and not altered
+                self._look_for_repetition(tally, record, earlier)
+        altered = bool(record.faults) and _altered(record.faults)
+        tally.good = record.rule is None and not altered
         if (
             job.moves
-            and exchange.rule is None
+            and record.rule is None
             and (tally.seen is None or tally.unsure)
             and job.moves[-1].state in TERMINAL
-            and not (altered and _spoiled(call.faults))
+            and not (altered and _spoiled(record.faults))
         ):
-            tally.seen = exchange.number
+            tally.seen = record.number
             tally.unsure = altered
-
-    def record_retry_after(
-        self, call: Call, exchange: JournalEntry, headers: Iterable[tuple[bytes, bytes]]
-    ) -> None:
-        """Record the `Retry-After` of a response, if it has one."""
-        said = [value for name, value in headers if name.lower() == RETRY_AFTER]
-        for rule in call.faults:
-            if isinstance(rule.do, Headers):
-                found = [v for name, v in rule.do.headers if name.lower() == "retry-after"]
-                said += [value.encode("latin-1") for value in found]
-        seconds = plain_count(said[-1].decode("latin-1")) if said else None
-        if seconds is None or call.account is None:
-            return
-        self._waits[call.account.number, call.operation] = RequestedWait(
-            exchange.number, exchange.at, self._timeline.jumped, seconds
-        )
 
     # -- notifications
 
@@ -221,21 +204,21 @@ class ClientActivity:
             known = self.tallies
             self._submits = {key: job for key, job in self._submits.items() if job in known}
 
-    def _polled(self, tally: JobActivity, exchange: JournalEntry) -> None:
-        at, jumped = exchange.at, self._timeline.jumped
+    def _polled(self, tally: JobActivity, record: Record) -> None:
+        at, jumped = record.at, record.jumped
         if tally.every is None:
             tally.every = self._least_pause(tally.accepted)
         tally.polls += 1
         if tally.seen is not None and not tally.unsure:
             tally.polls_after += 1
             if tally.polls_after <= NUMBERS:
-                tally.name("polled_after_the_end", exchange.number)
+                tally.name("polled_after_the_end", record.number)
         elif tally.good:
             pause = at - tally.at - jumped + tally.jumped
             if tally.shortest is None or pause < tally.shortest:
                 tally.shortest = pause
             if pause < tally.every:
-                self._hurried(tally, exchange)
+                self._hurried(tally, record)
         tally.at, tally.jumped = at, jumped
 
     def _least_pause(self, accepted: JobAccepted) -> Instant:
@@ -243,43 +226,58 @@ class ClientActivity:
         advised = self._rules.bound_of(accepted).scenario.baseline.polling
         return 0 if advised is None else advised.every * PATIENCE[0] // PATIENCE[1]
 
-    def _hurried(self, tally: JobActivity, exchange: JournalEntry) -> None:
-        if self._timeline.clock.mode == "auto":
+    def _hurried(self, tally: JobActivity, record: Record) -> None:
+        if record.clock == "auto":
             tally.hasty_on_auto += 1
         else:
             tally.hasty += 1
         if tally.hasty + tally.hasty_on_auto <= NUMBERS:
-            tally.name("polled_too_often", exchange.number)
+            tally.name("polled_too_often", record.number)
 
-    def _look_for_repetition(
-        self, tally: JobActivity, exchange: JournalEntry, earlier: str
-    ) -> None:
+    def _look_for_repetition(self, tally: JobActivity, record: Record, earlier: str) -> None:
         """Record a repeated submit if the earlier job is recent and has not ended."""
         first, living = self.tallies.get(earlier), self._timeline.state.jobs.get(earlier)
         if first is None or living is None or first is tally or living.ended:
             return
-        if exchange.at - first.accepted.at <= WINDOW:
+        if record.at - first.accepted.at <= WINDOW:
             tally.repeats = (earlier, first.submit)
 
-    def _look_at_the_clock(self, call: Call, exchange: JournalEntry) -> None:
-        if call.account is None:
+    def _look_at_the_clock(self, record: Record) -> None:
+        if record.account is None:
             return
-        wait = self._waits.pop((call.account.number, call.operation), None)
+        key = record.account, record.operation
+        wait = self._waits.pop(key, None)
+        if record.retry_after is not None:
+            self._waits[key] = RequestedWait(
+                record.number, record.at, record.jumped, record.retry_after
+            )
         if wait is None:
             return
-        waited = exchange.at - wait.at - (self._timeline.jumped - wait.jumped)
+        waited = record.at - wait.at - (record.jumped - wait.jumped)
         if waited < wait.seconds * SECOND:
-            on_auto = self._timeline.clock.mode == "auto"
+            on_auto = record.clock == "auto"
             self.ignored.append(
                 IgnoredRetryAfter(
-                    exchange.provider,
+                    record.provider,
                     wait.number,
-                    exchange.number,
+                    record.number,
                     wait.seconds,
                     waited,
                     on_auto,
                 )
             )
+
+
+def requested_wait(
+    headers: Iterable[tuple[bytes, bytes]], faults: Sequence[FaultRule]
+) -> int | None:
+    """Return the seconds in the `Retry-After` of a response that faults may have changed."""
+    said = [value for name, value in headers if name.lower() == RETRY_AFTER]
+    for rule in faults:
+        if isinstance(rule.do, Headers):
+            found = [v for name, v in rule.do.headers if name.lower() == "retry-after"]
+            said += [value.encode("latin-1") for value in found]
+    return plain_count(said[-1].decode("latin-1")) if said else None
 
 
 def _spoiled(faults: Sequence[FaultRule]) -> bool:

@@ -9,15 +9,16 @@ of its own. A replay can then run other commands in the same places.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from upsim.core.instants import Instant
 from upsim.core.media import Measured
 from upsim.core.webhooks import AttemptOutcome
+from upsim.engine.records import LoggedRequest
 from upsim.engine.timeline import Timeline
 
 MAX_BODY_KEPT = 1024 * 1024
@@ -42,41 +43,6 @@ BY_HAND = frozenset({"flush", "checkpoint", "resent"})
 
 Pairs = tuple[tuple[bytes, bytes], ...] | list[tuple[bytes, bytes]]
 Send = Callable[..., Awaitable[None]]
-
-
-class Whole(Protocol):
-    """A complete response."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def body(self) -> bytes:
-        """The whole body."""
-
-    @property
-    def head(self) -> MutableMapping[str, Any]:
-        """The ASGI message that starts the response, with its `headers`."""
-
-
-class LoggedRequest(NamedTuple):
-    """A request that was answered without a wait; the hot path appends it as a bare tuple.
-
-    `key` is the name of the key that was sent; the key itself is not stored.
-    """
-
-    at: Instant
-    scheme: str
-    method: str
-    path: str
-    query: bytes
-    host: bytes | None
-    content_type: bytes | None
-    key: str
-    body: bytes
-    oversized: bool
-    answer: Whole
 
 
 class LoggedAccount(NamedTuple):
@@ -214,7 +180,7 @@ def is_json(head: Pairs) -> bool:
     )
 
 
-Entry = tuple[object, ...] | Command | Resumed
+Entry = LoggedRequest | LoggedAccount | LoggedDelivery | LoggedReload | Command | Resumed
 CURRENT: ContextVar[Command | None] = ContextVar("upsim_command", default=None)
 """The command that the present task carries out, unless it is one that is answered at once."""
 
@@ -315,14 +281,11 @@ class CommandLog:
 
     # -- requests
 
-    def add(self, request: tuple[object, ...], size: int) -> None:
-        """Add an answered request; `request` has the fields of `LoggedRequest`.
-
-        `size` is the number of bytes of its bodies.
-        """
+    def add(self, request: LoggedRequest, size: int) -> None:
+        """Add a request that was answered without a wait; `size` is the size of its bodies."""
         if self.open:
             if size > MAX_BODY_KEPT:
-                self.append(self._cut(request), 0)  # what is kept of it was weighed
+                self.append(self._cut(request), 0)  # the kept parts of its bodies are counted
             else:
                 self.append(request, size)
 
@@ -385,24 +348,23 @@ class CommandLog:
 
     # -- inside
 
-    def _cut(self, request: tuple[object, ...]) -> Entry:
+    def _cut(self, request: LoggedRequest) -> Command:
         """Return the entry of a request whose long body or response is not kept whole."""
-        known = LoggedRequest._make(request)
-        named = ((b"host", known.host), (b"content-type", known.content_type))
+        named = ((b"host", request.host), (b"content-type", request.content_type))
         command = Command(
             log=self,
-            at=known.at,
-            scheme=known.scheme,
-            method=known.method,
-            path=known.path,
-            query=known.query,
+            at=request.at,
+            scheme=request.scheme,
+            method=request.method,
+            path=request.path,
+            query=request.query,
             headers=[(name, value) for name, value in named if value is not None],
-            key=known.key,
-            oversized=known.oversized,
+            key=request.key,
+            oversized=request.oversized,
         )
-        command.keep_body(known.body)
-        answer = known.answer
-        command.answered(answer.status, answer.head["headers"], answer.body)
+        command.keep_body(request.body)
+        response = request.response
+        command.answered(response.status, response.head["headers"], response.body)
         return command
 
     def append(self, entry: Entry, size: int) -> int:

@@ -23,12 +23,12 @@ from upsim.engine.command_log import (
     LoggedAccount,
     LoggedDelivery,
     LoggedReload,
-    LoggedRequest,
     Pairs,
     Resumed,
     is_json,
 )
 from upsim.engine.planned_changes import ScenarioLookup
+from upsim.engine.records import LoggedRequest
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_lookup import owner_shown
@@ -289,7 +289,7 @@ class _Writer:
             return {"at": iso(entry.at, 6), "reread": plain(entry.scenarios)}
         if isinstance(entry, LoggedDelivery):
             return {"at": iso(entry.at, 6), "webhook": _told(entry)}
-        return self._request(LoggedRequest._make(entry))
+        return self._request(entry)
 
     def _request(self, found: LoggedRequest) -> Json:
         named = ((b"host", found.host), (b"content-type", found.content_type))
@@ -301,11 +301,13 @@ class _Writer:
             "headers": _pairs((name, value) for name, value in named if value is not None),
             **self._body(found.body, found.path, len(found.body), ""),
         }
-        answer = found.answer
+        response = found.response
         return {
             "at": iso(found.at, 6),
             "request": _with(asked, key=found.key, oversized=found.oversized),
-            "answer": answer_of(answer.status, answer.head["headers"], answer.body, found.path),
+            "answer": answer_of(
+                response.status, response.head["headers"], response.body, found.path
+            ),
         }
 
     def _command(self, found: Command) -> Json:

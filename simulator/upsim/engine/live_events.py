@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from upsim.core.events import Event
 from upsim.engine.clock import monotonic
-from upsim.engine.journal import Journal, JournalEntry
+from upsim.engine.records import Record, RecordLog
 from upsim.engine.seeds import fresh_token
 from upsim.engine.timeline import Timeline
 
@@ -22,19 +22,19 @@ LINGERS = 60.0
 """Seconds of real time that a ring is kept up after its last reader left."""
 
 
-Happening = Event | JournalEntry
+Happening = Event | Record
 
 
 class Feed:
     """The events of one sandbox, with numbers that do not depend on readers."""
 
-    def __init__(self, timeline: Timeline, journal: Journal, kept: int = KEPT) -> None:
+    def __init__(self, timeline: Timeline, records: RecordLog, kept: int = KEPT) -> None:
         """Start without events; recording begins with the first reader."""
         self.epoch = fresh_token()[:8]
         self.number = 0
         self.readers = 0
         self._timeline = timeline
-        self._journal = journal
+        self._records = records
         self._ring: deque[tuple[int, Happening]] = deque(maxlen=kept)
         self._changed: set[asyncio.Event] = set()
         self._left = 0.0
@@ -80,9 +80,9 @@ class Feed:
             self._add(event)
         self._wake()
 
-    def on_exchange(self, exchange: JournalEntry) -> None:
-        """Add an exchange, and wake all readers."""
-        self._add(exchange)
+    def on_record(self, record: Record) -> None:
+        """Add a record, and wake all readers."""
+        self._add(record)
         self._wake()
         if not self.readers and monotonic() - self._left > LINGERS:
             self._stop()
@@ -98,8 +98,8 @@ class Feed:
             changed.set()
 
     def _counters(self) -> int:
-        """Return the number of events and exchanges so far, recorded or not."""
-        return self._timeline.version + self._journal.count
+        """Return the number of events and records so far, recorded or not."""
+        return self._timeline.version + self._records.count
 
     def _start(self) -> None:
         missed = self._counters() - self._seen
@@ -108,10 +108,10 @@ class Feed:
             self.number += missed
         self._running = True
         self._timeline.subscribe(self.on_events)
-        self._journal.subscribe(self.on_exchange)
+        self._records.subscribe(self.on_record)
 
     def _stop(self) -> None:
         self._running = False
         self._seen = self._counters()
         self._timeline.unsubscribe(self.on_events)
-        self._journal.unsubscribe(self.on_exchange)
+        self._records.unsubscribe(self.on_record)

@@ -283,7 +283,7 @@ class Registry:
     def _continue(self, sandbox: Sandbox, snapshot: Snapshot) -> None:
         """Give a sandbox the parts of a snapshot that are not in its events."""
         sandbox.rule_changes.continue_with(snapshot.rules)
-        sandbox.journal.continue_with(snapshot.journal, snapshot.requests)
+        sandbox.records.continue_with(snapshot.records, snapshot.record_count)
         sandbox.commands.fill("the sandbox continues from a snapshot")
         uploads = sandbox.state.uploads.items()
         files = [(name, found.stored.digest) for name, found in uploads if found.stored]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from upsim.core.media import Measured
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.command_log import CURRENT, Command, CommandLog, Pairs, Send
+from upsim.engine.records import LoggedRequest
 from upsim.engine.timeline import Timeline
 
 Turn = tuple[str, int]
@@ -80,7 +81,7 @@ class ReplayCommandLog(CommandLog):
         super().__init__(timeline, most=0, most_bytes=0)
         self._stamps = iter(stamps)
 
-    def add(self, request: tuple[object, ...], size: int) -> None:
+    def add(self, request: LoggedRequest, size: int) -> None:
         """Do nothing: a replay is not logged."""
 
     def begin(self, command: Command) -> Command:

@@ -21,10 +21,10 @@ from upsim.engine.event_log import EventLog
 from upsim.engine.faults import attempt_fault, early_fault
 from upsim.engine.inbox import Inbox
 from upsim.engine.jobs import Jobs
-from upsim.engine.journal import Journal
 from upsim.engine.live_events import Feed
 from upsim.engine.money import Money
 from upsim.engine.planned_faults import PlannedFaults
+from upsim.engine.records import RecordLog
 from upsim.engine.report_card import ReportCardBuilder
 from upsim.engine.retention import Retention
 from upsim.engine.rule_changes import RuleChanges
@@ -75,7 +75,7 @@ class Sandbox(Timeline):
         self.last_jump: float = 0.0
         self.rules = rules
         self.activity = ClientActivity(self, rules)
-        self.journal = Journal(choices.journal_max, on_request=self.activity.record)
+        self.records = RecordLog(choices.journal_max, on_record=self.activity.record)
         self.report_card = ReportCardBuilder(self, rules, self.activity)
         self.inbox = Inbox()
         self.commands = ports.commands(self)
@@ -159,7 +159,7 @@ class Sandbox(Timeline):
     def feed(self) -> Feed:
         """The live feed of this sandbox."""
         if self._feed is None:
-            self._feed = Feed(self, self.journal)
+            self._feed = Feed(self, self.records)
         return self._feed
 
     def abandon(self) -> None:

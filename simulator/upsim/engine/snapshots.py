@@ -14,7 +14,7 @@ from upsim.core.events import ChangeApplied, CountsCarried, Event, RulesChanged
 from upsim.core.instants import Instant, iso
 from upsim.engine.clock import Clock
 from upsim.engine.exceptions import HistoryError
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import Record
 from upsim.engine.rule_changes import PlannedRules
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_state import SandboxState
@@ -36,8 +36,8 @@ class Snapshot:
     past: Past
     choices: SandboxSettings
     rules: PlannedRules
-    journal: tuple[JournalEntry, ...]
-    requests: int
+    records: tuple[Record, ...]
+    record_count: int
 
     @property
     def state(self) -> SandboxState:
@@ -67,8 +67,8 @@ def take(sandbox: Sandbox) -> Snapshot:
         past=Past(sandbox.began, tuple(sandbox.events()), state),
         choices=sandbox.choices,
         rules=sandbox.rule_changes.planned_rules(),
-        journal=tuple(sandbox.journal),
-        requests=sandbox.journal.count,
+        records=tuple(sandbox.records),
+        record_count=sandbox.records.count,
     )
 
 
@@ -104,13 +104,13 @@ def check_rules(sandbox: Sandbox, at: Instant) -> None:
 
 def as_of(sandbox: Sandbox, at: Instant, events: Sequence[Event], state: SandboxState) -> Snapshot:
     """Return a snapshot of a sandbox at an earlier instant, from its events and state then."""
-    journal = tuple(entry for entry in sandbox.journal if entry.at <= at)
-    later = len(sandbox.journal) - len(journal)
+    records = tuple(record for record in sandbox.records if record.at <= at)
+    later = len(sandbox.records) - len(records)
     return Snapshot(
         at=at,
         past=Past(sandbox.began, events, state),
         choices=sandbox.choices,
         rules=sandbox.rule_changes.planned_rules(),
-        journal=journal,
-        requests=sandbox.journal.count - later,
+        records=records,
+        record_count=sandbox.records.count - later,
     )

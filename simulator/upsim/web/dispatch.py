@@ -27,7 +27,7 @@ from upsim.engine.dialect_hints import Hints, refusal
 from upsim.engine.exceptions import UnknownSandboxError
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.faults import may_match
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import LoggedRequest, Record, Response
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web import near_paths
@@ -40,7 +40,7 @@ from upsim.web.media import MediaApp
 from upsim.web.media_service import MediaService
 from upsim.web.openapi_documents import Documents, is_document
 from upsim.web.provider_responses import response_headers, whole
-from upsim.web.request_context import RequestContext, command_of, log_row, long_command_of
+from upsim.web.request_context import RequestContext, command_of, long_command_of, record_of
 from upsim.web.resource_shortages import short
 from upsim.web.routes import Miss, Routes
 from upsim.web.spool import Spool
@@ -48,12 +48,12 @@ from upsim.web.url_parsing import ParsedUrl, UrlParser, host_of
 from upsim.web.whole_responses import HttpResponse
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
-ASKS_TO_WAIT = 429
-"""Lowest status of responses that may have a `Retry-After`."""
 NOT_FOUND = 404
+FILE = Response(200, b"")
+"""The response in the record of a request that returns a file."""
 DECODED_WHOLE = 32 * 1024 * 1024
 """Maximum bytes of a body that contains a file inside a document."""
-Observer = Callable[[Sandbox, JournalEntry], None]
+Observer = Callable[[Sandbox, Record], None]
 
 
 @dataclass(slots=True)
@@ -234,12 +234,12 @@ class Dispatch:
         if isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
             slow = sandbox.commands.enter(command_of(begun))
             return partial(self._later, begun, slow, outcome)
-        answer = self._written(begun, outcome.reply, outcome.rule)
+        answer, request = self._written(begun, outcome.reply, outcome.rule)
         if sandbox.commands.open:
             if begun.digest:
                 sandbox.commands.append(long_command_of(begun, answer), 0)
             else:
-                sandbox.commands.add(log_row(begun, answer), len(call.body) + len(answer.body))
+                sandbox.commands.add(request, len(call.body) + len(answer.body))
         after_reply(sandbox, call, outcome)
         return answer
 
@@ -252,9 +252,9 @@ class Dispatch:
         await self._answered(begun)(scope, receive, send)
 
     def _written(
-        self, begun: RequestContext, reply: Reply, rule: ErrorRule | None, fault: str | None = None
-    ) -> HttpResponse:
-        """Return the final response after adding its line to the journal."""
+        self, begun: RequestContext, reply: Reply, rule: ErrorRule | None
+    ) -> tuple[HttpResponse, LoggedRequest]:
+        """Return the final response, after adding its record, and the request with it."""
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         if rule is not None and call.cause and is_lost(begun.operation, rule):
             call.cause += self._near(bound, call)
@@ -267,13 +267,15 @@ class Dispatch:
             call.hint = refusal(sandbox, call)
         elif call.kind == "poll":
             call.hint = self.hints.of_poll(sandbox, call, "document")
-        job = call.job.accepted.job if call.job else None
-        exchange = sandbox.journal.add(call, answer.body, answer.status, rule, job, fault)
-        if reply.status >= ASKS_TO_WAIT:
-            sandbox.activity.record_retry_after(call, exchange, answer.headers)
+        record = record_of(begun, answer, rule)
+        self._keep(sandbox, record)
+        return answer, record.request
+
+    def _keep(self, sandbox: Sandbox, record: Record) -> None:
+        """Add a record to the log of its sandbox, and pass it to the observers."""
+        kept = sandbox.records.append(record)
         for observer in self.observers:
-            observer(sandbox, exchange)
-        return answer
+            observer(sandbox, kept)
 
     async def _later(
         self,
@@ -308,7 +310,7 @@ class Dispatch:
             faulty = Faulty(scope, receive, command.tape(send), sandbox, *limits)
             decision = await self._decided(begun, self._among(faulty, begun, command))
             with suppress(ClientGoneError):
-                await self._send(scope, receive, faulty.send, begun, decision, faulty.name)
+                await self._send(scope, receive, faulty.send, begun, decision)
             command.cut = faulty.cut
             await command.resumed("sent")
             after_reply(sandbox, call, decision)
@@ -422,20 +424,17 @@ class Dispatch:
         send: Send,
         begun: RequestContext,
         decision: Decision,
-        fault: str | None = None,
     ) -> None:
         """Send the decided response, or the file of a job."""
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         reply = decision.reply
         if isinstance(reply, Reply):
-            answer = self._written(begun, reply, decision.rule, fault)
+            answer, _ = self._written(begun, reply, decision.rule)
             await answer(scope, receive, send)
         elif isinstance(reply, FileReply):
             if call.kind == "poll":
                 call.hint = self.hints.of_poll(sandbox, call, "file")
-            exchange = sandbox.journal.add(call, b"", 200, None, reply.job, fault)
-            for observer in self.observers:
-                observer(sandbox, exchange)
+            self._keep(sandbox, record_of(begun, FILE, None))
             extra = response_headers(bound, call, Reply(200, None))
             await self.media.send_output(scope, receive, send, sandbox, reply, extra)
 

@@ -89,11 +89,6 @@ class Faulty:
     _length: int = 0
     _offset: int = 0
 
-    @property
-    def name(self) -> str | None:
-        """The names of the fired faults, as the journal shows them."""
-        return ", ".join(rule.id for rule in self.fired) or None
-
     # -- calls of an operation
 
     async def before(self, bound: BoundProvider, call: Call) -> Decision | None:

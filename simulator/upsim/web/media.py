@@ -24,7 +24,7 @@ from upsim.engine.command_log import (
     resumed,
     substituted,
 )
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import NOTE, Record, Response, noted_request
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.media.clip_names import CONTENT_TYPES, ClipNameError, ClipRoomError, SyntheticClip
@@ -40,7 +40,7 @@ from upsim.web.safe_media import allow, headers_for, is_preflight, safely
 from upsim.web.storage_responses import TEXT, Headers, text_answer, whole_answer
 from upsim.web.uploads import Uploads
 
-Observer = Callable[[Sandbox, JournalEntry], None]
+Observer = Callable[[Sandbox, Record], None]
 HIDDEN = b"hidden"
 """Placeholder in the command log for a key that came with a PUT and was refused."""
 
@@ -285,9 +285,9 @@ class MediaApp:
             if reason in job.substitutes or sandbox.abandoned:
                 continue
             self._mark(sandbox, job.id, f"{SUBSTITUTE}{reason}")
-            exchange = sandbox.journal.note(_substitution(sandbox, job, reason))
+            record = sandbox.records.append(_substitution(sandbox, job, reason))
             for observer in self.observers:
-                observer(sandbox, exchange)
+                observer(sandbox, record)
 
     def _mark(self, sandbox: Sandbox, name: str, mark: str) -> None:
         job = sandbox.state.jobs.get(name)
@@ -296,27 +296,23 @@ class MediaApp:
             world.mark(job, mark)
 
 
-def _substitution(sandbox: Sandbox, job: Job, reason: str) -> JournalEntry:
-    """Return the journal entry for an output that is not made of the job's own video."""
+def _substitution(sandbox: Sandbox, job: Job, reason: str) -> Record:
+    """Return the record of an output that is not made of the job's own video."""
     rules = sandbox.bound_of(job.accepted).rules
-    return JournalEntry(
-        number=0,
+    path = f"/media/outputs/{job.id}.mp4"
+    return Record(
+        number=sandbox.records.count + 1,
+        version=sandbox.version,
         at=sandbox.now,
+        request=noted_request(sandbox.now, "GET", path, response=Response(200, b"")),
+        kind=NOTE,
         provider=job.accepted.provider,
         operation="output",
-        method="GET",
-        target=f"/media/outputs/{job.id}.mp4",
-        body=b"",
-        body_size=0,
+        path=path,
         account=job.accepted.account,
         dialect=rules.dialect,
         rules=rules.baseline.digest,
-        status=200,
-        reply=b"",
-        reply_size=0,
-        rule=None,
-        job=job.id,
-        assumed=None,
+        read_job=job,
         check="render",
         compared={"substitute": reason},
     )

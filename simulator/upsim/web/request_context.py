@@ -1,17 +1,22 @@
-"""The context of a request before its decision, and its entry in the command log."""
+"""The context of a request before its decision, its record, and its entry in the command log."""
 
 from __future__ import annotations
 
 import msgspec
 from starlette.types import Scope
 
+from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call
 from upsim.core.provider import Operation
 from upsim.engine.bound_provider import BoundProvider
+from upsim.engine.client_activity import requested_wait
 from upsim.engine.command_log import KEPT_HEADERS, Command
+from upsim.engine.records import LoggedRequest, Record, Response
 from upsim.engine.sandbox import Sandbox
 from upsim.web.routes import Miss
-from upsim.web.whole_responses import HttpResponse
+
+MAY_ASK_TO_WAIT = 429
+"""Lowest status of responses that may have a `Retry-After`."""
 
 
 class RequestContext(msgspec.Struct, frozen=True):
@@ -55,19 +60,20 @@ def command_of(begun: RequestContext) -> Command:
     return command
 
 
-def long_command_of(begun: RequestContext, answer: HttpResponse) -> Command:
+def long_command_of(begun: RequestContext, answer: Response) -> Command:
     """Return the command log entry of a finished request whose body is not kept whole."""
     command = command_of(begun)
     command.answered(answer.status, answer.head["headers"], answer.body)
     return command
 
 
-def log_row(begun: RequestContext, answer: HttpResponse) -> tuple[object, ...]:
-    """Return the command log entry of a request on the fast path: a `LoggedRequest`."""
-    scope, call = begun.scope, begun.call
-    headers = call.headers
-    return (
-        call.now,
+def record_of(begun: RequestContext, response: Response, rule: ErrorRule | None) -> Record:
+    """Return the record of a request that has been decided. `rule` refused the request."""
+    scope, call, sandbox = begun.scope, begun.call, begun.sandbox
+    headers, rules, account, now = call.headers, call.rules, call.account, call.now
+    baseline = rules.baseline
+    request = LoggedRequest(  # both by position: keywords cost 1.3 µs more a request
+        now,
         scope["scheme"],
         call.method,
         scope["path"],
@@ -77,5 +83,36 @@ def log_row(begun: RequestContext, answer: HttpResponse) -> tuple[object, ...]:
         begun.key,
         call.body,
         call.oversized,
-        answer,
+        response,
+    )
+    return Record(
+        sandbox.records.count + 1,
+        sandbox.version,
+        now,
+        request,
+        call.kind,
+        baseline.provider,
+        call.operation,
+        call.path,
+        call.size,
+        account.number if account is not None else None,
+        rules.dialect,
+        baseline.digest,
+        rule,
+        call.job,
+        call.media,
+        call.assumed,
+        call.model,
+        call.posted,
+        call.refused_by,
+        call.compared,
+        call.cause,
+        call.hint,
+        tuple(call.faults) if call.faults else (),
+        tuple(call.unfired) if call.unfired else (),
+        sandbox.clock.mode,
+        sandbox.state.jumped,
+        requested_wait(response.headers, call.faults)
+        if response.status >= MAY_ASK_TO_WAIT
+        else None,
     )

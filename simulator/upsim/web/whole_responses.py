@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from upsim.core.call import JSON
+from upsim.engine import records
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-class HttpResponse(msgspec.Struct, frozen=True):
-    """Status, body and headers of a response; it is an ASGI application that sends itself.
-
-    If `content_type` is None, no Content-Type is sent.
-    """
-
-    status: int
-    body: bytes
-    headers: Headers = ()
-    content_type: bytes = JSON
-
-    @property
-    def head(self) -> Message:
-        """Return the ASGI message that starts the response, with all headers."""
-        headers = [(b"content-length", b"%d" % len(self.body)), *self.headers]
-        if self.content_type:
-            headers.insert(0, (b"content-type", self.content_type))
-        return {"type": "http.response.start", "status": self.status, "headers": headers}
+class HttpResponse(records.Response, frozen=True, gc=False):
+    """A response that is an ASGI application, which sends the response."""
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the response."""

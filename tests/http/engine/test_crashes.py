@@ -103,7 +103,7 @@ def test_an_internal_error_is_in_the_journal_and_charges_nothing(
         broken.setattr(BoundSandbox, "terms", bug)
         submit(app, provider)
     box = app.registry.default
-    (exchange_,) = box.journal
+    (exchange_,) = box.records
     assert exchange_.rule is not None
     assert (exchange_.status, exchange_.rule.name) == (500, "internal")
     assert (len(box.state.jobs), box.state.entry_count) == (0, 0)
@@ -172,7 +172,7 @@ def test_an_internal_error_is_the_same_with_an_armed_fault(
     monkeypatch.setattr(BoundSandbox, "terms", bug)
     answer = submit(app, "vicsee")
     assert (answer.status, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
-    assert app.registry.default.journal.count == 1
+    assert app.registry.default.records.count == 1
 
 
 def test_a_bug_is_raised_in_process(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:

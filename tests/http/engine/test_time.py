@@ -205,6 +205,6 @@ def test_the_journal_has_the_time_of_each_request(make_world: MakeWorld) -> None
     world = make_world(clock="scaled:1000000", start=0)
     world.poll("vicsee", "nothing")
     world.poll("vicsee", "nothing")
-    first, second = world.sandbox.journal
+    first, second = world.sandbox.records
     assert second.at > first.at
     assert second.at > 0

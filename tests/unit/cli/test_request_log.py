@@ -69,7 +69,7 @@ def test_wall_time_of_another_day_has_its_date(day: str | None, *, date: bool) -
     """With the wall clock, a log line omits the date if the reader already knows the day."""
     with Simulator(clock="real") as sim:
         client(sim).get("/api/v1/models")
-        exchange = next(iter(sim.sandbox.journal))
+        exchange = next(iter(sim.sandbox.records))
         line = line_of(sim.sandbox, exchange, None, day=day or today())
 
     assert date == line.startswith(today())

@@ -17,15 +17,13 @@ from upsim.engine.command_log import (
     Command,
     CommandLog,
     LoggedKey,
-    LoggedRequest,
     Resumed,
     happened,
     resumed,
 )
+from upsim.engine.records import LoggedRequest, Response
 from upsim.engine.replay_command_log import NotPlayedError, ReplayCommandLog, ReplayedCommand
 from upsim.engine.timeline import Timeline
-
-HEAD = ((b"content-type", b"application/json"),)
 
 
 def log_of(most: int = 100, most_bytes: int = 10**6) -> CommandLog:
@@ -34,11 +32,21 @@ def log_of(most: int = 100, most_bytes: int = 10**6) -> CommandLog:
     return CommandLog(cast("Timeline", world), most=most, most_bytes=most_bytes)
 
 
-def asked(body: bytes = b"", reply: bytes = b"{}") -> tuple[object, ...]:
-    """Return a request as the hot path notes it."""
-    answer = SimpleNamespace(status=200, head={"headers": HEAD}, body=reply)
-    found = (5, "http", "GET", "/x", b"", b"h", None, "", body, not body, answer)
-    return LoggedRequest._make(found)
+def asked(body: bytes = b"", reply: bytes = b"{}") -> LoggedRequest:
+    """Return a request that was answered without a wait."""
+    return LoggedRequest(
+        at=5,
+        scheme="http",
+        method="GET",
+        path="/x",
+        query=b"",
+        host=b"h",
+        content_type=None,
+        key="",
+        body=body,
+        oversized=not body,
+        response=Response(200, reply),
+    )
 
 
 def command(log: CommandLog) -> Command:
@@ -51,7 +59,7 @@ def test_entries_are_bounded() -> None:
     log = log_of(most=3)
     counts = []
     for _ in range(5):
-        log.add(tuple(asked()), 0)
+        log.add(asked(), 0)
         counts.append(log.count)
 
     assert ([1, 2, 3, 3, 3], 3) == (counts, len(log.entries))

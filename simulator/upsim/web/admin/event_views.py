@@ -34,8 +34,8 @@ from upsim.core.events import (
 from upsim.core.instants import iso
 from upsim.core.ledger import Entry
 from upsim.core.secrets import NONE, hidden_url
-from upsim.engine.journal import JournalEntry
 from upsim.engine.live_events import Happening
+from upsim.engine.records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, job_shapes, webhook_views
 from upsim.web.admin.shape_fields import exact, show
@@ -66,7 +66,7 @@ NAMES: Mapping[type, str] = {
     AttemptPostponed: "webhook.postponed",
     AnnouncementPlanned: "webhook.planned",
     DeliveryEnded: "webhook.ended",
-    JournalEntry: "exchange",
+    Record: "exchange",
     ClockMoved: "clock.moved",
 }
 """Values of the event field of a stream; the part before the dot is the family."""
@@ -174,7 +174,7 @@ def _attempted(box: Sandbox, event: AttemptMade) -> Shown:
     return {"delivery": event.delivery, "job": event.job, **shown}
 
 
-def _exchanged(box: Sandbox, exchange: JournalEntry) -> Shown:
+def _exchanged(box: Sandbox, exchange: Record) -> Shown:
     return {**exchange_views.exchange(exchange_views.seen(box, exchange))}
 
 
@@ -193,6 +193,6 @@ _VIEWS: Mapping[type, Callable[[Sandbox, Any], Shown]] = {
     FaultMatched: _matched,
     DeliveryCreated: _created,
     AttemptMade: _attempted,
-    JournalEntry: _exchanged,
+    Record: _exchanged,
     ClockMoved: _clock,
 }

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from upsim.core.faults import FaultRule
 from upsim.core.printable_text import printable
 from upsim.core.secrets import NONE, Secrets, hidden, hidden_fragment, hidden_target, hidden_text
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_shapes
 from upsim.web.admin.server_shapes import Evidence
@@ -23,12 +23,12 @@ MAX_CAUSE_LENGTH = 500
 class ShownExchange(NamedTuple):
     """A request, with the data of its sandbox at one time."""
 
-    found: JournalEntry
+    found: Record
     secrets: Secrets
     acted: list[exchange_shapes.Acted]
 
 
-def seen(box: Sandbox, found: JournalEntry) -> ShownExchange:
+def seen(box: Sandbox, found: Record) -> ShownExchange:
     """Return a request that can be shown later, in any thread."""
     return ShownExchange(
         found, secrets_of(box, found), [acted(box, fault) for fault in found.faults]
@@ -67,7 +67,7 @@ def why(shown: ShownExchange) -> exchange_shapes.Why:
     )
 
 
-def cause_of(found: JournalEntry) -> str | None:
+def cause_of(found: Record) -> str | None:
     """Return the sentence that names the mistake in a request; None if there is none."""
     return printable(hidden_text(found.cause)[:MAX_CAUSE_LENGTH]) or None
 
@@ -81,7 +81,7 @@ def reason(check: str | None, cause: str | None, values: Mapping[str, str]) -> s
     return ": ".join(part for part in (check, found) if part)
 
 
-def compared(found: JournalEntry) -> dict[str, str]:
+def compared(found: Record) -> dict[str, str]:
     """Return the values that the refusing check compared."""
     return {name: value_text(value) for name, value in (found.compared or {}).items()}
 
@@ -100,7 +100,7 @@ def acted(box: Sandbox, fault: FaultRule) -> exchange_shapes.Acted:
     return show(exchange_shapes.Acted, fault, evidence=evidence)
 
 
-def secrets_of(box: Sandbox, found: JournalEntry) -> Secrets:
+def secrets_of(box: Sandbox, found: Record) -> Secrets:
     """Return the secrets that the operation of a request declares."""
     if not found.provider:
         return NONE

@@ -41,7 +41,7 @@ async def metrics(request: Request) -> Response:
     boxes = registry.sandboxes.values()
     figures = {
         "upsim_sandboxes": ("gauge", len(boxes)),
-        "upsim_requests_total": ("counter", sum(box.journal.count for box in boxes)),
+        "upsim_requests_total": ("counter", sum(box.records.count for box in boxes)),
         "upsim_crashes_total": ("counter", registry.crashes),
         "upsim_jobs_accepted_total": ("counter", sum(b.state.accepted_count for b in boxes)),
         "upsim_jobs": ("gauge", sum(len(box.state.jobs) for box in boxes)),

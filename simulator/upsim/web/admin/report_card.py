@@ -31,7 +31,7 @@ async def report_card(request: Request) -> Response:
     numbers = await asyncio.to_thread(_numbers, card)
     kept = {
         found.number: exchange_views.seen(sandbox, found)
-        for found in sandbox.journal
+        for found in sandbox.records
         if found.number in numbers
     }
     return await listed(

@@ -15,7 +15,7 @@ from upsim.core.jobs import IllegalMoveError, Job
 from upsim.core.ledger import Account, EntryKind
 from upsim.core.states import UNSUCCESSFUL, Failure, JobState
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import Record
 from upsim.engine.registry import DEFAULT, MAIN
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_state import SandboxState
@@ -184,8 +184,8 @@ async def journal(request: Request) -> Response:
     since, limit = SINCE.whole(request), LIMIT.whole(request)
     provider = one_provider(request)
     at = AT.instant(request)
-    kept = [one for one in sandbox.journal.since(since) if at is None or one.at <= at]
-    beside = {"kept": len(sandbox.journal), "total": sandbox.journal.count}
+    kept = [one for one in sandbox.records.since(since) if at is None or one.at <= at]
+    beside = {"kept": len(sandbox.records), "total": sandbox.records.count}
     found = [exchange for exchange in kept if provider in (None, exchange.provider)]
     first = 0 if SINCE.name in request.query_params else max(0, len(found) - limit)
     page = [exchange_views.seen(sandbox, exchange) for exchange in found[first : first + limit]]
@@ -207,10 +207,10 @@ async def count(request: Request) -> Response:
     return answer({"count": len(await _matching(request, sandbox, asked))})
 
 
-async def _matching(request: Request, sandbox: Sandbox, asked: JournalQuery) -> list[JournalEntry]:
+async def _matching(request: Request, sandbox: Sandbox, asked: JournalQuery) -> list[Record]:
     if asked.target is not None and len(asked.target) > MAX_PATTERN_LENGTH:
         raise AdminError(400, "invalid", f"target has more than {MAX_PATTERN_LENGTH} characters")
-    found = await chosen(sandbox.journal.since(asked.since), lambda one: _matches(one, asked))
+    found = await chosen(sandbox.records.since(asked.since), lambda one: _matches(one, asked))
     if not found:
         _check_names(sandbox, asked, [*registry_of(request).providers])
     return found
@@ -222,7 +222,7 @@ def _check_names(sandbox: Sandbox, asked: JournalQuery, providers: list[str]) ->
     some = [asked.provider] if asked.provider else providers
     operations = [one.name for name in some for one in sandbox.bound(name).provider.operations]
     rules = dict.fromkeys(key for name in some for key in sandbox.bound(name).rules.errors)
-    kept = [*sandbox.journal]
+    kept = [*sandbox.records]
     _check_name("operation", asked.operation, [*operations, *{one.operation for one in kept}])
     refused = {one.rule.name for one in kept if one.rule}
     _check_name("refused_by", asked.refused_by, [*rules, *refused])
@@ -235,7 +235,7 @@ def _check_name(field: str, name: str | None, known: Iterable[str]) -> None:
         )
 
 
-def _matches(exchange: JournalEntry, asked: JournalQuery) -> bool:
+def _matches(exchange: Record, asked: JournalQuery) -> bool:
     pairs = (
         (asked.provider, exchange.provider),
         (asked.operation, exchange.operation),

@@ -30,7 +30,7 @@ class Sandbox(TypedDict):
     knobs: Annotated[dict[str, dict[str, str]], From("choices.knobs")]
     accounts: Annotated[Length, From("state.accounts")]
     jobs: Annotated[Length, From("state.jobs")]
-    requests: Annotated[int, From("journal.count")]
+    requests: Annotated[int, From("records.count")]
     deadlines: Annotated[int, From("deadlines.live")]
 
 

@@ -240,7 +240,7 @@ async def reset(request: Request) -> Response:
     elif what == "faults":
         sandbox.planned_faults.reset()
     else:
-        sandbox.journal.clear()
+        sandbox.records.clear()
         sandbox.report_card.clear()
     return answer(sandbox_views.sandbox(sandbox))
 

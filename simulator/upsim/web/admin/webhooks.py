@@ -10,9 +10,9 @@ from upsim.core.instants import Instant
 from upsim.core.nearest import closest
 from upsim.core.secrets import Secrets
 from upsim.core.webhooks import Delivery
+from upsim.engine import records
 from upsim.engine.inbox import InboxMessage
-from upsim.engine.journal import MAX_BODY_KEPT as KEPT_IN_JOURNAL
-from upsim.engine.journal import JournalEntry
+from upsim.engine.records import NOTE, Record, noted_request
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin.long_lists import chosen, listed
 from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE, STATUS
@@ -128,25 +128,17 @@ def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
         size=len(body),
     )
     sandbox.inbox.put(message)
-    sandbox.journal.note(
-        JournalEntry(
-            number=0,
+    response = records.Response(status, ANSWER)
+    sandbox.records.append(
+        Record(
+            number=sandbox.records.count + 1,
+            version=sandbox.version,
             at=at,
+            request=noted_request(at, request.method, target, body=body, response=response),
+            kind=NOTE,
             provider="",
             operation="inbox",
-            method=request.method,
-            target=target,
-            body=body[:KEPT_IN_JOURNAL],
-            body_size=len(body),
-            account=None,
-            dialect="",
-            rules="",
-            status=status,
-            reply=ANSWER,
-            reply_size=len(ANSWER),
-            rule=None,
-            job=None,
-            assumed=None,
+            path=target,
         )
     )
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from upsim_contracts.nearest import hint
+from upsim_contracts.suggestions import hint
 
 
 class ContractError(Exception):

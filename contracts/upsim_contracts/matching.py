@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from upsim_contracts.amounts import amount_of
-from upsim_contracts.nearest import hint
+from upsim_contracts.suggestions import hint
 
 MAX_LENGTH = 200
 ABSENT = object()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from upsim_contracts.documents.openapi import default_dialect, dialects
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.nearest import hint, near
+from upsim_contracts.suggestions import hint, near
 from upsim_contracts.verify.run import book_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from upsim.testing.whole_files import write_whole
+from upsim.atomic_files import write_whole
 from upsim_contracts.exceptions import UsageError
 
 

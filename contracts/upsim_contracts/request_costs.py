@@ -12,8 +12,8 @@ from typing import Any
 from upsim_contracts.clips import ClipProperties
 from upsim_contracts.facts.account_client import Pricer, body_of
 from upsim_contracts.facts.fact import Book, CallForm, Fact
-from upsim_contracts.nearest import MAX_COMPARED_LENGTH, hint
 from upsim_contracts.spending_guard import FREE_METHODS
+from upsim_contracts.suggestions import MAX_COMPARED_LENGTH, hint
 from upsim_contracts.unbounded_options import asks_for_more, option_leaves, size_options
 
 UNDOCUMENTED_PATH = "the path is not documented"

@@ -17,7 +17,7 @@ import pytest
 
 from upsim.testing.marks import MARKER, MarkError, asked
 from upsim.testing.pytest_run import TOKEN, PytestRun
-from upsim.testing.running import URL
+from upsim.testing.running_server import URL
 
 if TYPE_CHECKING:
     from upsim.client import AsyncClient, Client

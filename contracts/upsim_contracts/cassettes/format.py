@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from upsim_contracts.nearest import hint
+from upsim_contracts.suggestions import hint
 
 LARGEST = Decimal(10) ** 12
 """Limit of all amounts, sizes and times in a recording."""

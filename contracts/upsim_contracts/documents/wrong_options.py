@@ -10,7 +10,7 @@ from typing import Any
 from upsim_contracts.cassettes.bounded_json import parsed
 from upsim_contracts.documents.response_checks import operation_of
 from upsim_contracts.documents.schemas import SchemaViolation
-from upsim_contracts.nearest import CLOSE
+from upsim_contracts.suggestions import CLOSE
 
 MAX_FIELDS = 50
 """Fields of a body, and of each object in it, that are looked at."""

@@ -17,7 +17,7 @@ from typing import Any
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.facts.promises import Limit, Refunds, Rows, Time
 from upsim_contracts.facts.webhook_messages import WebhookFormat
-from upsim_contracts.nearest import hint
+from upsim_contracts.suggestions import hint
 from upsim_contracts.target import TargetSettings
 from upsim_contracts.yaml12 import read_exact
 

@@ -19,8 +19,8 @@ from upsim_contracts.documents.openapi import (
     parts,
 )
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.nearest import hint, near
 from upsim_contracts.provider_urls import check_dialect, dialects_of
+from upsim_contracts.suggestions import hint, near
 
 LIVE = "live"
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.facts.fact import Book, seconds
-from upsim_contracts.nearest import hint
+from upsim_contracts.suggestions import hint
 
 Dimension = Literal["seconds", "frames", "height", "fps"]
 

@@ -32,7 +32,6 @@ from upsim_contracts.documents.openapi import further_hosts
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts.fact import Book, Fact
 from upsim_contracts.facts.runner import Verdict
-from upsim_contracts.nearest import hint
 from upsim_contracts.provider_urls import (
     check_dialect,
     dialect_in,
@@ -42,6 +41,7 @@ from upsim_contracts.provider_urls import (
 )
 from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.spending_guard import GuardedTransport, SpendingBudget
+from upsim_contracts.suggestions import hint
 from upsim_contracts.target import PATIENCE, REFUND_PATIENCE, Patience, Target, is_simulator
 from upsim_contracts.used_fields import read_uses
 from upsim_contracts.verify.earlier_run import changes_since, read_earlier

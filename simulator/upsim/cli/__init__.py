@@ -10,7 +10,7 @@ import click
 
 from upsim.cli.terminal import escaped_output
 from upsim.cli.variables import PREFIX, show_variables, unknown_variables, with_variables
-from upsim.scenario.suggestions import suggestion
+from upsim.core.suggestions import suggestion
 
 COMMANDS = {
     "serve": "Run the simulator as a server.",

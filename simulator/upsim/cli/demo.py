@@ -17,6 +17,7 @@ import click
 import uvicorn
 
 from upsim.app import App
+from upsim.atomic_files import write_whole
 from upsim.cli.demo_output import DemoOutput, print_results
 from upsim.cli.demo_run import POLLING, DemoClip, DemoRun, note_status, read_clip, upscale
 from upsim.cli.escaped_console import EscapedConsole
@@ -35,7 +36,6 @@ from upsim.engine.settings import ServerSettings
 from upsim.media.clip_names import parse_clip_name
 from upsim.media.probe import measure_file
 from upsim.media.synthetic import make_clip
-from upsim.testing.whole_files import write_whole
 
 DEFAULT_CLIP = "640x360_30fps_4s.mp4"
 LOG_HEAD = "# log of upsim demo\n"

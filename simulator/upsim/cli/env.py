@@ -25,7 +25,7 @@ from upsim.core.printable_text import printable
 from upsim.engine.registry import DEFAULT
 from upsim.providers import folders
 from upsim.scenario.loader import Library
-from upsim.testing.running import URL
+from upsim.testing.running_server import URL
 from upsim.web.landing import clients_of
 
 FINDING = 1

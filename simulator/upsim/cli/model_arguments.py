@@ -11,7 +11,7 @@ import click
 from upsim.client.models import find_model
 from upsim.client.video_input import source_flaw
 from upsim.core.hosts import is_loopback
-from upsim.scenario.suggestions import unknown
+from upsim.core.suggestions import unknown
 
 
 def is_address(source: str) -> bool:

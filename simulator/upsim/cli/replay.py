@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from upsim.app import app_for
+from upsim.atomic_files import write_whole
 from upsim.cli.file_arguments import FileName
-from upsim.testing.whole_files import write_whole
 from upsim.web.bodies import encode
 from upsim.web.replay.document import Document, ExportError, read
 from upsim.web.replay.pytest_writer import Written, written

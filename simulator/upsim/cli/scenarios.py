@@ -14,8 +14,10 @@ from pathlib import Path
 
 import click
 
+from upsim.atomic_files import write_whole
 from upsim.cli.parameters import PROVIDER, SCENARIO
-from upsim.core.nearest import near_names
+from upsim.core.nearest_names import near_names
+from upsim.core.suggestions import unknown
 from upsim.providers import folders
 from upsim.scenario.explain import as_json, as_text, explain, short
 from upsim.scenario.listing import listing
@@ -28,8 +30,6 @@ from upsim.scenario.searching import (
     searched,
     vocabulary,
 )
-from upsim.scenario.suggestions import unknown
-from upsim.testing.whole_files import write_whole
 from upsim.web.bodies import encode
 
 FINDING = 1

@@ -28,7 +28,7 @@ from upsim.client.sleepers import sandbox_sleeper
 from upsim.core.baseline import BaselineError
 from upsim.core.hosts import port_flaw
 from upsim.core.knobs import check_dialect
-from upsim.core.nearest import closest
+from upsim.core.nearest_names import closest
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.untrusted_connections import NoCookies
 

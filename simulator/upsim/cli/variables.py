@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from upsim.core.nearest import closest, near_names
-from upsim.testing.running import URL
+from upsim.core.nearest_names import closest, near_names
+from upsim.testing.running_server import URL
 
 PREFIX = "UPSIM_"
 ADMIN_TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable

@@ -45,7 +45,7 @@ from upsim.client.values import (
     shown_url,
 )
 from upsim.core.hosts import UNSENDABLE, url_flaw
-from upsim.scenario.suggestions import shown
+from upsim.core.suggestions import shown
 
 __all__ = [
     "Adapter",

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from numbers import Real
 
 from upsim.client.exceptions import ArgumentError
+from upsim.core.suggestions import nearest_to, shown, suggestion
 from upsim.scenario.durations import micros_of, near_form
-from upsim.scenario.suggestions import nearest_to, shown, suggestion
 
 MAX_SECONDS = 10**9
 """Maximum seconds of an argument: more than thirty years, and no timer overflows."""

@@ -48,7 +48,7 @@ from upsim.client.values import (
 from upsim.client.video_input import Source
 from upsim.core.hosts import scheme_flaw
 from upsim.core.media import Media
-from upsim.scenario.suggestions import shown
+from upsim.core.suggestions import shown
 
 MAX_LISTED = 100
 _SEEDS = Numbers("7", minimum=-(2**63), maximum=2**64, whole=True)

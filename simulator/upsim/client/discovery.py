@@ -17,8 +17,8 @@ from types import MappingProxyType, ModuleType
 from upsim.client.adapter import Adapter
 from upsim.client.arguments import check_text
 from upsim.client.exceptions import UnknownAdapterError
+from upsim.core.suggestions import nearest_to, shown
 from upsim.scenario.loader import Library
-from upsim.scenario.suggestions import nearest_to, shown
 
 PROVIDERS = "upsim.providers"
 """The package that is searched, and the entry-point group of outside providers."""

@@ -12,7 +12,7 @@ from upsim.client.discovery import adapter, library, providers
 from upsim.client.exceptions import UnknownModelError
 from upsim.core.baseline import Baseline, Model
 from upsim.core.media import Media
-from upsim.core.nearest import closest
+from upsim.core.nearest_names import closest
 
 
 @dataclass(frozen=True, slots=True)

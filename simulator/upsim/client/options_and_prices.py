@@ -14,7 +14,7 @@ from upsim.client.values import Billed, Money, Option, Quote, Size
 from upsim.core import pricing
 from upsim.core.media import Media
 from upsim.core.outputs import output_size
-from upsim.scenario.suggestions import shown, unknown_value
+from upsim.core.suggestions import shown, unknown_value
 
 _DEAREST_RATE = Fraction(1000)
 _DEAREST_HEIGHT = 1 << 20

@@ -13,7 +13,7 @@ from upsim.client.request_guard import check_scheme
 from upsim.client.server_urls import base_url_flaw
 from upsim.client.values import path_segment
 from upsim.core.numbers import plain_count
-from upsim.scenario.suggestions import shown
+from upsim.core.suggestions import shown
 
 _BY_HAND = ("manual", "auto")
 _UNSCALED = (*_BY_HAND, "real")

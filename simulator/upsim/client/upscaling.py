@@ -65,7 +65,7 @@ from upsim.client.video_input import (
     source_file,
 )
 from upsim.core.media import Media, Unmeasurable
-from upsim.scenario.suggestions import shown
+from upsim.core.suggestions import shown
 
 _Result = TypeVar("_Result")
 _ROOM_FOR_THE_REST = 8192

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple, get_args
 
 from upsim.core.globs import fits
-from upsim.core.nearest import nearest_of
+from upsim.core.nearest_names import nearest_of
 from upsim.core.states import JobState
 
 Stage = Literal[

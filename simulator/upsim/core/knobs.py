@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 from upsim.core.baseline import Baseline, BaselineError, ErrorRule, Plain
-from upsim.core.nearest import nearest_of
+from upsim.core.nearest_names import nearest_of
 
 T = TypeVar("T")
 

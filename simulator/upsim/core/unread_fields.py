@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import islice
 
 from upsim.core import causes
-from upsim.core.nearest import nearest_of
+from upsim.core.nearest_names import nearest_of
 
 Reads = Mapping[tuple[str, ...], frozenset[str]]
 """The names that an operation reads in a JSON body, by the path of the object that holds them."""

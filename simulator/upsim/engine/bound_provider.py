@@ -14,7 +14,7 @@ from upsim.core.instants import SECOND
 from upsim.core.job_spec import JobSpec, failure_of
 from upsim.core.knobs import Rules
 from upsim.core.media import Media
-from upsim.core.nearest import closest
+from upsim.core.nearest_names import closest
 from upsim.core.provider import Operation, Provider
 from upsim.core.states import Failure
 from upsim.scenario.model import Scenario

@@ -6,7 +6,7 @@ import time
 from typing import Literal
 
 from upsim.core.instants import LATEST, SECOND, Instant
-from upsim.core.nearest import nearest_of
+from upsim.core.nearest_names import nearest_of
 
 Mode = Literal["real", "scaled", "manual", "auto"]
 EPOCH_OF_TESTS: Instant = 1_767_225_600 * SECOND

@@ -11,7 +11,7 @@ from functools import partial
 
 from upsim.core.baseline import BaselineError
 from upsim.core.events import UploadsForgotten
-from upsim.core.nearest import closest
+from upsim.core.nearest_names import closest
 from upsim.core.provider import Provider
 from upsim.engine.body_memory import Room
 from upsim.engine.bound_provider import BoundProvider

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from upsim.core.nearest import nearest_of
+from upsim.core.nearest_names import nearest_of
 from upsim.engine.exceptions import SnapshotError
 from upsim.engine.snapshots import Snapshot
 from upsim.media.blob_store import BlobStore

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 
+from upsim.core.suggestions import suggest, unknown, unknown_value
 from upsim.scenario.build import OK
 from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.schema import sections, source
-from upsim.scenario.suggestions import suggest, unknown, unknown_value
 from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 Trees = Callable[[str], Mapping[str, Value] | None]

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from upsim.core.instants import Instant, from_iso
+from upsim.core.suggestions import shown
 from upsim.scenario.durations import meant_time, micros_of
 from upsim.scenario.merging import merged
 from upsim.scenario.schema import sections, source
-from upsim.scenario.suggestions import shown
 from upsim.scenario.yaml_tree import Found, Mistake, Place, Tree, dotted, items, mapping
 
 CHANGES = "changes"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from upsim.core.provider import Kind, Provider
-from upsim.scenario.suggestions import suggest, unknown
+from upsim.core.suggestions import suggest, unknown
 from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 _ALL = "all"

@@ -12,12 +12,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from upsim.core.provider import Provider
+from upsim.core.suggestions import shown
 from upsim.scenario.changes import MAX_CHANGES
 from upsim.scenario.faults.sizes import size_of
 from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Scenario
-from upsim.scenario.suggestions import shown
 from upsim.scenario.yaml_tree import (
     MAX_DEPTH,
     Mark,

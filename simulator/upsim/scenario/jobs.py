@@ -12,11 +12,7 @@ from itertools import pairwise
 from upsim.core.faults import is_like
 from upsim.core.globs import flaw
 from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, JobState
-from upsim.scenario.durations import DURATION, meant_time
-from upsim.scenario.model import word
-from upsim.scenario.rule_vocabulary import inputs_of, statuses_of, values_of, wrong_source
-from upsim.scenario.schema import properties_of
-from upsim.scenario.suggestions import (
+from upsim.core.suggestions import (
     nearest_to,
     shown,
     suggest,
@@ -24,6 +20,10 @@ from upsim.scenario.suggestions import (
     unknown,
     unknown_value,
 )
+from upsim.scenario.durations import DURATION, meant_time
+from upsim.scenario.model import word
+from upsim.scenario.rule_vocabulary import inputs_of, statuses_of, values_of, wrong_source
+from upsim.scenario.schema import properties_of
 from upsim.scenario.yaml_tree import Found, Value, items, mapping
 
 STATES = tuple(state.value for state in JobState if state is not JobState.DELETED)

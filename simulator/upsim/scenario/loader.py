@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from upsim.core.bounded_cache import BoundedCache
-from upsim.core.nearest import closest, near_names
+from upsim.core.nearest_names import closest, near_names
 from upsim.core.provider import Provider
 from upsim.scenario.build import build_scenario
 from upsim.scenario.changes import stages

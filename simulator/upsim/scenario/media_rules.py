@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from upsim.core.globs import fits, flaw
-from upsim.scenario.suggestions import shown
+from upsim.core.suggestions import shown
 from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 _FOUND_BY = ("duration", "file", "unreachable", "not_a_video")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import Formatter
 
+from upsim.core.suggestions import shown, unknown
 from upsim.scenario.jobs import wrong_order
-from upsim.scenario.suggestions import shown, unknown
 from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 _MEASURES = ("output_height",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from upsim.scenario.suggestions import shown
+from upsim.core.suggestions import shown
 from upsim.scenario.yaml_tree import items, mapping
 
 MODEL = "model"

@@ -34,7 +34,7 @@ def check(options: Mapping[str, object], what: str) -> None:
     """Raise MarkError for an unknown argument, with the nearest valid name."""
     for name in options:
         if name not in ALLOWED:
-            from upsim.core.nearest import closest
+            from upsim.core.nearest_names import closest
 
             near = closest(name, ALLOWED)
             hint = f"did you mean {near}?" if near else f"allowed: {', '.join(ALLOWED)}"

@@ -11,7 +11,7 @@ import pytest
 
 from upsim.client.server_urls import base_url_flaw
 from upsim.testing.host_blocker import HostBlocker
-from upsim.testing.running import at_running_server
+from upsim.testing.running_server import at_running_server
 
 if TYPE_CHECKING:
     from upsim.testing.costs import Costs

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from upsim.core.suggestions import unknown_value
 from upsim.engine.report_card import SEVERITIES
-from upsim.scenario.suggestions import unknown_value
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Json = dict[str, Any]

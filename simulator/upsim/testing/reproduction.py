@@ -8,9 +8,9 @@ from shlex import quote
 
 import pytest
 
+from upsim.atomic_files import write_whole
 from upsim.testing.admin_answers import AdminCallError
 from upsim.testing.sandboxes import SandboxHandle
-from upsim.testing.whole_files import write_whole
 
 
 def commands_to_reproduce(item: pytest.Item, sandbox: SandboxHandle, *, seed: int) -> str:

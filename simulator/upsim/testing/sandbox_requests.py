@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from upsim.core.suggestions import nearest_to
 from upsim.engine.seeds import derived_seed
 from upsim.interception.provider_hosts import library
 from upsim.providers import discover
 from upsim.scenario.inline import as_json, load_inline
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
-from upsim.scenario.suggestions import nearest_to
 from upsim.testing.marks import MarkError, check
 
 DEFAULT_CLOCK = "auto"

@@ -15,9 +15,9 @@ from upsim.client.discovery import adapter
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import exchange
 from upsim.client.values import path_segment
+from upsim.core.suggestions import unknown_value
 from upsim.interception.intercept import intercept
 from upsim.media.clip_names import ClipNameError, Rate, Seconds, clip_name
-from upsim.scenario.suggestions import unknown_value
 from upsim.testing.admin_answers import (
     NO_ANSWER,
     AdminCallError,

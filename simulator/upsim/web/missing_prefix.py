@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from starlette.types import Receive, Scope, Send
 
 from upsim.core.hosts import split_authority
-from upsim.core.nearest import closest
+from upsim.core.nearest_names import closest
 from upsim.engine.registry import Registry
 from upsim.web import near_paths
 from upsim.web.admin.problems import problem, shown

@@ -10,7 +10,7 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 from upsim.core.baseline import Baseline
-from upsim.core.nearest import closest
+from upsim.core.nearest_names import closest
 from upsim.core.provider import Kind, Provider
 from upsim.web.routes import Models, serving
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from upsim.cli import COMMANDS, env, main
 from upsim.cli.variables import unknown_variables
-from upsim.testing.running import at_running_server
+from upsim.testing.running_server import at_running_server
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from upsim.core import unread_fields
-from upsim.core.nearest import nearest_of
+from upsim.core.nearest_names import nearest_of
 
 READS: unread_fields.Reads = {(): frozenset({"video", "input"}), ("input",): frozenset({"size"})}
 

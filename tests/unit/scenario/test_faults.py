@@ -25,12 +25,12 @@ from upsim.core.faults import (
     Wait,
     Word,
 )
+from upsim.core.suggestions import shown
 from upsim.providers import kinds
 from upsim.scenario.faults.rules import build_fault, fault_mistakes
 from upsim.scenario.faults.vocabulary import FaultVocabulary
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario
-from upsim.scenario.suggestions import shown, suggestion, unknown_value
 
 Load = Callable[[str], Scenario]
 KNOWN = FaultVocabulary(
@@ -599,9 +599,3 @@ def test_each_key_names_a_wrong_value_and_a_form(key: str) -> None:
             if place == (key,) and "have no body" not in message:
                 assert shown(value) in message, message
                 assert f"did you mean {value}?" not in message
-
-
-def test_a_suggestion_differs_from_the_given_value() -> None:
-    """A suggestion is never the given value itself, but may be the same number as a text."""
-    assert suggestion("polls", ["polls"]) == ""
-    assert unknown_value("value", 2, ["1", "2"]) == 'unknown value 2; did you mean the text "2"?'

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from upsim.core import nearest
+from upsim.core import nearest_names
 from upsim.providers import discover
 from upsim.scenario.inline import SENT, as_json, load_inline, sent_tree
 from upsim.scenario.loader import MAX_REPORTED, Library, ScenarioError
@@ -169,7 +169,7 @@ def test_as_json() -> None:
 
 def labour(document: dict[str, object]) -> int:
     """Return how many calls of functions it takes to judge a document."""
-    nearest._near.cache_clear()
+    nearest_names._near.cache_clear()
     with cProfile.Profile() as profile:
         mistakes(document)
     return sum(entry.callcount for entry in profile.getstats())

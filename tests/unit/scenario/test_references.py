@@ -13,7 +13,6 @@ from upsim.core.lifecycle import JobDuration, PhaseRule
 from upsim.core.states import JobState
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario
-from upsim.scenario.suggestions import unknown
 
 Load = Callable[[str], Scenario]
 STEPS = "a step ends after a duration such as 90s, after {polls: <number from 1>}, or by command"
@@ -199,8 +198,3 @@ def test_steps_without_an_end(load: Load, how: str) -> None:
     """The error for a step without an end lists time, polls and command as its possible ends."""
     with pytest.raises(ScenarioError, match=re.escape(f"lifecycle[0].waiting: {STEPS}; ")):
         load(f"jobs: [{{lifecycle: [{{waiting: {how}}}, {{failed: ~}}]}}]")
-
-
-def test_no_allowed_names() -> None:
-    """If no name of a kind exists, the error says so."""
-    assert unknown("knob", "x", []) == "unknown knob 'x'; allowed: none"

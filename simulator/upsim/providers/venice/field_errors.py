@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from upsim.core import causes
 from upsim.core.checks import Violation
-from upsim.core.nearest import nearest_of
+from upsim.core.nearest_names import nearest_of
 
 SHOWN = 100
 """Characters of a client's value that a response repeats."""

@@ -21,11 +21,11 @@ from upsim.core.faults import (
     Wait,
     Word,
 )
+from upsim.core.suggestions import MAX_SHOWN, MAX_SHOWN_LENGTH, shown, unknown_value
 from upsim.scenario.durations import meant_time
 from upsim.scenario.faults.answers import answer_mistakes, answer_of, header_mistakes, headers_of
 from upsim.scenario.faults.quantities import MOST, is_whole, wait_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
-from upsim.scenario.suggestions import MAX_SHOWN, MAX_SHOWN_LENGTH, shown, unknown_value
 from upsim.scenario.yaml_tree import Found, Place
 
 _PERCENT = re.compile(r"(?P<number>[0-9]{1,3})%\Z")

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import cast
 
 from upsim.core.faults import Respond, Stage
+from upsim.core.suggestions import nearest_to, shown, unknown_value
 from upsim.scenario.faults.quantities import is_whole
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
-from upsim.scenario.suggestions import nearest_to, shown, unknown_value
 from upsim.scenario.yaml_tree import Found, Place
 
 MAX_TEXT_LENGTH = 1_000_000

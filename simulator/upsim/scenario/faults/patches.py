@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 
 from upsim.core.faults import KINDS_AT, UNNAMED_AT, Stage
 from upsim.core.globs import fits
-from upsim.core.nearest import nearest_of
+from upsim.core.nearest_names import nearest_of
+from upsim.core.suggestions import shown
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
-from upsim.scenario.suggestions import shown
 from upsim.scenario.yaml_tree import Found
 
 _PLACE = re.compile(r"(?<=\.)[0-9]+(?=\.|\Z)")

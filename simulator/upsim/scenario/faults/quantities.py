@@ -8,8 +8,8 @@ from typing import TypeGuard
 
 from upsim.core.faults import Wait
 from upsim.core.numbers import plain_decimal
+from upsim.core.suggestions import shown
 from upsim.scenario.durations import micros_of
-from upsim.scenario.suggestions import shown
 
 MOST = 10**9
 MAX_REAL_SECONDS = 60 * 10**6

@@ -12,6 +12,7 @@ from itertools import chain, count
 
 from upsim.core.faults import STAGES, FaultRule, spelt
 from upsim.core.states import JobState
+from upsim.core.suggestions import nearest_to, shown, unknown_value
 from upsim.scenario.faults.actions import action_mistakes, actions_at, build_action
 from upsim.scenario.faults.patches import patch_mistakes
 from upsim.scenario.faults.selection import count_mistakes, selection_mistakes, unreached
@@ -19,7 +20,6 @@ from upsim.scenario.faults.shadows import shadow_of
 from upsim.scenario.faults.sizes import size_mistakes, together
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.schema import properties_of
-from upsim.scenario.suggestions import nearest_to, shown, unknown_value
 from upsim.scenario.yaml_tree import Found
 
 _EXAMPLE = "{at: poll, do: drop_connection}"

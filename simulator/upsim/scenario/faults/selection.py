@@ -9,14 +9,14 @@ from typing import Any
 
 from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, is_like, spelt
 from upsim.core.globs import fits, flaw
-from upsim.core.nearest import closest
+from upsim.core.nearest_names import closest
 from upsim.core.states import JobState
+from upsim.core.suggestions import MAX_SHOWN_LENGTH, nearest_to, shown, unknown_value
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.jobs import unknown_state
 from upsim.scenario.rule_vocabulary import wrong_source
 from upsim.scenario.schema import properties_of
-from upsim.scenario.suggestions import MAX_SHOWN_LENGTH, nearest_to, shown, unknown_value
 from upsim.scenario.yaml_tree import Found
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")

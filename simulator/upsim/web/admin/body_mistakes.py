@@ -10,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from upsim.core import causes
-from upsim.core.nearest import closest
+from upsim.core.nearest_names import closest
 
 SHOWN = 300
 """Maximum characters of a message that contains text of a client."""

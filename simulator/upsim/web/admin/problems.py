@@ -18,7 +18,7 @@ from upsim.core.json_bodies import (
     has_too_much_beside_texts,
     repeats_a_key,
 )
-from upsim.core.nearest import closest
+from upsim.core.nearest_names import closest
 from upsim.web.admin import body_mistakes
 from upsim.web.admin.body_mistakes import SHOWN, nearest
 from upsim.web.bodies import encode

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from upsim.core.instants import Instant
-from upsim.core.nearest import closest
+from upsim.core.nearest_names import closest
 from upsim.core.secrets import Secrets
 from upsim.core.webhooks import Delivery
 from upsim.engine import records

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import upsim
 from upsim.cli import main
 from upsim.cli.variables import unknown_variables
-from upsim.core.nearest import closest, near_names
+from upsim.core.nearest_names import closest, near_names
 
 VARIABLES = ("UPSIM_ADMIN_TOKEN", "UPSIM_URL", "UPSIM_SERVE_PORT", "UPSIM_TRUSTED_HOSTS")
 OTHERS = ("upscale_factor", "target_resolution", "fps", "jobs", "vicsee/fails", "venice/live")
@@ -71,7 +71,7 @@ def test_a_distant_option_is_not_suggested(arguments: list[str], said: str) -> N
 
 
 def test_only_one_module_compares_names() -> None:
-    """The module `core/nearest` alone imports difflib, so all suggestions use the same rule."""
+    """Only `core/nearest_names` imports difflib, so all suggestions use the same rule."""
     package = Path(upsim.__file__).parent
     found = [p.name for p in package.rglob("*.py") if "difflib import" in p.read_text("utf-8")]
-    assert ["nearest.py"] == found
+    assert ["nearest_names.py"] == found

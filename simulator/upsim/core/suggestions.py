@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from upsim.core.nearest import MAX_COMPARED_LENGTH, closest
+from upsim.core.nearest_names import MAX_COMPARED_LENGTH, closest
 
 MAX_SHOWN_LENGTH = 80
 """Number of characters of a value that a message quotes."""

@@ -15,8 +15,8 @@ import httpx
 import msgspec
 
 from upsim.client.exceptions import ProtocolError
+from upsim.client.hidden_texts import path_segment
 from upsim.client.http.admin import AdminAnswer, ask_admin
-from upsim.client.values import path_segment
 from upsim_contracts.exceptions import TargetError
 from upsim_contracts.spending_guard import RESERVED, SpendingBudget
 

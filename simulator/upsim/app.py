@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upsim.client.arguments import (
+from upsim.client.argument_checks import (
     Numbers,
     check_choice,
     check_kind,

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from upsim.client import Client, Progress, Retries, Timeouts, connect
-from upsim.client.values import Link
+from upsim.client.hidden_texts import Link
 
 Reply = Callable[[dict[str, str]], Iterator[bytes]]
 

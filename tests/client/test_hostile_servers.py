@@ -39,8 +39,8 @@ from upsim.client.http.admin import MAX_BYTES as MAX_ADMIN_BYTES
 from upsim.client.http.connections import async_connections
 from upsim.client.http.exchanges import MAX_BYTES
 from upsim.client.request_guard import Budget, RequestGuard
-from upsim.client.sleepers import sandbox_sleeper
-from upsim.client.values import Money
+from upsim.client.results import Money
+from upsim.client.sandbox_sleepers import sandbox_sleeper
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.verify.command import VerifyOptions, open_target, run
 from upsim_contracts.verify.run import book_of

@@ -16,7 +16,7 @@ import pytest
 
 from tests.client.worlds import MODELS, World, hand, in_process
 from upsim.client import ClientError, JobFailedError
-from upsim.client.discovery import library
+from upsim.client.adapter_discovery import library
 from upsim.core.media import Media
 from upsim.media.probe import measure_file
 from upsim.scenario.yaml_tree import read_tree

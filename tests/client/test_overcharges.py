@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from tests.client.servers import Reply, client_of, reply, serving
 from upsim.cli import main
 from upsim.client import OverchargedError, OverchargedWarning
-from upsim.client.values import Job, Money
+from upsim.client.results import Job, Money
 
 SOURCE = "https://example.com/clip.mp4"
 VIDEO = b"\0\0\0\x18ftypmp42"

@@ -24,7 +24,7 @@ from upsim.client import (
     model_names,
     sandbox_sleeper,
 )
-from upsim.client.discovery import library
+from upsim.client.adapter_discovery import library
 from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 

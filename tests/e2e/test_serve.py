@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import pytest
 
-from upsim.client.discovery import providers
+from upsim.client.adapter_discovery import providers
 from upsim.scenario.loader import Library
 
 UPSIM = [sys.executable, "-m", "upsim"]

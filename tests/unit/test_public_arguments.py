@@ -1,7 +1,7 @@
 """Every argument of `Simulator`, `intercept`, the handles of a sandbox and `upsim.kit`.
 
 A wrong one is an exception of upsim that names the argument or the value. The client's own
-functions are in `tests/unit/client/test_arguments.py`.
+functions are in `tests/unit/client/test_argument_checks.py`.
 """
 
 from __future__ import annotations

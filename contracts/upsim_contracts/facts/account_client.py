@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from upsim.client.hidden_texts import path_segment
 from upsim.client.http.bounded_responses import FILE
-from upsim.client.values import path_segment
 from upsim_contracts.amounts import amount_of
 from upsim_contracts.clips import AVI, GONE, GONE_PATH, ClipProperties, clip
 from upsim_contracts.documents.openapi import default_dialect

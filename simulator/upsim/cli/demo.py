@@ -24,9 +24,9 @@ from upsim.cli.escaped_console import EscapedConsole
 from upsim.cli.parameters import WholeNumber
 from upsim.cli.request_log import job_of, line_of, today
 from upsim.cli.terminal import OutputError
+from upsim.client.adapter_discovery import providers
 from upsim.client.clients import connect_async
-from upsim.client.discovery import providers
-from upsim.client.values import Progress
+from upsim.client.results import Progress
 from upsim.client.video_input import is_source
 from upsim.core.media import Media
 from upsim.engine.records import Record

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from upsim.cli.demo_run import DemoClip, DemoRun, Verdict
-from upsim.client.values import Money
+from upsim.client.results import Money
 from upsim.core.media import Media
 from upsim.core.numbers import counted
 from upsim.core.pricing import plain

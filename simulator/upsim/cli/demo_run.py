@@ -11,7 +11,7 @@ from typing import Literal
 from upsim.client.clients import AsyncClient
 from upsim.client.exceptions import ClientError, JobFailedError, RefusedError
 from upsim.client.policies import Polling
-from upsim.client.values import Money
+from upsim.client.results import Money
 from upsim.core.baseline import Model
 from upsim.core.media import Measured, Media
 from upsim.core.outputs import output_size

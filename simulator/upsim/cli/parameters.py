@@ -62,7 +62,7 @@ def _scenarios() -> Iterable[str]:
 
 
 def _providers() -> Iterable[str]:
-    from upsim.client.discovery import providers
+    from upsim.client.adapter_discovery import providers
 
     return providers()
 

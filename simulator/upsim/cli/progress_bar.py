@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, 
 from rich.text import Text
 
 from upsim.cli.escaped_console import EscapedConsole
-from upsim.client import values
+from upsim.client import results
 
 STEPS = ("waiting", "processing", "completed", "downloaded")
 """The steps of a job, each of which is a part of the bar."""
@@ -62,7 +62,7 @@ class ProgressBar:
         steps = STEPS.index(done) + 1 if done in STEPS else None
         self._bar.update(self._task, description=text, completed=steps)
 
-    def show_poll(self, progress: values.Progress) -> None:
+    def show_poll(self, progress: results.Progress) -> None:
         """Show the status from a poll, as the provider words it."""
         self.show(progress.status, progress.state)
 

@@ -21,8 +21,8 @@ from upsim.cli.targets import cause_of_refusal
 from upsim.client.clients import Client, UpscaleOptions, connect
 from upsim.client.exceptions import ClientError, JobFailedError, RefusedError, UnsupportedError
 from upsim.client.models import ModelInfo, find_model
-from upsim.client.sleepers import sandbox_sleeper
-from upsim.client.values import Billed, Money, Quote, Size
+from upsim.client.results import Billed, Money, Quote, Size
+from upsim.client.sandbox_sleepers import sandbox_sleeper
 from upsim.core.hosts import host_of, is_loopback
 from upsim.core.media import Measured, Media
 from upsim.core.states import JobState

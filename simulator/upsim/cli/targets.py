@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import click
 import httpx
 
+from upsim.client.adapter_discovery import library as client_library
+from upsim.client.adapter_discovery import providers
 from upsim.client.callbacks import Watch
 from upsim.client.clients import Client, connect
-from upsim.client.discovery import library as client_library
-from upsim.client.discovery import providers
 from upsim.client.exceptions import (
     AuthenticationError,
     UnsafeTargetError,
@@ -24,7 +24,7 @@ from upsim.client.exceptions import (
 )
 from upsim.client.models import ModelInfo
 from upsim.client.policies import Polling
-from upsim.client.sleepers import sandbox_sleeper
+from upsim.client.sandbox_sleepers import sandbox_sleeper
 from upsim.core.baseline import BaselineError
 from upsim.core.hosts import port_flaw
 from upsim.core.knobs import check_dialect

@@ -43,7 +43,7 @@ from upsim.client.exceptions import (
     WaitTimeoutError,
 )
 from upsim.client.models import ModelInfo, find_model
-from upsim.client.values import Download, Job, Money
+from upsim.client.results import Download, Job, Money
 from upsim.client.video_input import is_source
 from upsim.core.media import Media
 from upsim.core.pricing import plain

@@ -47,8 +47,7 @@ if TYPE_CHECKING:
     )
     from upsim.client.models import model_names
     from upsim.client.policies import Polling, Retries, Timeouts
-    from upsim.client.sleepers import SandboxSleeper, sandbox_sleeper
-    from upsim.client.values import (
+    from upsim.client.results import (
         Billed,
         Download,
         Job,
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
         Upscaled,
         WebhookEvent,
     )
+    from upsim.client.sandbox_sleepers import SandboxSleeper, sandbox_sleeper
     from upsim.client.webhooks import receive_webhook, verify_webhook
 
 __all__ = [
@@ -114,8 +114,8 @@ _HOME = {
     "clients": ("AsyncClient", "Client", "connect", "connect_async"),
     "models": ("model_names",),
     "policies": ("Polling", "Retries", "Timeouts"),
-    "sleepers": ("SandboxSleeper", "sandbox_sleeper"),
-    "values": (
+    "sandbox_sleepers": ("SandboxSleeper", "sandbox_sleeper"),
+    "results": (
         "Billed",
         "Download",
         "Job",

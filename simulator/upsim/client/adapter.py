@@ -28,12 +28,11 @@ from upsim.client.exceptions import (
     UnsupportedError,
     WebhookError,
 )
-from upsim.client.retry_after import seconds_until
-from upsim.client.values import (
+from upsim.client.hidden_texts import Link, path_segment, shown_url
+from upsim.client.results import (
     AdapterRequest,
     Billed,
     Job,
-    Link,
     Money,
     Progress,
     Quote,
@@ -41,9 +40,8 @@ from upsim.client.values import (
     State,
     Webhook,
     WebhookEvent,
-    path_segment,
-    shown_url,
 )
+from upsim.client.retry_after import seconds_until
 from upsim.core.hosts import UNSENDABLE, url_flaw
 from upsim.core.suggestions import shown
 

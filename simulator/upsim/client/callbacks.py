@@ -7,7 +7,7 @@ from inspect import isawaitable
 from typing import Protocol
 
 from upsim.client import clocks
-from upsim.client.values import Progress
+from upsim.client.results import Progress
 
 Sleeper = Callable[[float], object]
 """Waits for the given seconds, real or virtual. The result is awaited if it is awaitable."""

@@ -10,7 +10,7 @@ from typing import Self, TypedDict, Unpack
 
 import httpx
 
-from upsim.client.arguments import (
+from upsim.client.argument_checks import (
     Numbers,
     check_kind,
     check_names,
@@ -27,24 +27,15 @@ from upsim.client.exceptions import (
     OutcomeUnknownError,
     UnsupportedError,
 )
+from upsim.client.hidden_texts import Secret, shown_url
+from upsim.client.http.outgoing_requests import Wire
 from upsim.client.http.runners import AsyncRunner, SyncRunner
-from upsim.client.http.wire import Wire
 from upsim.client.models import ModelInfo, find_model, public_hosts
 from upsim.client.options_and_prices import cap_of
 from upsim.client.policies import Polling, Retries, Timeouts
 from upsim.client.request_guard import Budget, RequestGuard, has_host
+from upsim.client.results import Download, Job, Money, Progress, Quote, Upscaled, Webhook
 from upsim.client.upscaling import RequestedOutput, Upscaling
-from upsim.client.values import (
-    Download,
-    Job,
-    Money,
-    Progress,
-    Quote,
-    Secret,
-    Upscaled,
-    Webhook,
-    shown_url,
-)
 from upsim.client.video_input import Source
 from upsim.core.hosts import scheme_flaw
 from upsim.core.media import Media

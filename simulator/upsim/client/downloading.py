@@ -15,7 +15,6 @@ from typing import IO
 from urllib.parse import urljoin
 
 from upsim.client.adapter import ErrorFormat, ProviderResponse
-from upsim.client.effects import BlockingCall, Fetch, Flow, LostResponse, SentResponse
 from upsim.client.exceptions import (
     ClientError,
     DestinationError,
@@ -23,9 +22,11 @@ from upsim.client.exceptions import (
     ProtocolError,
     TransientError,
 )
+from upsim.client.hidden_texts import shown_url
+from upsim.client.io_effects import BlockingCall, Fetch, Flow, LostResponse, SentResponse
 from upsim.client.output_check import check_video
+from upsim.client.results import Download
 from upsim.client.sending import Sender, TimeLeft
-from upsim.client.values import Download, shown_url
 from upsim.client.video_input import is_source
 from upsim.core.numbers import plain_count
 

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from upsim.core.printable_text import LINES, printable
 
 if TYPE_CHECKING:
-    from upsim.client.values import AdapterRequest, Job, Money, Progress
+    from upsim.client.results import AdapterRequest, Job, Money, Progress
 
 
 class ClientError(Exception):

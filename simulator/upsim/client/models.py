@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from upsim.client.adapter import Adapter
-from upsim.client.arguments import check_text
-from upsim.client.discovery import adapter, library, providers
+from upsim.client.adapter_discovery import adapter, library, providers
+from upsim.client.argument_checks import check_text
 from upsim.client.exceptions import UnknownModelError
 from upsim.core.baseline import Baseline, Model
 from upsim.core.media import Media

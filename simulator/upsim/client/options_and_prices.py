@@ -7,10 +7,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 from upsim.client.adapter import number
-from upsim.client.arguments import check_kind
+from upsim.client.argument_checks import check_kind
 from upsim.client.exceptions import ArgumentError, UnsupportedError
 from upsim.client.models import ModelInfo, height_of
-from upsim.client.values import Billed, Money, Option, Quote, Size
+from upsim.client.results import Billed, Money, Option, Quote, Size
 from upsim.core import pricing
 from upsim.core.media import Media
 from upsim.core.outputs import output_size

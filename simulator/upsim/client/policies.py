@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from upsim.client.arguments import REAL_SECONDS, SECONDS, Numbers, check_number
+from upsim.client.argument_checks import REAL_SECONDS, SECONDS, Numbers, check_number
 
 _GROWTH = Numbers("1.5", minimum=1, maximum=1000)
 _JITTER = Numbers("0.1", maximum=1)

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 from upsim.client.adapter import Request
 from upsim.client.exceptions import CapReachedError, UnpricedError, UnsafeTargetError
-from upsim.client.values import Job, Money, shown_url
+from upsim.client.hidden_texts import shown_url
+from upsim.client.results import Job, Money
 from upsim.core.hosts import address_of, bare, port_flaw, url_flaw
 from upsim.core.hosts import canonical as canonical  # noqa: PLC0414 - for the contracts
 from upsim.core.hosts import is_loopback as is_loopback  # noqa: PLC0414 - for the contracts

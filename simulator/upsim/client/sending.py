@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from upsim.client.adapter import Adapter, AdapterRequest, Request, Steps
 from upsim.client.clocks import Dice
-from upsim.client.effects import Flow, LostResponse, Send, SentResponse, Sleep
 from upsim.client.exceptions import (
     OutcomeUnknownError,
     ProtocolError,
@@ -21,9 +20,11 @@ from upsim.client.exceptions import (
     RefusedError,
     TransientError,
 )
+from upsim.client.hidden_texts import shown_url
+from upsim.client.io_effects import Flow, LostResponse, Send, SentResponse, Sleep
 from upsim.client.policies import Retries
 from upsim.client.request_guard import Reservation
-from upsim.client.values import Job, shown_url
+from upsim.client.results import Job
 
 _Result = TypeVar("_Result")
 _Trouble = TransientError | RateLimitError | ProtocolError

@@ -23,7 +23,7 @@ def base_url_flaw(url: str) -> str:
 
 def _provider_meant(step: str) -> str:
     # Not at every start of a command or a test run.
-    from upsim.client.discovery import providers
+    from upsim.client.adapter_discovery import providers
     from upsim.core.nearest_names import closest
 
     return closest(step, providers()) if step else ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from upsim.client.adapter import Steps
-from upsim.client.arguments import (
+from upsim.client.argument_checks import (
     FACTOR,
     LIMIT,
     LINES,
@@ -20,10 +20,9 @@ from upsim.client.arguments import (
     check_options,
     check_text,
 )
-from upsim.client.charges import check_charge
+from upsim.client.charge_check import check_charge
 from upsim.client.clocks import Dice
 from upsim.client.downloading import check, download, keep_spooled
-from upsim.client.effects import BlockingCall, CheckSleeper, Flow, ReportProgress
 from upsim.client.exceptions import (
     ArgumentError,
     ClientError,
@@ -39,16 +38,16 @@ from upsim.client.exceptions import (
     UnsupportedError,
     WaitTimeoutError,
 )
+from upsim.client.hidden_texts import Link
+from upsim.client.io_effects import BlockingCall, CheckSleeper, Flow, ReportProgress
 from upsim.client.models import ModelInfo, find_model
 from upsim.client.options_and_prices import chosen, option_flaws, quote
 from upsim.client.policies import Polling, Retries
 from upsim.client.request_guard import RequestGuard, Reservation
-from upsim.client.sending import Sender, TimeLeft, with_jitter
-from upsim.client.values import (
+from upsim.client.results import (
     AdapterRequest,
     Download,
     Job,
-    Link,
     Money,
     Option,
     Progress,
@@ -56,6 +55,7 @@ from upsim.client.values import (
     Upscaled,
     Webhook,
 )
+from upsim.client.sending import Sender, TimeLeft, with_jitter
 from upsim.client.video_input import (
     LocalVideo,
     RemoteVideo,

@@ -16,16 +16,16 @@ from collections.abc import Mapping
 
 from upsim.client import clocks
 from upsim.client.adapter import ReceivedWebhook
-from upsim.client.arguments import (
+from upsim.client.adapter_discovery import adapter
+from upsim.client.argument_checks import (
     SECONDS,
     Numbers,
     check_kind,
     check_number,
     check_secret,
 )
-from upsim.client.discovery import adapter
 from upsim.client.exceptions import ArgumentError, ClientError, UnsupportedError, WebhookError
-from upsim.client.values import WebhookEvent
+from upsim.client.results import WebhookEvent
 
 TOLERANCE = 300.0
 """Maximum difference of a signed timestamp from the present time, in seconds."""

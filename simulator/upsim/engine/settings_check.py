@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from upsim.client.arguments import (
+from upsim.client.argument_checks import (
     SECONDS,
     Numbers,
     check_choice,

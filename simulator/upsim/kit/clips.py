@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from upsim.client.arguments import MAX_SECONDS, Numbers, check_number
+from upsim.client.argument_checks import MAX_SECONDS, Numbers, check_number
 from upsim.client.exceptions import ArgumentError
 from upsim.kit.model_limits import LARGEST, ModelLimits, limits_of
 

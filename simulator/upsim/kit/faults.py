@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from upsim.client.arguments import Numbers, check_choice, check_number, check_true
+from upsim.client.argument_checks import Numbers, check_choice, check_number, check_true
 from upsim.client.exceptions import ArgumentError
 from upsim.core.faults import ACTIONS_AT, STAGES, Stage
 from upsim.interception.provider_hosts import library

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from upsim.client.arguments import LIMIT, check_kind, check_number, check_true
+from upsim.client.argument_checks import LIMIT, check_kind, check_number, check_true
 from upsim.client.models import find_model
 from upsim.core.states import TERMINAL
 from upsim.interception.provider_hosts import library

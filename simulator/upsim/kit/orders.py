@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from upsim.client import adapter as words
-from upsim.client.discovery import adapter
+from upsim.client.adapter_discovery import adapter
 from upsim.client.models import find_model
 from upsim.kit.clips import RATES, SIZES, Clip, clips
 from upsim.kit.model_limits import ModelLimits, limits_of

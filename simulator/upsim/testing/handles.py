@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from upsim.client.arguments import SECONDS, Numbers, check_number, check_text, check_true
+from upsim.client.argument_checks import SECONDS, Numbers, check_number, check_text, check_true
 from upsim.client.exceptions import ArgumentError
 from upsim.engine.clock import monotonic
 from upsim.testing.admin_answers import exact_amount, moment

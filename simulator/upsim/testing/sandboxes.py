@@ -10,11 +10,11 @@ from typing import Any, Self
 import httpx
 import msgspec
 
-from upsim.client.arguments import check_kind, check_text, check_true
-from upsim.client.discovery import adapter
+from upsim.client.adapter_discovery import adapter
+from upsim.client.argument_checks import check_kind, check_text, check_true
 from upsim.client.exceptions import ProtocolError
+from upsim.client.hidden_texts import path_segment
 from upsim.client.http.admin import exchange
-from upsim.client.values import path_segment
 from upsim.core.suggestions import unknown_value
 from upsim.interception.intercept import intercept
 from upsim.media.clip_names import ClipNameError, Rate, Seconds, clip_name

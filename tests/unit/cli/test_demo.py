@@ -18,7 +18,7 @@ from upsim.cli.demo import exit_code, summary
 from upsim.cli.demo_output import DemoOutput, price_text, print_results, video_text
 from upsim.cli.demo_run import DemoClip, DemoRun, Verdict, note_status, upscale
 from upsim.client import Polling, Retries, connect_async
-from upsim.client.values import Money, Progress
+from upsim.client.results import Money, Progress
 from upsim.core.media import Media, Unmeasurable
 from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip

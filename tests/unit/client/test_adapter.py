@@ -20,7 +20,7 @@ from upsim.client.exceptions import (
     RefusedError,
     TransientError,
 )
-from upsim.client.values import Progress, State
+from upsim.client.results import Progress, State
 
 PLAIN = ErrorFormat(texts=(("message",),), code=("code",))
 

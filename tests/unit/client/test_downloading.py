@@ -19,7 +19,8 @@ from upsim.client.exceptions import (
     UnsafeTargetError,
     UnsupportedError,
 )
-from upsim.client.values import Link, Progress
+from upsim.client.hidden_texts import Link
+from upsim.client.results import Progress
 
 CONTENT = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
 SIZE = len(CONTENT)

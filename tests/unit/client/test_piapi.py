@@ -19,7 +19,8 @@ from upsim.client.exceptions import (
     TransientError,
     WebhookError,
 )
-from upsim.client.values import Job, Link, Money, Progress
+from upsim.client.hidden_texts import Link
+from upsim.client.results import Job, Money, Progress
 from upsim.providers.piapi.client import ADAPTER
 
 Play = Callable[..., Any]

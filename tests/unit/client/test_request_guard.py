@@ -19,7 +19,7 @@ from upsim.client.exceptions import (
     UnsupportedError,
 )
 from upsim.client.request_guard import Budget, RequestGuard, is_local
-from upsim.client.values import Job, Money
+from upsim.client.results import Job, Money
 
 CAP = Money(Decimal("0.50"), "USD")
 HOME = "http://127.0.0.1:4747/venice"

@@ -18,7 +18,8 @@ from upsim.client.exceptions import (
     RefusedError,
     TransientError,
 )
-from upsim.client.values import Job, Link, Money, Progress, Quote
+from upsim.client.hidden_texts import Link
+from upsim.client.results import Job, Money, Progress, Quote
 from upsim.providers.venice.client import ADAPTER
 
 Play = Callable[..., Any]

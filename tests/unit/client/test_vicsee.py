@@ -17,7 +17,8 @@ from upsim.client.exceptions import (
     ProtocolError,
     TransientError,
 )
-from upsim.client.values import Billed, Job, Link, Money, Progress
+from upsim.client.hidden_texts import Link
+from upsim.client.results import Billed, Job, Money, Progress
 from upsim.providers.vicsee.client import ADAPTER
 
 Play = Callable[..., Any]

@@ -17,7 +17,8 @@ from upsim.client.exceptions import (
     TransientError,
     WebhookError,
 )
-from upsim.client.values import Job, Link, Money, Progress, Quote
+from upsim.client.hidden_texts import Link
+from upsim.client.results import Job, Money, Progress, Quote
 from upsim.providers.wavespeed.client import ADAPTER
 
 Play = Callable[..., Any]

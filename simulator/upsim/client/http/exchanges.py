@@ -17,11 +17,11 @@ import httpx
 
 from upsim.client import clocks
 from upsim.client.adapter import ProviderResponse
-from upsim.client.effects import Fetch, LostResponse, Send, SentResponse
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.decoding import PLAIN, Decoding
+from upsim.client.http.outgoing_requests import Key, Wire
 from upsim.client.http.total_timeout import TotalTimeout
-from upsim.client.http.wire import Key, Wire
+from upsim.client.io_effects import Fetch, LostResponse, Send, SentResponse
 from upsim.core.numbers import plain_count
 
 MAX_BYTES = 64 * 1024**2

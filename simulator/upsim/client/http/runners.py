@@ -13,7 +13,11 @@ import httpx
 
 from upsim.client import callbacks
 from upsim.client.callbacks import SandboxSleep, Sleeper
-from upsim.client.effects import (
+from upsim.client.exceptions import ArgumentError
+from upsim.client.http.connections import async_connections, sync_connections
+from upsim.client.http.exchanges import Fetching, HttpExchange, Sending
+from upsim.client.http.outgoing_requests import Wire
+from upsim.client.io_effects import (
     BlockingCall,
     CheckSleeper,
     Effect,
@@ -24,10 +28,6 @@ from upsim.client.effects import (
     SentResponse,
     Sleep,
 )
-from upsim.client.exceptions import ArgumentError
-from upsim.client.http.connections import async_connections, sync_connections
-from upsim.client.http.exchanges import Fetching, HttpExchange, Sending
-from upsim.client.http.wire import Wire
 
 _Result = TypeVar("_Result")
 _CHUNK = 1 << 20

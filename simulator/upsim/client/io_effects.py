@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from upsim.client.adapter import ProviderResponse, Request
 from upsim.client.request_guard import Reservation
-from upsim.client.values import Progress
+from upsim.client.results import Progress
 
 _Result = TypeVar("_Result")
 

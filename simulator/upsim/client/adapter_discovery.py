@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 from upsim.client.adapter import Adapter
-from upsim.client.arguments import check_text
+from upsim.client.argument_checks import check_text
 from upsim.client.exceptions import UnknownAdapterError
 from upsim.core.suggestions import nearest_to, shown
 from upsim.scenario.loader import Library

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import upsim.providers
-from upsim.client.discovery import adapter, library, providers
+from upsim.client.adapter_discovery import adapter, library, providers
 from upsim.client.exceptions import UnknownAdapterError
 from upsim.core.instants import SECOND
 
@@ -37,7 +37,7 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
 def test_an_adapter_imports_no_server() -> None:
     """Loading every adapter imports neither the web layer nor the engine nor PyAV."""
     code = (
-        "import sys; from upsim.client.discovery import adapter, providers;"
+        "import sys; from upsim.client.adapter_discovery import adapter, providers;"
         "[adapter(p) for p in providers()];"
         "print([m for m in sys.modules if m.split('.')[:2] in"
         " (['upsim', 'web'], ['upsim', 'engine'], ['upsim', 'app'], ['av'])])"
@@ -50,7 +50,7 @@ def test_an_adapter_imports_no_server() -> None:
 def test_finding_the_adapters_imports_no_provider() -> None:
     """Listing the adapters, or loading one adapter, imports no code of another provider."""
     code = (
-        "import sys; from upsim.client.discovery import adapter, providers;"
+        "import sys; from upsim.client.adapter_discovery import adapter, providers;"
         "first = providers()[0]; adapter(first);"
         "print(first, {m.split('.')[2] for m in sys.modules if m.startswith('upsim.providers.')})"
     )

@@ -6,7 +6,7 @@ import warnings
 
 from upsim.client.exceptions import OverchargedError, OverchargedWarning
 from upsim.client.request_guard import Budget
-from upsim.client.values import Job
+from upsim.client.results import Job
 
 
 def check_charge(job: Job, budget: Budget) -> None:

@@ -6,12 +6,12 @@ import httpx
 
 from upsim.client import clocks
 from upsim.client.adapter import ProviderResponse
-from upsim.client.arguments import check_kind, check_secret, check_text
+from upsim.client.argument_checks import check_kind, check_secret, check_text
 from upsim.client.exceptions import ArgumentError, ProtocolError
+from upsim.client.hidden_texts import path_segment
 from upsim.client.http.json_calls import SimulatorClient
 from upsim.client.request_guard import check_scheme
 from upsim.client.server_urls import base_url_flaw
-from upsim.client.values import path_segment
 from upsim.core.numbers import plain_count
 from upsim.core.suggestions import shown
 

@@ -216,7 +216,7 @@ def _report_card(sandbox: SandboxHandle) -> list[tuple[str, str]]:
 
 
 def _protocol() -> Any:  # noqa: ANN401 - a class of uvicorn's kind
-    from upsim.cli.connections import CuttableProtocol
+    from upsim.cli.cuttable_connections import CuttableProtocol
 
     return CuttableProtocol
 

@@ -25,7 +25,7 @@ import pytest
 import uvicorn
 
 from tests.slowness import slowness
-from upsim.cli.connections import CuttableProtocol
+from upsim.cli.cuttable_connections import CuttableProtocol
 from upsim.cli.record import Recorder
 from upsim.cli.verify import LOCAL
 from upsim.media.clip_names import parse_clip_name

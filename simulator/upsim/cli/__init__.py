@@ -8,8 +8,13 @@ from typing import Any
 
 import click
 
-from upsim.cli.terminal import escaped_output
-from upsim.cli.variables import PREFIX, show_variables, unknown_variables, with_variables
+from upsim.cli.environment_variables import (
+    PREFIX,
+    show_variables,
+    unknown_variables,
+    with_variables,
+)
+from upsim.cli.escaped_output import escaped_output
 from upsim.core.suggestions import suggestion
 
 COMMANDS = {

@@ -26,7 +26,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from upsim.cli.write_buffer import unsent_bytes
+from upsim.cli.unsent_bytes import unsent_bytes
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""

@@ -21,9 +21,9 @@ from upsim.atomic_files import write_whole
 from upsim.cli.demo_output import DemoOutput, print_results
 from upsim.cli.demo_run import POLLING, DemoClip, DemoRun, note_status, read_clip, upscale
 from upsim.cli.escaped_console import EscapedConsole
-from upsim.cli.parameters import WholeNumber
+from upsim.cli.escaped_output import OutputError
+from upsim.cli.option_types import WholeNumber
 from upsim.cli.request_log import job_of, line_of, today
-from upsim.cli.terminal import OutputError
 from upsim.client.adapter_discovery import providers
 from upsim.client.clients import connect_async
 from upsim.client.results import Progress

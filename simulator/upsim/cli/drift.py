@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 import click
 
 from upsim.cli.file_arguments import FileName
-from upsim.cli.parameters import WholeNumber
+from upsim.cli.option_types import WholeNumber
 from upsim.cli.verify import GROUP, LOCAL
 
 _READ, _WRITTEN = FileName(), FileName(written=True)

@@ -13,8 +13,8 @@ import click
 import httpx
 import msgspec
 
-from upsim.cli.parameters import SCENARIO
-from upsim.cli.variables import ADMIN_TOKEN
+from upsim.cli.environment_variables import ADMIN_TOKEN
+from upsim.cli.option_types import SCENARIO
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import ask_admin
 from upsim.client.http.connections import sync_connections

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from upsim.cli.terminal import raw
+from upsim.cli.escaped_output import raw
 from upsim.core.printable_text import printable
 
 

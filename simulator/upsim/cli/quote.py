@@ -22,7 +22,7 @@ from rich.text import Text
 from upsim.cli.demo_output import WIDE, price_text, video_text
 from upsim.cli.escaped_console import EscapedConsole
 from upsim.cli.model_arguments import check_source, settings_of
-from upsim.cli.parameters import MODEL, DurationType, FrameRate, FrameSize, Setting, WholeNumber
+from upsim.cli.option_types import MODEL, DurationType, FrameRate, FrameSize, Setting, WholeNumber
 from upsim.cli.quote_rows import (
     QuotedVideo,
     QuoteRow,

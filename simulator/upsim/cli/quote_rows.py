@@ -17,7 +17,7 @@ from typing import Literal
 import httpx
 
 from upsim.app import Simulator
-from upsim.cli.targets import cause_of_refusal
+from upsim.cli.upscale_targets import cause_of_refusal
 from upsim.client.clients import Client, UpscaleOptions, connect
 from upsim.client.exceptions import ClientError, JobFailedError, RefusedError, UnsupportedError
 from upsim.client.models import ModelInfo, find_model

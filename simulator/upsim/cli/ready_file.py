@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from upsim.cli.server import UvicornServer
+from upsim.cli.uvicorn_server import UvicornServer
 
 USAGE = 2
 _MAX_LENGTH = 64 * 1024

@@ -14,13 +14,13 @@ import click
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upsim.cli.connections import CuttableProtocol
+from upsim.cli.cuttable_connections import CuttableProtocol
 from upsim.cli.file_arguments import FileName
 from upsim.cli.listen_address import is_local_only, listen
-from upsim.cli.parameters import PROVIDER, Amount, Port, base_url
+from upsim.cli.option_types import PROVIDER, Amount, Port, base_url
 from upsim.cli.ready_file import ReadyFile, remove_stale
 from upsim.cli.request_log import say
-from upsim.cli.server import ServerHooks, UvicornServer
+from upsim.cli.uvicorn_server import ServerHooks, UvicornServer
 from upsim.cli.verify import GROUP
 
 FINDING = 1

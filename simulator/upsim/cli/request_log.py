@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from upsim.cli.terminal import OutputError
+from upsim.cli.escaped_output import OutputError
 from upsim.core.baseline import ErrorRule
 from upsim.core.instants import iso
 from upsim.core.jobs import Job

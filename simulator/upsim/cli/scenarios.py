@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from upsim.atomic_files import write_whole
-from upsim.cli.parameters import PROVIDER, SCENARIO
+from upsim.cli.option_types import PROVIDER, SCENARIO
 from upsim.core.nearest_names import near_names
 from upsim.core.suggestions import unknown
 from upsim.providers import folders

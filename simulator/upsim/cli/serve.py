@@ -17,17 +17,17 @@ from starlette.types import ASGIApp
 
 from upsim.app import App
 from upsim.cli.banner import Banner
-from upsim.cli.connections import CuttableProtocol
+from upsim.cli.cuttable_connections import CuttableProtocol
+from upsim.cli.environment_variables import ADMIN_TOKEN
 from upsim.cli.file_arguments import FileName
+from upsim.cli.file_watcher import Watch
 from upsim.cli.listen_address import addresses, is_local_only, listen
-from upsim.cli.parameters import SCENARIO, DurationType, Port, WholeNumber, host_names, token
-from upsim.cli.parameters import base_url as base_url_option
+from upsim.cli.option_types import SCENARIO, DurationType, Port, WholeNumber, host_names, token
+from upsim.cli.option_types import base_url as base_url_option
 from upsim.cli.ready_file import ReadyFile, remove_stale
 from upsim.cli.request_log import RequestLog, say
-from upsim.cli.server import ServerHooks, UvicornServer
 from upsim.cli.tls_certificate import check_certificate
-from upsim.cli.variables import ADMIN_TOKEN
-from upsim.cli.watch import Watch
+from upsim.cli.uvicorn_server import ServerHooks, UvicornServer
 from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
 from upsim.engine.seeds import fresh_seed, fresh_token

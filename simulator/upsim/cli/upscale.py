@@ -14,7 +14,7 @@ import click
 
 from upsim.cli.demo_output import price_text, video_text
 from upsim.cli.model_arguments import check_source, is_elsewhere, settings_of
-from upsim.cli.parameters import (
+from upsim.cli.option_types import (
     MODEL,
     SCENARIO,
     Amount,
@@ -24,7 +24,7 @@ from upsim.cli.parameters import (
     target_url,
 )
 from upsim.cli.progress_bar import ProgressBar, amount_of
-from upsim.cli.targets import (
+from upsim.cli.upscale_targets import (
     LIVE,
     SIM,
     CommandTarget,

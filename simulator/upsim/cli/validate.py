@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from upsim.cli.parameters import SCENARIO
+from upsim.cli.option_types import SCENARIO
 from upsim.core.numbers import counted
 from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, UnknownScenarioError

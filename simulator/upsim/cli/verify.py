@@ -17,9 +17,9 @@ from typing import TypeVar
 import click
 import httpx
 
+from upsim.cli.environment_variables import ADMIN_TOKEN
 from upsim.cli.file_arguments import FileName
-from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, DurationType, base_url, target_url
-from upsim.cli.variables import ADMIN_TOKEN
+from upsim.cli.option_types import PROVIDER, SCENARIO, Amount, DurationType, base_url, target_url
 from upsim.client.http.connections import SyncTransport
 from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, UnknownScenarioError

@@ -15,11 +15,11 @@ It contains strategies, fault plans and a state machine:
 Needs the extra `upsim[kit]`.
 """
 
+from upsim.kit.client_machine import ClientMachine, run_client
 from upsim.kit.client_sleep import RunawayError
 from upsim.kit.clips import Clip, clips
 from upsim.kit.faults import FaultPlan, fault_plans
-from upsim.kit.machine import ClientMachine, run_client
-from upsim.kit.orders import Order, invalid_orders, valid_orders
+from upsim.kit.upscale_orders import Order, invalid_orders, valid_orders
 
 __all__ = [
     "ClientMachine",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from upsim.core.faults import CUTS
 from upsim.kit.faults import LOST, FaultPlan, plan_for
-from upsim.kit.orders import Order
+from upsim.kit.upscale_orders import Order
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 AFTER_EVERY_TIMEOUT = "20m"

@@ -24,7 +24,7 @@ from tests.unit.cli.test_fast_protocol import (
 from upsim.cli import connection_limits
 from upsim.cli.connection_limits import MAX_HEAD, MAX_PIPELINED, SLICE, STEPS_A_TURN
 from upsim.cli.fast_protocol import FastPathProtocol
-from upsim.cli.write_buffer import unsent_bytes
+from upsim.cli.unsent_bytes import unsent_bytes
 from upsim.web.whole_responses import HttpResponse
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import upsim
 from upsim.cli import main
-from upsim.cli.variables import unknown_variables
+from upsim.cli.environment_variables import unknown_variables
 from upsim.core.nearest_names import closest, near_names
 
 VARIABLES = ("UPSIM_ADMIN_TOKEN", "UPSIM_URL", "UPSIM_SERVE_PORT", "UPSIM_TRUSTED_HOSTS")

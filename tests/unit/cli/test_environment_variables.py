@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from upsim.cli import COMMANDS, env, main
-from upsim.cli.variables import unknown_variables
+from upsim.cli.environment_variables import unknown_variables
 from upsim.testing.running_server import at_running_server
 
 

@@ -12,7 +12,7 @@ from upsim.core.numbers import counted
 from upsim.core.states import UNSUCCESSFUL, JobState
 from upsim.kit.client_sleep import RunawayError
 from upsim.kit.clips import Clip
-from upsim.kit.orders import Order
+from upsim.kit.upscale_orders import Order
 from upsim.testing.sandboxes import SandboxHandle
 
 Json = dict[str, Any]

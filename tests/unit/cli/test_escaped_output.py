@@ -14,8 +14,8 @@ import pytest
 
 from tests.recording.test_reports import HEAD
 from upsim.cli import main
+from upsim.cli.escaped_output import escaped_output, is_output_lost
 from upsim.cli.request_log import say
-from upsim.cli.terminal import escaped_output, is_output_lost
 from upsim_contracts.cassettes.cassette import Writer
 
 FULL = os.strerror(errno.ENOSPC)

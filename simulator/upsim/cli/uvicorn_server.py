@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import uvicorn
 
-from upsim.cli.terminal import is_output_lost
+from upsim.cli.escaped_output import is_output_lost
 from upsim.cli.tls_handshakes import gated
 
 FINDING = 1

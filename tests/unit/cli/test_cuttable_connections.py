@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from upsim.cli.connections import SocketConnection
+from upsim.cli.cuttable_connections import SocketConnection
 
 
 class Held(asyncio.Transport):

@@ -31,14 +31,14 @@ from upsim.client.argument_checks import LIMIT, check_kind, check_number, check_
 from upsim.client.models import find_model
 from upsim.core.states import TERMINAL
 from upsim.interception.provider_hosts import library
+from upsim.kit.client_mistakes import CallOutcome, find_mistake
 from upsim.kit.client_sleep import CountingWire, RunawayError, replace_sleep
 from upsim.kit.clips import check_seconds
 from upsim.kit.faults import FaultPlan, fault_plans
 from upsim.kit.first_calls import first_plans, try_first_calls
-from upsim.kit.orders import Order, invalid_orders, valid_orders
 from upsim.kit.sandboxes import own_sandbox
 from upsim.kit.test_case import show_at_class
-from upsim.kit.verdicts import CallOutcome, find_mistake
+from upsim.kit.upscale_orders import Order, invalid_orders, valid_orders
 from upsim.testing.journal_text import journal_text
 from upsim.testing.sandboxes import SandboxHandle
 

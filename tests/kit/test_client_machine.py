@@ -14,7 +14,7 @@ from hypothesis import Phase, settings
 from tests.kit.careless import CARELESS, Careful, ResubmitsOnTransportError, call
 from upsim.client import connect, connect_async, model_names
 from upsim.kit import ClientMachine, FaultPlan, RunawayError, run_client
-from upsim.kit.machine import SETTINGS
+from upsim.kit.client_machine import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

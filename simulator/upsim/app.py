@@ -37,19 +37,19 @@ from upsim.scenario.loader import Library
 from upsim.web.admin.app import guarded, routes
 from upsim.web.admin.events import Streams
 from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, problem, shown
+from upsim.web.admin_access import AdminRule
 from upsim.web.allowed_hosts import Door, Observer, OwnHosts
-from upsim.web.auth import AdminRule
 from upsim.web.clock_driver import move, until
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
-from upsim.web.file_reports import reporting
 from upsim.web.held_requests import HeldRequests
-from upsim.web.landing import landing
-from upsim.web.media import MediaApp
+from upsim.web.landing_page import landing
+from upsim.web.media_files import MediaApp
+from upsim.web.media_safety_headers import ALWAYS, safely
 from upsim.web.media_service import MediaService
 from upsim.web.missing_prefix import MissingPrefix
+from upsim.web.non_provider_log import reporting
 from upsim.web.resource_shortages import on_shortage, short
-from upsim.web.safe_media import ALWAYS, safely
 from upsim.web.url_parsing import ParsedUrl, UrlParser
 from upsim.web.wrong_token import WrongToken
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     import httpx
 
     from upsim.transport import Transport
-    from upsim.web.replay.document import Document
+    from upsim.web.replay.export_document import Document
     from upsim.web.replay.session import ReplaySession
 
 IN_PROCESS_HOST = f"http://{IN_PROCESS_NAME}"
@@ -191,7 +191,7 @@ class App(Starlette):
 
 def app_for(document: Document) -> App:
     """Return an application in which an export can be replayed. Raises ExportError."""
-    from upsim.web.replay.document import ExportError
+    from upsim.web.replay.export_document import ExportError
     from upsim.web.replay.recorded_parts import settings_of
 
     try:
@@ -287,7 +287,7 @@ class Simulator:
 
         Raises ExportError if `session` is not an export.
         """
-        from upsim.web.replay.document import known
+        from upsim.web.replay.export_document import known
         from upsim.web.replay.session import ReplaySession
 
         document = known(session, name="the session")

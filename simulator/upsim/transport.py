@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp, Message, Scope
 
-from upsim.web.connections import EXTENSION
+from upsim.web.connection_cutting import EXTENSION
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]

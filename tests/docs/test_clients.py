@@ -11,7 +11,7 @@ import pytest
 from upsim import Simulator
 from upsim.cli.env import client_variables
 from upsim.scenario.loader import Library
-from upsim.web.landing import clients_of
+from upsim.web.landing_page import clients_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "dialects.md"
 LIBRARY = Library()

@@ -25,8 +25,8 @@ from upsim.app import App
 from upsim.engine.command_log import CURRENT
 from upsim.engine.exports import comparable
 from upsim.engine.settings import ServerSettings
-from upsim.web.connections import EXTENSION
-from upsim.web.replay.document import Document, read
+from upsim.web.connection_cutting import EXTENSION
+from upsim.web.replay.export_document import Document, read
 from upsim.web.replay.recorded_parts import settings_of
 from upsim.web.replay.replayed_exchange import ReplayedExchange
 from upsim.web.replay.response_comparison import ReplayDifference, ReplayReport, replay

@@ -12,7 +12,7 @@ from tests.http.conftest import refusal_of
 from upsim.app import App
 from upsim.engine.settings import ServerSettings
 from upsim.transport import Transport
-from upsim.web.auth import ADVICE
+from upsim.web.admin_access import ADVICE
 from upsim.web.wrong_token import NOTE
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.engine.registry import SandboxRequest
 from upsim.scenario.faults.vocabulary import needed
-from upsim.web.connections import UncuttableError
+from upsim.web.connection_cutting import UncuttableError
 from upsim.web.held_requests import HeldByManualClockError
 
 Start = Callable[..., Patient]

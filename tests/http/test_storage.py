@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.uploads import put_file
-from upsim.web.safe_media import SAFE_TYPES
+from upsim.web.media_safety_headers import SAFE_TYPES
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin, Start

@@ -19,7 +19,7 @@ from upsim import Simulator
 from upsim.app import app_for
 from upsim.engine.exports import export
 from upsim.engine.sandbox import Sandbox
-from upsim.web.replay.document import Document, read
+from upsim.web.replay.export_document import Document, read
 from upsim.web.replay.response_comparison import ReplayReport, replay
 
 RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "25"))

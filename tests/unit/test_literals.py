@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from upsim.web.replay.literals import literal
+from upsim.web.replay.python_literals import literal
 
 
 @pytest.mark.parametrize("levels", [0, 10, 30, 59])

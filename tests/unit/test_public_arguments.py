@@ -22,7 +22,7 @@ from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.testing.admin_answers import AdminCallError
 from upsim.testing.marks import MarkError
 from upsim.testing.sandboxes import SandboxHandle
-from upsim.web.replay.document import ExportError
+from upsim.web.replay.export_document import ExportError
 
 OWN = (
     LookupError,  # of an unknown provider, dialect or finding

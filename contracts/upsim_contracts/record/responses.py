@@ -29,7 +29,7 @@ PIECE = 64 * 2**10
 STATUSES = range(200, 600)
 """What an HTTP server can answer with, in the end."""
 CONNECTION = "upsim.connection"
-"""Where a scope's extensions offer a hold on the connection: see `upsim.web.connections`."""
+"""Where a scope's extensions offer a hold on the connection: see `upsim.web.connection_cutting`."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 RawHeaders = list[tuple[bytes, bytes]]
 

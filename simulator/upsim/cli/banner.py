@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from upsim.app import App
 from upsim.cli.request_log import say
 from upsim.engine.settings import ServerSettings
-from upsim.web.landing import example
+from upsim.web.landing_page import example
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import socket
 import struct
 
 from upsim.cli.fast_protocol import FastPathProtocol
-from upsim.web.connections import EXTENSION
+from upsim.web.connection_cutting import EXTENSION
 
 _LINGER_NONE = struct.pack("ii", 1, 0)
 

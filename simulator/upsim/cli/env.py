@@ -26,7 +26,7 @@ from upsim.engine.registry import DEFAULT
 from upsim.providers import folders
 from upsim.scenario.loader import Library
 from upsim.testing.running_server import URL
-from upsim.web.landing import clients_of
+from upsim.web.landing_page import clients_of
 
 FINDING = 1
 SECONDS = 10

@@ -13,10 +13,10 @@ import click
 from upsim.app import app_for
 from upsim.atomic_files import write_whole
 from upsim.cli.file_arguments import FileName
-from upsim.web.bodies import encode
-from upsim.web.replay.document import Document, ExportError, read
+from upsim.web.replay.export_document import Document, ExportError, read
 from upsim.web.replay.pytest_writer import Written, written
 from upsim.web.replay.response_comparison import ReplayDifference, ReplayReport, replay
+from upsim.web.request_bodies import encode
 
 FINDING = 1
 SHOWN = 5

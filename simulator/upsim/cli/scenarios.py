@@ -30,7 +30,7 @@ from upsim.scenario.searching import (
     searched,
     vocabulary,
 )
-from upsim.web.bodies import encode
+from upsim.web.request_bodies import encode
 
 FINDING = 1
 ROOM = 120

@@ -31,19 +31,19 @@ from upsim.engine.records import LoggedRequest, Record, Response
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web import near_paths
-from upsim.web.bodies import ClientGoneError, encode, headers_of, read_body
+from upsim.web.body_spool import Spool
 from upsim.web.clock_driver import catch_up
 from upsim.web.crashes import crashed
 from upsim.web.faulty_responses import Faulty
 from upsim.web.held_requests import HeldRequests
-from upsim.web.media import MediaApp
+from upsim.web.media_files import MediaApp
 from upsim.web.media_service import MediaService
 from upsim.web.openapi_documents import Documents, is_document
 from upsim.web.provider_responses import response_headers, whole
+from upsim.web.request_bodies import ClientGoneError, encode, headers_of, read_body
 from upsim.web.request_context import RequestContext, command_of, long_command_of, record_of
 from upsim.web.resource_shortages import short
 from upsim.web.routes import Miss, Routes
-from upsim.web.spool import Spool
 from upsim.web.url_parsing import ParsedUrl, UrlParser, host_of
 from upsim.web.whole_responses import HttpResponse
 

@@ -40,9 +40,9 @@ from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.execute import Decision, refuse
 from upsim.engine.faults import account_names, match, occasion_of
 from upsim.engine.sandbox import Sandbox
-from upsim.web.bodies import ClientGoneError, drain, encode, headers_of
-from upsim.web.clock_waits import pass_time
-from upsim.web.connections import EXTENSION, connection_of
+from upsim.web.connection_cutting import EXTENSION, connection_of
+from upsim.web.delay_faults import pass_time
+from upsim.web.request_bodies import ClientGoneError, drain, encode, headers_of
 
 NOTHING_SENT = 0
 """Status in the journal of a request that was cut off before its decision."""

@@ -11,7 +11,7 @@ from typing import Any
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Reply
 from upsim.core.url_builder import UrlBuilder
-from upsim.web.bodies import encode
+from upsim.web.request_bodies import encode
 
 ENTRY_POINT_GROUP = "upsim.documents"
 KEPT = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upsim.core.call import Call, Reply
 from upsim.engine.bound_provider import BoundProvider
-from upsim.web.bodies import encode
+from upsim.web.request_bodies import encode
 from upsim.web.whole_responses import Headers, HttpResponse
 
 

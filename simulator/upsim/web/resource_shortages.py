@@ -16,7 +16,7 @@ from starlette.types import Message, Scope, Send
 
 from upsim.engine.body_memory import CrowdedError
 from upsim.web.admin.problems import problem
-from upsim.web.bodies import encode
+from upsim.web.request_bodies import encode
 from upsim.web.whole_responses import HttpResponse
 
 LOGGER = logging.getLogger("upsim")

@@ -12,7 +12,7 @@ from upsim.core.url_builder import UrlBuilder
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.allowed_hosts import MAX_HOST_LENGTH
-from upsim.web.bodies import headers_of
+from upsim.web.request_bodies import headers_of
 
 MAX_ORIGINS_KEPT = 4096
 MAX_PATH_LENGTH = 512

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import Message, Scope, Send
 
-from upsim.web.auth import AdminRule
+from upsim.web.admin_access import AdminRule
 from upsim.web.webhook_targets import INBOX
 
 HEADER = b"x-upsim-note"

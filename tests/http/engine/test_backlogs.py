@@ -16,7 +16,7 @@ from upsim.engine.deadlines import Deadline
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.timeline import MAX_AT_ONCE
 from upsim.web.admin.events import EventStream, Streams
-from upsim.web.clock_waits import pass_time
+from upsim.web.delay_faults import pass_time
 
 JOBS = 2 * MAX_AT_ONCE
 UPSCALE = "/vicsee/api/v1/tools/upscale-video"

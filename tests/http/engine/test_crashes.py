@@ -20,7 +20,7 @@ from upsim.core.events import Event, JobAccepted
 from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.registry import Registry
 from upsim.engine.settings import ServerSettings
-from upsim.web.media import MediaApp
+from upsim.web.media_files import MediaApp
 
 PROVIDERS = tuple(SUBMITS)
 OURS: dict[str, Any] = {

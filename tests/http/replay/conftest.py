@@ -14,7 +14,7 @@ import pytest
 
 from upsim import Simulator
 from upsim.app import app_for
-from upsim.web.replay.document import Document, read
+from upsim.web.replay.export_document import Document, read
 from upsim.web.replay.response_comparison import ReplayReport, replay
 
 LOCAL = "http://127.0.0.1:4747"

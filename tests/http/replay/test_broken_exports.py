@@ -18,7 +18,7 @@ from tests.http.replay.test_command import session
 from tests.mutations import GONE, VALUES, places, replaced
 from upsim import Simulator
 from upsim.cli import main
-from upsim.web.replay.document import ExportError
+from upsim.web.replay.export_document import ExportError
 
 EXPORT_VALUES: Sequence[object] = (
     *VALUES,

@@ -33,7 +33,7 @@ from upsim.engine.body_memory import MAX_HELD
 from upsim.engine.registry import SandboxRequest
 from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
-from upsim.web.replay.document import ExportError, read
+from upsim.web.replay.export_document import ExportError, read
 
 PRIVATE = "sk-a-key-that-nobody-may-see"
 SECRET = "a-webhook-secret-of-mine"

@@ -19,7 +19,7 @@ from tests.http.replay.conftest import (
 )
 from upsim.app import app_for
 from upsim.engine.reload import reload
-from upsim.web.replay.document import ExportError
+from upsim.web.replay.export_document import ExportError
 from upsim.web.replay.pytest_writer import written
 
 BASE = """extends: vicsee/baseline

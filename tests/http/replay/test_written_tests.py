@@ -27,7 +27,7 @@ from tests.uploads import put_file
 from upsim import Simulator
 from upsim.app import app_for
 from upsim.web.replay import pytest_writer as writing
-from upsim.web.replay.document import ExportError
+from upsim.web.replay.export_document import ExportError
 
 CANARY = "upsim_canary_of_an_export"
 RUNS = f"__import__('builtins').__dict__.update({CANARY}=1)"

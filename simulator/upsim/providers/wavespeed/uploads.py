@@ -12,7 +12,7 @@ from upsim.core.call import Call, Carried, Content, Reply, SentFile
 from upsim.core.checks import Check, Violation, named, size_flaw
 from upsim.core.events import UploadIssued
 from upsim.core.instants import iso
-from upsim.core.uploads import upload_headers
+from upsim.core.upload_headers import upload_headers
 from upsim.providers.wavespeed import wire
 from upsim.providers.wavespeed.multipart import file_part, part_names
 from upsim.providers.wavespeed.parameters import text, whole

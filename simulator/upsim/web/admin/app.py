@@ -51,7 +51,7 @@ from upsim.web.admin.parameters import (
 from upsim.web.admin.problems import AdminError, NoBody, answer, nearest, problem, read
 from upsim.web.admin.recorded_calls import recorded
 from upsim.web.admin.sandboxes import registry_of
-from upsim.web.auth import WRITES, AdminRule, page_refusal
+from upsim.web.admin_access import WRITES, AdminRule, page_refusal
 from upsim.web.clock_driver import catch_up
 from upsim.web.webhook_targets import INBOX
 

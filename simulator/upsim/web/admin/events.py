@@ -19,9 +19,9 @@ from upsim.web.admin import event_views
 from upsim.web.admin.parameters import TYPES
 from upsim.web.admin.problems import AdminError, nearest, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
-from upsim.web.bodies import encode
 from upsim.web.clock_driver import catch_up
-from upsim.web.connections import EXTENSION
+from upsim.web.connection_cutting import EXTENSION
+from upsim.web.request_bodies import encode
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

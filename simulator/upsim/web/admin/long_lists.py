@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from starlette.responses import Response
 
-from upsim.web.bodies import encode
+from upsim.web.request_bodies import encode
 
 T = TypeVar("T")
 FEW = 32

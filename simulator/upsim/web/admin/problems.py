@@ -21,7 +21,7 @@ from upsim.core.json_bodies import (
 from upsim.core.nearest_names import closest
 from upsim.web.admin import body_mistakes
 from upsim.web.admin.body_mistakes import SHOWN, nearest
-from upsim.web.bodies import encode
+from upsim.web.request_bodies import encode
 
 MAX_BODY = 8 * 1024 * 1024
 MAX_NUMBER_LENGTH = 18

@@ -12,7 +12,7 @@ from upsim.engine.command_log import CURRENT, KEPT_HEADERS, Command
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin.problems import AdminError, problem
-from upsim.web.auth import WRITES
+from upsim.web.admin_access import WRITES
 
 QUESTIONS = frozenset({"find", "count"})
 """Calls by POST that change nothing."""

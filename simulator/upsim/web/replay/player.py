@@ -13,7 +13,7 @@ from upsim.engine.clock import PlayedClock
 from upsim.engine.command_log import CURRENT
 from upsim.engine.replay_command_log import ReplayedCommand, Turn
 from upsim.engine.sandbox import Sandbox
-from upsim.web.replay.document import (
+from upsim.web.replay.export_document import (
     Document,
     ExportedRequest,
     ExportEntry,

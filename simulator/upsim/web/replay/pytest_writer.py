@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from upsim.engine.exports import KEYS_CALL
-from upsim.web.replay.document import Document, ExportedRequest, ExportEntry, ExportError
-from upsim.web.replay.literals import flat, literal
+from upsim.web.replay.export_document import Document, ExportedRequest, ExportEntry, ExportError
 from upsim.web.replay.player import DivergedError, Player, UnplayableError
+from upsim.web.replay.python_literals import flat, literal
 from upsim.web.replay.recorded_parts import Application
 from upsim.web.replay.replayed_exchange import ReplayedExchange
 from upsim.web.replay.response_comparison import differences, waits_of

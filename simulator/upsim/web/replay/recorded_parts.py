@@ -32,7 +32,7 @@ from upsim.web.clock_driver import ClockDriver
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
 from upsim.web.media_service import MediaService
-from upsim.web.replay.document import Document, ExportError, instant_of
+from upsim.web.replay.export_document import Document, ExportError, instant_of
 from upsim.web.replay.scenario_values import held
 
 TOKEN = "replay"  # noqa: S105 - no other process can reach this server

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from starlette.types import Message, Scope
 
-from upsim.web.connections import EXTENSION
-from upsim.web.replay.document import ExportedRequest
+from upsim.web.connection_cutting import EXTENSION
+from upsim.web.replay.export_document import ExportedRequest
 
 BEYOND = b"9" * 18
 """A length above every limit, so that the body is not read, as in the recording."""

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from upsim.engine.exports import answer_of
-from upsim.web.replay.document import Answered, Document, ExportedRequest, ExportEntry
+from upsim.web.media_safety_headers import NAMES
+from upsim.web.replay.export_document import Answered, Document, ExportedRequest, ExportEntry
 from upsim.web.replay.player import DivergedError, Player, UnplayableError
 from upsim.web.replay.recorded_parts import Application, changed_rules
 from upsim.web.replay.replayed_exchange import ReplayedExchange
-from upsim.web.safe_media import NAMES
 
 SHOWN = 400
 

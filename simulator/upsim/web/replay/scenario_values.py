@@ -11,7 +11,7 @@ from upsim.engine.exports import plain, unplain
 from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.model import Scenario
 from upsim.scenario.yaml_tree import MAX_DEPTH, Place, Tree, Value, dotted, mapping
-from upsim.web.replay.document import ExportError
+from upsim.web.replay.export_document import ExportError
 
 OVER, WITH = "$over", "$with"
 """The keys of values that are written as changes: a provider, and a merge patch (RFC 7396)."""

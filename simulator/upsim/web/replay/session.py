@@ -14,7 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from upsim.pipe_event_loop import new_loop
-from upsim.web.replay.document import (
+from upsim.web.replay.export_document import (
     Bytes,
     Document,
     ExportedRequest,

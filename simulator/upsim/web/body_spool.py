@@ -14,7 +14,7 @@ from upsim.core.media import Unmeasurable
 from upsim.engine.body_memory import ALWAYS_TAKEN, CrowdedError, Share
 from upsim.engine.command_log import MAX_BODY_KEPT
 from upsim.media.blob_store import BlobStore, BlobWriter
-from upsim.web.bodies import ClientGoneError, announced_length
+from upsim.web.request_bodies import ClientGoneError, announced_length
 
 MAX_KEPT = 8 << 20
 """Maximum bytes of a body that the command log keeps; of a longer one it keeps the beginning."""

@@ -13,14 +13,14 @@ from starlette.types import Receive, Scope, Send
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import SentFile
 from upsim.core.media import Unmeasurable
-from upsim.core.uploads import upload_headers
+from upsim.core.upload_headers import upload_headers
 from upsim.engine.command_log import resumed, taken
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_state import Upload
 from upsim.engine.upload_tickets import ticket_refusal
-from upsim.web.bodies import ClientGoneError, announced_length, headers_of
-from upsim.web.spool import Spool
+from upsim.web.body_spool import Spool
+from upsim.web.request_bodies import ClientGoneError, announced_length, headers_of
 from upsim.web.storage_responses import TEXT, refusal_answer, text_answer, whole_answer
 
 SHOWN = 100

@@ -28,17 +28,17 @@ from upsim.engine.records import NOTE, Record, Response, noted_request
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.media.clip_names import CONTENT_TYPES, ClipNameError, ClipRoomError, SyntheticClip
-from upsim.web import file_reports
-from upsim.web.bodies import ClientGoneError, headers_of
+from upsim.web import non_provider_log
 from upsim.web.clock_driver import catch_up
 from upsim.web.faulty_responses import Faulty, media_occasion
 from upsim.web.file_responses import send_file
 from upsim.web.job_outputs import OutputFile, output_clip
+from upsim.web.media_safety_headers import allow, headers_for, is_preflight, safely
 from upsim.web.media_service import MediaService, MissingFile, clip_of
+from upsim.web.received_uploads import Uploads
+from upsim.web.request_bodies import ClientGoneError, headers_of
 from upsim.web.resource_shortages import AFTER, or_refused
-from upsim.web.safe_media import allow, headers_for, is_preflight, safely
 from upsim.web.storage_responses import TEXT, Headers, text_answer, whole_answer
-from upsim.web.uploads import Uploads
 
 Observer = Callable[[Sandbox, Record], None]
 HIDDEN = b"hidden"
@@ -84,7 +84,7 @@ class MediaApp:
         self.media_service = media_service
         self._uploads = Uploads(registry)
         self.observers: list[Observer] = []
-        self.reporters: list[file_reports.Observer] = []
+        self.reporters: list[non_provider_log.Observer] = []
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, *, path: str, sandbox: Sandbox
@@ -93,7 +93,7 @@ class MediaApp:
         kind, _, name = path.partition("/")
         any_origin = self._any_origin(sandbox, kind, name)
         guards = headers_for(kind, any_origin=any_origin)
-        send = file_reports.reporting(send, scope, self.reporters, served=True)
+        send = non_provider_log.reporting(send, scope, self.reporters, served=True)
         safe = safely(send, guards)
         if any_origin and is_preflight(scope, headers_of(scope)):
             await allow(safe, _methods(kind))
@@ -172,7 +172,7 @@ class MediaApp:
             if sent and reply.mark is not None:
                 self._mark(sandbox, reply.job, reply.mark)
 
-        told = file_reports.reporting(send, scope, self.reporters)
+        told = non_provider_log.reporting(send, scope, self.reporters)
         await or_refused(told, sending)
 
     async def _get(self, request: MediaRequest) -> None:

@@ -19,7 +19,7 @@ from tests.http.webhooks.conftest import HOOK, SECRET, Receiver, is_signed
 from upsim import Simulator
 from upsim.scenario.listing import listing
 from upsim.scenario.loader import Library
-from upsim.scenario.searching import Term
+from upsim.scenario.scenario_search import Term
 from upsim.scenario.yaml_tree import parse_tree
 
 TABLE = Path(__file__).with_name("scenarios.yaml")

@@ -22,14 +22,14 @@ from upsim.providers import folders
 from upsim.scenario.explain import as_json, as_text, explain, short
 from upsim.scenario.listing import listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
-from upsim.scenario.schema_files import published, schema_files
-from upsim.scenario.searching import (
+from upsim.scenario.scenario_search import (
     Listed,
     former_names,
     known_synonyms,
     searched,
     vocabulary,
 )
+from upsim.scenario.schema_files import published, schema_files
 from upsim.web.request_bodies import encode
 
 FINDING = 1

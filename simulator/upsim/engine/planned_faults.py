@@ -9,7 +9,7 @@ from upsim.core.faults import FaultRule
 from upsim.engine.faults import arm, disarm, disarm_all
 from upsim.engine.rule_versions import RuleVersions
 from upsim.engine.timeline import Timeline
-from upsim.scenario.faults.selection import misfit
+from upsim.scenario.faults.matched_requests import misfit
 
 
 class PlannedFaults:

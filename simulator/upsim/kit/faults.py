@@ -13,7 +13,7 @@ from upsim.client.exceptions import ArgumentError
 from upsim.core.faults import ACTIONS_AT, STAGES, Stage
 from upsim.interception.provider_hosts import library
 from upsim.providers import discover
-from upsim.scenario.faults.rules import fault_mistakes
+from upsim.scenario.faults.fault_rules import fault_mistakes
 from upsim.scenario.faults.vocabulary import FaultVocabulary, known_in
 
 Fault = dict[str, Any]

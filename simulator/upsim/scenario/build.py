@@ -34,7 +34,7 @@ from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
 from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import WebhookRule
 from upsim.scenario.durations import DURATION, seconds_of
-from upsim.scenario.faults.rules import build_faults
+from upsim.scenario.faults.fault_rules import build_faults
 from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
 from upsim.scenario.rule_vocabulary import body_fields_of
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from upsim.core.provider import Provider
 from upsim.core.suggestions import shown
 from upsim.scenario.changes import MAX_CHANGES
-from upsim.scenario.faults.sizes import size_of
+from upsim.scenario.faults.size_limits import size_of
 from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Scenario

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upsim.scenario.explain import short
 from upsim.scenario.loader import Library
-from upsim.scenario.searching import Listed
+from upsim.scenario.scenario_search import Listed
 
 
 def listing(library: Library) -> list[Listed]:

@@ -13,10 +13,10 @@ from upsim.core.nearest_names import closest, near_names
 from upsim.core.provider import Provider
 from upsim.scenario.build import build_scenario
 from upsim.scenario.changes import stages
+from upsim.scenario.common_scenarios import COMMON, Template
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
-from upsim.scenario.searching import meant_names
-from upsim.scenario.templates import COMMON, Template
+from upsim.scenario.scenario_search import meant_names
 from upsim.scenario.validation import ScenarioValidator
 from upsim.scenario.yaml_tree import Mark, Mistake, Place, Tree, Value, items, mapping, read_tree
 

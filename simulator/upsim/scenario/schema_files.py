@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from upsim.scenario.loader import Library
 from upsim.scenario.schema import Schema, published_schema
-from upsim.scenario.schemas import jsonable
+from upsim.scenario.schema_validation import jsonable
 
 SCHEMA_FILE = "schema.json"
 """The name by which the first line of each scenario file refers to its schema."""

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from itertools import chain
 
 from upsim.core.provider import Provider
-from upsim.scenario.baselines import Trees, baseline_mistakes, strange_entries
+from upsim.scenario.baseline_overrides import Trees, baseline_mistakes, strange_entries
 from upsim.scenario.changes import change_mistakes, stages
 from upsim.scenario.code_references import answers_of, bodiless_of, code_mistakes
 from upsim.scenario.error_recovery import Recovered, recover
-from upsim.scenario.faults.rules import all_mistakes
+from upsim.scenario.faults.fault_rules import all_mistakes
 from upsim.scenario.faults.vocabulary import known_in
-from upsim.scenario.glob_sums import glob_mistakes
-from upsim.scenario.jobs import job_mistakes
+from upsim.scenario.glob_limits import glob_mistakes
+from upsim.scenario.job_rules import job_mistakes
 from upsim.scenario.media_rules import media_mistakes
-from upsim.scenario.references import choice_mistakes, reference_mistakes
-from upsim.scenario.schemas import Sections
+from upsim.scenario.name_references import choice_mistakes, reference_mistakes
+from upsim.scenario.schema_validation import Sections
 from upsim.scenario.whole_units import unit_mistakes
 from upsim.scenario.yaml_tree import Found, Mistake, Place, Tree, Value, mapping
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from upsim.scenario.baselines import Trees
+from upsim.scenario.baseline_overrides import Trees
 from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 

@@ -12,7 +12,7 @@ from upsim import Simulator
 from upsim.cli import main
 from upsim.core.numbers import counted, plain_count, plain_decimal
 from upsim.scenario.durations import EXAMPLES, parse_seconds
-from upsim.scenario.faults.quantities import decimal_of, wait_of
+from upsim.scenario.faults.numbers_and_durations import decimal_of, wait_of
 
 COUNTED = {
     (1, "credit"): "1 credit",

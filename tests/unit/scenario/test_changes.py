@@ -8,7 +8,7 @@ import pytest
 
 from upsim.core.instants import SECOND
 from upsim.providers import discover
-from upsim.scenario import schemas
+from upsim.scenario import schema_validation
 from upsim.scenario.changes import MAX_CHANGES, stages
 from upsim.scenario.error_recovery import Broken
 from upsim.scenario.explain import as_text, explain
@@ -167,13 +167,13 @@ def test_a_change_is_validated_only_where_it_changes(
 ) -> None:
     """For each of a hundred changes, the schema validates only the changed section."""
     judged: list[tuple[str, object]] = []
-    real = schemas.Sections._validated
+    real = schema_validation.Sections._validated
 
     def counted(name: str, section: Value) -> list[Broken]:
         judged.append((name, section))
         return real(name, section)
 
-    monkeypatch.setattr(schemas.Sections, "_validated", staticmethod(counted))
+    monkeypatch.setattr(schema_validation.Sections, "_validated", staticmethod(counted))
     change = "  - {after: 1s, set: {refund: {states: [%s]}}}"
 
     found = told(tmp_path, *[change % "failed"] * (MAX_CHANGES - 1), change % 5)

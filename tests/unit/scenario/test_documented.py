@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from upsim.providers import discover
-from upsim.scenario.jobs import STATES
+from upsim.scenario.job_rules import STATES
 from upsim.scenario.loader import Library
 
 LIBRARY = Library()

@@ -27,7 +27,7 @@ from upsim.core.faults import (
 )
 from upsim.core.suggestions import shown
 from upsim.providers import kinds
-from upsim.scenario.faults.rules import build_fault, fault_mistakes
+from upsim.scenario.faults.fault_rules import build_fault, fault_mistakes
 from upsim.scenario.faults.vocabulary import FaultVocabulary
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario

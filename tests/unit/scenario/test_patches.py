@@ -10,7 +10,7 @@ import pytest
 from tests.http.test_causes import POLLS, SUBMITTED, TOPAZ, Mistake, send
 from upsim import Simulator
 from upsim.providers import discover
-from upsim.scenario.faults.patches import _is_in
+from upsim.scenario.faults.ineffective_patches import _is_in
 from upsim.scenario.loader import Library
 
 LIBRARY = Library()

@@ -15,11 +15,11 @@ from upsim.core.baseline import RateLimit
 from upsim.core.faults import STAGES
 from upsim.core.media import Container
 from upsim.core.states import TERMINAL
-from upsim.scenario.jobs import STATES
+from upsim.scenario.job_rules import STATES
 from upsim.scenario.loader import Library
 from upsim.scenario.schema import resolved_schema, sections, source
 from upsim.scenario.schema_files import published, schema_of
-from upsim.scenario.schemas import jsonable
+from upsim.scenario.schema_validation import jsonable
 from upsim.scenario.yaml_tree import parse_tree
 
 LIBRARY = Library()

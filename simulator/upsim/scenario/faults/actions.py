@@ -23,8 +23,8 @@ from upsim.core.faults import (
 )
 from upsim.core.suggestions import MAX_SHOWN, MAX_SHOWN_LENGTH, shown, unknown_value
 from upsim.scenario.durations import meant_time
-from upsim.scenario.faults.answers import answer_mistakes, answer_of, header_mistakes, headers_of
-from upsim.scenario.faults.quantities import MOST, is_whole, wait_of, wrong_count
+from upsim.scenario.faults.numbers_and_durations import MOST, is_whole, wait_of, wrong_count
+from upsim.scenario.faults.responses import answer_mistakes, answer_of, header_mistakes, headers_of
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.yaml_tree import Found, Place
 

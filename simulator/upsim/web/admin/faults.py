@@ -17,8 +17,8 @@ from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_i
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.code_references import BODILESS
-from upsim.scenario.faults.rules import build_fault, fault_mistakes
-from upsim.scenario.faults.sizes import too_much
+from upsim.scenario.faults.fault_rules import build_fault, fault_mistakes
+from upsim.scenario.faults.size_limits import too_much
 from upsim.scenario.faults.vocabulary import FaultVocabulary, needed, options_in
 from upsim.scenario.loader import join_mistakes
 from upsim.scenario.yaml_tree import dotted

@@ -8,7 +8,7 @@ from typing import cast
 
 from upsim.core.faults import Respond, Stage
 from upsim.core.suggestions import nearest_to, shown, unknown_value
-from upsim.scenario.faults.quantities import is_whole
+from upsim.scenario.faults.numbers_and_durations import is_whole
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.yaml_tree import Found, Place
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from string import Formatter
 
 from upsim.core.suggestions import shown, unknown
-from upsim.scenario.jobs import wrong_order
+from upsim.scenario.job_rules import wrong_order
 from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 _MEASURES = ("output_height",)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from upsim.core.faults import FILES_AT, UNNAMED_AT, Stage, Word, spelt
 from upsim.core.globs import fits
-from upsim.scenario.faults.quantities import decimal_of
-from upsim.scenario.faults.selection import named_at
+from upsim.scenario.faults.matched_requests import named_at
+from upsim.scenario.faults.numbers_and_durations import decimal_of
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 
 

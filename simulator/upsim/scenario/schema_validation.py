@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from upsim.core.suggestions import shown, suggest, unknown
 from upsim.scenario.durations import near_form
 from upsim.scenario.error_recovery import Broken
+from upsim.scenario.expected_shapes import shape_of
 from upsim.scenario.schema import Schema, resolved_schema
-from upsim.scenario.shapes import shape_of
 from upsim.scenario.yaml_tree import Place, Value
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from upsim.providers import discover
+from upsim.scenario.expected_shapes import shape_of
 from upsim.scenario.loader import Library
 from upsim.scenario.schema import resolved_schema
-from upsim.scenario.shapes import shape_of
 from upsim.scenario.yaml_tree import mapping
 
 LIBRARY = Library()

@@ -10,11 +10,11 @@ from click.testing import CliRunner
 
 from upsim.cli import main
 from upsim.providers import discover
+from upsim.scenario.common_scenarios import COMMON
 from upsim.scenario.explain import explain, short
 from upsim.scenario.inline import load_inline
 from upsim.scenario.listing import listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError, shipped_root
-from upsim.scenario.templates import COMMON
 
 SHIPPED = Library()
 TEMPLATE = """\

@@ -12,9 +12,9 @@ from upsim.core.globs import fits, flaw
 from upsim.core.nearest_names import closest
 from upsim.core.states import JobState
 from upsim.core.suggestions import MAX_SHOWN_LENGTH, nearest_to, shown, unknown_value
-from upsim.scenario.faults.quantities import decimal_of, wrong_count
+from upsim.scenario.faults.numbers_and_durations import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
-from upsim.scenario.jobs import unknown_state
+from upsim.scenario.job_rules import unknown_state
 from upsim.scenario.rule_vocabulary import wrong_source
 from upsim.scenario.schema import properties_of
 from upsim.scenario.yaml_tree import Found

@@ -6,7 +6,14 @@ import pytest
 
 from upsim.scenario.listing import listing
 from upsim.scenario.loader import Library
-from upsim.scenario.searching import SYNONYMS, Listed, Term, former_names, known_synonyms, searched
+from upsim.scenario.scenario_search import (
+    SYNONYMS,
+    Listed,
+    Term,
+    former_names,
+    known_synonyms,
+    searched,
+)
 from upsim.scenario.yaml_tree import read_tree
 
 EVERYTHING = listing(Library())

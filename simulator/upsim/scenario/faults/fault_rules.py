@@ -14,10 +14,10 @@ from upsim.core.faults import STAGES, FaultRule, spelt
 from upsim.core.states import JobState
 from upsim.core.suggestions import nearest_to, shown, unknown_value
 from upsim.scenario.faults.actions import action_mistakes, actions_at, build_action
-from upsim.scenario.faults.patches import patch_mistakes
-from upsim.scenario.faults.selection import count_mistakes, selection_mistakes, unreached
-from upsim.scenario.faults.shadows import shadow_of
-from upsim.scenario.faults.sizes import size_mistakes, together
+from upsim.scenario.faults.ineffective_patches import patch_mistakes
+from upsim.scenario.faults.matched_requests import count_mistakes, selection_mistakes, unreached
+from upsim.scenario.faults.shadowed_faults import shadow_of
+from upsim.scenario.faults.size_limits import size_mistakes, together
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.schema import properties_of
 from upsim.scenario.yaml_tree import Found

@@ -8,11 +8,11 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from upsim.scenario.loader import Library
-from upsim_contracts.clips import clip
-from upsim_contracts.facts.fact import CallForm
-from upsim_contracts.suite.expected import size_of_output
+from upsim_contracts.clip_properties import clip
+from upsim_contracts.facts.fact_files import CallForm
+from upsim_contracts.suite.expected_output_size import size_of_output
 from upsim_contracts.suite.exploring import tables
-from upsim_contracts.suite.generation import Generation, Submit
+from upsim_contracts.suite.generate_table import Generation, Submit
 from upsim_contracts.verify.run import pricer
 
 ROUNDING = {"up": ROUND_CEILING, "down": ROUND_FLOOR}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from upsim_contracts.cassettes.cassette import RecordedExchange
-from upsim_contracts.matching import MAX_LENGTH
+from upsim_contracts.expected_responses import MAX_LENGTH
 
 
 @dataclass(frozen=True, slots=True)

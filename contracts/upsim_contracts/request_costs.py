@@ -9,9 +9,9 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from upsim_contracts.clips import ClipProperties
+from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.facts.account_client import Pricer, body_of
-from upsim_contracts.facts.fact import Book, CallForm, Fact
+from upsim_contracts.facts.fact_files import Book, CallForm, Fact
 from upsim_contracts.spending_guard import FREE_METHODS
 from upsim_contracts.suggestions import MAX_COMPARED_LENGTH, hint
 from upsim_contracts.unbounded_options import asks_for_more, option_leaves, size_options

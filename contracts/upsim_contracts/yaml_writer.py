@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from upsim.client.request_guard import is_loopback
 from upsim_contracts.charge_check import plain
-from upsim_contracts.clips import ClipProperties
+from upsim_contracts.clip_properties import ClipProperties
 
 REPLAYED = "https://recorded.example"
 """Where videos are said to be whose own address a simulator would look up, or that have none."""

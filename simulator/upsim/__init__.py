@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from upsim.app import Simulator
-    from upsim.testing.standalone import intercept
+    from upsim.testing.standalone_interception import intercept
 
 __all__ = ["Simulator", "intercept"]
 
-_MODULES = {"Simulator": "upsim.app", "intercept": "upsim.testing.standalone"}
+_MODULES = {"Simulator": "upsim.app", "intercept": "upsim.testing.standalone_interception"}
 
 
 def __getattr__(name: str) -> object:

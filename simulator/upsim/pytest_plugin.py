@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.testing.marks import MARKER, MarkError, asked
+from upsim.testing.pytest_marker import MARKER, MarkError, asked
 from upsim.testing.pytest_run import TOKEN, PytestRun
 from upsim.testing.running_server import URL
 
@@ -117,7 +117,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if found is None:
         return
     from upsim.core.numbers import counted
-    from upsim.testing.costs import per_dollar
+    from upsim.testing.run_costs import per_dollar
 
     lines = found.lines(per_dollar())
     terminalreporter.section("upsim")
@@ -183,7 +183,7 @@ def _add_sandbox(report: pytest.TestReport, item: pytest.Item, sandbox: SandboxH
     """Add a sandbox's journal and report card, or why its server did not return them."""
     import httpx
 
-    from upsim.testing.admin_answers import AdminCallError
+    from upsim.testing.admin_responses import AdminCallError
     from upsim.testing.reproduction import commands_to_reproduce
 
     try:
@@ -263,7 +263,7 @@ def _ended(run: PytestRun, name: str, made: list[SandboxHandle]) -> str:
         return ""
     import httpx
 
-    from upsim.testing.admin_answers import AdminCallError
+    from upsim.testing.admin_responses import AdminCallError
 
     try:
         with ExitStack() as stack:

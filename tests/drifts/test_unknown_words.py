@@ -13,7 +13,7 @@ from tests.drifts.stand_in import stand_in
 from tests.drifts.tools import drifted
 from upsim.cli.verify import LOCAL
 from upsim_contracts.drift.command import run as run_drift
-from upsim_contracts.matching import at
+from upsim_contracts.expected_responses import at
 
 FIRST = ("created", "pending")
 IDS = ("id", "task_id", "queue_id")

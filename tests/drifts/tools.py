@@ -14,11 +14,11 @@ import httpx
 from tests.drifts.stand_in import ROOT, Made
 from tests.receivers import Hosts, Receiver
 from upsim.cli.verify import LOCAL
-from upsim_contracts.clips import clip
+from upsim_contracts.clip_properties import clip
 from upsim_contracts.drift.command import run as run_drift
+from upsim_contracts.expected_responses import ABSENT, at
 from upsim_contracts.facts.account_client import body_of
-from upsim_contracts.facts.fact import Book, filled
-from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.facts.fact_files import Book, filled
 from upsim_contracts.record.command import recording
 from upsim_contracts.suite.exploring import table_of
 from upsim_contracts.verify.reports import as_text

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.conftest import Server
 from upsim_contracts.documents.openapi import dialects, folders, parts, providers
-from upsim_contracts.suite.rules import EXCEPTIONS
+from upsim_contracts.suite.fuzzing_rules import EXCEPTIONS
 from upsim_contracts.suite.sandbox_pool import key_header
 
 DOCUMENTS = [

@@ -15,7 +15,7 @@ import pytest
 
 from tests.samples import Place, model_calls, path_of, place_of
 from upsim import Simulator
-from upsim_contracts.facts.fact import CallForm, filled
+from upsim_contracts.facts.fact_files import CallForm, filled
 
 LOCAL = "http://127.0.0.1:4747"
 VICSEE_SUBMIT = "/api/v1/tools/upscale-video"

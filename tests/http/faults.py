@@ -12,7 +12,7 @@ import httpx
 from tests.samples import ModelCall, Place, model_calls, path_of
 from upsim import Simulator
 from upsim_contracts.documents.openapi import providers
-from upsim_contracts.facts.fact import filled
+from upsim_contracts.facts.fact_files import filled
 
 LOCAL = "http://127.0.0.1:4747"
 VIDEO = "https://clips.example/8.mp4"

@@ -28,11 +28,11 @@ from upsim.cli.request_log import job_of, line_of
 from upsim.core.baseline import Auth
 from upsim.engine.records import Record
 from upsim.web.admin.exchange_views import MAX_CAUSE_LENGTH, cause_of
-from upsim_contracts.clips import ClipProperties
+from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.spending_guard import SpendingBudget
-from upsim_contracts.suite.account import CheckedAccount
+from upsim_contracts.suite.checked_account import CheckedAccount
 from upsim_contracts.suite.exploring import AMPLE, SUBMITS, table_of
-from upsim_contracts.suite.generation import Submit
+from upsim_contracts.suite.generate_table import Submit
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.verify.run import pricer

@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 import upsim
 from upsim.client.http.connections import SyncTransport
-from upsim.testing.marks import MarkError
+from upsim.testing.pytest_marker import MarkError
 from upsim.testing.server_thread import SimulatorGoneError
 from upsim.untrusted_connections import AsyncTransport
 

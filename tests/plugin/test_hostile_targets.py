@@ -12,10 +12,10 @@ import pytest
 
 from upsim import Simulator
 from upsim.pytest_plugin import _add_sandbox
-from upsim.testing.admin_answers import AdminCallError
-from upsim.testing.costs import Costs
+from upsim.testing.admin_responses import AdminCallError
+from upsim.testing.run_costs import Costs
 from upsim.testing.sandboxes import SandboxHandle
-from upsim.testing.targets import SimulatorTarget, SimulatorTransport
+from upsim.testing.simulator_targets import SimulatorTarget, SimulatorTransport
 
 URL = "http://127.0.0.1"
 Change = Callable[[bytes], bytes]

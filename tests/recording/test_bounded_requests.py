@@ -24,10 +24,10 @@ from upsim_contracts.cassettes.bodies import MAX_VIDEO_LENGTH
 from upsim_contracts.cassettes.bounded_json import UnusualError, read_document
 from upsim_contracts.cassettes.cassette import read_cassette
 from upsim_contracts.cassettes.redaction import Redactor
-from upsim_contracts.clips import clip
+from upsim_contracts.clip_properties import clip
 from upsim_contracts.record import body_memory, video_measuring
 from upsim_contracts.record.command import recording
-from upsim_contracts.record.links import MAX_KEPT, MAX_KEPT_LENGTH, Links
+from upsim_contracts.record.link_rewriting import MAX_KEPT, MAX_KEPT_LENGTH, Links
 from upsim_contracts.record.proxy import MAX_HEADERS
 from upsim_contracts.record.request_bodies import TURN
 from upsim_contracts.record.upstream import Upstream as Target

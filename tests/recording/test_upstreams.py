@@ -14,7 +14,7 @@ from tests.recording.conftest import Studio, entries
 from tests.uploads import put_request
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.record.command import recording
-from upsim_contracts.record.links import Links, remember
+from upsim_contracts.record.link_rewriting import Links, remember
 from upsim_contracts.record.upstream import Upstream, upstream
 from upsim_contracts.verify.run import providers
 

@@ -14,8 +14,8 @@ import pytest
 
 from upsim.core.provider import Provider
 from upsim.scenario.loader import Library, shipped_root
-from upsim_contracts.facts.fact import read_book
-from upsim_contracts.suite.generation import generation
+from upsim_contracts.facts.fact_files import read_book
+from upsim_contracts.suite.generate_table import generation
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "new-provider"

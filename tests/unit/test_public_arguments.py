@@ -19,8 +19,8 @@ from upsim.engine.clock import ClockError
 from upsim.kit import ClientMachine, clips, fault_plans, invalid_orders, run_client, valid_orders
 from upsim.media.clip_names import ClipNameError
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
-from upsim.testing.admin_answers import AdminCallError
-from upsim.testing.marks import MarkError
+from upsim.testing.admin_responses import AdminCallError
+from upsim.testing.pytest_marker import MarkError
 from upsim.testing.sandboxes import SandboxHandle
 from upsim.web.replay.export_document import ExportError
 

@@ -37,7 +37,7 @@ from upsim_contracts.cassettes.format import (
     shortened,
     without_documents,
 )
-from upsim_contracts.clips import ClipProperties
+from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.facts.webhook_messages import Checked
 

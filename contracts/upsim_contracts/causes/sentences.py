@@ -10,7 +10,7 @@ from decimal import Decimal
 from upsim_contracts.causes.signs import Key, leaf, number, plain_field, ratio
 from upsim_contracts.documents.openapi import document
 from upsim_contracts.facts.account_client import Exchanged
-from upsim_contracts.facts.fact import Book
+from upsim_contracts.facts.fact_files import Book
 from upsim_contracts.findings import Finding
 from upsim_contracts.provider_words import ProviderWords
 

@@ -16,8 +16,8 @@ from urllib.parse import quote, unquote_plus
 from upsim_contracts.documents import evidence
 from upsim_contracts.documents.response_checks import Contract, DocumentedOperation, operation_of
 from upsim_contracts.documents.undocumented import resolved
+from upsim_contracts.expected_responses import at
 from upsim_contracts.findings import Finding
-from upsim_contracts.matching import at
 
 WEBHOOK_OF = "webhook of "
 """What a finding about a delivery says before the operation whose request asked for it."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from upsim_contracts.cassettes.cassette import RecordedExchange, clip_of
 from upsim_contracts.causes.signs import leaf
-from upsim_contracts.facts.fact import CallForm
+from upsim_contracts.expected_responses import ABSENT, at, shown
+from upsim_contracts.facts.fact_files import CallForm
 from upsim_contracts.findings import Finding
-from upsim_contracts.matching import ABSENT, at, shown
 from upsim_contracts.request_costs import CostTable
 
 _SUCCESS = range(200, 300)

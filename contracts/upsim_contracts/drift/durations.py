@@ -14,10 +14,10 @@ from upsim_contracts.cassettes.format import LARGEST
 from upsim_contracts.charge_check import plain
 from upsim_contracts.drift.exchange_checks import CheckedExchange, place_of
 from upsim_contracts.drift.recorded_jobs import RecordedJob, jobs_of
-from upsim_contracts.facts.fact import seconds
+from upsim_contracts.expected_responses import ABSENT, at
+from upsim_contracts.facts.fact_files import seconds
 from upsim_contracts.facts.promises import Time
 from upsim_contracts.findings import Finding
-from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.request_costs import CostTable
 
 SLOW = "slow"

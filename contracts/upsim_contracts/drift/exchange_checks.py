@@ -27,8 +27,8 @@ from upsim_contracts.drift.changed_defaults import changed_default
 from upsim_contracts.drift.replay import Replayed
 from upsim_contracts.drift.response_diff import INSTEAD, STATUS, ResponseDiff, compare, is_price
 from upsim_contracts.drift.video_limits import moved_limit
+from upsim_contracts.expected_responses import ABSENT, at
 from upsim_contracts.findings import Finding
-from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.provider_words import words_of
 from upsim_contracts.request_costs import CostTable
 

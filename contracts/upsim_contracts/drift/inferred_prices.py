@@ -9,7 +9,7 @@ from typing import Any
 
 from upsim_contracts.charge_check import plain
 from upsim_contracts.drift.replay import Replayed
-from upsim_contracts.matching import at
+from upsim_contracts.expected_responses import at
 from upsim_contracts.request_costs import CostTable
 
 _ROW = re.compile(r"tiers\[(\d+)\]\.(\w+)")

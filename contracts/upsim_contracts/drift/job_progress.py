@@ -6,7 +6,7 @@ the simulator's status in the same response. Later exchanges are compared with t
 
 from __future__ import annotations
 
-from upsim_contracts.facts.fact import Book
+from upsim_contracts.facts.fact_files import Book
 
 
 class Progress:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from upsim_contracts.cassettes.bodies import strings
 from upsim_contracts.cassettes.cassette import Cassette, RecordedExchange
-from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.expected_responses import ABSENT, at
 from upsim_contracts.provider_words import said
 from upsim_contracts.request_costs import CostTable
 

@@ -27,8 +27,8 @@ from upsim_contracts.documents.openapi import default_dialect
 from upsim_contracts.documents.webhook_checks import callbacks_of
 from upsim_contracts.drift.job_progress import Progress
 from upsim_contracts.exceptions import TargetError, UnreadableVideoError
-from upsim_contracts.facts.fact import Book, filled
-from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.expected_responses import ABSENT, at
+from upsim_contracts.facts.fact_files import Book, filled
 from upsim_contracts.provider_words import said
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.spending_guard import RESERVED

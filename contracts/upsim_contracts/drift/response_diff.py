@@ -15,8 +15,8 @@ from typing import Any
 from upsim_contracts.cassettes.redaction import PLACEHOLDER
 from upsim_contracts.charge_check import CHARGE, amount_text, plain
 from upsim_contracts.drift.replay import Replayed
-from upsim_contracts.matching import ABSENT
-from upsim_contracts.matching import shown as json_of
+from upsim_contracts.expected_responses import ABSENT
+from upsim_contracts.expected_responses import shown as json_of
 
 Counts = Callable[[str, object], bool]
 """Decides whether the value at a place is fixed, so that another value is a difference."""

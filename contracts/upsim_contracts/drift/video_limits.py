@@ -15,11 +15,11 @@ from decimal import Decimal
 from upsim_contracts.amounts import counted
 from upsim_contracts.cassettes.cassette import RecordedExchange, clip_of
 from upsim_contracts.charge_check import plain
-from upsim_contracts.clips import ClipProperties
+from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.drift.replay import Replayed
+from upsim_contracts.expected_responses import MAX_LENGTH, at
 from upsim_contracts.facts.promises import Limit
 from upsim_contracts.findings import Finding
-from upsim_contracts.matching import MAX_LENGTH, at
 from upsim_contracts.provider_words import said, words_of
 from upsim_contracts.request_costs import CostTable
 

@@ -16,13 +16,13 @@ import httpx
 from upsim.client.hidden_texts import path_segment
 from upsim.client.http.bounded_responses import FILE
 from upsim_contracts.amounts import amount_of
-from upsim_contracts.clips import AVI, GONE, GONE_PATH, ClipProperties, clip
+from upsim_contracts.clip_properties import AVI, GONE, GONE_PATH, ClipProperties, clip
 from upsim_contracts.documents.openapi import default_dialect
 from upsim_contracts.documents.response_checks import check_response, operation_of
-from upsim_contracts.facts.fact import SHORTER, Book, CallForm, filled
+from upsim_contracts.expected_responses import ABSENT, Mismatch, at, shown
+from upsim_contracts.facts.fact_files import SHORTER, Book, CallForm, filled
 from upsim_contracts.facts.webhook_messages import message_parts
 from upsim_contracts.findings import Finding
-from upsim_contracts.matching import ABSENT, Mismatch, at, shown
 from upsim_contracts.spending_guard import RESERVED
 from upsim_contracts.target import Target, TargetAccount
 from upsim_contracts.video_probe import as_avi

@@ -12,6 +12,7 @@ import httpx
 
 from upsim_contracts.charge_check import amount_text
 from upsim_contracts.exceptions import SpendingError, TargetError, UnreadableVideoError
+from upsim_contracts.expected_responses import ABSENT, Mismatch, at, mismatches, shown
 from upsim_contracts.facts.account_client import (
     AccountClient,
     BrokenError,
@@ -21,10 +22,9 @@ from upsim_contracts.facts.account_client import (
     Pricer,
     UnjudgedError,
 )
-from upsim_contracts.facts.fact import HELD, Book, Fact, filled, seconds
+from upsim_contracts.facts.fact_files import HELD, Book, Fact, filled, seconds
 from upsim_contracts.facts.webhook_messages import mismatches_of
 from upsim_contracts.findings import Finding
-from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
 from upsim_contracts.spending_guard import PriceDifference
 from upsim_contracts.target import Target, TargetAccount
 from upsim_contracts.video_probe import probe_video

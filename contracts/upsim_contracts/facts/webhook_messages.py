@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
+from upsim_contracts.expected_responses import ABSENT, Mismatch, at, mismatches, shown
 
 Checked = Literal["", "valid", "invalid", "missing", "unchecked"]
 

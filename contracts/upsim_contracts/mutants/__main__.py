@@ -12,9 +12,9 @@ from pathlib import Path
 
 from upsim_contracts.exceptions import ContractError
 from upsim_contracts.mutants.catalogue import FOLDER, Mutant, mutants
+from upsim_contracts.mutants.lie_checker import LieChecker, count
 from upsim_contracts.mutants.lies import lies_about
-from upsim_contracts.mutants.noticing import LieChecker, count
-from upsim_contracts.mutants.running import Runner
+from upsim_contracts.mutants.mutant_runner import Runner
 from upsim_contracts.verify.run import book_of, providers
 
 WELL, FINDING, USAGE = 0, 1, 2

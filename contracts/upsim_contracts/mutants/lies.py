@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 from upsim_contracts.documents.openapi import folders
 from upsim_contracts.exceptions import ContractFileError, NoContractError
-from upsim_contracts.matching import shown
-from upsim_contracts.mutants.altering import Alteration, Kind, alterations
+from upsim_contracts.expected_responses import shown
+from upsim_contracts.mutants.alterations import Alteration, Kind, alterations
 from upsim_contracts.yaml12 import read
 
 FILE = "lies.yaml"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from upsim_contracts.clips import ClipProperties
+from upsim_contracts.clip_properties import ClipProperties
 
 USD_A_FRAME = Decimal("0.0003")
 MAX_FRAMES = 240

@@ -24,11 +24,11 @@ from upsim.untrusted_connections import NoCookies
 from upsim_contracts.amounts import counted
 from upsim_contracts.cassettes.cassette import Header, Writer, read_cassette
 from upsim_contracts.cassettes.redaction import Redactor
-from upsim_contracts.clips import ClipProperties, clip
+from upsim_contracts.clip_properties import ClipProperties, clip
 from upsim_contracts.documents.openapi import parts
 from upsim_contracts.documents.response_checks import contract
 from upsim_contracts.exceptions import ClipError, UsageError
-from upsim_contracts.facts.fact import Book, filled
+from upsim_contracts.facts.fact_files import Book, filled
 from upsim_contracts.record.proxy import Recording
 from upsim_contracts.record.reservations import Reservations
 from upsim_contracts.record.upstream import Upstream, live_hosts, upstream

@@ -37,7 +37,7 @@ from upsim_contracts.record.body_memory import (
     weight,
 )
 from upsim_contracts.record.cassette_log import MAX_LINES, CassetteLog
-from upsim_contracts.record.links import Links
+from upsim_contracts.record.link_rewriting import Links
 from upsim_contracts.record.request_bodies import (
     MAX_TEXT,
     beginning,

@@ -13,7 +13,7 @@ from upsim_contracts.cassettes.bounded_json import has_repeats, parsed
 from upsim_contracts.cassettes.cassette import Charge, clip_of
 from upsim_contracts.cassettes.format import bounded
 from upsim_contracts.exceptions import SpendingError
-from upsim_contracts.matching import at
+from upsim_contracts.expected_responses import at
 from upsim_contracts.record.body_memory import MAX_READ
 from upsim_contracts.record.request_bodies import in_turns, is_plain
 from upsim_contracts.record.video_measuring import KnownVideos

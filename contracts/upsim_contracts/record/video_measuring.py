@@ -27,8 +27,8 @@ from upsim_contracts.cassettes.bodies import (
     videos_in,
 )
 from upsim_contracts.cassettes.bounded_json import parsed
-from upsim_contracts.clips import ClipProperties
-from upsim_contracts.record.links import MAX_KEPT, MAX_KEPT_LENGTH, remember
+from upsim_contracts.clip_properties import ClipProperties
+from upsim_contracts.record.link_rewriting import MAX_KEPT, MAX_KEPT_LENGTH, remember
 from upsim_contracts.record.one_at_a_time import OneAtATime
 from upsim_contracts.record.request_bodies import in_turns, is_plain
 from upsim_contracts.record.upstream import Upstream

@@ -21,10 +21,10 @@ from upsim.client.request_guard import canonical, is_loopback
 from upsim_contracts.cassettes.bounded_json import encoded, has_repeats, parsed
 from upsim_contracts.cassettes.text_windows import substituted
 from upsim_contracts.documents.webhook_checks import Callback, callbacks_of
-from upsim_contracts.facts.fact import Book
+from upsim_contracts.expected_responses import at
+from upsim_contracts.facts.fact_files import Book
 from upsim_contracts.facts.webhook_messages import Checked
-from upsim_contracts.matching import at
-from upsim_contracts.record.links import MAX_KEPT_LENGTH, remember
+from upsim_contracts.record.link_rewriting import MAX_KEPT_LENGTH, remember
 from upsim_contracts.record.upstream import Upstream
 
 STEP = "/upsim-webhooks/"

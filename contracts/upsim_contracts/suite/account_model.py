@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from upsim_contracts.suite.generation import Action, Generation
+from upsim_contracts.suite.generate_table import Action, Generation
 
 YES, NO = frozenset({True}), frozenset({False})
 

@@ -20,8 +20,8 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.facts.account_client import NotRunError
-from upsim_contracts.suite.account import CheckedAccount
-from upsim_contracts.suite.generation import Generation, Submit, generation
+from upsim_contracts.suite.checked_account import CheckedAccount
+from upsim_contracts.suite.generate_table import Generation, Submit, generation
 from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.verify.run import book_of, pricer, providers
 

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from upsim_contracts.documents.openapi import without_retired
 from upsim_contracts.documents.response_checks import contract
-from upsim_contracts.suite.inputs import HOST, formats
-from upsim_contracts.suite.rules import described, exceptions, operation_of, rules
+from upsim_contracts.suite.fuzzing_formats import HOST, formats
+from upsim_contracts.suite.fuzzing_rules import described, exceptions, operation_of, rules
 from upsim_contracts.suite.sandbox_pool import PooledSandbox, SandboxPool
 
 if TYPE_CHECKING:
     from schemathesis import Response
     from schemathesis.schemas import BaseSchema
 
-    from upsim_contracts.suite.rules import Case
+    from upsim_contracts.suite.fuzzing_rules import Case
 
 MAX_SEED = 2**32
 # Nothing is taken over from other answers: they belong to other sandboxes.

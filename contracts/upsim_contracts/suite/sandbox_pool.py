@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from upsim_contracts.documents.openapi import document
 from upsim_contracts.exceptions import ContractError
-from upsim_contracts.suite.inputs import CLIPS, HOST
+from upsim_contracts.suite.fuzzing_formats import CLIPS, HOST
 
 ADMIN = "http://127.0.0.1/__sim"
 KEPT = 500

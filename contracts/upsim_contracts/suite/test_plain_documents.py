@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from upsim_contracts.documents.openapi import parts, providers
-from upsim_contracts.suite.rules import exceptions, rules
+from upsim_contracts.suite.fuzzing_rules import exceptions, rules
 from upsim_contracts.suite.sandbox_pool import SandboxPool
 
 DOCUMENTS = [(provider, part) for provider in providers() for part in parts(provider)]

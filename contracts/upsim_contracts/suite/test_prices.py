@@ -11,10 +11,10 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from upsim_contracts.clips import ClipProperties
-from upsim_contracts.matching import at
+from upsim_contracts.clip_properties import ClipProperties
+from upsim_contracts.expected_responses import at
 from upsim_contracts.suite.exploring import SUBMITS, Explore, submits_where
-from upsim_contracts.suite.generation import Submit, TierEdge
+from upsim_contracts.suite.generate_table import Submit, TierEdge
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import bounds, clips, frame_counts, with_frames
 

@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from upsim.untrusted_connections import NoCookies
-from upsim_contracts.clips import clip
+from upsim_contracts.clip_properties import clip
 from upsim_contracts.exceptions import TargetError
+from upsim_contracts.expected_responses import at
 from upsim_contracts.facts.account_client import body_of
-from upsim_contracts.facts.fact import Book, CallForm, filled
-from upsim_contracts.matching import at
+from upsim_contracts.facts.fact_files import Book, CallForm, filled
 from upsim_contracts.target import Target, TargetAccount, TargetSettings
 from upsim_contracts.verify.run import book_of, pricer, providers
 

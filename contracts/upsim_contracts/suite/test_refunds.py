@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import strategies as st
 
-from upsim_contracts.clips import ClipProperties
+from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.suite.exploring import SUBMITS, Explore
-from upsim_contracts.suite.generation import Submit
+from upsim_contracts.suite.generate_table import Submit
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips
 

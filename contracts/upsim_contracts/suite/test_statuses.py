@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from upsim_contracts.clips import ClipProperties
-from upsim_contracts.suite.account import CheckedAccount
+from upsim_contracts.clip_properties import ClipProperties
+from upsim_contracts.suite.checked_account import CheckedAccount
 from upsim_contracts.suite.exploring import SUBMITS, Explore, submits_where
-from upsim_contracts.suite.generation import Submit
+from upsim_contracts.suite.generate_table import Submit
 from upsim_contracts.suite.strategies.clips import clips
 
 every_submit = pytest.mark.parametrize("submit", SUBMITS)

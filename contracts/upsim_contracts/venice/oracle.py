@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from upsim_contracts.clips import ClipProperties
+from upsim_contracts.clip_properties import ClipProperties
 
 TIERS = ((720, Decimal("0.013")), (1080, Decimal("0.025")))
 ABOVE = Decimal("0.10")

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from upsim_contracts.amounts import counted
-from upsim_contracts.clips import GONE, clip
+from upsim_contracts.clip_properties import GONE, clip
 from upsim_contracts.exceptions import PlanRefusedError
 from upsim_contracts.facts.account_client import Pricer, body_of
-from upsim_contracts.facts.fact import Book, Fact, filled
+from upsim_contracts.facts.fact_files import Book, Fact, filled
 from upsim_contracts.target import Target
 
 Tier = Literal["free", "refused", "paid", "not run"]

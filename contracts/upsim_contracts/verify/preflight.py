@@ -15,12 +15,12 @@ import httpx
 
 from upsim.client.request_guard import is_loopback
 from upsim_contracts.amounts import amount_of, counted
-from upsim_contracts.clips import ClipProperties, clip
+from upsim_contracts.clip_properties import ClipProperties, clip
 from upsim_contracts.exceptions import UnreadableVideoError, UsageError
+from upsim_contracts.expected_responses import at
 from upsim_contracts.facts.account_client import FactResponse, Pricer
-from upsim_contracts.facts.fact import Book, CallForm, Fact, filled
+from upsim_contracts.facts.fact_files import Book, CallForm, Fact, filled
 from upsim_contracts.facts.runner import Sleep, check_fact
-from upsim_contracts.matching import at
 from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.verify.planning import VerifyPlan, plan
 from upsim_contracts.video_probe import probe_video

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from upsim_contracts.clips import ClipProperties
+from upsim_contracts.clip_properties import ClipProperties
 
 CREDITS_A_SECOND = {"1": 16, "2": 16, "4": 28}
 DEFAULT_FACTOR = "2"

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from upsim.testing.targets import SimulatorTransport
+from upsim.testing.simulator_targets import SimulatorTransport
 
 Sleep = Callable[[float], None]
 

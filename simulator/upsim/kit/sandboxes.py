@@ -7,7 +7,7 @@ import atexit
 from functools import cache
 
 from upsim.testing.sandboxes import SandboxHandle
-from upsim.testing.session import PytestSession
+from upsim.testing.simulator_session import PytestSession
 
 NAME = "kit"
 

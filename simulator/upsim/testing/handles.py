@@ -10,7 +10,7 @@ from typing import Any
 from upsim.client.argument_checks import SECONDS, Numbers, check_number, check_text, check_true
 from upsim.client.exceptions import ArgumentError
 from upsim.engine.clock import monotonic
-from upsim.testing.admin_answers import exact_amount, moment
+from upsim.testing.admin_responses import exact_amount, moment
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Json = dict[str, Any]

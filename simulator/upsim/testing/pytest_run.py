@@ -14,8 +14,8 @@ from upsim.testing.host_blocker import HostBlocker
 from upsim.testing.running_server import at_running_server
 
 if TYPE_CHECKING:
-    from upsim.testing.costs import Costs
-    from upsim.testing.session import PytestSession
+    from upsim.testing.run_costs import Costs
+    from upsim.testing.simulator_session import PytestSession
 
 TARGETS = ("sim", "socket", "live")
 TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
@@ -57,7 +57,7 @@ class PytestRun:
     def session(self) -> PytestSession:
         """The session, started on first use."""
         if self._session is None:
-            from upsim.testing.session import PytestSession
+            from upsim.testing.simulator_session import PytestSession
 
             token = os.environ.get(TOKEN, "")
             self._session = PytestSession(
@@ -78,7 +78,7 @@ class PytestRun:
 
     def pay(self, provider: str, amount: Any, unit: str) -> None:  # noqa: ANN401 - a Decimal
         """Add the cost of a live client."""
-        from upsim.testing.costs import Costs
+        from upsim.testing.run_costs import Costs
 
         self.live_costs = self.live_costs or Costs()
         self.live_costs.add({"sandboxes": 0, "amounts": [[provider, unit, str(amount)]]})
@@ -96,7 +96,7 @@ class PytestRun:
         packed += [own] if own else []
         if not packed:
             return None
-        from upsim.testing.costs import Costs
+        from upsim.testing.run_costs import Costs
 
         found = Costs()
         for part in packed:

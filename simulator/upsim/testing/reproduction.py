@@ -9,7 +9,7 @@ from shlex import quote
 import pytest
 
 from upsim.atomic_files import write_whole
-from upsim.testing.admin_answers import AdminCallError
+from upsim.testing.admin_responses import AdminCallError
 from upsim.testing.sandboxes import SandboxHandle
 
 

@@ -14,7 +14,7 @@ from upsim.providers import discover
 from upsim.scenario.inline import as_json, load_inline
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
-from upsim.testing.marks import MarkError, check
+from upsim.testing.pytest_marker import MarkError, check
 
 DEFAULT_CLOCK = "auto"
 ID_LENGTH = 12

@@ -18,7 +18,7 @@ from upsim.client.http.admin import exchange
 from upsim.core.suggestions import unknown_value
 from upsim.interception.intercept import intercept
 from upsim.media.clip_names import ClipNameError, Rate, Seconds, clip_name
-from upsim.testing.admin_answers import (
+from upsim.testing.admin_responses import (
     NO_ANSWER,
     AdminCallError,
     check_sandbox,
@@ -29,7 +29,7 @@ from upsim.testing.admin_answers import (
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
 from upsim.testing.report_card import ReportCard
 from upsim.testing.sandbox_requests import dialects_of
-from upsim.testing.targets import SimulatorTarget, SimulatorTransport
+from upsim.testing.simulator_targets import SimulatorTarget, SimulatorTransport
 from upsim.untrusted_connections import NoCookies
 from upsim.web.admin.server_shapes import ErrorText
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from upsim_contracts.exceptions import ContractFileError, NoContractError
+from upsim_contracts.mutants.lie_checker import LieChecker, LieResult, count
 from upsim_contracts.mutants.lies import Equivalent, Lie, Lies, lies_about
-from upsim_contracts.mutants.noticing import LieChecker, LieResult, count
 from upsim_contracts.verify.run import book_of
 
 BASELINE = """\

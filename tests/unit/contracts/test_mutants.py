@@ -9,7 +9,7 @@ import pytest
 
 from upsim_contracts.exceptions import ContractFileError, StaleMutantError
 from upsim_contracts.mutants.catalogue import Mutant, SourcePatch, mutants
-from upsim_contracts.mutants.planting import Planter, patched, plant, scenario_file
+from upsim_contracts.mutants.mutant_planter import Planter, patched, plant, scenario_file
 from upsim_contracts.yaml12 import read_exact
 
 GOOD = """\

@@ -8,7 +8,7 @@ from upsim import Simulator
 from upsim.cli.request_log import job_of, line_of
 from upsim.testing.journal_text import journal_text
 from upsim.testing.sandboxes import SandboxHandle
-from upsim.testing.targets import SimulatorTarget
+from upsim.testing.simulator_targets import SimulatorTarget
 
 SUBMIT = "/api/v1/tools/upscale-video"
 

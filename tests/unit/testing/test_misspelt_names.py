@@ -8,7 +8,7 @@ import pytest
 
 import upsim
 from upsim.pytest_plugin import Server
-from upsim.testing.marks import MarkError
+from upsim.testing.pytest_marker import MarkError
 from upsim.testing.sandboxes import SandboxHandle
 
 

@@ -10,9 +10,9 @@ from threading import Event, Thread
 
 import pytest
 
-from upsim.testing import session
-from upsim.testing.marks import MarkError
-from upsim.testing.session import PytestSession
+from upsim.testing import simulator_session
+from upsim.testing.pytest_marker import MarkError
+from upsim.testing.simulator_session import PytestSession
 
 
 class Server:
@@ -70,7 +70,7 @@ def test_a_target_that_never_responds_is_tried_once(
 
     Both errors name the request.
     """
-    monkeypatch.setattr(session, "FIRST", 0.3)
+    monkeypatch.setattr(simulator_session, "FIRST", 0.3)
     run = PytestSession(server.url, seed=1, token="", protocol=lambda: Protocol)
     said = set()
     for _ in range(2):

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from upsim_contracts.suite.generation import Submit
+from upsim_contracts.suite.generate_table import Submit
 
 Options = Mapping[str, Any]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -9,8 +9,8 @@ from functools import cache
 
 from hypothesis import strategies as st
 
-from upsim_contracts.clips import ClipProperties
-from upsim_contracts.suite.generation import Clips, finite
+from upsim_contracts.clip_properties import ClipProperties
+from upsim_contracts.suite.generate_table import Clips, finite
 
 FAR = Fraction(60)
 """Longer clips are made near edges only: they are the same, and take longer."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from upsim_contracts.facts.fact import CallForm
-from upsim_contracts.suite.generation import Flaw, Submit
+from upsim_contracts.facts.fact_files import CallForm
+from upsim_contracts.suite.generate_table import Flaw, Submit
 
 
 def pairs(submit: Submit, form: CallForm) -> list[tuple[Flaw, Flaw]]:

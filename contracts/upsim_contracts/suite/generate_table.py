@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from upsim_contracts.exceptions import ContractFileError
-from upsim_contracts.facts.fact import Book, seconds
+from upsim_contracts.facts.fact_files import Book, seconds
 from upsim_contracts.suggestions import hint
 
 Dimension = Literal["seconds", "frames", "height", "fps"]

@@ -11,7 +11,7 @@ from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgenerato
 from typing import Any, ParamSpec, TypeVar, cast
 
 from upsim.testing.sandboxes import SandboxHandle
-from upsim.testing.session import PytestSession
+from upsim.testing.simulator_session import PytestSession
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Amount = Decimal | str | int

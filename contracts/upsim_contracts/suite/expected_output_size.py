@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
-from upsim_contracts.clips import ClipProperties
-from upsim_contracts.suite.generation import Submit
+from upsim_contracts.clip_properties import ClipProperties
+from upsim_contracts.suite.generate_table import Submit
 from upsim_contracts.suite.strategies.bodies import Options
 
 

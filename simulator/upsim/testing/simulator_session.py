@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx
 
-from upsim.testing.admin_answers import AdminCallError
-from upsim.testing.costs import Costs
-from upsim.testing.marks import MarkError
+from upsim.testing.admin_responses import AdminCallError
+from upsim.testing.pytest_marker import MarkError
+from upsim.testing.run_costs import Costs
 from upsim.testing.sandbox_requests import sandbox_request
 from upsim.testing.sandboxes import SandboxHandle, ask
 from upsim.testing.server_thread import ServerThread
-from upsim.testing.targets import SimulatorTarget
+from upsim.testing.simulator_targets import SimulatorTarget
 from upsim.untrusted_connections import NoCookies
 
 FIRST = 10.0

@@ -7,7 +7,7 @@ import pytest
 from upsim_contracts.documents.openapi import folders, parts, providers
 from upsim_contracts.documents.response_checks import contract
 from upsim_contracts.suite.fuzzing import FuzzingResult, unmet
-from upsim_contracts.suite.rules import EXCEPTIONS, exceptions, rules
+from upsim_contracts.suite.fuzzing_rules import EXCEPTIONS, exceptions, rules
 
 each_provider = pytest.mark.parametrize("provider", providers())
 

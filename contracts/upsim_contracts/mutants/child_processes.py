@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from upsim.untrusted_connections import NoCookies
-from upsim_contracts.facts.fact import Book
+from upsim_contracts.facts.fact_files import Book
 from upsim_contracts.spending_guard import SpendingBudget
 from upsim_contracts.target import Target
 

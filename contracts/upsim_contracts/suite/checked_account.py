@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 
-from upsim_contracts.clips import ClipProperties
+from upsim_contracts.clip_properties import ClipProperties
+from upsim_contracts.expected_responses import ABSENT, at, mismatches
 from upsim_contracts.facts.account_client import AccountClient, FactResponse, Pricer, body_of
-from upsim_contracts.facts.fact import Book, LifecycleCalls, filled
+from upsim_contracts.facts.fact_files import Book, LifecycleCalls, filled
 from upsim_contracts.findings import Finding
-from upsim_contracts.matching import ABSENT, at, mismatches
-from upsim_contracts.suite.generation import Flaw, Generation, Submit
+from upsim_contracts.suite.generate_table import Flaw, Generation, Submit
 from upsim_contracts.target import Controls, Target, TargetAccount
 
 MAX_POLLS = 400

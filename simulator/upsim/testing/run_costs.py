@@ -11,7 +11,7 @@ from upsim.core.numbers import counted
 from upsim.core.pricing import plain
 from upsim.interception.provider_hosts import library
 from upsim.providers import discover
-from upsim.testing.admin_answers import exact_amount
+from upsim.testing.admin_responses import exact_amount
 
 
 @dataclass(slots=True)

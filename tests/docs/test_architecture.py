@@ -11,6 +11,9 @@ ROOT = Path(__file__).parents[2]
 BASES = {"upsim": ROOT / "simulator", "upsim_contracts": ROOT / "contracts", "scenarios": ROOT}
 ROW = re.compile(r"^\| ([^|]+) \| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE)
 ROWS = ROW.findall((ROOT / "ARCHITECTURE.md").read_text("utf-8"))
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PACKAGES = [path.name for path in (ROOT / "simulator" / "upsim").iterdir() if path.is_dir()]
+SOURCE = re.compile(rf"(?<![\w/.])(?:{'|'.join(PACKAGES)})/[\w/]+\.py\b")
 
 
 def has_symbol(text: str, symbol: str) -> bool:
@@ -39,3 +42,14 @@ def test_readme_of_a_provider_lists_its_files(readme: Path) -> None:
     listed = set(re.findall(r"`(\w+\.py)`", table))
 
     assert listed in (set(), {file.name for file in readme.parent.glob("*.py")})
+
+
+def test_pages_name_existing_source_files() -> None:
+    """Each source file that a page names, such as `web/dispatch.py`, exists."""
+    named = {(page.name, path) for page in PAGES for path in SOURCE.findall(page.read_text())}
+    missing = [
+        (page, path) for page, path in named if not (BASES["upsim"] / "upsim" / path).is_file()
+    ]
+
+    assert len(named) > 20
+    assert missing == []

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 
 from tests.stateful import invariants
 from tests.stateful.asgi import Answer, Request
+from tests.stateful.eager_counts import compare_counts
 from tests.stateful.faces import FACES, TOPAZ, V1, V3, Face
 from tests.stateful.strategies import videos
 from tests.stateful.strategies.balances import balances
@@ -61,8 +62,10 @@ class EngineMachine(RuleBasedStateMachine):
         return Worlds(self.simulator, clocks)
 
     def teardown(self) -> None:
-        """Remove the sandboxes."""
+        """Compare the counters of the sandboxes, and remove the sandboxes."""
         if hasattr(self, "worlds"):
+            for box in self.worlds.boxes:
+                compare_counts(box.sandbox)
             self.worlds.close()
 
     # -- what a caller does

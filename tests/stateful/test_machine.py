@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.stateful.eager_counts import ComparedActivity, compare_activity
 from tests.stateful.machine import EngineMachine
 from upsim import Simulator
 from upsim.engine.event_log import MemoryLog
@@ -25,8 +26,12 @@ def simulator() -> Iterator[Simulator]:
         yield sim
 
 
-def test_the_engine_keeps_its_invariants() -> None:
-    """No order of submits, polls, cancels, failures and clock jumps breaks an invariant."""
+def test_the_engine_keeps_its_invariants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No order of submits, polls, cancels, failures and clock jumps breaks an invariant.
+
+    Counts of requests that waited for others are those of requests that were counted at once.
+    """
+    compare_activity(monkeypatch)
     EngineMachine.steps = 0
     run_state_machine_as_test(
         EngineMachine,
@@ -38,3 +43,4 @@ def test_the_engine_keeps_its_invariants() -> None:
         ),
     )
     assert EngineMachine.steps >= LEAST_STEPS
+    assert ComparedActivity.repetitions

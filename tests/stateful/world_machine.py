@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.stateful import invariants
 from tests.stateful.asgi import ADMIN, Request
+from tests.stateful.eager_counts import compare_counts
 from tests.stateful.faces import FACES, TOPAZ, V1, V3, Face
 from tests.stateful.strategies import videos
 from tests.stateful.strategies.faults import (
@@ -124,6 +125,8 @@ class WorldMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """End it; what is pending then never comes."""
         if hasattr(self, "sim"):
+            for box in self.boxes:
+                compare_counts(box.sandbox)
             came = [box.came.total() for box in self.boxes]
             self.http.close()
             self.sim.close()

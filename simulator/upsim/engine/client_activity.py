@@ -1,13 +1,14 @@
-"""Counters of client behaviour in a sandbox, for each job, updated with each request.
+"""Counters of client behaviour in a sandbox, for each job, read from the records of requests.
 
-`record` only counts; `report_card` draws the conclusions. The
-number of jobs is limited. Findings about dropped or forgotten jobs are kept.
+Requests are counted in batches, off the hot path; `report_card` draws the conclusions. The number
+of jobs is limited. Findings about dropped or forgotten jobs are kept.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -27,6 +28,9 @@ MAX_JOBS = 4_096
 """Maximum jobs that are counted at once; of older jobs only the findings are kept."""
 AT_ONCE = 512
 """Number of oldest jobs dropped together when the limit is reached."""
+BATCH = 512
+"""Number of requests that are counted together."""
+DIGEST_BYTES = 16
 MAX_FINDINGS = 1_000
 MAX_WAITS = 1_000
 NUMBERS = 5
@@ -66,12 +70,15 @@ class RequestedWait(NamedTuple):
 class JobActivity(msgspec.Struct, gc=False):
     """Client activity for one job. `at`, `jumped` and `good` describe the last poll.
 
+    `is_open` says that the job is known and has not ended, so that its submit must not be repeated.
     Pauses shorter than `every` are hasty; `every` is set at the first poll. `seen` is the response
     that reported the job's end; `unsure` means that a fault may have hidden it from the client.
     `repeats` is the job whose submit was repeated, and the request of that submit.
     """
 
-    accepted: JobAccepted
+    provider: str
+    accepted_at: Instant
+    is_open: bool
     submit: int = 0
     every: Instant | None = None
     at: Instant = 0
@@ -105,6 +112,10 @@ Tallies = dict[str, JobActivity]
 """By the names of jobs, in the order in which they were first heard of."""
 
 
+Submit = tuple[int | None, str, str, int, bytes]
+"""What a repeated submit repeats: account, operation, target, and size and digest of the body."""
+
+
 class ActivityReader(Protocol):
     """Draws conclusions from the counters of jobs before they are removed."""
 
@@ -116,16 +127,23 @@ class ActivityReader(Protocol):
 
 
 class ClientActivity:
-    """The counters of the jobs of one sandbox."""
+    """The counters of the jobs of one sandbox.
 
-    def __init__(self, timeline: Timeline, rules: RuleVersions) -> None:
+    Records wait until there are `batch` of them, or until somebody reads the counters. The ends of
+    jobs wait among them, because the state of a job at the time of a request decides.
+    """
+
+    def __init__(self, timeline: Timeline, rules: RuleVersions, batch: int = BATCH) -> None:
         """Start without requests."""
-        self.tallies: Tallies = {}
-        self.ignored: deque[IgnoredRetryAfter] = deque(maxlen=MAX_FINDINGS)
         self._readers: tuple[ActivityReader, ...] = ()
         self._timeline = timeline
         self._rules = rules
-        self._submits: dict[int, str] = {}
+        self._batch = batch
+        self._waiting: list[Record | str] = []
+        self._waiting_ends: set[str] = set()
+        self._tallies: Tallies = {}
+        self._ignored: deque[IgnoredRetryAfter] = deque(maxlen=MAX_FINDINGS)
+        self._submits: dict[Submit, str] = {}
         self._waits: BoundedCache[tuple[int, str], RequestedWait] = BoundedCache(MAX_WAITS)
 
     def subscribe(self, reader: ActivityReader) -> None:
@@ -135,25 +153,86 @@ class ClientActivity:
     # -- the hot path
 
     def record(self, record: Record) -> None:
+        """Add a request that will be counted."""
+        waiting = self._waiting
+        waiting.append(record)
+        if len(waiting) >= self._batch:
+            self.catch_up()
+
+    def record_end(self, job: str) -> None:
+        """Record that a job has ended."""
+        self._waiting_ends.add(job)
+        self._waiting.append(job)
+        if len(self._waiting) >= self._batch:
+            self.catch_up()
+
+    # -- readers
+
+    @property
+    def tallies(self) -> Tallies:
+        """The counters of the jobs, with all requests so far."""
+        self.catch_up()
+        return self._tallies
+
+    @property
+    def ignored(self) -> Sequence[IgnoredRetryAfter]:
+        """The latest requests that came before the time that a `Retry-After` named."""
+        self.catch_up()
+        return self._ignored
+
+    def catch_up(self) -> None:
+        """Count the waiting requests, in order."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if isinstance(one, Record):
+                self._count(one)
+            else:
+                self._waiting_ends.discard(one)
+                if one in self._tallies:
+                    self._tallies[one].is_open = False
+
+    # -- notifications
+
+    def record_download(self, job: str) -> None:
+        """Record that a client is downloading the finished file of a job."""
+        tally = self.tallies.get(job)
+        if tally is not None:
+            tally.fetched = True
+
+    def forget_jobs(self, jobs: Sequence[str]) -> None:
+        """Remove the counters of jobs that the sandbox is about to forget."""
+        counted = self.tallies
+        tallies = {job: counted.pop(job) for job in jobs if job in counted}
+        for reader in self._readers:
+            reader.on_forgotten(tallies)
+        self._forget_submits()
+
+    def clear(self) -> None:
+        """Start again with empty counters, also for existing jobs."""
+        self._waiting.clear()
+        self._waiting_ends.clear()
+        self._tallies.clear()
+        self._ignored.clear()
+        self._submits.clear()
+        self._waits.clear()
+
+    # -- inside
+
+    def _count(self, record: Record) -> None:
         """Count one request."""
         if self._waits or record.retry_after is not None:
             self._look_at_the_clock(record)
         job = record.read_job
         if job is None or record.kind == NOTE:
             return
-        accepted, tallies = job.accepted, self.tallies
-        tally = tallies.get(accepted.job)
-        if tally is None:
-            if len(tallies) >= MAX_JOBS + AT_ONCE:
-                self._make_room()
-            tally = tallies[accepted.job] = JobActivity(accepted)
+        tally = self._tallies.get(job.accepted.job) or self._new_tally(job.accepted)
         if record.kind == "poll":
-            self._polled(tally, record)
+            self._polled(tally, record, job.accepted)
         elif record.kind == "submit":
             tally.submit = record.number
-            body = record.body, record.body_size
-            key = hash((record.account, record.operation, record.target, body))
-            earlier, self._submits[key] = self._submits.get(key), accepted.job
+            submit = _submit_of(record)
+            earlier = self._submits.get(submit)
+            self._submits[submit] = job.accepted.job
             if earlier is not None:
                 self._look_for_repetition(tally, record, earlier)
         altered = bool(record.faults) and _altered(record.faults)
@@ -168,46 +247,32 @@ class ClientActivity:
             tally.seen = record.number
             tally.unsure = altered
 
-    # -- notifications
-
-    def record_download(self, job: str) -> None:
-        """Record that a client is downloading the finished file of a job."""
-        tally = self.tallies.get(job)
-        if tally is not None:
-            tally.fetched = True
-
-    def forget_jobs(self, jobs: Sequence[str]) -> None:
-        """Remove the counters of jobs that the sandbox is about to forget."""
-        tallies = {job: self.tallies.pop(job) for job in jobs if job in self.tallies}
-        for reader in self._readers:
-            reader.on_forgotten(tallies)
-        self._forget_submits()
-
-    def clear(self) -> None:
-        """Start again with empty counters, also for existing jobs."""
-        self.tallies.clear()
-        self.ignored.clear()
-        self._submits.clear()
-        self._waits.clear()
-
-    # -- inside
+    def _new_tally(self, accepted: JobAccepted) -> JobActivity:
+        tallies, name = self._tallies, accepted.job
+        if len(tallies) >= MAX_JOBS + AT_ONCE:
+            self._make_room()
+        present = self._timeline.state.jobs.get(name)  # jobs are forgotten after `catch_up`
+        has_ended = present is None or (present.ended and name not in self._waiting_ends)
+        tally = tallies[name] = JobActivity(accepted.provider, accepted.at, not has_ended)
+        return tally
 
     def _make_room(self) -> None:
-        tallies = {job: self.tallies.pop(job) for job in list(islice(self.tallies, AT_ONCE))}
+        counted = self._tallies
+        tallies = {job: counted.pop(job) for job in list(islice(counted, AT_ONCE))}
         for reader in self._readers:
             reader.on_dropped(tallies)
         self._forget_submits()
 
     def _forget_submits(self) -> None:
         """Drop the submits of jobs that are no longer counted, if there are many."""
-        if len(self._submits) > len(self.tallies) + AT_ONCE:
-            known = self.tallies
+        known = self._tallies
+        if len(self._submits) > len(known) + AT_ONCE:
             self._submits = {key: job for key, job in self._submits.items() if job in known}
 
-    def _polled(self, tally: JobActivity, record: Record) -> None:
+    def _polled(self, tally: JobActivity, record: Record, accepted: JobAccepted) -> None:
         at, jumped = record.at, record.jumped
         if tally.every is None:
-            tally.every = self._least_pause(tally.accepted)
+            tally.every = self._least_pause(accepted)
         tally.polls += 1
         if tally.seen is not None and not tally.unsure:
             tally.polls_after += 1
@@ -218,7 +283,7 @@ class ClientActivity:
             if tally.shortest is None or pause < tally.shortest:
                 tally.shortest = pause
             if pause < tally.every:
-                self._hurried(tally, record)
+                _hurried(tally, record)
         tally.at, tally.jumped = at, jumped
 
     def _least_pause(self, accepted: JobAccepted) -> Instant:
@@ -226,20 +291,12 @@ class ClientActivity:
         advised = self._rules.bound_of(accepted).scenario.baseline.polling
         return 0 if advised is None else advised.every * PATIENCE[0] // PATIENCE[1]
 
-    def _hurried(self, tally: JobActivity, record: Record) -> None:
-        if record.clock == "auto":
-            tally.hasty_on_auto += 1
-        else:
-            tally.hasty += 1
-        if tally.hasty + tally.hasty_on_auto <= NUMBERS:
-            tally.name("polled_too_often", record.number)
-
     def _look_for_repetition(self, tally: JobActivity, record: Record, earlier: str) -> None:
         """Record a repeated submit if the earlier job is recent and has not ended."""
-        first, living = self.tallies.get(earlier), self._timeline.state.jobs.get(earlier)
-        if first is None or living is None or first is tally or living.ended:
+        first = self._tallies.get(earlier)
+        if first is None or first is tally or not first.is_open:
             return
-        if record.at - first.accepted.at <= WINDOW:
+        if record.at - first.accepted_at <= WINDOW:
             tally.repeats = (earlier, first.submit)
 
     def _look_at_the_clock(self, record: Record) -> None:
@@ -256,7 +313,7 @@ class ClientActivity:
         waited = record.at - wait.at - (record.jumped - wait.jumped)
         if waited < wait.seconds * SECOND:
             on_auto = record.clock == "auto"
-            self.ignored.append(
+            self._ignored.append(
                 IgnoredRetryAfter(
                     record.provider,
                     wait.number,
@@ -266,6 +323,20 @@ class ClientActivity:
                     on_auto,
                 )
             )
+
+
+def _hurried(tally: JobActivity, record: Record) -> None:
+    if record.clock == "auto":
+        tally.hasty_on_auto += 1
+    else:
+        tally.hasty += 1
+    if tally.hasty + tally.hasty_on_auto <= NUMBERS:
+        tally.name("polled_too_often", record.number)
+
+
+def _submit_of(record: Record) -> Submit:
+    digest = blake2b(record.body, digest_size=DIGEST_BYTES).digest()
+    return record.account, record.operation, record.target, record.body_size, digest
 
 
 def requested_wait(

@@ -173,5 +173,5 @@ class Jobs:
         account = timeline.state.accounts[accepted.account]
         if account.queue:
             self.start_queued(account)
-        self._retention.forget_oldest()
+        self._retention.on_end(accepted.job)
         return job

@@ -153,6 +153,7 @@ class ReportCardBuilder:
         requests. If a job is forgotten during a pause, only its requests are checked.
         """
         now = self.timeline.run_due()
+        self.activity.catch_up()
         findings: list[ClientFinding] = []
         hidden = False
         sums = {name: found.copy() for name, found in self._sums.items()}
@@ -195,7 +196,7 @@ class ReportCardBuilder:
     def _add(self, tallies: Tallies) -> None:
         sums = self._sums
         for tally in tallies.values():
-            provider = tally.accepted.provider
+            provider = tally.provider
             if provider not in sums:
                 sums[provider] = Sums()
             sums[provider].add(tally)
@@ -208,7 +209,7 @@ class ReportCardBuilder:
         for kept in [*self._kept]:
             yield [kept] if isinstance(kept, ClientFinding) else self._manners(*kept)
         for job, tally in [*self.activity.tallies.items()]:
-            sums.setdefault(tally.accepted.provider, Sums()).add(tally)
+            sums.setdefault(tally.provider, Sums()).add(tally)
             yield self._judged(job, tally, now)
         for ignored in [*self.activity.ignored]:
             yield [_impatient(ignored)]
@@ -223,7 +224,7 @@ class ReportCardBuilder:
 
     def _manners(self, job: str, tally: JobActivity) -> Iterator[ClientFinding]:
         """Yield the mistakes in a client's own requests for a job."""
-        provider = tally.accepted.provider
+        provider = tally.provider
         if tally.hasty + tally.hasty_on_auto >= HASTY:
             yield self._hasty(job, tally)
         if tally.polls_after > LATE:
@@ -236,7 +237,7 @@ class ReportCardBuilder:
             yield ClientFinding("submitted_twice", provider, job, shown, {"first": first})
 
     def _hasty(self, job: str, tally: JobActivity) -> ClientFinding:
-        advised = self._advised(tally.accepted.provider)
+        advised = self._advised(tally.provider)
         numbers: dict[str, int | str] = {
             "polls": tally.polls,
             "hasty": tally.hasty + tally.hasty_on_auto,
@@ -246,7 +247,7 @@ class ReportCardBuilder:
         shown = tally.shown("polled_too_often")
         return ClientFinding(
             "polled_too_often",
-            tally.accepted.provider,
+            tally.provider,
             job,
             shown,
             numbers,

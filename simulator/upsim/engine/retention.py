@@ -40,8 +40,9 @@ class Retention:
 
     # -- jobs
 
-    def forget_oldest(self) -> None:
-        """Forget the jobs that ended first, if there are too many finished jobs."""
+    def on_end(self, job: str) -> None:
+        """Record the end of a job; if there are too many finished jobs, forget the oldest."""
+        self._activity.record_end(job)
         ended = self._timeline.state.ended
         if len(ended) >= self._timeline.choices.jobs_max + FORGET_AT_ONCE:
             self.forget_jobs(list(islice(ended, FORGET_AT_ONCE)), "cap")

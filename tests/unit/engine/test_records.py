@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from upsim import Simulator
+from upsim.core.states import JobState
+from upsim.engine.client_activity import BATCH
 from upsim.engine.records import MAX_BODY_KEPT
 
 HOST = "http://127.0.0.1:4747"
@@ -61,3 +63,27 @@ def test_a_record_comes_after_the_events_of_its_decision(sim: Simulator) -> None
     post(sim, SUBMIT, {})
 
     assert [accepted, accepted] == [record.version for record in sim.sandbox.records]
+
+
+def test_requests_wait_to_be_counted(sim: Simulator) -> None:
+    """The report card counts requests when a batch is full, or when somebody reads the counters."""
+    activity = sim.sandbox.activity
+    for _ in range(BATCH - 1):
+        post(sim, SUBMIT, VIDEO)
+
+    assert {} == activity._tallies
+    post(sim, SUBMIT, VIDEO)
+    assert BATCH == len(activity._tallies)
+    post(sim, SUBMIT, VIDEO)
+    assert BATCH + 1 == len(activity.tallies)
+
+
+def test_an_end_counts_for_later_requests_only(sim: Simulator) -> None:
+    """A submit repeats an unfinished job, also if that job ends before the requests are counted."""
+    jobs = [post(sim, SUBMIT, VIDEO).json()["data"]["id"] for _ in range(2)]
+    for job in jobs:
+        sim.sandbox.jobs.move(sim.sandbox.state.jobs[job], JobState.CANCELLED)
+    jobs.append(post(sim, SUBMIT, VIDEO).json()["data"]["id"])
+    tallies = sim.sandbox.activity.tallies
+
+    assert [None, (jobs[0], 1), None] == [tallies[job].repeats for job in jobs]

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from upsim.client.argument_checks import (
     Numbers,
@@ -30,10 +30,12 @@ from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import ServerSettings
 from upsim.engine.settings_check import check_settings
+from upsim.engine.store import Store
 from upsim.pipe_event_loop import new_loop
 from upsim.providers import discover, folders, kinds
 from upsim.scenario.durations import parse_seconds
 from upsim.scenario.loader import Library
+from upsim.store.address import opened
 from upsim.web.admin.app import guarded, routes
 from upsim.web.admin.events import Streams
 from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, problem, shown
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     from upsim.web.replay.export_document import Document
     from upsim.web.replay.session import ReplaySession
 
+PROBES = ("/__sim/livez",)
+"""What is answered even while the store cannot be written."""
 IN_PROCESS_HOST = f"http://{IN_PROCESS_NAME}"
 _ADVANCES = Numbers("90", minimum=-(10**10), maximum=10**10)
 ASYNC_CALL = (
@@ -72,11 +76,21 @@ class App(Starlette):
     """The whole simulator. Requests for providers and media bypass Starlette's own routing."""
 
     def __init__(
-        self, settings: ServerSettings, *, webhook_transport: httpx.AsyncBaseTransport | None = None
+        self,
+        settings: ServerSettings,
+        *,
+        store: Store | None = None,
+        webhook_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Connect the layers; files are read and workers started on first use."""
+        """Connect the layers; files are read and workers started on first use.
+
+        The sandboxes of `store` continue. Raises StoreError.
+        """
         self.registry = Registry(
-            settings, library=Library(folders=folders, kinds=kinds), providers=discover()
+            settings,
+            library=Library(folders=folders, kinds=kinds),
+            providers=discover(),
+            store=store,
         )
         self._url_parser = UrlParser(self.registry)
         self._media_service = MediaService(self.registry)
@@ -126,6 +140,10 @@ class App(Starlette):
             return
         if place.provider:
             await self.dispatch(scope, receive, send, place)
+            return
+        if self.registry.store.problem and place.path not in PROBES:
+            text = f"{self.registry.store.problem}; try again later"
+            await problem(503, "store_unavailable", text)(scope, receive, send)
             return
         try:
             await self._beside(scope, receive, send, place)
@@ -183,6 +201,8 @@ class App(Starlette):
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self.registry.store.flush()
+        self.deliverer.rouse_all(self.registry.sandboxes.values())
         yield
         self.streams.close()
         await self.deliverer.close()
@@ -220,13 +240,15 @@ class Simulator:
         webhook_timestamp: str = "wall",
         webhook_seconds: float | None = None,
         webhook_transport: httpx.AsyncBaseTransport | None = None,
+        store: str = "memory:",
     ) -> None:
         """Start a server with one sandbox, `default`; the admin API can create more.
 
         `scenario` is a name, a path, or a mapping with the content of a scenario file.
         `webhook_seconds` is the real time to wait for a receiver, by default the provider's limit.
         `webhook_transport` sends every webhook that is not for an inbox, instead of a socket.
-        Raises ArgumentError for a wrong argument.
+        `store` is `sqlite:PATH` for sandboxes that continue when a simulator opens the file again.
+        Raises ArgumentError for a wrong argument, StoreError for a store that cannot be opened.
         """
         settings = ServerSettings(
             hosts=(IN_PROCESS_HOST.removeprefix("http://"),),
@@ -247,7 +269,12 @@ class Simulator:
         check_settings(settings)
         if webhook_transport is not None:
             _check_transport(webhook_transport)
-        self.app = App(settings, webhook_transport=webhook_transport)
+        kept = opened(store, seed=seed)
+        try:
+            self.app = App(settings, store=kept, webhook_transport=webhook_transport)
+        except BaseException:
+            kept.close()
+            raise
         self._runner: asyncio.Runner | None = None
         self._one_thread = RLock()
 
@@ -279,7 +306,16 @@ class Simulator:
         """Return a transport for `httpx.Client` and `httpx.AsyncClient`."""
         from upsim.transport import Transport
 
-        return Transport(self.app, self._run)
+        return Transport(self._settled, self._run)
+
+    async def _settled(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to a request; nothing is sent before what it changed is kept."""
+
+        async def kept(message: Message) -> None:
+            self.registry.store.flush()
+            await send(message)
+
+        await self.app(scope, receive, kept)
 
     @staticmethod
     def replaying(session: object) -> ReplaySession:
@@ -344,6 +380,7 @@ class Simulator:
         """Run a request, then deliver its webhooks: nothing else runs between sync requests."""
         found = await call()
         await self.app.deliverer.flush_all()
+        self.registry.store.flush()
         return found
 
 

@@ -18,10 +18,10 @@ from upsim.core.baseline import BaselineError
 from upsim.core.call import Call, Pending
 from upsim.core.events import RulesChanged
 from upsim.core.media import Measured
-from upsim.engine.registry import SandboxRequest
 from upsim.engine.reload import reload
 from upsim.engine.reload_diff import ScenarioDiff
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import SandboxRequest
 
 SECOND = 1_000_000
 START = 1_767_225_600 * SECOND

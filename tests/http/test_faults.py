@@ -14,7 +14,7 @@ from tests.http.faults import LOCAL, PROVIDERS, Patient, headers_of, patient
 from tests.uploads import put_file
 from upsim import Simulator
 from upsim.core.instants import SECOND
-from upsim.engine.registry import SandboxRequest
+from upsim.engine.sandbox_request import SandboxRequest
 from upsim.scenario.faults.vocabulary import needed
 from upsim.web.connection_cutting import UncuttableError
 from upsim.web.held_requests import HeldByManualClockError

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from upsim import Simulator
-from upsim.engine.registry import SandboxRequest
 from upsim.engine.reload import reload_beside
+from upsim.engine.sandbox_request import SandboxRequest
 from upsim.scenario.validation import ScenarioValidator
 from upsim.web import late_imports
 

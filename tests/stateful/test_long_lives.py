@@ -15,9 +15,9 @@ from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.core.ledger import Account
 from upsim.core.states import JobState
-from upsim.engine.registry import SandboxRequest
 from upsim.engine.retention import FORGET_AT_ONCE
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import SandboxRequest
 
 DAY = 86_400
 RICH = 1_000_000_000

@@ -15,8 +15,8 @@ from tests.stateful.machine import EngineMachine
 from tests.stateful.test_webhooks import WebhookMachine
 from tests.stateful.worlds import Box, Worlds
 from upsim import Simulator
-from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import SandboxRequest
 from upsim.engine.snapshots import Snapshot, as_of, folded, take
 
 RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "25"))

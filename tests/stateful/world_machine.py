@@ -38,8 +38,8 @@ from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
 from upsim.core.states import TERMINAL
 from upsim.engine.event_log import MemoryLog
-from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import SandboxRequest
 
 OK = 200
 MOST_BOXES = 3

@@ -10,8 +10,8 @@ from tests.stateful.faces import FACES, Face
 from upsim import Simulator
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account
-from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import SandboxRequest
 
 OWNERS = ("main", "other")
 

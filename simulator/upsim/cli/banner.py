@@ -31,7 +31,7 @@ class Banner:
             self._first_line(),
             f"admin API {self.base}/__sim  (token {settings.admin_token})",
             *self._notes(),
-            f"Nothing survives a restart. {keys}; an example for each provider:",
+            f"{registry.store.survives} {keys}; an example for each provider:",
         ]
         for provider in registry.providers:
             key = None

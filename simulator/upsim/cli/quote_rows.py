@@ -26,8 +26,8 @@ from upsim.client.sandbox_sleepers import sandbox_sleeper
 from upsim.core.hosts import host_of, is_loopback
 from upsim.core.media import Measured, Media
 from upsim.core.states import JobState
-from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import SandboxRequest
 from upsim.media.probe import measure_file
 from upsim.scenario.model import MediaRule
 from upsim.untrusted_connections import NoCookies

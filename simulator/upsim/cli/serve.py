@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from socket import socket
 from threading import Thread
@@ -30,10 +32,13 @@ from upsim.cli.tls_certificate import check_certificate
 from upsim.cli.uvicorn_server import ServerHooks, UvicornServer
 from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
+from upsim.engine.exceptions import StoreError
 from upsim.engine.seeds import fresh_seed, fresh_token
 from upsim.engine.settings import ServerSettings
+from upsim.engine.store import MemoryStore, Store
 from upsim.media.temporary_folders import remove_abandoned
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
+from upsim.store.address import opened
 
 DEFAULT_PORT = 4747
 FINDING = 1
@@ -167,6 +172,20 @@ FINDING = 1
 @click.option(
     "--tls-key", type=click.Path(exists=True, dir_okay=False), help="Key file of the certificate."
 )
+@click.option(
+    "--store",
+    "store_address",
+    default="memory:",
+    show_default=True,
+    metavar="ADDRESS",
+    envvar=["UPSIM_SERVE_STORE", "UPSIM_STORE"],
+    help="Where sandboxes are kept: memory:, or sqlite:PATH for a file that survives a restart.",
+)
+@click.option(
+    "--fsync",
+    is_flag=True,
+    help="With sqlite: also survive a power loss; each answer waits for it.",
+)
 @click.option("--quiet", is_flag=True, help="Print only the first line.")
 def command(  # noqa: PLR0913 - one argument for each option that is no setting
     *,
@@ -180,6 +199,8 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
     webhook_timeout: Decimal | None,
     tls_cert: str | None,
     tls_key: str | None,
+    store_address: str,
+    fsync: bool,
     quiet: bool,
     **chosen: Any,  # noqa: ANN401 - settings of the same names
 ) -> None:
@@ -196,14 +217,14 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
         webhook_seconds=None if webhook_timeout is None else float(webhook_timeout),
         **chosen,
     )
-    with ExitStack() as opened:
-        opened.enter_context(listening)
-        app = _app(settings)
-        opened.pop_all()
+    with ExitStack() as undo:
+        undo.enter_context(listening)
+        app = _app(settings, store_address, fsync=fsync)
+        undo.pop_all()
     base = public_url or reached.base
     console = None if quiet else _console(app)
     door = app.door(base, *((console.stray,) if console else ())) if settings.loopback else app
-    config = _config(door, tls_cert, tls_key)
+    config = _config(door, _protocol(app.registry.store), tls_cert, tls_key)
     ready = ReadyFile(ready_file)
     said = {"base_url": base, "admin_token": settings.admin_token, "pid": os.getpid()}
 
@@ -225,11 +246,30 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
     _run(server, listening)
 
 
-def _config(served: ASGIApp, tls_cert: str | None, tls_key: str | None) -> uvicorn.Config:
+def _protocol(store: Store) -> Callable[..., CuttableProtocol]:
+    """Return the protocol of connections; with a durable store, their output waits for it."""
+    if isinstance(store, MemoryStore):
+        return CuttableProtocol
+    from upsim.cli.held_transport import HeldProtocol
+    from upsim.store.sqlite_store import SqliteStore
+
+    return (
+        partial(HeldProtocol, writes=store.writes)
+        if isinstance(store, SqliteStore)
+        else CuttableProtocol
+    )
+
+
+def _config(
+    served: ASGIApp,
+    protocol: Callable[..., CuttableProtocol],
+    tls_cert: str | None,
+    tls_key: str | None,
+) -> uvicorn.Config:
     """Return uvicorn's settings: no log lines or headers of its own."""
     return uvicorn.Config(
         served,
-        http=CuttableProtocol,
+        http=protocol,  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         log_level="warning",
         use_colors=False,
@@ -267,9 +307,11 @@ def _run(server: UvicornServer, listening: socket) -> NoReturn:
     sys.exit(server.code)
 
 
-def _app(settings: ServerSettings) -> App:
+def _app(settings: ServerSettings, address: str, *, fsync: bool) -> App:
     try:
-        return App(settings)
+        return App(settings, store=opened(address, seed=settings.seed, fsync=fsync))
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
     except ScenarioError as error:
         click.echo(str(error), err=True)
         sys.exit(FINDING)

@@ -71,9 +71,18 @@ class Clock:
     )
 
     def __init__(
-        self, mode: str = "manual", *, start: Instant | None = None, pace: int = 1
+        self,
+        mode: str = "manual",
+        *,
+        start: Instant | None = None,
+        pace: int = 1,
+        not_before: Instant = 0,
     ) -> None:
-        """Start at `start`; the default is now for `real` and `scaled`, else a fixed time."""
+        """Start at `start`; the default is now for `real` and `scaled`, else a fixed time.
+
+        A clock that continues an earlier one does not start before `not_before`, even if the clock
+        of this machine was put back.
+        """
         if pace < 1:
             msg = f"pace {pace} is not a whole number of 1 or more"
             raise ClockError(msg)
@@ -82,7 +91,8 @@ class Clock:
         self._base_real = wall_clock()
         moving = self.mode in ("real", "scaled")
         default = self._base_real if moving else EPOCH_OF_TESTS
-        self._base_virtual = default if start is None or self.mode == "real" else start
+        chosen = default if start is None or self.mode == "real" else start
+        self._base_virtual = max(chosen, not_before)
 
     def _set(self, mode: str) -> None:
         self.mode, self._rate = parse_mode(mode)

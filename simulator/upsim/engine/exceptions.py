@@ -1,4 +1,4 @@
-"""The errors for sandboxes, keys, snapshots and instants that do not exist or are refused."""
+"""The errors for sandboxes, keys, snapshots, instants and stores that are missing or refused."""
 
 from __future__ import annotations
 
@@ -25,3 +25,7 @@ class SnapshotError(ValueError):
 
 class UnknownSandboxError(LookupError):
     """There is no sandbox with this id."""
+
+
+class StoreError(Exception):
+    """A store that cannot be opened, read or written."""

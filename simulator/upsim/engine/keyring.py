@@ -10,7 +10,7 @@ from upsim.core.baseline import Auth
 from upsim.core.bounded_cache import BoundedCache
 from upsim.engine.api_keys import MAX_KEY_LENGTH, Fingerprints, can_be_sent, new_key
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
-from upsim.engine.seeds import Seeds, fresh_seed, fresh_token
+from upsim.engine.seeds import Seeds, fresh_seed
 
 MAX_RETIRED_KEPT = 4096
 """Maximum keys of deleted sandboxes that are refused; older ones count as unknown again."""
@@ -37,9 +37,9 @@ class KeyForm(NamedTuple):
 class Keyring:
     """Issued keys, and retired keys, which are refused because their sandbox was deleted."""
 
-    def __init__(self) -> None:
-        """Start without keys; two servers never have the same fingerprint for a key."""
-        self.fingerprints = Fingerprints(fresh_token())
+    def __init__(self, secret: str) -> None:
+        """Start without keys. Another secret gives another fingerprint of the same key."""
+        self.fingerprints = Fingerprints(secret)
         self._holders: dict[bytes, KeyHolder] = {}
         self._issued: dict[str, list[bytes]] = {}
         self._retired: BoundedCache[bytes, str] = BoundedCache(MAX_RETIRED_KEPT)
@@ -73,6 +73,17 @@ class Keyring:
         if known is None:
             keys.append(fingerprint)
         return issued
+
+    def restore(
+        self, fingerprint: bytes, holder: KeyHolder | None, sandbox: str, auth: Auth | None
+    ) -> None:
+        """Add a key that an earlier server issued to a holder, or that it retired."""
+        if holder is None or auth is None:
+            self._retired[fingerprint] = sandbox
+            return
+        self.know(holder.provider, auth, holder.sandbox)
+        self._holders[fingerprint] = holder
+        self._issued.setdefault(holder.sandbox, []).append(fingerprint)
 
     def know(self, provider: str, auth: Auth, sandbox: str) -> None:
         """Add the headers in which the rules of this sandbox accept a provider's keys."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from upsim.engine.rule_changes import RuleChange
 from upsim.engine.sandbox import Sandbox
@@ -42,3 +43,26 @@ def planned_changes(sandbox: Sandbox, library: Library, main: Scenario | None) -
         sandbox.planned_faults.check(swap.faults)
         found.append(swap)
     return found
+
+
+class Follow(NamedTuple):
+    """The rules of a sandbox from now on, and the changes planned for later."""
+
+    sandbox: Sandbox
+    now: RuleChange
+    later: list[RuleChange]
+
+    def apply(self) -> None:
+        """Apply the new rules, and plan the later changes."""
+        self.sandbox.rule_changes.apply(self.now, "reload")
+        self.sandbox.rule_changes.plan(self.later)
+
+
+def followed(sandbox: Sandbox, fresh: Library, main: Scenario | None) -> Follow:
+    """Return the new rules of a sandbox. Raises BaselineError for rules that it cannot have."""
+    sandbox.run_due()
+    now = RuleChange(sandbox.now, ScenarioLookup(fresh, main), main.faults if main else ())
+    sandbox.rules.check(now.scenario_of)
+    planned = planned_changes(sandbox, fresh, main)
+    due = [swap for swap in planned if swap.at <= sandbox.now]
+    return Follow(sandbox, due[-1] if due else now, planned[len(due) :])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import replace
 from functools import partial
 
-from upsim.core.baseline import BaselineError
+from upsim.core.baseline import Auth, BaselineError
 from upsim.core.events import UploadsForgotten
 from upsim.core.nearest_names import closest
 from upsim.core.provider import Provider
@@ -18,61 +17,28 @@ from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.clock import Clock, monotonic
 from upsim.engine.command_log import CommandLog
-from upsim.engine.event_log import EventLog, MemoryLog
 from upsim.engine.exceptions import SandboxRefusedError, SandboxTakenError, UnknownSandboxError
 from upsim.engine.keyring import KeyHolder, Keyring
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.planned_changes import ScenarioLookup, planned_changes
-from upsim.engine.rule_versions import RuleVersions
+from upsim.engine.recovery import follow_files, snapshot_of
+from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.sandbox import Ports, Sandbox
 from upsim.engine.sandbox_lookup import Resolver
+from upsim.engine.sandbox_request import MAIN, Recorded, SandboxRequest
 from upsim.engine.seeds import Seeds, derived_seed
 from upsim.engine.settings import SandboxSettings, ServerSettings
 from upsim.engine.snapshot_store import SnapshotStore
 from upsim.engine.snapshots import Snapshot
+from upsim.engine.store import KeptKey, MemoryStore, SandboxRecord, Store
 from upsim.engine.timeline import Start, Timeline
-from upsim.media.blob_store import BlobStore
 from upsim.scenario.inline import load_inline
 from upsim.scenario.loader import BASELINE, Library
 from upsim.scenario.model import Scenario
 
 DEFAULT = "default"
-MAIN = "main"
-"""The owner of the first keys of a sandbox."""
 MAX_SENT = 64 * 2**20
 """Bytes of the scenarios that were sent for all sandboxes together."""
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxRequest:
-    """The options of `POST /__sim/sandboxes`; None means the server's setting."""
-
-    id: str | None = None
-    scenario: str | Scenario | None = None
-    seed: int | None = None
-    clock: str | None = None
-    start: int | None = None
-    pace: int | None = None
-    dialects: Mapping[str, str] = field(default_factory=dict)
-    knobs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    balances: Mapping[str, Decimal] = field(default_factory=dict)
-    keys: Mapping[str, str] = field(default_factory=dict)
-    strict_keys: bool | None = None
-    render: str | None = None
-    ttl: float | None = None
-    webhook_timestamp: str | None = None
-    owners: Mapping[str, str] = field(default_factory=dict)
-    """The owner of the first key of each provider, if another one than `MAIN`."""
-    sent: int = 0
-    """Bytes of the scenario, where it came as a document."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """The recorded parts of a sandbox that is replayed."""
-
-    clock: Clock
-    commands: Callable[[Timeline], CommandLog]
 
 
 class Registry:
@@ -84,31 +50,69 @@ class Registry:
         *,
         library: Library,
         providers: Mapping[str, Provider],
-        log: EventLog | None = None,
+        store: Store | None = None,
     ) -> None:
-        """Start a server with the single sandbox `default`."""
-        self.settings = settings
+        """Start a server with the sandboxes that its store kept, or with `default` alone.
+
+        Raises StoreError, and ScenarioError or BaselineError for rules that cannot be used.
+        """
+        self.store = store or MemoryStore(settings.seed)
+        self.settings = replace(settings, seed=self.store.seed)
         self.library = library
         self.providers = providers
-        self.blobs = BlobStore(settings.store_bytes)
+        self.blobs = self.store.blobs(settings.store_bytes)
         self.room = Room()
         self.media_lookup = MediaLookup(set(settings.hosts), settings.loopback, settings.fetch)
         self.sandboxes: dict[str, Sandbox] = {}
         self.snapshots = SnapshotStore(self.blobs)
         self.crashes = 0
-        self._log = log or MemoryLog()
-        self._keys = Keyring()
+        self._log = self.store.log
+        self._keys = Keyring(self.store.secret)
         self._resolver = Resolver(self, self._keys)
         self.resolve = self._resolver.resolve
         self._webhook_listeners: tuple[Callable[[Sandbox], None], ...] = ()
         self._orders: dict[str, SandboxRequest] = {}
-        self._made = 0
+        self._made = self.store.made
         self._check_dialect(settings.dialect)
         chosen = settings.scenario
         self._chosen = self.load_inline(chosen) if isinstance(chosen, Mapping) else chosen
-        self.default = self._add(DEFAULT, SandboxRequest())
+        self._continue_all()
+        kept = self.sandboxes.get(DEFAULT)
+        self.default = self._add(DEFAULT, SandboxRequest()) if kept is None else kept
+
+    def _continue_all(self) -> None:
+        """Continue the sandboxes of earlier servers, with their keys."""
+        for kept in self.store.kept():
+            order = kept.record.request
+            name = order.scenario or self._chosen
+            if isinstance(name, str) and not self.library.has(name):
+                order = replace(order, scenario=kept.record.scenario)  # its file is gone
+            main = self._main(order.scenario or self._chosen)
+            choices = self._choices(order, main)
+            snapshot = snapshot_of(kept, self.library, main, self.providers, choices)
+            sandbox = self._add(kept.record.name, order, snapshot=snapshot)
+            if follow_files(sandbox, kept, self.library, main):
+                self.keep(sandbox)
+        for key in self.store.issued_keys():
+            auth = self._auth_of(key.holder) if key.holder else None
+            self._keys.restore(key.fingerprint, key.holder, key.sandbox, auth)
+
+    def _auth_of(self, holder: KeyHolder) -> Auth:
+        return self.sandboxes[holder.sandbox].scenario_for(holder.provider).baseline.auth
 
     # -- sandboxes
+
+    def keep(self, sandbox: Sandbox) -> None:
+        """Keep how a sandbox was made, and the scenario that is now in force in it."""
+        self.store.keep(
+            SandboxRecord(
+                name=sandbox.id,
+                request=self._orders[sandbox.id],
+                seed=sandbox.seeds.seed,
+                began=sandbox.began,
+                scenario=self.main_of(sandbox),
+            )
+        )
 
     def add_hosts(self, hosts: Iterable[str]) -> None:
         """Treat these `host:port` forms as this server, too."""
@@ -199,6 +203,7 @@ class Registry:
         self._empty(sandbox)
         del self.sandboxes[name], self._orders[name]
         self._keys.forget(name)
+        self.store.retire_keys(name)
         self.snapshots.forget(name)
         self._resolver.forget()
 
@@ -236,7 +241,8 @@ class Registry:
     ) -> Sandbox:
         main = self._main(order.scenario or self._chosen)
         choices = snapshot.choices if snapshot else self._choices(order, main)
-        seeds = (order.seed, main.seed if main else None, self._seed_of(name))
+        own = snapshot.seed if snapshot else order.seed
+        seeds = (own, main.seed if main else None, self._seed_of(name))
         seed = next(seed for seed in seeds if seed is not None)
         rules = RuleVersions(self._scenarios(main), self.providers, choices)
         if snapshot is None:
@@ -266,6 +272,7 @@ class Registry:
         sandbox.last_used = monotonic()
         self.sandboxes[name] = sandbox
         self._orders[name] = order
+        self.keep(sandbox)
         return sandbox
 
     def _begin(self, sandbox: Sandbox, order: SandboxRequest, main: Scenario | None) -> None:
@@ -345,6 +352,8 @@ class Registry:
         self._resolver.forget()
 
     def _view(self, sandbox: Sandbox, bound: BoundProvider) -> BoundSandbox:
+        rules = RulesId(bound.provider.name, bound.rules.baseline.digest)
+        self.store.keep_rules(rules, bound.scenario)
         return BoundSandbox(sandbox, bound, sources=self.media_lookup, blobs=self.blobs)
 
     def _seed_of(self, name: str) -> int:
@@ -434,7 +443,9 @@ class Registry:
             msg = f"sandbox {sandbox.id!r} was reset or deleted in the meantime"
             raise SandboxRefusedError(msg)
         auth = sandbox.scenario_for(self._known_provider(provider)).baseline.auth
-        issued = self._keys.issue(KeyHolder(sandbox.id, provider, owner), auth, key)
+        holder = KeyHolder(sandbox.id, provider, owner)
+        issued = self._keys.issue(holder, auth, key)
+        self.store.keep_key(KeptKey(self._keys.fingerprints.of(provider, issued), holder))
         self._resolver.forget()
         return issued
 
@@ -445,11 +456,13 @@ class Registry:
     def retire(self, provider: str, key: str) -> None:
         """Refuse a key from now on, like a key of a deleted sandbox."""
         self._keys.retire(provider, key)
+        self.store.keep_key(KeptKey(self._keys.fingerprints.of(provider, key), None))
         self._resolver.forget()
 
     def close(self) -> None:
-        """Remove the files of all sandboxes."""
+        """Release the files and the store of all sandboxes."""
         self.blobs.close()
+        self.store.close()
 
     def _first_key(self, sandbox: Sandbox, provider: str, brought: str | None) -> str:
         owner = self.first_owner(sandbox, provider)

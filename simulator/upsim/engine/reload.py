@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from upsim.core.provider import Provider
-from upsim.engine.planned_changes import ScenarioLookup, planned_changes
+from upsim.engine.planned_changes import followed
 from upsim.engine.registry import Registry
 from upsim.engine.reload_diff import ScenarioDiff, diff_scenario
-from upsim.engine.rule_changes import RuleChange
-from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import BASELINE, Library, ScenarioError
 from upsim.scenario.model import Scenario
 from upsim.scenario.yaml_tree import Mistake
-
-
-class Follow(NamedTuple):
-    """The rules of a sandbox from now on, and the changes planned for later."""
-
-    sandbox: Sandbox
-    now: RuleChange
-    later: list[RuleChange]
-
-    def apply(self) -> None:
-        """Apply the new rules, and plan the later changes."""
-        self.sandbox.rule_changes.apply(self.now, "reload")
-        self.sandbox.rule_changes.plan(self.later)
 
 
 def reload(registry: Registry, fresh: Library) -> list[ScenarioDiff]:
@@ -95,13 +79,4 @@ def _swap(registry: Registry, fresh: Library, edits: list[ScenarioDiff]) -> None
         read = sorted({*edited, *([main.name] if main else [])})
         box.commands.reread({name: fresh.load(name).values for name in read})
         follow.apply()
-
-
-def followed(sandbox: Sandbox, fresh: Library, main: Scenario | None) -> Follow:
-    """Return the new rules of a sandbox. Raises BaselineError for rules that it cannot have."""
-    sandbox.run_due()
-    now = RuleChange(sandbox.now, ScenarioLookup(fresh, main), main.faults if main else ())
-    sandbox.rules.check(now.scenario_of)
-    planned = planned_changes(sandbox, fresh, main)
-    due = [swap for swap in planned if swap.at <= sandbox.now]
-    return Follow(sandbox, due[-1] if due else now, planned[len(due) :])
+        registry.keep(box)

@@ -18,7 +18,7 @@ from upsim.core.instants import Instant
 from upsim.engine.accounts import Accounts
 from upsim.engine.jobs import Jobs
 from upsim.engine.planned_faults import PlannedFaults
-from upsim.engine.rule_versions import RuleVersions, ScenarioFor
+from upsim.engine.rule_versions import RulesId, RuleVersions, ScenarioFor
 from upsim.engine.timeline import Timeline
 
 
@@ -100,7 +100,8 @@ class RuleChanges:
     def apply(self, change: RuleChange, cause: str) -> None:
         """Apply other rules from now on."""
         timeline = self._timeline
-        used = {(job.accepted.provider, job.accepted.rules) for job in timeline.state.jobs.values()}
+        jobs = timeline.state.jobs.values()
+        used = {RulesId(job.accepted.provider, job.accepted.rules) for job in jobs}
         changed = self._rules.replace(change.scenario_of, used)
         for event in self._events(changed, cause):
             timeline.commit(event)

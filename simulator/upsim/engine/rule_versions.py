@@ -7,6 +7,7 @@ the lifetimes of the rules under which it was accepted.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 from upsim.core.events import JobAccepted
 from upsim.core.knobs import rules
@@ -17,8 +18,13 @@ from upsim.scenario.model import AccountRule, Scenario
 
 ScenarioFor = Callable[[str], Scenario]
 Key = tuple[str, str | None]
-Version = tuple[str, str]
-"""A provider, and the digest of its rules."""
+
+
+class RulesId(NamedTuple):
+    """The rules of a provider, by their digest."""
+
+    provider: str
+    digest: str
 
 
 class RuleVersions:
@@ -54,7 +60,7 @@ class RuleVersions:
         self._choices = choices
         self._scenarios: dict[str, Scenario] = {}
         self._bound: dict[Key, BoundProvider] = {}
-        self._past: dict[Version, Scenario] = {}
+        self._past: dict[RulesId, Scenario] = {}
         self._past_bound: dict[tuple[str, str, str | None], BoundProvider] = {}
         self._endings: dict[str, EndPolicy] = {}
 
@@ -65,6 +71,21 @@ class RuleVersions:
         copied._scenario_of = self._scenario_of
         copied._scenarios, copied._past = self._scenarios.copy(), self._past.copy()
         return copied
+
+    def continue_from(
+        self, present: Mapping[str, Scenario], past: Mapping[RulesId, Scenario]
+    ) -> None:
+        """Continue with these rules in force, and with these older rules of jobs."""
+        self._scenarios.update(present)
+        self._past.update(past)
+
+    def looked_up(self, provider: str) -> Scenario:
+        """Return the scenario that a provider would get if it were looked up again."""
+        return self._scenario_of(provider)
+
+    def use(self, scenario_of: ScenarioFor) -> None:
+        """Look up rules elsewhere from now on, where none are in force yet."""
+        self._scenario_of = scenario_of
 
     def scenario(self, provider: str) -> Scenario:
         """Return the scenario that applies to a provider."""
@@ -88,7 +109,7 @@ class RuleVersions:
     def bound_of(self, accepted: JobAccepted, dialect: str | None = None) -> BoundProvider:
         """Return the provider under the rules that a job was accepted under."""
         provider = accepted.provider
-        past = self._past.get((provider, accepted.rules)) if self._past else None
+        past = self._past.get(RulesId(provider, accepted.rules)) if self._past else None
         if past is None:
             return self.bound(provider, dialect)
         key = (provider, accepted.rules, dialect)
@@ -111,7 +132,7 @@ class RuleVersions:
         for provider, dialect in [*self._bound]:
             self._bind(provider, scenario_of(provider), dialect)
 
-    def replace(self, scenario_of: ScenarioFor, used: Collection[Version]) -> list[str]:
+    def replace(self, scenario_of: ScenarioFor, used: Collection[RulesId]) -> list[str]:
         """Look up rules elsewhere from now on; return the providers whose rules have changed.
 
         Older rules are kept while they are in `used`, because a job was accepted under them.
@@ -121,7 +142,7 @@ class RuleVersions:
         for provider, old in list(self._scenarios.items()):
             new = self._scenarios[provider] = scenario_of(provider)
             if new.baseline.digest != old.baseline.digest:
-                self._past[provider, old.baseline.digest] = old
+                self._past[RulesId(provider, old.baseline.digest)] = old
                 changed.append(provider)
         self._bound.clear()
         self._endings.clear()

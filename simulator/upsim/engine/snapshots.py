@@ -33,6 +33,7 @@ class Snapshot:
     """
 
     at: Instant
+    seed: int
     past: Past
     choices: SandboxSettings
     rules: PlannedRules
@@ -53,7 +54,7 @@ class Snapshot:
     def clock(self) -> Clock:
         """Return a new clock that continues at this instant; a `real` clock shows the wall time."""
         last = self.past.clock
-        return Clock(last.mode, start=self.at, pace=last.pace)
+        return Clock(last.mode, start=self.at, pace=last.pace, not_before=self.at)
 
 
 def take(sandbox: Sandbox) -> Snapshot:
@@ -64,6 +65,7 @@ def take(sandbox: Sandbox) -> Snapshot:
     sandbox.webhooks.plan_unanswered(state)
     return Snapshot(
         at=at,
+        seed=sandbox.seeds.seed,
         past=Past(sandbox.began, tuple(sandbox.events()), state),
         choices=sandbox.choices,
         rules=sandbox.rule_changes.planned_rules(),
@@ -108,6 +110,7 @@ def as_of(sandbox: Sandbox, at: Instant, events: Sequence[Event], state: Sandbox
     later = len(sandbox.records) - len(records)
     return Snapshot(
         at=at,
+        seed=sandbox.seeds.seed,
         past=Past(sandbox.began, events, state),
         choices=sandbox.choices,
         rules=sandbox.rule_changes.planned_rules(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import tempfile
 import threading
 import weakref
@@ -13,8 +15,10 @@ from pathlib import Path
 from typing import IO, Self
 
 from upsim.core.media import Unmeasurable
-from upsim.media.temporary_folders import PrivateFolder
+from upsim.media.temporary_folders import KeptFolder, PrivateFolder
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PART = "part-"
 PIECE = 1 << 20
 """Maximum bytes of content in memory that one write call gets."""
 
@@ -22,20 +26,35 @@ PIECE = 1 << 20
 class BlobStore:
     """Content-addressed files; the least recently used are removed first, a held file never.
 
-    The first file creates the folder, which only this user can read; `close` removes it.
-    Threads may share a store.
+    The first file creates the folder, which only this user can read; `close` removes it, unless
+    it is `kept`. Threads may share a store.
     """
 
-    def __init__(self, max_bytes: int, *, folder: Path | None = None) -> None:
-        """Keep at most `max_bytes`, in a new temporary folder inside `folder`."""
+    def __init__(
+        self,
+        max_bytes: int,
+        *,
+        folder: Path | None = None,
+        kept: Path | None = None,
+        fsync: bool = False,
+    ) -> None:
+        """Keep at most `max_bytes`, in a new temporary folder inside `folder`.
+
+        With `kept`, use this folder instead, with the files that it has already. With `fsync`, a
+        stored file survives a power loss.
+        """
         self._max_bytes = max_bytes
         self._parent = folder
-        self._folder: PrivateFolder | None = None
+        self._kept = kept
+        self._fsync = fsync
+        self._folder: PrivateFolder | KeptFolder | None = None
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._holds: Counter[str] = Counter()
         self._leased: set[str] = set()
         self._bytes = 0
         self._lock = threading.RLock()
+        if kept is not None and kept.is_dir():
+            self._read_folder(kept)
 
     def put(self, data: bytes | memoryview, *, leased: bool = False) -> str | Unmeasurable:
         """Store bytes; return their digest, or the problem that prevents it."""
@@ -118,7 +137,14 @@ class BlobStore:
     def open_part(self) -> IO[bytes]:
         """Return a new file in the folder, for a writer. Raises OSError if it cannot be created."""
         with self._lock:
-            return tempfile.NamedTemporaryFile(dir=self._home(), prefix="part-", delete=False)
+            return tempfile.NamedTemporaryFile(dir=self._home(), prefix=_PART, delete=False)
+
+    def finish_file(self, file: IO[bytes]) -> None:
+        """Close a file whose bytes are complete. Raises OSError if the disk is full."""
+        file.flush()
+        if self._fsync:
+            os.fsync(file.fileno())
+        file.close()
 
     def adopt(self, file: Path, digest: str, size: int, *, leased: bool) -> str | Unmeasurable:
         """Turn a complete file of the folder into a stored file; remove old files to make room.
@@ -144,6 +170,15 @@ class BlobStore:
                 self._holds[digest] += 1
             return digest
 
+    def _read_folder(self, folder: Path) -> None:
+        """Take over the files of an earlier server, oldest first; delete unfinished ones."""
+        for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+            if _DIGEST.fullmatch(path.name):
+                self._sizes[path.name] = path.stat().st_size
+                self._bytes += self._sizes[path.name]
+            elif path.name.startswith(_PART):
+                path.unlink(missing_ok=True)
+
     def _make_room(self, size: int) -> bool:
         free = [digest for digest in self._sizes if digest not in self._holds]
         held = self._bytes - sum(self._sizes[digest] for digest in free)
@@ -161,8 +196,11 @@ class BlobStore:
 
     def _home(self) -> Path:
         if self._folder is None:
-            self._folder = PrivateFolder(self._parent)
-            weakref.finalize(self, self._folder.remove)
+            if self._kept is not None:
+                self._folder = KeptFolder(self._kept)
+            else:
+                self._folder = PrivateFolder(self._parent)
+                weakref.finalize(self, self._folder.remove)
         return self._folder.path
 
 
@@ -229,7 +267,7 @@ class BlobWriter:
             return self.problem or Unmeasurable("too_large", "Nothing was written.")
         file = self._file
         try:
-            file.close()
+            self._store.finish_file(file)
             digest = self._hash.hexdigest()
             found = self._store.adopt(Path(file.name), digest, self.size, leased=leased)
         except OSError as error:

@@ -45,6 +45,18 @@ class PrivateFolder:
             os.close(lock)
 
 
+class KeptFolder:
+    """A folder of a durable store, which only this user may read."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the folder if it is missing. Raises OSError on a full disk."""
+        path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        self.path = path
+
+    def remove(self) -> None:
+        """Keep the folder with its files."""
+
+
 def remove_abandoned(parent: Path | None = None) -> list[Path]:
     """Remove this user's folders whose processes have ended, and return their paths."""
     if not HAS_LOCKS:

@@ -180,6 +180,14 @@ class Library:
         """
         return self._found(name, folder)[0]
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a file for a scenario."""
+        try:
+            self.path_of(name)
+        except UnknownScenarioError:
+            return False
+        return True
+
     def template_of(self, name: str) -> Path | None:
         """Return the template of a scenario `<provider>/<name>` (None: it has its own file)."""
         path, provider = self._found(name)

@@ -55,6 +55,7 @@ class Deliverer:
         """Deliver for all sandboxes of a registry; `transport` replaces the sockets."""
         self._receivers = Receivers(registry.settings, app, transport)
         self._seconds = registry.settings.webhook_seconds
+        self._store = registry.store
         self._work: dict[Sandbox, _Work] = {}
         self._by_hand = False
         self.clock_driver = ClockDriver(self)
@@ -75,6 +76,12 @@ class Deliverer:
             work = self._work[sandbox] = _Work()
         if not self._by_hand and (loop := _running()) is not None:
             _set(work, loop.call_soon(self._look_after, sandbox))
+
+    def rouse_all(self, sandboxes: Iterable[Sandbox]) -> None:
+        """Check all sandboxes at the start, since an earlier server may have left webhooks."""
+        for sandbox in sandboxes:
+            if sandbox.webhooks.pending:
+                self.rouse(sandbox)
 
     def is_busy(self, sandbox: Sandbox) -> bool:
         """Return whether a delivery is running or is about to start."""
@@ -214,6 +221,7 @@ class Deliverer:
     async def _deliver(self, sandbox: Sandbox, posting: Posting) -> None:
         if not sandbox.webhooks.is_wanted(posting):
             return
+        await self._store.settled()
         timeout = posting.timeout if self._seconds is None else self._seconds
         outcome = await self._receivers.post(posting, timeout)
         for observer in self.observers:

@@ -116,9 +116,35 @@ class Dispatch:
         that request is refused.
         """
         try:
+            if self.registry.store.problem:
+                return self._unkept(scope, place)
             return self._known(scope, place)
         except OSError as error:
             return short(scope, error)
+
+    def _unkept(self, scope: Scope, place: ParsedUrl) -> HttpResponse:
+        """Return the provider's own refusal of a request whose effects could not be kept."""
+        provider, headers, home = place.provider, headers_of(scope), self.registry.default
+        bound, seen = home.view(provider, place.dialect)
+        call = Call(
+            operation=UNROUTED.name,
+            kind=UNROUTED.kind,
+            rules=bound.rules,
+            sandbox=seen,
+            urls=self.url_parser.origin(scope, headers, place, home),
+            method=scope["method"],
+            path=place.path,
+            params={},
+            query_string=scope["query_string"],
+            headers=headers,
+            body=b"",
+            credential="missing",
+            account=None,
+        )
+        call.now = home.now
+        detail = f"{self.registry.store.problem}. Try again later."
+        full = Violation("no_room", {"detail": detail})
+        return whole(bound, call, bound.provider.problem(call, full))
 
     def _known(self, scope: Scope, place: ParsedUrl) -> RequestContext | HttpResponse:
         provider, method, headers = place.provider, scope["method"], headers_of(scope)

@@ -11,8 +11,8 @@ import pytest
 from upsim import Simulator
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account
-from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import SandboxRequest
 
 VIDEO = "https://example.com/clip.mp4"
 

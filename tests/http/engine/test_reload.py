@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from upsim.core.baseline import BaselineError
-from upsim.engine.registry import Registry, SandboxRequest
+from upsim.engine.registry import Registry
 from upsim.engine.reload import reload
 from upsim.engine.reload_diff import RESET, ScenarioDiff
+from upsim.engine.sandbox_request import SandboxRequest
 from upsim.engine.settings import ServerSettings
 from upsim.providers import discover
 from upsim.scenario.loader import Library, ScenarioError, shipped_root

@@ -13,7 +13,7 @@ from tests.stateful.asgi import Request, exchange
 from tests.uploads import put_file
 from upsim.core.events import ClockMoved
 from upsim.core.states import JobState
-from upsim.engine.registry import SandboxRequest
+from upsim.engine.sandbox_request import SandboxRequest
 
 if TYPE_CHECKING:
     from tests.http.engine.conftest import MakeWorld, World

@@ -30,7 +30,7 @@ from tests.uploads import put_file
 from upsim import Simulator
 from upsim.cli import main
 from upsim.engine.body_memory import MAX_HELD
-from upsim.engine.registry import SandboxRequest
+from upsim.engine.sandbox_request import SandboxRequest
 from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim.web.replay.export_document import ExportError, read

@@ -13,8 +13,8 @@ from upsim import Simulator
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.states import JobState
-from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import SandboxRequest
 
 MODEL = "topaz-video-upscale"
 VIDEO = "https://example.com/input-video.mp4"

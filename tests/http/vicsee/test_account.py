@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.http.vicsee.conftest import Api, Start, refusal
-from upsim.engine.registry import SandboxRequest
+from upsim.engine.sandbox_request import SandboxRequest
 
 MODELS = "/api/v1/models"
 UPSCALE = {

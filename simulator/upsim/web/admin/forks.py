@@ -8,8 +8,9 @@ import msgspec
 
 from upsim.core.instants import Instant
 from upsim.engine.exceptions import HistoryError, SnapshotError
-from upsim.engine.registry import Registry, SandboxRequest
+from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import SandboxRequest
 from upsim.engine.snapshots import Snapshot, as_of, check_rules, events_until, folded, take
 from upsim.web.admin.admin_call import Text
 from upsim.web.admin.parameters import read_instant

@@ -16,8 +16,9 @@ from upsim.core.ledger import Account, EntryKind
 from upsim.core.states import UNSUCCESSFUL, Failure, JobState
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
 from upsim.engine.records import Record
-from upsim.engine.registry import DEFAULT, MAIN
+from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import MAIN
 from upsim.engine.sandbox_state import SandboxState
 from upsim.web.admin import exchange_views, job_shapes, sandbox_views
 from upsim.web.admin.admin_call import Name, Text

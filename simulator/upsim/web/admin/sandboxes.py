@@ -19,8 +19,9 @@ from upsim.core.numbers import DECIMAL_FORM, plain_decimal
 from upsim.engine.clock import ClockError, parse_mode
 from upsim.engine.deadlines import Deadline
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError, SandboxTakenError
-from upsim.engine.registry import DEFAULT, Registry, SandboxRequest
+from upsim.engine.registry import DEFAULT, Registry
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import SandboxRequest
 from upsim.scenario.durations import parse_seconds
 from upsim.scenario.loader import NoScenarioFileError, ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario

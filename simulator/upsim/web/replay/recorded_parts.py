@@ -17,10 +17,11 @@ from upsim.engine.clock import ClockError, PlayedClock
 from upsim.engine.command_log import CURRENT, resumed
 from upsim.engine.exceptions import SandboxRefusedError
 from upsim.engine.media_lookup import MediaLookup
-from upsim.engine.registry import DEFAULT, Recorded, Registry, SandboxRequest
-from upsim.engine.reload import followed
+from upsim.engine.planned_changes import followed
+from upsim.engine.registry import DEFAULT, Registry
 from upsim.engine.replay_command_log import ReplayCommandLog, ReplayedCommand
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox_request import Recorded, SandboxRequest
 from upsim.engine.settings import ServerSettings
 from upsim.engine.webhooks import Posting
 from upsim.media.data_urls import is_data_url

@@ -1,0 +1,162 @@
+"""What a server keeps of its sandboxes: nothing beyond its own end, or all in a durable store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from upsim.core.events import Event
+from upsim.core.instants import Instant
+from upsim.engine.event_log import EventLog, MemoryLog
+from upsim.engine.keyring import KeyHolder
+from upsim.engine.rule_versions import RulesId
+from upsim.engine.sandbox_request import SandboxRequest
+from upsim.engine.seeds import fresh_token
+from upsim.media.store import BlobStore
+from upsim.scenario.model import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRecord:
+    """How a sandbox was made, and the scenario in force, in full.
+
+    If `request` names a scenario or leaves it to the server, its files may change; `scenario` is
+    what was read of them last.
+    """
+
+    name: str
+    request: SandboxRequest
+    seed: int
+    began: Instant
+    scenario: Scenario | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSandbox:
+    """A sandbox of an earlier server: its record, its events, and the rules that they name."""
+
+    record: SandboxRecord
+    events: Sequence[Event]
+    rules: Mapping[RulesId, Scenario]
+
+
+class KeptKey(NamedTuple):
+    """The fingerprint of a key, and its holder; a retired key has none, but may name a sandbox."""
+
+    fingerprint: bytes
+    holder: KeyHolder | None
+    sandbox: str = ""
+
+
+class Store(Protocol):
+    """Keeps sandboxes. All methods but `settled` and `kept` return at once; nothing is written yet.
+
+    `secret` keys the fingerprints of keys, `seed` is the seed of the server, and `made` counts the
+    sandboxes of all times.
+    """
+
+    secret: str
+    seed: int
+    made: int
+
+    @property
+    def log(self) -> EventLog:
+        """The log that gets the events of all sandboxes."""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be kept at present; empty if all is well."""
+
+    @property
+    def survives(self) -> str:
+        """What outlives a restart, in a sentence."""
+
+    def kept(self) -> Iterable[KeptSandbox]:
+        """Return the sandboxes of earlier servers. Raises StoreError."""
+
+    def issued_keys(self) -> Iterable[KeptKey]:
+        """Return the keys that earlier servers issued."""
+
+    def blobs(self, max_bytes: int) -> BlobStore:
+        """Return the store of the files."""
+
+    def keep(self, record: SandboxRecord) -> None:
+        """Keep how a sandbox was made, or the scenario that is now in force in it."""
+
+    def keep_rules(self, rules: RulesId, scenario: Scenario) -> None:
+        """Keep the rules under which jobs may be accepted from now on."""
+
+    def keep_key(self, key: KeptKey) -> None:
+        """Keep an issued or retired key."""
+
+    def retire_keys(self, sandbox: str) -> None:
+        """Refuse all keys of a deleted sandbox from now on."""
+
+    async def settled(self) -> None:
+        """Return once everything that happened so far is kept."""
+
+    def flush(self) -> None:
+        """Write everything now. Raises StoreError."""
+
+    def close(self) -> None:
+        """Write what is left, and release the store. Raises StoreError."""
+
+
+class MemoryStore:
+    """Keeps nothing: all sandboxes end with their server."""
+
+    def __init__(self, seed: int) -> None:
+        """Start empty."""
+        self._log = MemoryLog()
+        self.secret = fresh_token()
+        self.seed = seed
+        self.made = 0
+
+    @property
+    def log(self) -> EventLog:
+        """The log of all sandboxes."""
+        return self._log
+
+    @property
+    def problem(self) -> str:
+        """Nothing can fail."""
+        return ""
+
+    @property
+    def survives(self) -> str:
+        """What outlives a restart."""
+        return "Nothing survives a restart: see --store."
+
+    def kept(self) -> Iterable[KeptSandbox]:
+        """Return nothing."""
+        return ()
+
+    def issued_keys(self) -> Iterable[KeptKey]:
+        """Return nothing."""
+        return ()
+
+    def blobs(self, max_bytes: int) -> BlobStore:
+        """Return a store in a temporary folder."""
+        return BlobStore(max_bytes)
+
+    def keep(self, record: SandboxRecord) -> None:
+        """Do nothing."""
+
+    def keep_rules(self, rules: RulesId, scenario: Scenario) -> None:
+        """Do nothing."""
+
+    def keep_key(self, key: KeptKey) -> None:
+        """Do nothing."""
+
+    def retire_keys(self, sandbox: str) -> None:
+        """Do nothing."""
+
+    async def settled(self) -> None:
+        """Return at once."""
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -1,0 +1,1 @@
+"""Stores that keep the sandboxes of a server beyond its end."""

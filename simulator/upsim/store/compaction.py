@@ -1,0 +1,123 @@
+"""Replace old batches of events by snapshots, so that the size of a store follows what it holds.
+
+The snapshot of a sandbox is its events without what is forgotten, as `engine/event_log.py` compacts
+them. It is written in parts, one in a turn of the event loop, between the batches of new events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from upsim.core.events import Event
+from upsim.engine.event_log import EventLog
+from upsim.store.encoding import EventWriter
+from upsim.store.sqlite_file import SqliteFile, Statement
+from upsim.store.write_queue import WriteQueue
+
+MIN_BYTES = 8 * 2**20
+"""Bytes of batches below which nothing is compacted."""
+EVENTS_PER_PART = 500
+BATCHES_AT_ONCE = 500
+"""Batches, or parts of an older snapshot, that one transaction deletes."""
+PARTS_AT_ONCE = 20
+
+_PART = "INSERT INTO snapshots(serial, batch, part, events) VALUES(?, ?, ?, ?)"
+_SNAPSHOT = "UPDATE sandboxes SET snapshot=? WHERE serial=?"
+_READ_AFTER = "INSERT OR REPLACE INTO server(name, value) VALUES('read_after', ?)"
+_DROP_BATCHES = (
+    "DELETE FROM batches WHERE number IN "
+    "(SELECT number FROM batches WHERE number<=? ORDER BY number LIMIT ?)"
+)
+_DROP_PARTS = (
+    "DELETE FROM snapshots WHERE rowid IN "
+    "(SELECT rowid FROM snapshots WHERE serial=? AND batch<>? LIMIT ?)"
+)
+
+
+class Compaction:
+    """Compacts a store whenever its batches have grown as large as its snapshots."""
+
+    def __init__(self, writes: WriteQueue, log: EventLog, file: SqliteFile) -> None:
+        """Measure what the file holds."""
+        self._writes = writes
+        self._log = log
+        self._changed: set[int] = set()
+        self._batches = _total(file, "SELECT count(*), sum(length(events)) FROM batches")
+        query = "SELECT serial, count(*), sum(length(events)) FROM snapshots GROUP BY serial"
+        self._snapshots = {serial: (parts, size) for serial, parts, size in file.rows(query)}
+        self._steps: Iterator[list[Statement]] | None = None
+
+    def on_events(self, serial: int) -> None:
+        """Note that a sandbox has events that its snapshot lacks."""
+        self._changed.add(serial)
+
+    def on_dropped(self, serial: int) -> None:
+        """Note that a sandbox is gone."""
+        self._changed.discard(serial)
+        self._snapshots.pop(serial, None)
+
+    def on_written(self, size: int, serials: Mapping[str, int]) -> None:
+        """Start, or take the next step, after a transaction was written."""
+        count, total = self._batches
+        self._batches = (count + bool(size), total + size)
+        if self._steps is None and not self._writes.unsettled and self.is_worth_it:
+            self._steps = self._compact(serials)
+        if self._steps is not None:
+            self._step()
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether the batches hold as much as the snapshots, and not only a little."""
+        held: int = sum(size for _, size in self._snapshots.values())
+        return self._batches[1] > max(MIN_BYTES, held)
+
+    def run(self, serials: Mapping[str, int]) -> None:
+        """Compact everything now. Raises StoreError."""
+        for statements in self._compact(serials):
+            for statement, values in statements:
+                self._writes.add(statement, *values)
+            self._writes.flush_all()
+
+    def _step(self) -> None:
+        statements = next(self._steps, None) if self._steps else None
+        if statements is None:
+            self._steps = None
+            return
+        for statement, values in statements:
+            self._writes.add(statement, *values)
+
+    def _compact(self, serials: Mapping[str, int]) -> Iterator[list[Statement]]:
+        """Yield the statements of one transaction after the other."""
+        upto = self._writes.number
+        self._writes.events.forget_terms()
+        changed, self._changed = self._changed, set()
+        frozen = {
+            serial: tuple(self._log.read(name))
+            for name, serial in serials.items()
+            if serial in changed
+        }
+        batches, self._batches = self._batches[0], (0, 0)
+        for serial, events in frozen.items():
+            yield from self._snapshot(serial, upto, events)
+        yield [(_READ_AFTER, (str(upto),))]
+        for _ in range(0, batches, BATCHES_AT_ONCE):
+            yield [(_DROP_BATCHES, (upto, BATCHES_AT_ONCE))]
+
+    def _snapshot(
+        self, serial: int, upto: int, events: Sequence[Event]
+    ) -> Iterator[list[Statement]]:
+        writer, size, parts = EventWriter(), 0, 0
+        for start in range(0, len(events), EVENTS_PER_PART):
+            written = writer.batch([(serial, events[start : start + EVENTS_PER_PART])])
+            yield [(_PART, (serial, upto, parts, written))]
+            parts, size = parts + 1, size + len(written)
+        older = self._snapshots.get(serial, (0, 0))[0]
+        self._snapshots[serial] = (parts, size)
+        yield [(_SNAPSHOT, (upto, serial))]
+        for _ in range(0, older, PARTS_AT_ONCE):
+            yield [(_DROP_PARTS, (serial, upto, PARTS_AT_ONCE))]
+
+
+def _total(file: SqliteFile, query: str) -> tuple[int, int]:
+    count, size = next(file.rows(query))
+    return count, size or 0

@@ -1,0 +1,190 @@
+"""The SQLite file of a store: opened by one process at a time, in a known format."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from upsim.engine.exceptions import StoreError
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # Windows: SQLite itself still refuses two writers at one time
+    HAS_LOCKS = False
+else:
+    HAS_LOCKS = True
+
+FORMAT = 1
+"""The format that this version writes; it reads no other."""
+APPLICATION = 0x75705369
+"""Marks a SQLite file as a store: `upSi`."""
+BUSY_SECONDS = 5.0
+_PRIVATE = 0o600
+SCHEMA = """
+CREATE TABLE server(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sandboxes(
+    serial INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    record BLOB NOT NULL,
+    scenario BLOB NOT NULL,
+    snapshot INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE keys(
+    number INTEGER PRIMARY KEY,
+    fingerprint BLOB NOT NULL UNIQUE,
+    sandbox TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    retired INTEGER NOT NULL);
+CREATE TABLE rules(
+    provider TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    scenario BLOB NOT NULL,
+    PRIMARY KEY(provider, digest)) WITHOUT ROWID;
+CREATE TABLE batches(number INTEGER PRIMARY KEY, events BLOB NOT NULL);
+CREATE TABLE snapshots(
+    serial INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    events BLOB NOT NULL,
+    PRIMARY KEY(serial, batch, part));
+"""
+
+Statement = tuple[str, tuple[object, ...]]
+
+
+class SqliteFile:
+    """The file of a store, locked by this process until `close`."""
+
+    def __init__(self, path: Path, *, fsync: bool = False) -> None:
+        """Open a file, or make a new one. Raises StoreError.
+
+        With `fsync`, what is written survives a power loss; without it, only the end of the process
+        or of any other.
+        """
+        self.path = path
+        self.files = path.with_name(f"{path.name}-files")
+        self._lock = _locked(path)
+        try:
+            self.db = _opened(path, fsync=fsync)
+        except StoreError:
+            self._unlock()
+            raise
+
+    def write(self, statements: Iterable[Statement]) -> None:
+        """Run statements in one transaction: all or nothing. Raises sqlite3.Error."""
+        with transaction(self.db):
+            for statement, values in statements:
+                self.db.execute(statement, values)
+
+    def rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """Return the rows of a query. Raises StoreError."""
+        with named_errors(self.path):
+            yield from self.db.execute(query, values)
+
+    def checkpoint(self) -> None:
+        """Move what is in the log of SQLite to the file, on a connection of its own."""
+        other = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        finally:
+            other.close()
+
+    def close(self) -> None:
+        """Close and unlock the file."""
+        self.db.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Commit what happens inside, or undo all of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Raise StoreError, with the name of the file, for what SQLite raises."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"the store {path} cannot be read: {error}") from error
+
+
+def _opened(path: Path, *, fsync: bool) -> sqlite3.Connection:
+    with named_errors(path):
+        db = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _check_format(db, path)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
+            db.execute("PRAGMA wal_autocheckpoint=0")
+            with suppress(OSError):  # another user's file that this one may write
+                path.chmod(_PRIVATE)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def _check_format(db: sqlite3.Connection, path: Path) -> None:
+    """Make the tables of a new file. Raises StoreError for a file in another format."""
+    try:
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{path} is no store: {error}") from error
+    found = db.execute("PRAGMA user_version").fetchone()[0]
+    if not application and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        with transaction(db):
+            for statement in SCHEMA.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id={APPLICATION}")
+            db.execute(f"PRAGMA user_version={FORMAT}")
+        return
+    if application != APPLICATION:
+        raise StoreError(f"{path} is no store of upsim: it is another SQLite database")
+    if found != FORMAT:
+        raise StoreError(
+            f"{path} is a store of format {found}; this upsim reads format {FORMAT}. "
+            "Use the version of upsim that wrote it, or begin with another file."
+        )
+
+
+def _locked(path: Path) -> int | None:
+    """Return the lock of a store. Raises StoreError if another process has it."""
+    if not HAS_LOCKS:
+        return None
+    name = path.with_name(f"{path.name}-lock")
+    try:
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+    except OSError as error:
+        raise StoreError(f"the store {path} cannot be opened: {error.strerror}") from error
+    try:
+        flock(lock, LOCK_EX | LOCK_NB)
+    except OSError:
+        owner = os.read(lock, 20).decode("ascii", "replace").strip()
+        os.close(lock)
+        process = f"process {owner}" if owner else "another process"
+        raise StoreError(
+            f"the store {path} is in use by {process}; stop it first, or choose another file"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+    return lock

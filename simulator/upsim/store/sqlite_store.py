@@ -1,0 +1,224 @@
+"""A store in one SQLite file, beside which is a folder with the uploaded files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from threading import Thread
+
+from upsim.core.events import Event
+from upsim.engine.event_log import MemoryLog
+from upsim.engine.keyring import MAX_RETIRED_KEPT, KeyHolder
+from upsim.engine.rule_versions import RulesId
+from upsim.engine.seeds import fresh_token
+from upsim.engine.store import KeptKey, KeptSandbox, SandboxRecord
+from upsim.media.store import BlobStore
+from upsim.scenario.model import Scenario
+from upsim.store.compaction import Compaction
+from upsim.store.records import record_bytes, scenario_bytes
+from upsim.store.sqlite_file import SqliteFile
+from upsim.store.sqlite_reading import kept_sandboxes
+from upsim.store.write_queue import WriteQueue
+
+CHECKPOINT_BYTES = 4 * 2**20
+"""Written bytes after which SQLite's own log is moved to the file."""
+
+_KEEP = (
+    "INSERT INTO sandboxes(serial, name, record, scenario) VALUES(?, ?, ?, ?) "
+    "ON CONFLICT(serial) DO UPDATE SET record=excluded.record, scenario=excluded.scenario"
+)
+_FORGET = "DELETE FROM sandboxes WHERE serial=?"
+_FORGET_SNAPSHOT = "DELETE FROM snapshots WHERE serial=?"
+_KEEP_KEY = (
+    "INSERT INTO keys(fingerprint, sandbox, provider, owner, retired) VALUES(?, ?, ?, ?, ?) "
+    "ON CONFLICT(fingerprint) DO UPDATE SET sandbox=excluded.sandbox, "
+    "provider=excluded.provider, owner=excluded.owner, retired=excluded.retired"
+)
+_RETIRE = "UPDATE keys SET retired=1 WHERE sandbox=?"
+_PRUNE_KEYS = (
+    "DELETE FROM keys WHERE retired AND number NOT IN "
+    "(SELECT number FROM keys WHERE retired ORDER BY number DESC LIMIT ?)"
+)
+_KEEP_RULES = "INSERT OR IGNORE INTO rules(provider, digest, scenario) VALUES(?, ?, ?)"
+_SERVER = "INSERT INTO server(name, value) VALUES(?, ?)"
+
+
+class DurableLog(MemoryLog):
+    """The event log in memory, which passes on all events to be written."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        """Pass the events on to this store."""
+        super().__init__()
+        self._store = store
+        self._loaded: dict[str, Sequence[Event]] = {}
+
+    def expect(self, sandbox: str, events: Sequence[Event]) -> None:
+        """Expect these events, which are in the file already, as the first of a sandbox."""
+        self._loaded[sandbox] = events
+
+    def append(self, sandbox: str, expected_version: int, events: Sequence[Event]) -> int:
+        """Append events and return the new version."""
+        version = super().append(sandbox, expected_version, events)
+        if not self._loaded or self._loaded.pop(sandbox, None) is not events:
+            self._store.on_events(sandbox, events)
+        return version
+
+    def drop(self, sandbox: str) -> None:
+        """Remove the events of a sandbox, here and in the file."""
+        super().drop(sandbox)
+        self._store.on_dropped(sandbox)
+
+
+class SqliteStore:
+    """Keeps sandboxes in a file, which one process at a time can open."""
+
+    def __init__(self, path: Path, *, seed: int, fsync: bool = False) -> None:
+        """Open or make the file; a new one gets this seed. Raises StoreError."""
+        self._file = file = SqliteFile(path, fsync=fsync)
+        self._fsync = fsync
+        server: dict[str, str] = dict(file.rows("SELECT name, value FROM server"))
+        self.is_new = not server
+        self.secret = server.get("secret") or fresh_token()
+        self.seed = int(server.get("seed", seed))
+        self.made = _number(file, "SELECT seq FROM sqlite_sequence WHERE name='sandboxes'")
+        newest = _number(file, "SELECT max(number) FROM batches")
+        read_after = int(server.get("read_after", 0))
+        self.writes = WriteQueue(
+            file, max(newest, read_after), threaded=fsync, on_written=self._on_written
+        )
+        if self.is_new:
+            self.writes.add(_SERVER, "secret", self.secret)
+            self.writes.add(_SERVER, "seed", str(self.seed))
+        self._log = DurableLog(self)
+        self._serials: dict[str, int] = {}
+        self._known_rules: set[RulesId] = set()
+        self._compaction = Compaction(self.writes, self._log, self._file)
+        self._unchecked = 0
+        self._checkpoint: Thread | None = None
+
+    @property
+    def log(self) -> DurableLog:
+        """The log that gets the events of all sandboxes."""
+        return self._log
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be kept at present."""
+        return self.writes.problem
+
+    @property
+    def survives(self) -> str:
+        """What outlives a restart, in a sentence."""
+        loss = "a power loss, too" if self._fsync else "not a power loss: see --fsync"
+        return (
+            f"Sandboxes are kept in {self._file.path}, with keys, jobs, ledger, uploads and "
+            f"webhooks. They survive a restart and kill -9 ({loss})."
+        )
+
+    # -- what earlier servers kept
+
+    def kept(self) -> Iterable[KeptSandbox]:
+        """Return the sandboxes of earlier servers. Raises StoreError."""
+        for serial, kept in kept_sandboxes(self._file):
+            self._serials[kept.record.name] = serial
+            self._known_rules.update(kept.rules)
+            self._log.expect(kept.record.name, kept.events)
+            self._compaction.on_events(serial)
+            yield kept
+
+    def issued_keys(self) -> Iterator[KeptKey]:
+        """Return the keys that earlier servers issued."""
+        query = "SELECT fingerprint, sandbox, provider, owner, retired FROM keys ORDER BY number"
+        for fingerprint, sandbox, provider, owner, retired in self._file.rows(query):
+            holder = None if retired else KeyHolder(sandbox, provider, owner)
+            yield KeptKey(fingerprint, holder, sandbox)
+
+    def blobs(self, max_bytes: int) -> BlobStore:
+        """Return the store of the files, in a folder beside the file."""
+        return BlobStore(max_bytes, kept=self._file.files, fsync=self._fsync)
+
+    # -- what is to be kept
+
+    def keep(self, record: SandboxRecord) -> None:
+        """Keep how a sandbox was made, or the scenario that is now in force in it."""
+        serial = self._serial_of(record.name)
+        made = record_bytes(record)
+        self.writes.add(_KEEP, serial, record.name, made, scenario_bytes(record.scenario))
+
+    def keep_rules(self, rules: RulesId, scenario: Scenario) -> None:
+        """Keep the rules under which jobs may be accepted from now on."""
+        if rules not in self._known_rules:
+            self._known_rules.add(rules)
+            self.writes.add(_KEEP_RULES, rules.provider, rules.digest, scenario_bytes(scenario))
+
+    def keep_key(self, key: KeptKey) -> None:
+        """Keep an issued or retired key."""
+        holder = key.holder or KeyHolder(key.sandbox, "", "")
+        self.writes.add(
+            _KEEP_KEY,
+            key.fingerprint,
+            holder.sandbox,
+            holder.provider,
+            holder.owner,
+            key.holder is None,
+        )
+
+    def retire_keys(self, sandbox: str) -> None:
+        """Refuse all keys of a deleted sandbox from now on."""
+        self.writes.add(_RETIRE, sandbox)
+        self.writes.add(_PRUNE_KEYS, MAX_RETIRED_KEPT)
+
+    def on_events(self, sandbox: str, events: Sequence[Event]) -> None:
+        """Write the events of a sandbox."""
+        serial = self._serials.get(sandbox) or self._serial_of(sandbox)
+        self._compaction.on_events(serial)
+        self.writes.add_events(serial, events)
+
+    def on_dropped(self, sandbox: str) -> None:
+        """Forget a sandbox; another one of the same name may follow."""
+        serial = self._serials.pop(sandbox, None)
+        if serial is not None:
+            self._compaction.on_dropped(serial)
+            self.writes.add(_FORGET, serial)
+            self.writes.add(_FORGET_SNAPSHOT, serial)
+
+    async def settled(self) -> None:
+        """Return once everything that happened so far is written."""
+        await self.writes.settled()
+
+    def flush(self) -> None:
+        """Write everything now. Raises StoreError."""
+        self.writes.flush_all()
+
+    def close(self) -> None:
+        """Write what is left, and release the file. Raises StoreError if it cannot be written."""
+        try:
+            self.writes.flush_all()
+        finally:
+            self.writes.close()
+            if self._checkpoint is not None:
+                self._checkpoint.join()
+            self._file.close()
+
+    # -- inside
+
+    def _serial_of(self, sandbox: str) -> int:
+        serial = self._serials.get(sandbox)
+        if serial is None:
+            self.made += 1
+            serial = self._serials[sandbox] = self.made
+        return serial
+
+    def _on_written(self, size: int) -> None:
+        self._unchecked += size
+        if self._unchecked > CHECKPOINT_BYTES and not (
+            self._checkpoint and self._checkpoint.is_alive()
+        ):
+            self._unchecked = 0
+            self._checkpoint = Thread(target=self._file.checkpoint, daemon=True)
+            self._checkpoint.start()
+        self._compaction.on_written(size, self._serials)
+
+
+def _number(file: SqliteFile, query: str) -> int:
+    return int(next(file.rows(query), (0,))[0] or 0)

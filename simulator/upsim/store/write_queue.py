@@ -1,0 +1,191 @@
+"""What waits to be written: everything of one turn of the event loop becomes one transaction.
+
+Each transaction has a number. Answers, and everything else that leaves the process, wait until the
+transaction is written that was open when they were made. Waiting for "a" transaction is not enough:
+an answer could then leave before its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from upsim.core.events import Event
+from upsim.engine.exceptions import StoreError
+from upsim.store.encoding import EventWriter, Part
+from upsim.store.sqlite_file import SqliteFile, Statement
+
+LOGGER = logging.getLogger("upsim")
+RETRY_SECONDS = 0.5
+"""Pause between two attempts while the file cannot be written."""
+BATCH = "INSERT INTO batches(number, events) VALUES(?, ?)"
+
+OnSettled = Callable[[int], None]
+
+
+class WriteQueue:
+    """The statements and events that are not yet in the file of a store.
+
+    `unsettled` is the number of the last transaction that has to be written; 0 if none has. While
+    `problem` is not empty, the file cannot be written: nothing is lost, and the writing is tried
+    again. `number` is the last transaction that was closed.
+    """
+
+    def __init__(
+        self, file: SqliteFile, number: int, *, threaded: bool, on_written: Callable[[int], None]
+    ) -> None:
+        """Continue after transaction `number`; `on_written` gets the size of each one's events.
+
+        `threaded` transactions are written in a thread, since they wait for the disk.
+        """
+        self.unsettled = 0
+        self.problem = ""
+        self.number = number
+        self.events = EventWriter()
+        self._file = file
+        self._on_written = on_written
+        self._parts: list[Part] = []
+        self._statements: list[Statement] = []
+        self._closed: tuple[list[Statement], int] | None = None
+        self._waiting: deque[tuple[int, OnSettled]] = deque()
+        self._threads = ThreadPoolExecutor(1, "upsim-store") if threaded else None
+        self._writing: Future[None] | None = None
+        self._timer: asyncio.Handle | None = None
+
+    # -- what is to be written
+
+    def add_events(self, serial: int, events: Sequence[Event]) -> None:
+        """Add events of a sandbox."""
+        self._parts.append((serial, events))
+        if self._timer is None:
+            self._wake()
+        self.unsettled = self.number + 1
+
+    def add(self, statement: str, *values: object) -> None:
+        """Add a statement, which runs before the events of the same transaction are inserted."""
+        self._statements.append((statement, values))
+        if self._timer is None:
+            self._wake()
+        self.unsettled = self.number + 1
+
+    def when_settled(self, number: int, call: OnSettled) -> None:
+        """Call `call` with the number of a written transaction as soon as `number` is written."""
+        self._waiting.append((number, call))
+
+    async def settled(self) -> None:
+        """Return once everything that was added so far is written."""
+        number = self.unsettled
+        if not number:
+            return
+        done = asyncio.get_running_loop().create_future()
+        self.when_settled(number, lambda _number: None if done.done() else done.set_result(None))
+        await done
+
+    # -- writing
+
+    def flush(self) -> None:
+        """Write what was added, unless an earlier transaction is still being written."""
+        self._timer = None
+        if self._writing is not None or not self.unsettled:
+            return
+        if self._closed is None:
+            self._close_transaction()
+        statements = self._closed[0] if self._closed else []
+        if self._threads is None or (loop := _running()) is None:
+            self._end(self._written(statements))
+            return
+        self._writing = writing = self._threads.submit(self._file.write, statements)
+        writing.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end_writing, done))
+
+    def flush_all(self) -> None:
+        """Write everything now. Raises StoreError if that fails."""
+        while self.unsettled:
+            if self._writing is not None:
+                self._writing.exception()  # waits for its end
+                self._end_writing(self._writing)
+            else:
+                if self._closed is None:
+                    self._close_transaction()
+                self._end(self._written(self._closed[0] if self._closed else []))
+            if self.problem:
+                raise StoreError(self.problem)
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    # -- inside
+
+    def _wake(self) -> None:
+        loop = _running()
+        if loop is not None:
+            self._timer = loop.call_soon(self.flush)
+
+    def _close_transaction(self) -> None:
+        """Take what was added as one transaction; what comes later belongs to the next."""
+        statements, self._statements = self._statements, []
+        parts, self._parts = self._parts, []
+        self.number += 1
+        size = 0
+        if parts:
+            written = self.events.batch(parts)
+            size = len(written)
+            statements.append((BATCH, (self.number, written)))
+        self._closed = (statements, size)
+
+    def _written(self, statements: list[Statement]) -> sqlite3.Error | None:
+        try:
+            self._file.write(statements)
+        except sqlite3.Error as error:
+            return error
+        return None
+
+    def _end_writing(self, done: Future[None]) -> None:
+        if self._writing is not done:
+            return  # `flush_all` was faster
+        self._writing = None
+        error = done.exception()
+        if error is not None and not isinstance(error, sqlite3.Error):
+            raise error
+        self._end(error)
+
+    def _end(self, error: sqlite3.Error | None) -> None:
+        if error is not None:
+            self._failed(error)
+            return
+        if self.problem:
+            LOGGER.warning("the store %s can be written again", self._file.path)
+            self.problem = ""
+        size = self._closed[1] if self._closed else 0
+        self._closed = None
+        is_open = bool(self._parts or self._statements)
+        self.unsettled = self.number + 1 if is_open else 0
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= self.number:
+            waiting.popleft()[1](self.number)
+        self._on_written(size)
+        if (self._parts or self._statements) and self._timer is None:
+            self._wake()
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        """Try again later; until then, nobody is told what is not written."""
+        if not self.problem:
+            LOGGER.error("the store %s cannot be written: %s", self._file.path, error)
+        self.problem = f"the store {self._file.path} cannot be written: {error}"
+        loop = _running()
+        if loop is not None and self._timer is None:
+            self._timer = loop.call_later(RETRY_SECONDS, self.flush)
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

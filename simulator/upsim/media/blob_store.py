@@ -141,8 +141,8 @@ class BlobStore:
 
     def finish_file(self, file: IO[bytes]) -> None:
         """Close a file whose bytes are complete. Raises OSError if the disk is full."""
-        file.flush()
         if self._fsync:
+            file.flush()
             os.fsync(file.fileno())
         file.close()
 

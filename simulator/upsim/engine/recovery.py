@@ -34,11 +34,12 @@ def snapshot_of(
     """
     record, state = kept.record, folded(kept.events)
     versions = RuleVersions(ScenarioLookup(library, main), providers, choices)
-    past = Past(record.began, kept.events, state)
+    until = max(event.at for event in kept.events)
+    past = Past(record.began, until, kept.events, state)
     present, older = _rules_of(kept, library, main)
     versions.continue_from(present, older)
     return Snapshot(
-        at=_present(past.clock, max(event.at for event in kept.events)),
+        at=_present(past.clock, until),
         seed=record.seed,
         past=past,
         choices=choices,

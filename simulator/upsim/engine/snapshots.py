@@ -66,7 +66,7 @@ def take(sandbox: Sandbox) -> Snapshot:
     return Snapshot(
         at=at,
         seed=sandbox.seeds.seed,
-        past=Past(sandbox.began, tuple(sandbox.events()), state),
+        past=Past(sandbox.began, at, tuple(sandbox.events()), state),
         choices=sandbox.choices,
         rules=sandbox.rule_changes.planned_rules(),
         records=tuple(sandbox.records),
@@ -111,7 +111,7 @@ def as_of(sandbox: Sandbox, at: Instant, events: Sequence[Event], state: Sandbox
     return Snapshot(
         at=at,
         seed=sandbox.seeds.seed,
-        past=Past(sandbox.began, events, state),
+        past=Past(sandbox.began, at, events, state),
         choices=sandbox.choices,
         rules=sandbox.rule_changes.planned_rules(),
         records=records,

@@ -27,9 +27,13 @@ MAX_AT_ONCE = 300
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The history from which a timeline continues: its first instant, events, and their state."""
+    """The history from which a timeline continues: its first instant, events, and their state.
+
+    Everything that was due by `until` has run. The clock may show a later time.
+    """
 
     began: Instant
+    until: Instant
     events: Sequence[Event]
     state: SandboxState
 
@@ -78,10 +82,10 @@ class Timeline(ABC):
         self._log = log
         self._version = 0
         if start.past is not None:
-            self.began = start.past.began
+            self.began, self.now = start.past.began, start.past.until
             self.state.take_over(start.past.state)
             self._version = log.append(name, 0, start.past.events)
-        self._note_clock(self.now)
+        self._note_clock(start.clock.now())
 
     # -- events
 

@@ -18,6 +18,7 @@ from upsim import Simulator
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_request import SandboxRequest
 from upsim.engine.snapshots import Snapshot, as_of, folded, take
+from upsim.store.encoding import EventReader, EventWriter
 
 RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "25"))
 UNHURRIED = settings(
@@ -29,8 +30,9 @@ UNHURRIED = settings(
 
 
 def from_events(sandbox: Sandbox) -> Snapshot:
-    """Return a snapshot whose state is built from the events of a sandbox alone."""
-    at, events = sandbox.run_due(), tuple(sandbox.events())
+    """Return a snapshot that is built from the events of a sandbox alone, read from bytes."""
+    at, written = sandbox.run_due(), EventWriter().batch([(1, sandbox.events())])
+    [(_, events)] = EventReader().batch(written)
     return as_of(sandbox, at, events, folded(events))
 
 

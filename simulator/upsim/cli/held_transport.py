@@ -63,11 +63,11 @@ class HeldTransport(asyncio.Transport):
         return self._inner.get_extra_info(name, default)
 
     def pause_reading(self) -> None:
-        """Stop reading."""
+        """Stop to read input."""
         self._inner.pause_reading()
 
     def resume_reading(self) -> None:
-        """Continue to read."""
+        """Continue to read input."""
         self._inner.resume_reading()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:

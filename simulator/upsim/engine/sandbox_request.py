@@ -1,4 +1,4 @@
-"""What a sandbox is made with."""
+"""The options with which a sandbox is made."""
 
 from __future__ import annotations
 

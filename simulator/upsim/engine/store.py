@@ -1,4 +1,4 @@
-"""What a server keeps of its sandboxes: nothing beyond its own end, or all in a durable store."""
+"""The store of a server: it keeps sandboxes until the server ends, or beyond."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Store(Protocol):
 
     @property
     def survives(self) -> str:
-        """What outlives a restart, in a sentence."""
+        """A sentence about the data that outlives a restart."""
 
     def kept(self) -> Iterable[KeptSandbox]:
         """Return the sandboxes of earlier servers. Raises StoreError."""
@@ -104,10 +104,10 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """Keeps nothing: all sandboxes end with their server."""
+    """A store whose sandboxes end with their server."""
 
     def __init__(self, seed: int) -> None:
-        """Start empty."""
+        """Make a store for a new server with this seed."""
         self._log = MemoryLog()
         self.secret = fresh_token()
         self.seed = seed
@@ -120,20 +120,20 @@ class MemoryStore:
 
     @property
     def problem(self) -> str:
-        """Nothing can fail."""
+        """Always empty: nothing is written."""
         return ""
 
     @property
     def survives(self) -> str:
-        """What outlives a restart."""
+        """A sentence about the data that outlives a restart."""
         return "Nothing survives a restart: see --store."
 
     def kept(self) -> Iterable[KeptSandbox]:
-        """Return nothing."""
+        """Return nothing, because no earlier server left anything."""
         return ()
 
     def issued_keys(self) -> Iterable[KeptKey]:
-        """Return nothing."""
+        """Return nothing, because no earlier server left anything."""
         return ()
 
     def blobs(self, max_bytes: int) -> BlobStore:
@@ -141,22 +141,22 @@ class MemoryStore:
         return BlobStore(max_bytes)
 
     def keep(self, record: SandboxRecord) -> None:
-        """Do nothing."""
+        """Do nothing: the registry itself has it in memory."""
 
     def keep_rules(self, rules: RulesId, scenario: Scenario) -> None:
-        """Do nothing."""
+        """Do nothing: the registry itself has it in memory."""
 
     def keep_key(self, key: KeptKey) -> None:
-        """Do nothing."""
+        """Do nothing: the registry itself has it in memory."""
 
     def retire_keys(self, sandbox: str) -> None:
-        """Do nothing."""
+        """Do nothing: the registry itself has it in memory."""
 
     async def settled(self) -> None:
-        """Return at once."""
+        """Return immediately, because nothing is written."""
 
     def flush(self) -> None:
-        """Do nothing."""
+        """Do nothing: the registry itself has it in memory."""
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: the registry itself has it in memory."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from decimal import Decimal
 from fractions import Fraction
 from operator import attrgetter
 from typing import Any, get_type_hints
 
 import msgspec
+from msgspec.structs import replace as copy
 
 from upsim.core import events as of
-from upsim.core.events import Event, FaultArmed, JobAccepted
+from upsim.core.events import Event, FaultArmed, JobAccepted, JobMoved
 from upsim.core.faults import (
     Corrupt,
     Delay,
@@ -30,7 +32,6 @@ from upsim.core.faults import (
 )
 from upsim.core.ledger import Entry
 from upsim.core.states import Failure, Phase
-from upsim.engine.exports import plain, unplain
 
 KINDS: tuple[type, ...] = (
     of.AccountOpened,
@@ -106,13 +107,33 @@ class _Form:
         found = attrgetter(*names)
         self.values: Callable[[Any], Any] = found if len(names) > 1 else lambda one: (found(one),)
         types: Any = tuple.__class_getitem__(tuple(hints[name] for name in names))
-        self.read = msgspec.msgpack.Decoder(types, dec_hook=_restored).decode
+        self.read = msgspec.msgpack.Decoder(types, dec_hook=_restored, ext_hook=_number).decode
 
 
 def _field_names(kind: type) -> tuple[str, ...]:
     if is_dataclass(kind):
         return tuple(field.name for field in fields(kind))
     return kind.__struct_fields__  # type: ignore[attr-defined,no-any-return]  # the other kind
+
+
+DECIMAL, BIG = 1, 2
+"""The types of numbers that MessagePack does not have: decimal ones, and those above 64 bits."""
+_INTEGERS = range(-(2**63), 2**64)
+
+
+def json_out(value: object) -> object:
+    """Return JSON with every number exact. No text or key of a document is taken for a number."""
+    if isinstance(value, Decimal):
+        return msgspec.msgpack.Ext(DECIMAL, str(value).encode())
+    if isinstance(value, int) and value not in _INTEGERS:
+        return msgspec.msgpack.Ext(BIG, str(value).encode())
+    if isinstance(value, Mapping):
+        return {name: json_out(item) for name, item in value.items()}
+    return [json_out(item) for item in value] if isinstance(value, list) else value
+
+
+def _number(code: int, data: memoryview) -> object:
+    return {DECIMAL: Decimal, BIG: int}[code](bytes(data).decode())
 
 
 def _bare(value: object) -> object:
@@ -147,7 +168,7 @@ _BATCH = msgspec.msgpack.Decoder(
     tuple[list[tuple[int, _Raw]], list[tuple[int, list[tuple[int, _Raw]]]]]
 )
 _JOB_RECORD = msgspec.msgpack.Decoder(tuple[int, _Raw])
-_FAULT_RECORD = msgspec.msgpack.Decoder(tuple[int, _Raw, int, Any, Any])
+_FAULT_RECORD = msgspec.msgpack.Decoder(tuple[int, _Raw, int, Any, Any], ext_hook=_number)
 
 
 class EventWriter:
@@ -175,11 +196,13 @@ class EventWriter:
             return _JOB_CODE, self._job(event)  # type: ignore[arg-type]  # mypy does not narrow by `is`
         if kind is FaultArmed:
             return _FAULT_CODE, _fault(event)  # type: ignore[arg-type]  # as above
+        if kind is JobMoved and event.failure is not None:  # type: ignore[union-attr]  # as above
+            event = copy(event, failure=_exact_failure(event.failure))  # type: ignore[union-attr,type-var]  # as above
         return _CODES[kind], _FORMS[kind].values(event)
 
     def _job(self, job: JobAccepted) -> tuple[int, object]:
         at, name, account, inputs, source, queued, webhook, due = _JOB.values(job)
-        own = (at, name, account, plain(inputs), source, queued, webhook, due)
+        own = (at, name, account, json_out(inputs), source, queued, webhook, due)
         return self._terms_of(job), own
 
     def _terms_of(self, job: JobAccepted) -> int:
@@ -203,7 +226,7 @@ class EventWriter:
         self._count += 1
         self._known[key] = (self._count, job)  # the job keeps the objects, and so their ids
         values = list(_TERMS.values(job))
-        values[TERMS.index("phases")] = [_plain_phase(phase) for phase in job.phases]
+        values[TERMS.index("phases")] = [_exact_phase(phase) for phase in job.phases]
         self._fresh.append((self._count, values))
         return self._count
 
@@ -239,7 +262,7 @@ class EventReader:
                 at=at,
                 job=name,
                 account=account,
-                inputs=unplain(inputs),  # type: ignore[arg-type]  # as it was written
+                inputs=inputs,
                 source=source,
                 queued=queued,
                 webhook=webhook,
@@ -254,40 +277,33 @@ class EventReader:
 
 
 def _read_terms(raw: msgspec.Raw) -> tuple[Any, ...]:
-    values = list(_TERMS.read(raw))
-    place = TERMS.index("phases")
-    values[place] = tuple(_restored_phase(phase) for phase in values[place])
-    return tuple(values)
+    found: tuple[Any, ...] = _TERMS.read(raw)
+    return found
 
 
-def _plain_phase(phase: Phase) -> Phase:
-    """Return a phase whose failure has JSON in its extra fields."""
-    return _with_extra(phase, plain)
-
-
-def _restored_phase(phase: Phase) -> Phase:
-    return _with_extra(phase, unplain)
-
-
-def _with_extra(phase: Phase, change: Callable[[object], object]) -> Phase:
+def _exact_phase(phase: Phase) -> Phase:
     failure = phase.failure
     if failure is None or not failure.extra:
         return phase
-    extra = tuple((name, change(value)) for name, value in failure.extra)
-    changed = Failure(failure.name, failure.code, failure.message, failure.status, extra)
-    return Phase(phase.state, phase.lasts, phase.polls, changed)
+    return Phase(phase.state, phase.lasts, phase.polls, _exact_failure(failure))
+
+
+def _exact_failure(failure: Failure) -> Failure:
+    """Return a failure whose extra fields are exact JSON."""
+    extra = tuple((name, json_out(value)) for name, value in failure.extra)
+    return Failure(failure.name, failure.code, failure.message, failure.status, extra)
 
 
 def _fault(event: FaultArmed) -> tuple[object, ...]:
     rule = event.rule
     kind = type(rule.do)
     action = rule.do.value if isinstance(rule.do, Word) else _json(rule.do)
-    return event.at, _RULE.values(rule), ACTIONS.index(kind), action, plain(rule.written)
+    return event.at, _RULE.values(rule), ACTIONS.index(kind), action, json_out(rule.written)
 
 
 def _json(action: object) -> object:
-    """Return the fields of an action as JSON, with decimal numbers in a form of their own."""
-    return plain(_listed(action))
+    """Return the fields of an action as exact JSON."""
+    return json_out(_listed(action))
 
 
 def _listed(value: object) -> object:
@@ -300,7 +316,7 @@ def _read_fault(raw: msgspec.Raw) -> FaultArmed:
     at, values, code, action, written = _FAULT_RECORD.decode(raw)
     names = [name for name in _field_names(FaultRule) if name not in ("do", "written")]
     chosen = dict(zip(names, _RULE.read(values), strict=True))
-    rule = FaultRule(**chosen, do=_action(ACTIONS[code], action), written=unplain(written))
+    rule = FaultRule(**chosen, do=_action(ACTIONS[code], action), written=written)
     return FaultArmed(at, rule)
 
 
@@ -319,4 +335,4 @@ def _shaped(kind: Any, item: Any) -> Any:  # noqa: ANN401 - as `_action`
     """Return a value from JSON in the form from which msgspec makes an instance of a class."""
     if is_dataclass(kind):
         return {field.name: one for field, one in zip(fields(kind), item, strict=True)}
-    return unplain(item)
+    return item

@@ -108,7 +108,7 @@ class SqliteStore:
 
     @property
     def survives(self) -> str:
-        """What outlives a restart, in a sentence."""
+        """A sentence about the data that outlives a restart."""
         loss = "a power loss, too" if self._fsync else "not a power loss: see --fsync"
         return (
             f"Sandboxes are kept in {self._file.path}, with keys, jobs, ledger, uploads and "

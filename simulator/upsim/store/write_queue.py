@@ -1,4 +1,4 @@
-"""What waits to be written: everything of one turn of the event loop becomes one transaction.
+"""The queue of a store: all changes of one turn of the event loop become one transaction.
 
 Each transaction has a number. Answers, and everything else that leaves the process, wait until the
 transaction is written that was open when they were made. Waiting for "a" transaction is not enough:
@@ -175,7 +175,7 @@ class WriteQueue:
             self._wake()
 
     def _failed(self, error: sqlite3.Error) -> None:
-        """Try again later; until then, nobody is told what is not written."""
+        """Try again later; until then, all that waits for this transaction stays held."""
         if not self.problem:
             LOGGER.error("the store %s cannot be written: %s", self._file.path, error)
         self.problem = f"the store {self._file.path} cannot be written: {error}"

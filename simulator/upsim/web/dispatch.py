@@ -143,7 +143,7 @@ class Dispatch:
         )
         call.now = home.now
         detail = f"{self.registry.store.problem}. Try again later."
-        full = Violation("no_room", {"detail": detail})
+        full = Violation("no_room", {"detail": detail}, cause=f"store: {detail}")
         return whole(bound, call, bound.provider.problem(call, full))
 
     def _known(self, scope: Scope, place: ParsedUrl) -> RequestContext | HttpResponse:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from upsim.cli.connections import CuttableProtocol
+from upsim.cli.cuttable_connections import CuttableProtocol
 from upsim.store.write_queue import WriteQueue
 
 MAX_HELD = 64 * 1024

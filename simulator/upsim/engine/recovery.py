@@ -44,8 +44,8 @@ def snapshot_of(
         past=past,
         choices=choices,
         rules=PlannedRules(versions, (), ()),
-        journal=(),
-        requests=0,
+        records=(),
+        record_count=0,
     )
 
 

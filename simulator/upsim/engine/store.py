@@ -13,7 +13,7 @@ from upsim.engine.keyring import KeyHolder
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.sandbox_request import SandboxRequest
 from upsim.engine.seeds import fresh_token
-from upsim.media.store import BlobStore
+from upsim.media.blob_store import BlobStore
 from upsim.scenario.model import Scenario
 
 

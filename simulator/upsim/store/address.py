@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from upsim.core.nearest import nearest_of
+from upsim.core.nearest_names import nearest_of
 from upsim.engine.exceptions import StoreError
 from upsim.engine.store import MemoryStore, Store
 

@@ -12,7 +12,7 @@ from upsim.engine.keyring import MAX_RETIRED_KEPT, KeyHolder
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.seeds import fresh_token
 from upsim.engine.store import KeptKey, KeptSandbox, SandboxRecord
-from upsim.media.store import BlobStore
+from upsim.media.blob_store import BlobStore
 from upsim.scenario.model import Scenario
 from upsim.store.compaction import Compaction
 from upsim.store.records import record_bytes, scenario_bytes

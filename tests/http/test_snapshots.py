@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -97,6 +98,23 @@ def test_lists_show_the_state_at_an_instant(admin: Admin, box: dict[str, Any]) -
     assert admin.get(f"sandboxes/box/ledger{earlier}")["total"] == 1
     assert len(admin.get(f"sandboxes/box/journal{earlier}")["exchanges"]) == 1
     assert (len(jobs(admin, "box")), balance(admin, "box") == left) == (2, False)
+
+
+def test_a_restored_sandbox_continues_its_report_card(admin: Admin) -> None:
+    """A restored sandbox has the findings of its snapshot; a fork has none at first."""
+    first = admin.job()
+    admin.job()
+    admin.post("sandboxes/default/snapshots", {"name": "twice"})
+    admin.job()
+    admin.post("sandboxes/default/snapshots/twice/restore")
+    third = admin.job()
+    admin.post("sandboxes", {"id": "fork", "fork": {"sandbox": "default"}})
+
+    card = admin.get("sandboxes/default/report-card")
+    assert card["callers"][0]["jobs"] == 3
+    assert [finding["numbers"]["first"] for finding in card["findings"]] == [first, ANY]
+    assert (card["findings"][1]["job"], card["findings"][1]["exchanges"][1]["number"]) == (third, 3)
+    assert admin.get("sandboxes/fork/report-card")["clean"]
 
 
 @pytest.mark.parametrize("at", ["2025-12-31T23:59:59Z", "2027-01-01T00:00:00Z"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from hypothesis import HealthCheck, settings
@@ -30,10 +31,11 @@ UNHURRIED = settings(
 
 
 def from_events(sandbox: Sandbox) -> Snapshot:
-    """Return a snapshot that is built from the events of a sandbox alone, read from bytes."""
+    """Return a snapshot that is built from the events and the counters of a sandbox, as bytes."""
     at, written = sandbox.run_due(), EventWriter().batch([(1, sandbox.events())])
     [(_, events)] = EventReader().batch(written)
-    return as_of(sandbox, at, events, folded(events))
+    snapshot = as_of(sandbox, at, events, folded(events))
+    return replace(snapshot, report=sandbox.report_card.encoded())
 
 
 def restarted(simulator: Simulator, sandbox: Sandbox) -> Sandbox:
@@ -70,7 +72,9 @@ class TwinWorlds(Worlds):
         self.caller.restart = self._restart
 
     def close(self) -> None:
-        """Remove the sandboxes of both simulators."""
+        """Compare the report cards of the twins, and remove the sandboxes of both simulators."""
+        for box, twin in zip(self.boxes, self.twins, strict=True):
+            assert box.sandbox.report_card.encoded() == twin.report_card.encoded()
         for box in self.boxes:
             self.other.registry.delete(box.sandbox.id)
         super().close()
@@ -125,7 +129,7 @@ class RestartedWebhookMachine(WebhookMachine):
 
 
 def test_a_restarted_sandbox_answers_like_the_original() -> None:
-    """Each later status, header, id, time and amount is the same after a restart at any step."""
+    """Each later status, header, id, time, amount and finding is the same after any restart."""
     TwinCaller.answers = 0
     with Simulator() as RestartMachine.simulator, Simulator() as RestartMachine.other:
         run_state_machine_as_test(RestartMachine, settings=UNHURRIED)

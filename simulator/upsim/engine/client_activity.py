@@ -67,7 +67,7 @@ class RequestedWait(NamedTuple):
     seconds: int
 
 
-class JobActivity(msgspec.Struct, gc=False):
+class JobActivity(msgspec.Struct, gc=False, array_like=True):
     """Client activity for one job. `at`, `jumped` and `good` describe the last poll.
 
     `is_open` says that the job is known and has not ended, so that its submit must not be repeated.
@@ -114,6 +114,15 @@ Tallies = dict[str, JobActivity]
 
 Submit = tuple[int | None, str, str, int, bytes]
 """What a repeated submit repeats: account, operation, target, and size and digest of the body."""
+
+
+class Counters(msgspec.Struct, array_like=True):
+    """All counters of a sandbox, and the waits that responses asked for: plain data."""
+
+    tallies: Tallies
+    ignored: list[IgnoredRetryAfter]
+    submits: dict[Submit, str]
+    waits: dict[tuple[int, str], RequestedWait]
 
 
 class ActivityReader(Protocol):
@@ -190,6 +199,19 @@ class ClientActivity:
                 self._waiting_ends.discard(one)
                 if one in self._tallies:
                     self._tallies[one].is_open = False
+
+    @property
+    def counters(self) -> Counters:
+        """All counters, with all requests so far. They change with later requests."""
+        self.catch_up()
+        return Counters(self._tallies, list(self._ignored), self._submits, dict(self._waits))
+
+    def continue_with(self, counters: Counters) -> None:
+        """Start with the counters of another sandbox, which are used up by this."""
+        self._tallies, self._submits = counters.tallies, counters.submits
+        self._ignored.extend(counters.ignored)
+        for key, wait in counters.waits.items():
+            self._waits[key] = wait
 
     # -- notifications
 

@@ -145,6 +145,8 @@ class Registry:
         """Continue a sandbox from one of its snapshots; its keys stay valid."""
         self._empty(self.get(name))
         fresh = self._add(name, self._orders[name], snapshot=snapshot)
+        if snapshot.report:
+            fresh.report_card.continue_with(snapshot.report)
         if name == DEFAULT:
             self.default = fresh
         return fresh

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 from upsim.core.instants import SECOND, Instant
 from upsim.core.jobs import Job
 from upsim.core.polling import PollingAdvice
@@ -23,6 +25,7 @@ from upsim.core.webhooks import GOOD, Delivery
 from upsim.engine.client_activity import (
     MAX_FINDINGS,
     ClientActivity,
+    Counters,
     IgnoredRetryAfter,
     JobActivity,
     Tallies,
@@ -116,6 +119,20 @@ class Sums:
         return Sums(self.jobs, self.polls, self.hasty, self.late, self.shortest)
 
 
+KeptFinding = ClientFinding | tuple[str, JobActivity]
+"""A finding about a removed job, or the counters of a job that show a mistake."""
+
+
+class ReportState(msgspec.Struct, array_like=True):
+    """What a report card is computed from, besides the jobs and the webhooks: plain data."""
+
+    counters: Counters
+    kept: list[KeptFinding]
+    sums: dict[str, Sums]
+    inbox: bool
+    signed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """A report card at one time."""
@@ -133,9 +150,7 @@ class ReportCardBuilder:
     timeline: Timeline
     rules: RuleVersions
     activity: ClientActivity
-    _kept: deque[ClientFinding | tuple[str, JobActivity]] = field(
-        default_factory=lambda: deque(maxlen=MAX_FINDINGS)
-    )
+    _kept: deque[KeptFinding] = field(default_factory=lambda: deque(maxlen=MAX_FINDINGS))
     _sums: dict[str, Sums] = field(default_factory=dict)
     _inbox: bool = False
     _signed: bool = False
@@ -177,6 +192,22 @@ class ReportCardBuilder:
         self._kept.clear()
         self._sums.clear()
         self._inbox = self._signed = False
+
+    # -- continuing
+
+    def encoded(self) -> bytes:
+        """Return the counters and findings so far, with which another sandbox can continue."""
+        counters = self.activity.counters
+        state = ReportState(counters, list(self._kept), self._sums, self._inbox, self._signed)
+        return msgspec.msgpack.encode(state)
+
+    def continue_with(self, encoded: bytes) -> None:
+        """Start with the counters and findings of another sandbox."""
+        state = msgspec.msgpack.decode(encoded, type=ReportState)
+        self.activity.continue_with(state.counters)
+        self._kept.extend(state.kept)
+        self._sums = state.sums
+        self._inbox, self._signed = state.inbox, state.signed
 
     # -- what the activity passes
 

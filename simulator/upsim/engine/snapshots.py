@@ -1,8 +1,8 @@
 """Snapshots: a sandbox at an instant, from which it can be restored or another one can begin.
 
 A snapshot has what the events decide: accounts, ledger, jobs, uploads, faults, webhooks, rules and
-the clock; also the journal. The inbox and the report card begin anew in a sandbox that continues
-from a snapshot.
+the clock; also the journal and the report card. The inbox begins anew in a sandbox that continues
+from a snapshot, and so does the report card in a fork.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ DIGITS = 6
 class Snapshot:
     """A sandbox at the instant `at`. Nothing in a snapshot changes.
 
-    `files` are the digests of the uploads.
+    `report` is what the report card is computed from; it is empty for an earlier instant. `files`
+    are the digests of the uploads.
     """
 
     at: Instant
@@ -39,6 +40,7 @@ class Snapshot:
     rules: PlannedRules
     records: tuple[Record, ...]
     record_count: int
+    report: bytes = b""
 
     @property
     def state(self) -> SandboxState:
@@ -71,6 +73,7 @@ def take(sandbox: Sandbox) -> Snapshot:
         rules=sandbox.rule_changes.planned_rules(),
         records=tuple(sandbox.records),
         record_count=sandbox.records.count,
+        report=sandbox.report_card.encoded(),
     )
 
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 import statistics
 import time
-import timeit
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from upsim.app import App
 from upsim.core.faults import FaultRule, Word
+from upsim.core.states import JobState
 from upsim.engine.faults import arm, disarm
-from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import ServerSettings
 
 from .models import CASES, Case
 from .servers import Running
 
-CALLS, ROUNDS, TURNS = 500, 9, 3
+CALLS, ROUNDS = 500, 9
+TURNS, TURN_CALLS = 25, 100
 HERE = Running("http://127.0.0.1:4747", 0, 0.0)
 
 
@@ -68,47 +67,62 @@ def run(app: App, scope: dict[str, Any], body: bytes) -> bytes:
 def measure(case: Case) -> tuple[float, float]:
     """Microseconds of a submit and of a poll."""
     with _ready(case) as (app, submit):
-        found: Any = json.loads(call(app, submit))
-        for part in case.id_at:
-            found = found[part]
-        (poll,) = case.poll_requests(HERE, [str(found)])
-        return _median(app, submit), _median(app, poll)
+        return _median(app, submit), _median(app, _poll(app, case, submit))
 
 
-class Faults(NamedTuple):
-    """Microseconds of a submit with no fault and with one, and of asking whether there are any."""
-
-    none: float
-    asking: float
-    one: float
-
-
-def faults(case: Case) -> Faults:
-    """What faults cost a submit that meets none, measured in turns in one process."""
-    with _ready(case) as (app, submit):
-        sandbox = app.registry.default
-        rule = FaultRule("never", case.submit.split("/")[1], "before_accept", Word.DROP)
-        never = replace(rule, when=(("never", "so"),))
-        none, one = [], []
-        for _ in range(TURNS):
-            none.append(_median(app, submit))
-            arm(sandbox, never)
-            one.append(_median(app, submit))
-            disarm(sandbox, never.id)
-        return Faults(statistics.median(none), _asking(sandbox), statistics.median(one))
+NEVER: dict[str, dict[str, Any]] = {
+    "download": {"at": "download"},
+    "poll of another account": {"at": "poll", "account": "nobody"},
+    "poll in another state": {"at": "poll", "state": JobState.FAILED},
+    "mid_body of another operation": {"at": "mid_body", "on": "no*such"},
+    "submit with other values": {"at": "before_accept", "when": (("never", "so"),)},
+}
+"""Faults that no submit and no poll of the cases matches."""
 
 
-def _asking(sandbox: Sandbox) -> float:
-    """Microseconds of the one question that every call asks."""
-    asked = timeit.repeat("if sandbox.state.faults: pass", number=10**6, globals=locals())
-    return min(asked) - min(timeit.repeat("pass", number=10**6))
+def faults(case: Case) -> Iterator[tuple[str, float]]:
+    """What each kind of fault costs the dearer of a submit and a poll that it cannot match.
+
+    Calls with and without the fault take turns, in microseconds.
+    """
+    with _ready(case, clock="manual") as (app, submit):
+        calls = (submit, _poll(app, case, submit))
+        for name, fields in NEVER.items():
+            rule = FaultRule("never", case.submit.split("/")[1], do=Word.DROP, **fields)
+            yield name, max(_added(app, text, rule) for text in calls)
+
+
+def _added(app: App, text: str, rule: FaultRule) -> float:
+    """The median of what a fault adds to a call."""
+    sandbox, added = app.registry.default, []
+    for _ in range(TURNS):
+        before = _each(app, text)
+        arm(sandbox, rule)
+        armed = _each(app, text)
+        disarm(sandbox, rule.id)
+        added.append(armed - (before + _each(app, text)) / 2)
+    return statistics.median(added)
+
+
+def _each(app: App, text: str) -> float:
+    started = time.process_time()
+    for _ in range(TURN_CALLS):
+        call(app, text)
+    return (time.process_time() - started) / TURN_CALLS * 1e6
+
+
+def _poll(app: App, case: Case, submit: str) -> str:
+    found: Any = json.loads(call(app, submit))
+    for part in case.id_at:
+        found = found[part]
+    return case.poll_requests(HERE, [str(found)])[0]
 
 
 @contextmanager
-def _ready(case: Case) -> Iterator[tuple[App, str]]:
+def _ready(case: Case, clock: str = "real") -> Iterator[tuple[App, str]]:
     """An application whose account is open and rich, and the submit."""
     hosts = ("127.0.0.1:4747",)  # documented durations: no job ends while others are submitted
-    settings = ServerSettings(hosts=hosts, admin_token="bench", jobs_max=10**6, pace=1)
+    settings = ServerSettings(hosts=hosts, admin_token="bench", clock=clock, jobs_max=10**6, pace=1)
     app = App(settings)
     submit = case.submit_request(HERE)
     funded(app, submit)

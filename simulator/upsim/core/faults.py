@@ -194,8 +194,7 @@ class Armed(NamedTuple):
         return None if self.rule.first is None else self.rule.first - self.fired
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
+class Occasion(NamedTuple):
     """A call at a stage, as fault rules read it.
 
     `document` is the decoded body of the request.

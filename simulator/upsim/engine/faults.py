@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from upsim.core.call import Call
 from upsim.core.events import FaultArmed, FaultDisarmed, FaultMatched
@@ -69,40 +69,44 @@ def free_id(taken: Mapping[str, object]) -> str:
 
 def occasion_of(timeline: Timeline, call: Call) -> Occasion:
     """Return a request in the form that rules match, with the present state of its job."""
-    job = call.job
-    if job is not None:
-        job = timeline.state.jobs.get(job.id, job)
     return Occasion(
         provider=call.rules.baseline.provider,
         operation=call.operation,
         kind=call.kind,
         account=_names(timeline, call),
-        state=job.state if job else None,
+        state=_state(timeline, call),
         document=call.json() if call.body else None,
     )
 
 
-def may_match(timeline: Timeline, call: Call) -> bool:
-    """Return whether an armed fault can match a request that is not decided yet.
+def may_match(timeline: Timeline, call: Call, stages: Collection[Stage]) -> bool:
+    """Return whether an armed fault matches a request at one of these stages.
 
-    The state of its job, and whether the response is a file, are not known yet: faults that depend
-    on these count too.
+    The match is not counted. Files are not known here: rules of `download` match none.
     """
     provider = call.rules.baseline.provider
     for armed in timeline.state.faults.values():
         rule = armed.rule
-        spent = rule.first is not None and armed.fired >= rule.first
-        if spent or rule.provider != provider or rule.at == "webhook":
-            continue
-        if rule.at == "download":
-            return True
-        if (
-            is_about(rule, call.operation, call.kind)
-            and (rule.account is None or rule.account in _names(timeline, call))
-            and (not rule.when or has_values(rule, call.json() if call.body else None))
-        ):
+        if rule.at in stages and rule.provider == provider and _matches(timeline, armed, call):
             return True
     return False
+
+
+def _matches(timeline: Timeline, armed: Armed, call: Call) -> bool:
+    """Return what `concerns` returns for the request; only conditions of the rule are looked up."""
+    rule = armed.rule
+    return (
+        is_about(rule, call.operation, call.kind)
+        and (rule.first is None or armed.fired < rule.first)
+        and (rule.account is None or rule.account in _names(timeline, call))
+        and (rule.state is None or rule.state is _state(timeline, call))
+        and (not rule.when or has_values(rule, call.json() if call.body else None))
+    )
+
+
+def _state(timeline: Timeline, call: Call) -> JobState | None:
+    job = call.job
+    return None if job is None else timeline.state.jobs.get(job.id, job).state
 
 
 def _names(timeline: Timeline, call: Call) -> tuple[str, ...]:

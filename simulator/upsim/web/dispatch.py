@@ -34,7 +34,7 @@ from upsim.web import near_paths
 from upsim.web.body_spool import Spool
 from upsim.web.clock_driver import catch_up
 from upsim.web.crashes import crashed
-from upsim.web.faulty_responses import Faulty
+from upsim.web.faulty_responses import BEFORE, Faulty, stages_after
 from upsim.web.held_requests import HeldRequests
 from upsim.web.media_files import MediaApp
 from upsim.web.media_service import MediaService
@@ -248,16 +248,24 @@ class Dispatch:
         try:
             if not sandbox.run_some_due():
                 return partial(self._caught_up, begun)
-            if miss is None and sandbox.state.faults and may_match(sandbox, call):
+            armed = miss is None and sandbox.state.faults
+            early = BEFORE.get(call.kind) if armed else None
+            if early and may_match(sandbox, call, early):
                 return partial(self._with_faults, begun)
             outcome = (
                 decide(sandbox, bound, begun.operation, call, sandbox.now)
                 if miss is None
                 else self._missed(begun.scope, sandbox, bound, call, miss)
             )
+            changed = (
+                armed
+                and not isinstance(outcome, Pending)
+                and may_match(sandbox, call, stages_after(call.kind, outcome))
+            )
         except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
             outcome = Decision(*crashed(self.registry, sandbox, bound, call, error))
-        if isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
+            changed = False
+        if changed or isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
             slow = sandbox.commands.enter(command_of(begun))
             return partial(self._later, begun, slow, outcome)
         answer, request = self._written(begun, outcome.reply, outcome.rule)
@@ -312,34 +320,30 @@ class Dispatch:
         receive: Receive,
         send: Send,
     ) -> None:
-        """Respond to a request that must wait, or whose response is a file."""
-        sandbox, call = begun.sandbox, begun.call
-        with sandbox.commands.during(slow) as command:
-            decision = await self._decided(begun, self._wait(begun, outcome))
-            await self._send(scope, receive, command.tape(send), begun, decision)
-            await command.resumed("sent")
-            after_reply(sandbox, call, decision)
+        """Respond to a request that must wait, whose response is a file, or that faults match."""
+        with begun.sandbox.commands.during(slow) as command:
+            if isinstance(outcome, Decision):
+                await command.resumed("decided")  # other requests may run before this task
+            faulty = self._faulty(begun, scope, receive, command.tape(send))
+            await self._finish(begun, command, faulty, self._completed(faulty, begun, outcome))
 
     async def _with_faults(
         self, begun: RequestContext, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Respond to a request with armed faults, which may fire at any stage of the request.
+        """Respond to a request that faults match before it is decided."""
+        call = begun.call
+        await catch_up(begun.sandbox)
+        call.now = begun.sandbox.run_due()
+        with begun.sandbox.commands.during(command_of(begun)) as command:
+            faulty = self._faulty(begun, scope, receive, command.tape(send))
+            await self._finish(begun, command, faulty, self._among(faulty, begun, command))
 
-        Planned changes of a scenario can change faults, so due deadlines run first.
-        """
-        sandbox, call = begun.sandbox, begun.call
-        await catch_up(sandbox)
-        settings = self.registry.settings
-        call.now = sandbox.run_due()
-        with sandbox.commands.during(command_of(begun)) as command:
-            limits = (settings.hold_seconds, settings.in_process)
-            faulty = Faulty(scope, receive, command.tape(send), sandbox, *limits)
-            decision = await self._decided(begun, self._among(faulty, begun, command))
-            with suppress(ClientGoneError):
-                await self._send(scope, receive, faulty.send, begun, decision)
-            command.cut = faulty.cut
-            await command.resumed("sent")
-            after_reply(sandbox, call, decision)
+    def _faulty(self, begun: RequestContext, scope: Scope, receive: Receive, send: Send) -> Faulty:
+        settings, call = self.registry.settings, begun.call
+        limits = (settings.hold_seconds, settings.in_process)
+        faulty = Faulty(scope, receive, send, begun.sandbox, *limits)
+        call.faults, call.unfired = faulty.fired, faulty.unfired
+        return faulty
 
     async def _among(self, faulty: Faulty, begun: RequestContext, command: Command) -> Decision:
         """Run the faults before the decision, decide the request, run the faults after it."""
@@ -349,7 +353,32 @@ class Dispatch:
             return early
         outcome = decide(begun.sandbox, bound, begun.operation, call)
         command.happened(call.now)
-        return await faulty.after(bound, call, await self._wait(begun, outcome))
+        return await self._completed(faulty, begun, outcome)
+
+    async def _completed(
+        self, faulty: Faulty, begun: RequestContext, outcome: Decision | Pending
+    ) -> Decision:
+        """Wait for what the decision needs; run the faults after it that are armed by then."""
+        decision = await self._wait(begun, outcome)
+        if not begun.sandbox.state.faults:
+            return decision
+        return await faulty.after(begun.bound, begun.call, decision)
+
+    async def _finish(
+        self,
+        begun: RequestContext,
+        command: Command,
+        faulty: Faulty,
+        deciding: Awaitable[Decision],
+    ) -> None:
+        """Send the response of a request, as the faults that fired change it."""
+        decision = await self._decided(begun, deciding)
+        send = faulty.send if faulty.fired else faulty.out
+        with suppress(ClientGoneError):
+            await self._send(faulty.scope, faulty.receive, send, begun, decision)
+        command.cut = faulty.cut
+        await command.resumed("sent")
+        after_reply(begun.sandbox, begun.call, decision)
 
     async def _decided(self, begun: RequestContext, deciding: Awaitable[Decision]) -> Decision:
         """Wait for a decision; an exception from a bug becomes a response."""

@@ -68,6 +68,14 @@ _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _FLUSHES = 3
 
 
+def stages_after(kind: str, decision: Decision) -> tuple[Stage, ...]:
+    """Return the stages of a decided request; a refused one has only the last."""
+    stages = AFTER.get(kind, ()) if decision.rule is None else ()
+    if isinstance(decision.reply, FileReply):
+        stages = (*stages, "download")
+    return (*stages, "mid_body")
+
+
 @dataclass(slots=True)
 class Faulty:
     """One request to a sandbox with armed faults; its response is sent through `send`."""
@@ -93,7 +101,6 @@ class Faulty:
 
     async def before(self, bound: BoundProvider, call: Call) -> Decision | None:
         """Return the response that replaces the decision, if any; a cut request gets none."""
-        call.faults, call.unfired = self.fired, self.unfired
         for stage in BEFORE.get(call.kind, ()):
             rule = self._match(stage, occasion_of(self.sandbox, call))
             if rule is None:
@@ -113,10 +120,7 @@ class Faulty:
 
         If the provider itself refused the request, only `mid_body` faults apply.
         """
-        stages = AFTER.get(call.kind, ()) if decision.rule is None else ()
-        if isinstance(decision.reply, FileReply):
-            stages = (*stages, "download")
-        for stage in (*stages, "mid_body"):
+        for stage in stages_after(call.kind, decision):
             occasion = occasion_of(self.sandbox, call)
             if stage == "download":
                 occasion = _as_file(occasion)

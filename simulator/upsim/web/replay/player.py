@@ -187,6 +187,8 @@ class Player:
 
     async def _resume(self, point: Point) -> tuple[int, ReplayedExchange] | None:
         running = self._running.pop(point.of, None)
+        if running is None and point.point == "sent":
+            return None  # versions before the fast path recorded this wait for more requests
         turn = (point.point, point.index)
         if running is None or running.played.at_turn != turn:
             where = "was over" if running is None else f"waited at {running.played.at_turn}"

@@ -16,8 +16,7 @@ from upsim.web.admin import exchange_shapes, exchange_views
 from upsim.web.admin.exchange_views import ShownExchange
 from upsim.web.admin.long_lists import listed
 from upsim.web.admin.parameters import PAUSES
-from upsim.web.admin.sandbox_contents import one_provider
-from upsim.web.admin.sandboxes import sandbox_of
+from upsim.web.admin.sandboxes import one_provider, sandbox_of
 from upsim.web.admin.shape_fields import show
 
 

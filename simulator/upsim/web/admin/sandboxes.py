@@ -28,7 +28,12 @@ from upsim.scenario.model import Scenario
 from upsim.web.admin import sandbox_shapes, sandbox_views
 from upsim.web.admin.admin_call import ENTRIES, Text
 from upsim.web.admin.forks import ForkOrder, forked
-from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT, read_instant
+from upsim.web.admin.parameters import (
+    LIMIT,
+    OFFSET,
+    WHAT,
+    read_instant,
+)
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
 from upsim.web.admin.recorded_calls import begin
 from upsim.web.clock_driver import Target, until, until_idle
@@ -418,3 +423,13 @@ def _order(
         ttl=ttl,
         webhook_timestamp=asked.webhook_timestamp,
     )
+
+
+def one_provider(request: Request) -> str | None:
+    """Return the provider in `?provider=`, if given."""
+    name = request.query_params.get("provider")
+    providers = registry_of(request).providers
+    if name is not None and name not in providers:
+        message = f"provider={shown(name)} is unknown; {nearest(name, providers)}"
+        raise AdminError(400, "invalid", message)
+    return name

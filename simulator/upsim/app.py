@@ -15,12 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from upsim.client.argument_checks import (
-    Numbers,
-    check_choice,
-    check_kind,
-    check_number,
-)
+from upsim.client.argument_checks import Numbers, check_choice, check_kind, check_number
 from upsim.client.exceptions import ArgumentError
 from upsim.core.baseline import BaselineError
 from upsim.core.hosts import IN_PROCESS_NAME

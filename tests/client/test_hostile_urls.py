@@ -12,14 +12,7 @@ import pytest
 
 from tests.client.servers import finished, settings_of
 from tests.hosts import UNUSABLE_HOSTS, UNUSABLE_URLS
-from upsim.client import (
-    ClientError,
-    Job,
-    ProtocolError,
-    TransientError,
-    UnsafeTargetError,
-    connect,
-)
+from upsim.client import ClientError, Job, ProtocolError, TransientError, UnsafeTargetError, connect
 from upsim.client.adapter import link
 from upsim.client.http.connections import async_connections, sync_connections
 from upsim.media.clip_names import parse_clip_name

@@ -16,14 +16,7 @@ import httpx
 from tests.e2e.conftest import Server
 from tests.samples import expected_upscale, model_calls
 from upsim import Simulator
-from upsim.client import (
-    AsyncClient,
-    Client,
-    connect,
-    connect_async,
-    model_names,
-    sandbox_sleeper,
-)
+from upsim.client import AsyncClient, Client, connect, connect_async, model_names, sandbox_sleeper
 from upsim.client.adapter_discovery import library
 from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip

@@ -23,13 +23,7 @@ from tests.stateful.asgi import ADMIN, Request
 from tests.stateful.eager_counts import compare_counts
 from tests.stateful.faces import FACES, TOPAZ, V1, V3, Face
 from tests.stateful.strategies import videos
-from tests.stateful.strategies.faults import (
-    VIRTUAL,
-    any_fault,
-    faults_at,
-    of_looks,
-    of_submits,
-)
+from tests.stateful.strategies.faults import VIRTUAL, any_fault, faults_at, of_looks, of_submits
 from tests.stateful.strategies.flaws import Flaw, any_flaw
 from tests.stateful.strategies.moments import advances
 from tests.uploads import put_file

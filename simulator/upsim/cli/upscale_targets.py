@@ -17,11 +17,7 @@ from upsim.client.adapter_discovery import library as client_library
 from upsim.client.adapter_discovery import providers
 from upsim.client.callbacks import Watch
 from upsim.client.clients import Client, connect
-from upsim.client.exceptions import (
-    AuthenticationError,
-    UnsafeTargetError,
-    UnsupportedError,
-)
+from upsim.client.exceptions import AuthenticationError, UnsafeTargetError, UnsupportedError
 from upsim.client.models import ModelInfo
 from upsim.client.policies import Polling
 from upsim.client.sandbox_sleepers import sandbox_sleeper

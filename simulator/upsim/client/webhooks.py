@@ -17,13 +17,7 @@ from collections.abc import Mapping
 from upsim.client import clocks
 from upsim.client.adapter import ReceivedWebhook
 from upsim.client.adapter_discovery import adapter
-from upsim.client.argument_checks import (
-    SECONDS,
-    Numbers,
-    check_kind,
-    check_number,
-    check_secret,
-)
+from upsim.client.argument_checks import SECONDS, Numbers, check_kind, check_number, check_secret
 from upsim.client.exceptions import ArgumentError, ClientError, UnsupportedError, WebhookError
 from upsim.client.results import WebhookEvent
 

@@ -18,16 +18,7 @@ from upsim.scenario.faults.size_limits import size_of
 from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Scenario
-from upsim.scenario.yaml_tree import (
-    MAX_DEPTH,
-    Mark,
-    Mistake,
-    Place,
-    Tree,
-    Value,
-    items,
-    mapping,
-)
+from upsim.scenario.yaml_tree import MAX_DEPTH, Mark, Mistake, Place, Tree, Value, items, mapping
 
 SENT = "request body"
 """The name of such a scenario; no file has it, because file names contain a slash or .yaml."""

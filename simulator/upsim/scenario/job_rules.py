@@ -12,14 +12,7 @@ from itertools import pairwise
 from upsim.core.faults import is_like
 from upsim.core.globs import flaw
 from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, JobState
-from upsim.core.suggestions import (
-    nearest_to,
-    shown,
-    suggest,
-    suggestion,
-    unknown,
-    unknown_value,
-)
+from upsim.core.suggestions import nearest_to, shown, suggest, suggestion, unknown, unknown_value
 from upsim.scenario.durations import DURATION, meant_time
 from upsim.scenario.model import word
 from upsim.scenario.rule_vocabulary import inputs_of, statuses_of, values_of, wrong_source

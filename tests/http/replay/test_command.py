@@ -12,15 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.http.replay.conftest import (
-    ASSUMED,
-    CLIP,
-    LOCAL,
-    VICSEE,
-    WAVESPEED,
-    Recorded,
-    Start,
-)
+from tests.http.replay.conftest import ASSUMED, CLIP, LOCAL, VICSEE, WAVESPEED, Recorded, Start
 from upsim.cli import main
 
 

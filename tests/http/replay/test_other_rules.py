@@ -8,15 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.replay.conftest import (
-    ASSUMED,
-    VICSEE,
-    Recorded,
-    Start,
-    document_of,
-    replayed,
-    same,
-)
+from tests.http.replay.conftest import ASSUMED, VICSEE, Recorded, Start, document_of, replayed, same
 from upsim.app import app_for
 from upsim.engine.reload import reload
 from upsim.web.replay.export_document import ExportError

@@ -11,16 +11,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from tests.unit.cli.test_fast_protocol import (
-    GET,
-    POST,
-    QUICK,
-    USUAL,
-    App,
-    Wire,
-    connected,
-    settled,
-)
+from tests.unit.cli.test_fast_protocol import GET, POST, QUICK, USUAL, App, Wire, connected, settled
 from upsim.cli import connection_limits
 from upsim.cli.connection_limits import MAX_HEAD, MAX_PIPELINED, SLICE, STEPS_A_TURN
 from upsim.cli.fast_protocol import FastPathProtocol

@@ -8,15 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsim.core.instants import (
-    DAY,
-    LATEST,
-    SECOND,
-    from_iso,
-    http_date,
-    iso,
-    seconds_to_micros,
-)
+from upsim.core.instants import DAY, LATEST, SECOND, from_iso, http_date, iso, seconds_to_micros
 
 INSTANTS = st.integers(0, LATEST)
 

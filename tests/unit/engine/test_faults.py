@@ -14,14 +14,7 @@ from upsim.core.baseline import BaselineError
 from upsim.core.events import Event, FaultArmed, FaultDisarmed, FaultMatched
 from upsim.core.faults import Armed, FaultRule, Occasion, Word
 from upsim.engine.event_log import compacted
-from upsim.engine.faults import (
-    FaultTakenError,
-    arm,
-    disarm,
-    free_id,
-    match,
-    webhook_action,
-)
+from upsim.engine.faults import FaultTakenError, arm, disarm, free_id, match, webhook_action
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_state import SandboxState
 

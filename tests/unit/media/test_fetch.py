@@ -19,12 +19,7 @@ from upsim.core.hosts import Address
 from upsim.core.media import Unmeasurable
 from upsim.media.blob_store import BlobStore
 from upsim.media.fetch import CHUNKS_AT_ONCE, Fetcher
-from upsim.media.fetch_addresses import (
-    LOOPBACK,
-    PUBLIC,
-    FetchPolicy,
-    resolve,
-)
+from upsim.media.fetch_addresses import LOOPBACK, PUBLIC, FetchPolicy, resolve
 
 PUBLIC_AND_LOOPBACK = FetchPolicy("public", redirects=5, allow_loopback=True)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"

@@ -6,15 +6,7 @@ from collections.abc import Mapping
 
 from upsim.core import causes
 from upsim.core.call import JSON, Call
-from upsim.core.checks import (
-    COMMON,
-    Check,
-    Violation,
-    json_type_flaw,
-    media_of,
-    named,
-    no_own_job,
-)
+from upsim.core.checks import COMMON, Check, Violation, json_type_flaw, media_of, named, no_own_job
 from upsim.core.states import JobState
 from upsim.providers.piapi.base64_files import encoded, is_web_address
 from upsim.providers.piapi.bulk_cancel import bulk_selection

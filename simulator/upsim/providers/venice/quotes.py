@@ -8,12 +8,7 @@ from decimal import Decimal
 from upsim.core import causes
 from upsim.core.baseline import Model
 from upsim.core.call import Call, Pending
-from upsim.core.checks import (
-    Violation,
-    first_violation,
-    measurable,
-    output_within_own_limit,
-)
+from upsim.core.checks import Violation, first_violation, measurable, output_within_own_limit
 from upsim.core.pricing import PriceQuote
 from upsim.core.pricing import quote as price
 from upsim.providers.venice import field_errors

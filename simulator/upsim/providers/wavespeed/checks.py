@@ -9,15 +9,7 @@ from decimal import Decimal
 from upsim.core import causes
 from upsim.core.baseline import Model, Option
 from upsim.core.call import Call, Pending
-from upsim.core.checks import (
-    COMMON,
-    Check,
-    Violation,
-    affordable,
-    named,
-    no_own_job,
-    too_long,
-)
+from upsim.core.checks import COMMON, Check, Violation, affordable, named, no_own_job, too_long
 from upsim.core.jobs import Job
 from upsim.core.media import MICROSECONDS, Unmeasurable
 from upsim.core.pricing import Quantity, billed_quantity

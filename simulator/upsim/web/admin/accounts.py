@@ -15,11 +15,12 @@ from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_request import MAIN
 from upsim.web.admin import job_shapes
 from upsim.web.admin.admin_call import Name, Text
+from upsim.web.admin.amounts import balance
 from upsim.web.admin.earlier_states import state_at
 from upsim.web.admin.long_lists import listed, ordered
 from upsim.web.admin.parameters import LINES, MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
-from upsim.web.admin.sandboxes import balance, one_provider, registry_of, sandbox_and, sandbox_of
+from upsim.web.admin.request_sandbox import one_provider, registry_of, sandbox_and, sandbox_of
 from upsim.web.admin.shape_fields import show
 
 MAX_NUMBERS = 10

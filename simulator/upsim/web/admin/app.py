@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from upsim.scenario.versions import own_version
 from upsim.web.admin import (
     accounts,
+    clocks,
     events,
     exchange_shapes,
     export,
@@ -52,7 +53,7 @@ from upsim.web.admin.parameters import (
 )
 from upsim.web.admin.problems import AdminError, NoBody, answer, nearest, problem, read
 from upsim.web.admin.recorded_calls import recorded
-from upsim.web.admin.sandboxes import registry_of
+from upsim.web.admin.request_sandbox import registry_of
 from upsim.web.admin_access import WRITES, AdminRule, page_refusal
 from upsim.web.clock_driver import catch_up
 from upsim.web.webhook_targets import INBOX
@@ -99,11 +100,9 @@ CALLS = (
     GET(BOX, sandboxes.show, sandbox_shapes.Sandbox),
     DELETE(BOX, sandboxes.delete, sandbox_shapes.Deleted),
     POST(f"{BOX}/reset", sandboxes.reset, sandbox_shapes.Sandbox, (WHAT,)),
-    GET(f"{BOX}/clock", sandboxes.clock, sandbox_shapes.Clock),
-    PATCH(f"{BOX}/clock", sandboxes.change_clock, sandbox_shapes.Clock, body=sandboxes.ClockChange),
-    POST(
-        f"{BOX}/clock/advance", sandboxes.advance, sandbox_shapes.Advanced, body=sandboxes.Advance
-    ),
+    GET(f"{BOX}/clock", clocks.clock, sandbox_shapes.Clock),
+    PATCH(f"{BOX}/clock", clocks.change_clock, sandbox_shapes.Clock, body=clocks.ClockChange),
+    POST(f"{BOX}/clock/advance", clocks.advance, sandbox_shapes.Advanced, body=clocks.Advance),
     GET(f"{BOX}/jobs", jobs.jobs, job_shapes.Jobs, (*PAGE, PROVIDER, STATE, AT)),
     GET(f"{BOX}/jobs/{{job}}", jobs.job, job_shapes.Job, (AT,)),
     PUT(

@@ -18,7 +18,7 @@ from upsim.engine.clock import monotonic
 from upsim.web.admin import event_views
 from upsim.web.admin.parameters import TYPES
 from upsim.web.admin.problems import AdminError, nearest, shown
-from upsim.web.admin.sandboxes import registry_of, sandbox_of
+from upsim.web.admin.request_sandbox import registry_of, sandbox_of
 from upsim.web.clock_driver import catch_up
 from upsim.web.connection_cutting import EXTENSION
 from upsim.web.request_bodies import encode

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from upsim.engine.exports import export as exported
 from upsim.scenario.versions import own_version
-from upsim.web.admin.sandboxes import registry_of, sandbox_of
+from upsim.web.admin.request_sandbox import registry_of, sandbox_of
 
 PIECE = 256 * 1024
 """Bytes that are passed to a connection in one step."""

@@ -26,7 +26,7 @@ from upsim.web.admin import sandbox_shapes, shape_fields
 from upsim.web.admin.admin_call import Text
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
-from upsim.web.admin.sandboxes import registry_of, sandbox_of
+from upsim.web.admin.request_sandbox import registry_of, sandbox_of
 
 MOST = 1_000
 """Maximum number of armed faults in a sandbox."""

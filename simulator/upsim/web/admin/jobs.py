@@ -16,7 +16,7 @@ from upsim.web.admin.earlier_states import state_at
 from upsim.web.admin.long_lists import chosen, listed
 from upsim.web.admin.parameters import LIMIT, OFFSET, STATE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
-from upsim.web.admin.sandboxes import one_provider, sandbox_and, sandbox_of
+from upsim.web.admin.request_sandbox import one_provider, sandbox_and, sandbox_of
 
 
 class StateChange(msgspec.Struct, forbid_unknown_fields=True):

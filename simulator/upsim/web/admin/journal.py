@@ -17,7 +17,7 @@ from upsim.web.admin.admin_call import Text
 from upsim.web.admin.long_lists import chosen, listed
 from upsim.web.admin.parameters import AT, LIMIT, SINCE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
-from upsim.web.admin.sandboxes import one_provider, registry_of, sandbox_and, sandbox_of
+from upsim.web.admin.request_sandbox import one_provider, registry_of, sandbox_and, sandbox_of
 
 MAX_PATTERN_LENGTH = 1000
 

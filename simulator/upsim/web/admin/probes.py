@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from upsim.scenario.versions import latest_date, own_version
 from upsim.web.admin.problems import answer
-from upsim.web.admin.sandboxes import registry_of
+from upsim.web.admin.request_sandbox import registry_of
 
 
 async def live(_request: Request) -> Response:

@@ -16,7 +16,7 @@ from upsim.web.admin import exchange_shapes, exchange_views
 from upsim.web.admin.exchange_views import ShownExchange
 from upsim.web.admin.long_lists import listed
 from upsim.web.admin.parameters import PAUSES
-from upsim.web.admin.sandboxes import one_provider, sandbox_of
+from upsim.web.admin.request_sandbox import one_provider, sandbox_of
 from upsim.web.admin.shape_fields import show
 
 

@@ -1,4 +1,4 @@
-"""Admin calls on sandboxes and their clocks."""
+"""Admin calls on sandboxes: create, list, show, reset and delete them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import re
 from dataclasses import replace
 from decimal import Decimal
-from itertools import islice
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -14,51 +13,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.core.baseline import Baseline, BaselineError
-from upsim.core.instants import SECOND, Instant, iso
-from upsim.core.numbers import DECIMAL_FORM, plain_decimal
-from upsim.engine.clock import ClockError, parse_mode
-from upsim.engine.deadlines import Deadline
+from upsim.engine.clock import ClockError
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError, SandboxTakenError
 from upsim.engine.registry import DEFAULT, Registry
-from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_request import SandboxRequest
-from upsim.scenario.durations import parse_seconds
 from upsim.scenario.loader import NoScenarioFileError, ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
-from upsim.web.admin import sandbox_shapes, sandbox_views
+from upsim.web.admin import sandbox_views
 from upsim.web.admin.admin_call import ENTRIES, Text
+from upsim.web.admin.amounts import balance, seconds_in
+from upsim.web.admin.clocks import ClockOrder, Whole
 from upsim.web.admin.forks import ForkOrder, forked
-from upsim.web.admin.parameters import (
-    LIMIT,
-    OFFSET,
-    WHAT,
-    read_instant,
-)
-from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
-from upsim.web.admin.recorded_calls import begin
-from upsim.web.clock_driver import Target, until, until_idle
-from upsim.web.deliverer import Deliverer
+from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT, read_instant
+from upsim.web.admin.problems import SHOWN, AdminError, answer, read, shown
+from upsim.web.admin.request_sandbox import registry_of, sandbox_of
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 OF_A_FORK = frozenset({"fork", "id", "keys", "ttl"})
-NAMED = 20
-"""Number of sandboxes that a message names."""
-PLACES = 12
-MOST = Decimal(10**15)
-MAX_AMOUNT_LENGTH = 40
-PACE_NOTE = "pace applies to a real clock alone; it is kept until the mode is real"
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
-
-
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """`clock` of a new sandbox, if it has more than a mode; the server shows the same format."""
-
-    mode: Text | None = None
-    now: Text | None = None
-    pace: Whole | None = None
 
 
 class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,87 +57,6 @@ class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
     ttl: float | Text | None = None
     webhook_timestamp: Literal["wall", "virtual"] | None = None
     fork: ForkOrder | None = None
-
-
-class ClockChange(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `PATCH sandboxes/<id>/clock`: the clock as the server shows it, or a part of it.
-
-    A `manual` or `auto` clock advances to `now`. A `real` or `scaled` clock ignores a `now` that
-    is in the past.
-    """
-
-    mode: Text | None = None
-    now: Text | None = None
-    pace: Whole | None = None
-
-
-class Advance(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST sandboxes/<id>/clock/advance`: either `seconds` or `to`.
-
-    `seconds` is a number, or a duration with a unit such as `3h`.
-    """
-
-    seconds: int | float | Text | None = None
-    to: Text | None = None
-
-
-def registry_of(request: Request) -> Registry:
-    """Return the registry of the server."""
-    found: Registry = request.app.state.registry
-    return found
-
-
-def deliverer_of(request: Request) -> Deliverer:
-    """Return the webhook deliverer of the server."""
-    found: Deliverer = request.app.state.deliverer
-    return found
-
-
-def sandbox_of(request: Request) -> Sandbox:
-    """Return the sandbox in the path, after running all due deadlines. Raises AdminError 404."""
-    registry = registry_of(request)
-    name = request.path_params["id"]
-    if name not in registry.sandboxes:
-        hint = nearest(name, islice(registry.sandboxes, NAMED))
-        message = f"there is no sandbox {shown(name)}; {hint}"
-        raise AdminError(404, "unknown_sandbox", message)
-    found = registry.get(name)
-    found.run_due()
-    return found
-
-
-async def sandbox_and(request: Request, shape: type[S]) -> tuple[Sandbox, S]:
-    """Return the sandbox in the path, and the body.
-
-    The sandbox is looked up again after reading the body, because it may have been reset.
-    """
-    sandbox_of(request)
-    asked = await read(request, shape)
-    return sandbox_of(request), asked
-
-
-def money(text: str | int, what: str) -> Decimal:
-    """Return an amount from a body. Raises AdminError 400."""
-    found = plain_decimal(str(text)[:MAX_AMOUNT_LENGTH])
-    if found is None:
-        raise AdminError(400, "invalid", f"{what} {shown(text)} is not {DECIMAL_FORM}")
-    bounded = len(str(text)) <= MAX_AMOUNT_LENGTH and -MOST <= found <= MOST
-    if not bounded or found != round(found, PLACES):
-        message = f"{what} {shown(text)}: up to {MOST:f}, with up to {PLACES} decimal places"
-        raise AdminError(400, "invalid", message)
-    return found
-
-
-def balance(text: str | int, what: str, baseline: Baseline | None) -> Decimal:
-    """Return a balance from a body: not negative, and whole if the unit is indivisible."""
-    found = money(text, what)
-    if found < 0:
-        raise AdminError(400, "invalid", f"{what} {shown(text)} is negative")
-    if baseline and not baseline.divisible and found != found.to_integral_value():
-        why = f"a {baseline.unit} cannot be divided"
-        message = f"{what} {shown(text)} is not a whole number: {why}"
-        raise AdminError(400, "invalid", message)
-    return found
 
 
 async def create(request: Request) -> Response:
@@ -251,125 +142,6 @@ async def reset(request: Request) -> Response:
     return answer(sandbox_views.sandbox(sandbox))
 
 
-async def clock(request: Request) -> Response:
-    """`GET sandboxes/<id>/clock`: return mode, present time and pace."""
-    return answer(sandbox_views.clock(sandbox_of(request)))
-
-
-async def change_clock(request: Request) -> Response:
-    """`PATCH sandboxes/<id>/clock`: change mode, pace or time."""
-    sandbox, asked = await sandbox_and(request, ClockChange)
-    _check_pace(asked.pace)
-    to = None if asked.now is None else read_instant(asked.now, "now", "an ISO 8601 instant")
-    try:
-        parse_mode(asked.mode or sandbox.clock.label)
-    except ClockError as error:
-        raise AdminError(409, "clock", f"mode: {error}"[:SHOWN]) from error
-    try:
-        later = _later(sandbox, asked.mode or sandbox.clock.label, to)
-        if asked.mode is not None or asked.pace is not None:
-            sandbox.change_clock(mode=asked.mode, pace=asked.pace)
-        if later is not None:
-            await _advance(request, sandbox, later)
-    except ClockError as error:
-        raise AdminError(409, "clock", str(error)[:SHOWN]) from error
-    sandbox.run_due()
-    sandbox.wake()
-    deliverer_of(request).rouse(sandbox)
-    changed = answer(sandbox_views.clock(sandbox))
-    if asked.pace is not None and sandbox.clock.mode != "real":
-        changed.headers["x-upsim-note"] = PACE_NOTE
-    return changed
-
-
-def _check_pace(pace: int | None) -> None:
-    if pace is not None and pace < 1:
-        raise AdminError(400, "invalid", f"pace {pace} is not 1 or more")
-
-
-def _later(sandbox: Sandbox, mode: str, to: Instant | None) -> Instant | None:
-    """Return the time to advance to, or None if it is not later.
-
-    Raises ClockError if the clock cannot advance to this time.
-    """
-    kind, _ = parse_mode(mode)
-    if to is None or to == sandbox.now:
-        return None
-    if kind in ("manual", "auto"):
-        if to < sandbox.now:
-            raise ClockError(f"now: {_stands(sandbox)} {iso(to, 6)}")
-        return to
-    if kind == "real" and to > sandbox.now:
-        raise ClockError(
-            "now: a real clock cannot be advanced; set mode to manual, auto or scaled:<n>"
-        )
-    return to if to > sandbox.now else None
-
-
-def _stands(sandbox: Sandbox) -> str:
-    return f"the clock is at {iso(sandbox.now, 6)} and cannot go back to"
-
-
-async def _advance(request: Request, sandbox: Sandbox, to: Instant) -> None:
-    def aim(box: Sandbox) -> Target:
-        begin(request, box)
-        return until(box, to)
-
-    await deliverer_of(request).clock_driver.advance(sandbox, aim)
-
-
-async def advance(request: Request) -> Response:
-    """`POST sandboxes/<id>/clock/advance`: run everything that becomes due, in order."""
-    sandbox, asked = await sandbox_and(request, Advance)
-    if (asked.seconds is None) == (asked.to is None):
-        raise AdminError(400, "invalid", 'send one of {"seconds": n} and {"to": ...}')
-    fired: list[sandbox_shapes.Fired] = []
-
-    def aim(box: Sandbox) -> Target:
-        begin(request, box)
-        return until_idle(box) if asked.to == "idle" else until(box, _target(box, asked))
-
-    def ran(deadline: Deadline) -> None:
-        fired.append(sandbox_views.fired(sandbox, deadline))
-
-    try:
-        await deliverer_of(request).clock_driver.advance(sandbox, aim, ran)
-    except ClockError as error:
-        raise AdminError(409, "clock", str(error)) from error
-    if sandbox.abandoned:
-        message = f"sandbox {shown(sandbox.id)} was reset or deleted while its clock was advanced"
-        raise AdminError(409, "gone", message)
-    return answer({"now": iso(sandbox.now, 6), "fired": fired})
-
-
-def _target(sandbox: Sandbox, asked: Advance) -> Instant:
-    if asked.seconds is not None:
-        seconds = _seconds(asked.seconds, "seconds")
-        if not 0 <= seconds <= 10**10:
-            message = f"seconds {asked.seconds}: from 0 to 10^10; a clock never goes back"
-            raise AdminError(400, "invalid", message)
-        return sandbox.now + int(seconds * SECOND)
-    if asked.to == "next":
-        due = sandbox.deadlines.next()
-        return due.at if due else sandbox.now
-    instant = read_instant(str(asked.to), "to", "next, idle or an ISO 8601 instant")
-    if instant < sandbox.now:
-        message = f"{_stands(sandbox)} {asked.to}"
-        raise AdminError(409, "clock", message)
-    return instant
-
-
-def _seconds(value: float | str, what: str) -> Decimal:
-    try:
-        found = parse_seconds(value)
-    except ValueError as error:
-        raise AdminError(400, "invalid", f"{what} {error}") from None
-    if not -MOST <= found <= MOST or found != round(found, PLACES):
-        message = f"{what} {shown(str(value))}: up to {MOST:f}, with up to {PLACES} decimal places"
-        raise AdminError(400, "invalid", message)
-    return found
-
-
 def _baseline(registry: Registry, provider: str) -> Baseline | None:
     """Return the baseline of a provider; None for an unknown provider."""
     known = provider in registry.providers
@@ -401,7 +173,7 @@ def _order(
     if None not in (clock.pace, asked.pace) and clock.pace != asked.pace:
         message = f"pace {asked.pace} and clock.pace {clock.pace} differ; send one of them"
         raise AdminError(400, "invalid", message)
-    ttl = None if asked.ttl is None else float(_seconds(asked.ttl, "ttl"))
+    ttl = None if asked.ttl is None else float(seconds_in(asked.ttl, "ttl"))
     if ttl is not None and ttl < 0:
         raise AdminError(400, "invalid", f"ttl {asked.ttl} is not 0 or more seconds")
     return SandboxRequest(
@@ -423,13 +195,3 @@ def _order(
         ttl=ttl,
         webhook_timestamp=asked.webhook_timestamp,
     )
-
-
-def one_provider(request: Request) -> str | None:
-    """Return the provider in `?provider=`, if given."""
-    name = request.query_params.get("provider")
-    providers = registry_of(request).providers
-    if name is not None and name not in providers:
-        message = f"provider={shown(name)} is unknown; {nearest(name, providers)}"
-        raise AdminError(400, "invalid", message)
-    return name

@@ -15,7 +15,7 @@ from upsim.scenario.schema_files import schema_of
 from upsim.web.admin.long_lists import made
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
-from upsim.web.admin.sandboxes import registry_of
+from upsim.web.admin.request_sandbox import registry_of
 
 
 async def scenarios(request: Request) -> Response:

@@ -15,7 +15,7 @@ from upsim.engine.snapshots import Snapshot, take
 from upsim.web.admin import sandbox_shapes, sandbox_views
 from upsim.web.admin.admin_call import Text
 from upsim.web.admin.problems import SHOWN, AdminError, answer, shown
-from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_and, sandbox_of
+from upsim.web.admin.request_sandbox import deliverer_of, registry_of, sandbox_and, sandbox_of
 from upsim.web.admin.shape_fields import show
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")

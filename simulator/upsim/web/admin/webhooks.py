@@ -18,7 +18,7 @@ from upsim.web.admin.long_lists import chosen, listed
 from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE, STATUS
 from upsim.web.admin.problems import AdminError, answer, problem, shown
 from upsim.web.admin.recorded_calls import begin, note
-from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_of
+from upsim.web.admin.request_sandbox import deliverer_of, registry_of, sandbox_of
 from upsim.web.admin.webhook_views import delivery, message, secrets_of_webhook
 from upsim.web.webhook_targets import INBOX, is_own_posting
 

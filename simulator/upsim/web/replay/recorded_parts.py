@@ -27,8 +27,8 @@ from upsim.engine.webhooks import Posting
 from upsim.media.data_urls import is_data_url
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
+from upsim.web.admin.amounts import money
 from upsim.web.admin.problems import AdminError
-from upsim.web.admin.sandboxes import money
 from upsim.web.clock_driver import ClockDriver
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch

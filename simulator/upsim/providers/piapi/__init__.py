@@ -2,7 +2,15 @@
 
 from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
-from upsim.providers.piapi import account, operations, task_history, uploads, webhooks, wire
+from upsim.providers.piapi import (
+    account,
+    operations,
+    task_cancellation,
+    task_history,
+    uploads,
+    webhooks,
+    wire,
+)
 from upsim.providers.piapi.check_inputs import USES
 from upsim.providers.piapi.checks import CHECKS
 
@@ -47,7 +55,7 @@ PROVIDER = Provider(
             "task/cancel",
             "DELETE",
             "/api/v1/task/{id}",
-            operations.cancel,
+            task_cancellation.cancel,
             kind="write",
             secrets=TASK,
         ),
@@ -55,7 +63,7 @@ PROVIDER = Provider(
             "task/cancel-by-post",
             "POST",
             "/api/v1/task/{id}/cancel",
-            operations.cancel,
+            task_cancellation.cancel,
             kind="write",
             secrets=TASK,
         ),
@@ -63,7 +71,7 @@ PROVIDER = Provider(
             "tasks/cancel",
             "DELETE",
             "/api/v1/tasks",
-            operations.cancel_many,
+            task_cancellation.cancel_many,
             kind="write",
             secrets=TASK,
             query=frozenset({"created_before", "model"}),

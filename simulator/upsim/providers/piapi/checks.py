@@ -9,7 +9,7 @@ from upsim.core.call import JSON, Call
 from upsim.core.checks import COMMON, Check, Violation, json_type_flaw, media_of, named, no_own_job
 from upsim.core.states import JobState
 from upsim.providers.piapi.base64_files import encoded, is_web_address
-from upsim.providers.piapi.bulk_cancel import bulk_selection
+from upsim.providers.piapi.task_cancellation import bulk_selection
 from upsim.providers.piapi.task_config import read_config
 from upsim.providers.piapi.task_history import history_selection
 from upsim.providers.piapi.uploads import (

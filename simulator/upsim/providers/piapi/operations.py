@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from upsim.core.call import Call, Reply, SentFile
 from upsim.core.checks import media_of
-from upsim.core.job_spec import failure_of
-from upsim.core.jobs import Job
-from upsim.core.states import JobState
 from upsim.providers.piapi import wire
 from upsim.providers.piapi.base64_files import is_web_address
-from upsim.providers.piapi.bulk_cancel import bulk_of
 from upsim.providers.piapi.task_config import config_of
 from upsim.providers.piapi.uploads import stored_file
 
@@ -25,26 +21,6 @@ def create(call: Call) -> Reply:
 def get_task(call: Call) -> Reply:
     """`GET /api/v1/task/{id}`: 200 also for a failed task."""
     return wire.success(call, wire.task(call, call.target))
-
-
-def cancel(call: Call) -> Reply:
-    """Cancel a task: `DELETE /api/v1/task/{id}`."""
-    _cancel(call, call.target)
-    return wire.success(call, None)
-
-
-def cancel_many(call: Call) -> Reply:
-    """`DELETE /api/v1/tasks`: cancel the selected tasks that are pending; keep all other tasks."""
-    selection = bulk_of(call)
-    if selection.family == call.rules.texts["cancel_all"]:
-        for job in list(call.sandbox.jobs_of(call.who)):
-            if job.state is JobState.WAITING and job.accepted.at < selection.before:
-                _cancel(call, job)
-    return wire.success(call, None)
-
-
-def _cancel(call: Call, job: Job) -> None:
-    call.sandbox.move(job, JobState.CANCELLED, failure_of(call.rules.failures["cancelled"]))
 
 
 def _echo(call: Call) -> str:

@@ -16,7 +16,7 @@ from upsim.cli.verify import LOCAL
 from upsim.scenario.loader import Library
 from upsim_contracts.documents.openapi import default_dialect
 from upsim_contracts.facts.fact_files import Book
-from upsim_contracts.facts.runner import Verdict, check_fact
+from upsim_contracts.facts.fact_runner import Verdict, check_fact
 from upsim_contracts.verify.command import VerifyOptions, open_target
 from upsim_contracts.verify.run import book_of, pricer
 

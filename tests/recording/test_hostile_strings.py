@@ -31,7 +31,7 @@ from upsim_contracts.cassettes.cassette import (
 from upsim_contracts.drift import reports as drift_reports
 from upsim_contracts.drift.run import drift
 from upsim_contracts.expected_responses import Mismatch
-from upsim_contracts.facts.runner import Outcome, Verdict
+from upsim_contracts.facts.fact_runner import Outcome, Verdict
 from upsim_contracts.spending_guard import PriceDifference
 from upsim_contracts.verify import reports
 from upsim_contracts.verify.planning import VerifyPlan

@@ -19,7 +19,7 @@ from upsim_contracts.charge_check import CHARGE, amount_text
 from upsim_contracts.expected_responses import ABSENT, Mismatch, at
 from upsim_contracts.facts.account_client import Exchanged
 from upsim_contracts.facts.fact_files import Book
-from upsim_contracts.facts.runner import CONNECTION, Verdict
+from upsim_contracts.facts.fact_runner import CONNECTION, Verdict
 from upsim_contracts.findings import Finding
 from upsim_contracts.provider_words import ProviderWords, said
 from upsim_contracts.used_fields import Place, Weight, place

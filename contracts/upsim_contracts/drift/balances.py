@@ -18,7 +18,7 @@ from upsim_contracts.cassettes.cassette import Cassette, RecordedExchange
 from upsim_contracts.charge_check import amount_text
 from upsim_contracts.drift.exchange_checks import CheckedExchange
 from upsim_contracts.drift.recorded_jobs import RecordedJob, jobs_of
-from upsim_contracts.drift.refunds import no_refund
+from upsim_contracts.drift.refunds_in_responses import no_refund
 from upsim_contracts.expected_responses import ABSENT, at
 from upsim_contracts.facts.fact_files import seconds
 from upsim_contracts.findings import Finding

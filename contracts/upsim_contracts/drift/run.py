@@ -29,7 +29,7 @@ from upsim_contracts.drift.exchange_checks import (
     place_of,
 )
 from upsim_contracts.drift.new_refusals import refusals
-from upsim_contracts.drift.refunds import refund_signs
+from upsim_contracts.drift.refunds_in_responses import refund_signs
 from upsim_contracts.drift.replay import Replayed
 from upsim_contracts.findings import Finding
 from upsim_contracts.request_costs import CostTable

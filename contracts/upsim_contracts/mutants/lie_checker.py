@@ -18,7 +18,7 @@ from typing import Literal
 from upsim_contracts.exceptions import TargetError
 from upsim_contracts.facts.account_client import Pricer
 from upsim_contracts.facts.fact_files import Book, Fact
-from upsim_contracts.facts.runner import CONNECTION, Verdict, check_fact
+from upsim_contracts.facts.fact_runner import CONNECTION, Verdict, check_fact
 from upsim_contracts.mutants.child_processes import cpu_limit, forked, simulator
 from upsim_contracts.mutants.lies import Lie, Lies
 from upsim_contracts.target import Target, TargetSettings

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from upsim_contracts.exceptions import StaleMutantError
 from upsim_contracts.facts.fact_files import Book, Fact
-from upsim_contracts.facts.runner import CONNECTION, Verdict, check_fact
+from upsim_contracts.facts.fact_runner import CONNECTION, Verdict, check_fact
 from upsim_contracts.mutants.catalogue import Mutant
 from upsim_contracts.mutants.child_processes import SECONDS, in_child, simulator
 from upsim_contracts.mutants.mutant_planter import plant, scenario_file

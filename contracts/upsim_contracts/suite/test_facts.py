@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from upsim_contracts.facts.fact_files import Fact
-from upsim_contracts.facts.runner import check_fact
+from upsim_contracts.facts.fact_runner import check_fact
 from upsim_contracts.target import Target
 from upsim_contracts.verify.run import book_of, pricer, providers
 

@@ -31,7 +31,7 @@ from upsim_contracts.amounts import counted
 from upsim_contracts.documents.openapi import further_hosts
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts.fact_files import Book, Fact
-from upsim_contracts.facts.runner import Verdict
+from upsim_contracts.facts.fact_runner import Verdict
 from upsim_contracts.provider_urls import (
     check_dialect,
     dialect_in,

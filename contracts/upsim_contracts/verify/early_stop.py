@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from upsim_contracts.facts.runner import CONNECTION, Verdict
+from upsim_contracts.facts.fact_runner import CONNECTION, Verdict
 
 ALIKE = 5
 """Number of facts in a row that may fail with the same refusal or without a response."""

@@ -20,7 +20,7 @@ from upsim_contracts.exceptions import UnreadableVideoError, UsageError
 from upsim_contracts.expected_responses import at
 from upsim_contracts.facts.account_client import FactResponse, Pricer
 from upsim_contracts.facts.fact_files import Book, CallForm, Fact, filled
-from upsim_contracts.facts.runner import Sleep, check_fact
+from upsim_contracts.facts.fact_runner import Sleep, check_fact
 from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.verify.planning import VerifyPlan, plan
 from upsim_contracts.video_probe import probe_video

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from upsim_contracts.accepted_differences import KnownDifference
 from upsim_contracts.amounts import counted
 from upsim_contracts.causes.grouping import Cause
-from upsim_contracts.facts.runner import Verdict
+from upsim_contracts.facts.fact_runner import Verdict
 from upsim_contracts.used_fields import ASIDE
 from upsim_contracts.verify.run import VerifyReport
 

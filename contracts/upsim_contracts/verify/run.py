@@ -15,7 +15,7 @@ from upsim_contracts.documents.openapi import folders
 from upsim_contracts.exceptions import NoContractError
 from upsim_contracts.facts.account_client import Pricer
 from upsim_contracts.facts.fact_files import FILE, Book, Fact, read_book
-from upsim_contracts.facts.runner import Sleep, Verdict, check_fact
+from upsim_contracts.facts.fact_runner import Sleep, Verdict, check_fact
 from upsim_contracts.spending_guard import PriceDifference
 from upsim_contracts.target import Target
 from upsim_contracts.used_fields import ASIDE, UsedFields

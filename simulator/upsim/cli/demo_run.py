@@ -10,7 +10,7 @@ from typing import Literal
 
 from upsim.client.clients import AsyncClient
 from upsim.client.exceptions import ClientError, JobFailedError, RefusedError
-from upsim.client.policies import Polling
+from upsim.client.polling_and_retries import Polling
 from upsim.client.results import Money
 from upsim.core.baseline import Model
 from upsim.core.media import Measured, Media

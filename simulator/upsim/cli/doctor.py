@@ -94,7 +94,7 @@ def _version(name: str) -> str | None:
 
 def _baseline_problems() -> list[str]:
     from upsim.core.baseline import BaselineError
-    from upsim.core.knobs import rules
+    from upsim.core.knobs_and_dialects import rules
     from upsim.engine.bound_provider import bind
     from upsim.providers import discover
     from upsim.scenario.loader import ScenarioError

@@ -20,7 +20,7 @@ from upsim.client.http.admin import ask_admin
 from upsim.client.http.connections import sync_connections
 from upsim.client.server_urls import DEFAULT_URL, base_url_flaw
 from upsim.core.baseline import BaselineError
-from upsim.core.knobs import check_dialect
+from upsim.core.knobs_and_dialects import check_dialect
 from upsim.core.printable_text import printable
 from upsim.engine.registry import DEFAULT
 from upsim.providers import folders

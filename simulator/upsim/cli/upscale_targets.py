@@ -19,11 +19,11 @@ from upsim.client.callbacks import Watch
 from upsim.client.clients import Client, connect
 from upsim.client.exceptions import AuthenticationError, UnsafeTargetError, UnsupportedError
 from upsim.client.models import ModelInfo
-from upsim.client.policies import Polling
+from upsim.client.polling_and_retries import Polling
 from upsim.client.sandbox_sleepers import sandbox_sleeper
 from upsim.core.baseline import BaselineError
 from upsim.core.hosts import port_flaw
-from upsim.core.knobs import check_dialect
+from upsim.core.knobs_and_dialects import check_dialect
 from upsim.core.nearest_names import closest
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.untrusted_connections import NoCookies

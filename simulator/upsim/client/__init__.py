@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         WebhookError,
     )
     from upsim.client.models import model_names
-    from upsim.client.policies import Polling, Retries, Timeouts
+    from upsim.client.polling_and_retries import Polling, Retries, Timeouts
     from upsim.client.results import (
         Billed,
         Download,
@@ -113,7 +113,7 @@ __all__ = [
 _HOME = {
     "clients": ("AsyncClient", "Client", "connect", "connect_async"),
     "models": ("model_names",),
-    "policies": ("Polling", "Retries", "Timeouts"),
+    "polling_and_retries": ("Polling", "Retries", "Timeouts"),
     "sandbox_sleepers": ("SandboxSleeper", "sandbox_sleeper"),
     "results": (
         "Billed",

@@ -32,7 +32,7 @@ from upsim.client.http.outgoing_requests import Wire
 from upsim.client.http.runners import AsyncRunner, SyncRunner
 from upsim.client.models import ModelInfo, find_model, public_hosts
 from upsim.client.options_and_prices import cap_of
-from upsim.client.policies import Polling, Retries, Timeouts
+from upsim.client.polling_and_retries import Polling, Retries, Timeouts
 from upsim.client.request_guard import Budget, RequestGuard, has_host
 from upsim.client.results import Download, Job, Money, Progress, Quote, Upscaled, Webhook
 from upsim.client.upscaling import RequestedOutput, Upscaling

@@ -22,7 +22,7 @@ from upsim.client.exceptions import (
 )
 from upsim.client.hidden_texts import shown_url
 from upsim.client.io_effects import Flow, LostResponse, Send, SentResponse, Sleep
-from upsim.client.policies import Retries
+from upsim.client.polling_and_retries import Retries
 from upsim.client.request_guard import Reservation
 from upsim.client.results import Job
 

@@ -21,7 +21,7 @@ from upsim.core.instants import Instant
 from upsim.core.job_spec import JobSpec
 from upsim.core.jobs import Job
 from upsim.core.json_bodies import decode
-from upsim.core.knobs import Rules
+from upsim.core.knobs_and_dialects import Rules
 from upsim.core.ledger import Account, Entry
 from upsim.core.media import Measured, Media
 from upsim.core.states import Failure, JobState

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from upsim.core.events import UploadIssued
-from upsim.core.knobs import Rules
+from upsim.core.knobs_and_dialects import Rules
 
 
 def upload_headers(rules: Rules, ticket: UploadIssued) -> dict[str, str]:

@@ -12,7 +12,7 @@ from upsim.core.check_inputs import CheckUses
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY, Check
 from upsim.core.instants import SECOND
 from upsim.core.job_spec import JobSpec, failure_of
-from upsim.core.knobs import Rules
+from upsim.core.knobs_and_dialects import Rules
 from upsim.core.media import Media
 from upsim.core.nearest_names import closest
 from upsim.core.provider import Operation, Provider

@@ -10,7 +10,7 @@ from upsim.core.baseline import Baseline
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Call, SandboxApi
 from upsim.core.checks import Violation, first_violation
-from upsim.core.knobs import Rules
+from upsim.core.knobs_and_dialects import Rules
 from upsim.core.states import JobState
 from upsim.engine.sandbox import Sandbox
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from upsim.core.events import JobAccepted
-from upsim.core.knobs import rules
+from upsim.core.knobs_and_dialects import rules
 from upsim.core.provider import Provider
 from upsim.engine.bound_provider import BoundProvider, EndPolicy, bind
 from upsim.engine.settings import SandboxSettings

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from upsim_contracts.documents.openapi import further_hosts, providers
-from upsim_contracts.facts.runner import check_fact
+from upsim_contracts.facts.fact_runner import check_fact
 from upsim_contracts.spending_guard import SpendingBudget
 from upsim_contracts.target import Target
 from upsim_contracts.verify.run import book_of, pricer

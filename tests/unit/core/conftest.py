@@ -14,7 +14,7 @@ from upsim.core.evidence import Evidence
 from upsim.core.instants import DAY
 from upsim.core.job_spec import JobSpec
 from upsim.core.jobs import Job
-from upsim.core.knobs import Rules, rules
+from upsim.core.knobs_and_dialects import Rules, rules
 from upsim.core.ledger import Account
 from upsim.core.lifecycle import Lifecycle
 from upsim.core.media import Measured, Media

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.core.conftest import BASELINE, error, fact, knob, ruled
 from upsim.core.baseline import BaselineError, RateLimit
 from upsim.core.instants import DAY, SECOND
-from upsim.core.knobs import Rules, rules
+from upsim.core.knobs_and_dialects import Rules, rules
 
 KNOBS = {
     "form": knob("form", "long", "short", live="short"),

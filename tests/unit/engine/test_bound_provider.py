@@ -7,7 +7,7 @@ import pytest
 
 from upsim.core.baseline import BaselineError
 from upsim.core.checks import ALWAYS_NEEDED
-from upsim.core.knobs import Rules, rules
+from upsim.core.knobs_and_dialects import Rules, rules
 from upsim.core.provider import Provider
 from upsim.engine.bound_provider import bind
 from upsim.providers import discover

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from upsim.client.exceptions import ProtocolError
-from upsim.client.http.decoding import PLAIN
+from upsim.client.http.bounded_decompression import PLAIN
 from upsim.client.http.total_timeout import TotalTimeout
 
 MAX_BYTES = 16 * 2**20

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 
-from upsim.client.http.decoding import ACCEPTED, PLAIN, Decoding
+from upsim.client.http.bounded_decompression import ACCEPTED, PLAIN, Decoding
 from upsim.client.http.total_timeout import TotalTimeout
 
 FILE = "upsim.file"

@@ -18,7 +18,7 @@ import httpx
 from upsim.client import clocks
 from upsim.client.adapter import ProviderResponse
 from upsim.client.exceptions import ProtocolError
-from upsim.client.http.decoding import PLAIN, Decoding
+from upsim.client.http.bounded_decompression import PLAIN, Decoding
 from upsim.client.http.outgoing_requests import Key, Wire
 from upsim.client.http.total_timeout import TotalTimeout
 from upsim.client.io_effects import Fetch, LostResponse, Send, SentResponse

@@ -16,9 +16,9 @@ import httpx
 
 from upsim.client.adapter import Adapter, Request
 from upsim.client.callbacks import Watch
-from upsim.client.http.decoding import ACCEPTED
+from upsim.client.http.bounded_decompression import ACCEPTED
 from upsim.client.io_effects import Fetch, Send
-from upsim.client.policies import Timeouts
+from upsim.client.polling_and_retries import Timeouts
 from upsim.client.request_guard import RequestGuard
 
 

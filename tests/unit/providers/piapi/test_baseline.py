@@ -2,7 +2,7 @@
 
 import pytest
 
-from upsim.core.knobs import rules
+from upsim.core.knobs_and_dialects import rules
 from upsim.core.states import JobState
 from upsim.scenario.loader import Library
 

@@ -10,7 +10,7 @@ import yaml
 
 from upsim.core.baseline import Baseline
 from upsim.core.job_spec import JobSpec, failure_of, terms
-from upsim.core.knobs import rules
+from upsim.core.knobs_and_dialects import rules
 from upsim.core.media import Media
 from upsim.core.pricing import plain
 from upsim.scenario.loader import Library

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.providers.source_code import FRAMEWORK_ERRORS, UPLOAD_ERRORS, texts_in
-from upsim.core.knobs import rules
+from upsim.core.knobs_and_dialects import rules
 from upsim.scenario.loader import Library
 
 LIBRARY = Library()

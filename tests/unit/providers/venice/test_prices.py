@@ -11,7 +11,7 @@ import yaml
 from upsim.core.baseline import Baseline
 from upsim.core.instants import SECOND, seconds_to_micros
 from upsim.core.job_spec import JobSpec, failure_of, terms
-from upsim.core.knobs import rules
+from upsim.core.knobs_and_dialects import rules
 from upsim.core.media import Media
 from upsim.scenario.loader import Library
 

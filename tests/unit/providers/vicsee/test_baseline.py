@@ -13,7 +13,7 @@ from tests.unit.providers.source_code import (
     looked_up_in,
     named_in,
 )
-from upsim.core.knobs import rules
+from upsim.core.knobs_and_dialects import rules
 from upsim.scenario.loader import Library
 
 LIBRARY = Library()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from upsim.core.knobs import rules
+from upsim.core.knobs_and_dialects import rules
 from upsim.core.states import JobState
 from upsim.providers.wavespeed import PROVIDER
 from upsim.providers.wavespeed.checks import is_switch

@@ -11,7 +11,7 @@ import yaml
 from upsim.core.call import Call
 from upsim.core.events import WebhookTarget
 from upsim.core.jobs import Job
-from upsim.core.knobs import rules
+from upsim.core.knobs_and_dialects import rules
 from upsim.core.provider import Attempt
 from upsim.core.states import JobState, Phase
 from upsim.core.url_builder import UrlBuilder

@@ -7,7 +7,7 @@ import pytest
 
 from upsim.core.call import Call
 from upsim.core.checks import Violation
-from upsim.core.knobs import rules
+from upsim.core.knobs_and_dialects import rules
 from upsim.core.url_builder import UrlBuilder
 from upsim.providers.wavespeed import checks, wire
 from upsim.scenario.loader import Library

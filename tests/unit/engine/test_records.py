@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from tests.http.conftest import SAMPLES, Sample
 from upsim import Simulator
 from upsim.core.states import JobState
 from upsim.engine.client_activity import BATCH
+from upsim.engine.command_log import Command
 from upsim.engine.records import MAX_BODY_KEPT
 
 HOST = "http://127.0.0.1:4747"
 SUBMIT = "/vicsee/api/v1/tools/upscale-video"
+OWN_CLIP = "http://upsim.test/media/synthetic/320x240_30fps_2s.mp4"
 VIDEO = {"video_url": f"{HOST}/media/synthetic/320x240_30fps_2s.mp4"}
 
 
@@ -87,3 +95,55 @@ def test_an_end_counts_for_later_requests_only(sim: Simulator) -> None:
     tallies = sim.sandbox.activity.tallies
 
     assert [None, (jobs[0], 1), None] == [tallies[job].repeats for job in jobs]
+
+
+def test_bodies_of_a_request_that_waited_are_kept_once(sim: Simulator) -> None:
+    """The record of a request that had to wait has the bytes that the command log has."""
+    post(sim, SUBMIT, VIDEO)
+    (record,) = sim.sandbox.records
+    (command,) = [one for one in sim.sandbox.commands.entries if isinstance(one, Command)]
+
+    assert (command.body, *command.parts) == (record.body, record.reply)
+    assert command.body is record.body
+    assert command.parts[0] is record.reply
+
+
+def plain(value: object, path: str = "record") -> Iterator[str]:
+    """Yield where a value is neither a number, text or bytes nor a frozen value of such values."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from plain(name, f"{path}.key")
+            yield from plain(item, f"{path}[{name!r}]")
+    elif isinstance(value, tuple | list | frozenset):
+        for number, item in enumerate(value):
+            yield from plain(item, f"{path}[{number}]")
+    elif isinstance(value, msgspec.Struct) and value.__struct_config__.frozen:
+        for name in value.__struct_fields__:
+            yield from plain(getattr(value, name), f"{path}.{name}")
+    elif is_dataclass(value) and value.__dataclass_params__.frozen:  # type: ignore[union-attr]
+        for field in fields(value):
+            yield from plain(getattr(value, field.name), f"{path}.{field.name}")
+    elif not isinstance(value, int | str | bytes | Decimal | Fraction | date | None):
+        yield f"{path}: {type(value).__name__}"
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+def test_records_are_plain_data(sim: Simulator, sample: Sample) -> None:
+    """A record refers to no scope, function or changing state, so that a store can write it."""
+    with httpx.Client(
+        transport=sim.transport(),
+        base_url=sim.base_url(sample.provider),
+        headers={"Authorization": "Bearer sk-any", "X-Api-Key": "a-key"},
+    ) as http:
+        admin = f"{HOST}/__sim/sandboxes/default"
+        fault = {"provider": sample.provider, "at": "poll", "do": {"headers": {"X-A": "b"}}}
+        job = sample.job(http, OWN_CLIP)
+        sample.status(http, job)
+        http.post(f"{admin}/faults", json=fault).raise_for_status()
+        sample.status(http, job)
+        http.post("/nowhere", json={})
+        http.post(f"{admin}/inbox/mine?a=b", json={})
+
+    records = [*sim.sandbox.records]
+    assert [None, "", 1] == [records[0].fault, records[-1].provider, len(records[2].faults)]
+    assert [] == [found for record in records for found in plain(record)]

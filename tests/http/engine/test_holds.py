@@ -169,3 +169,22 @@ def test_held_submits_leave_no_listeners(make_app: MakeApp) -> None:
     app = make_app(clock="auto")
     together(*(exchange(app, SUBMIT, KEY) for _ in range(5)))
     assert app.registry.default.listeners == ()
+
+
+def test_a_delayed_response_leaves_all_deadlines_to_the_advance(make_app: MakeApp) -> None:
+    """An advance reports every deadline, also those due while a delayed response waits.
+
+    All 13 jobs end at the same time; one of them has a submit whose response is delayed until then.
+    """
+    app = make_app(clock="manual")
+    delay = {"provider": "wavespeed", "at": "after_accept", "do": {"delay": "30s"}}
+    submit = Request("POST", SUBMIT.path, {"video": BODY["video"]})
+    together(*(exchange(app, submit, KEY) for _ in range(12)))
+    fault = Request("POST", "/__sim/sandboxes/default/faults", delay)
+    advance = Request("POST", "/__sim/sandboxes/default/clock/advance", {"seconds": 200})
+    together(exchange(app, fault, ADMIN))
+    delayed, advanced = together(exchange(app, submit, KEY), once_held(app, advance))
+    steps = [step["state"] for step in advanced.json()["fired"] if step["kind"] == "step"]
+
+    assert delayed.status == 200
+    assert [steps.count(state) for state in ("processing", "completed")] == [13, 13]

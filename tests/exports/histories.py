@@ -671,7 +671,7 @@ def _reset(what: str) -> Any:  # noqa: ANN401 - JSON
         return run.export()
 
 
-GROUPS: Mapping[str, Callable[[], Histories]] = {
+SEQUENCES: Mapping[str, Callable[[], Histories]] = {
     **{f"scenarios-{provider}": partial(scenarios, provider) for provider in PROVIDERS},
     "admin": admin,
     "changed-rules": changed_rules,

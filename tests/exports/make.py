@@ -9,9 +9,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 
+from tests.exports.concurrency import concurrent
 from tests.exports.corpus import Member, played, read_group, texts, write_group
-from tests.exports.histories import GROUPS, History
+from tests.exports.histories import SEQUENCES, Histories, History
+from tests.exports.machines import machines
+
+GROUPS: Mapping[str, Callable[[], Histories]] = {
+    **SEQUENCES,
+    "concurrency": concurrent,
+    "machines": machines,
+}
 
 
 def made(name: str, history: History) -> Member:

@@ -35,7 +35,7 @@ from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import ServerSettings
 from upsim.transport import Transport
 from upsim.web.media_service import MediaService
-from upsim_contracts.facts.fact import filled
+from upsim_contracts.facts.fact_files import filled
 
 MAX_SECONDS = 30.0
 """Maximum real seconds of one history: a history that waits forever ends with a TimeoutError."""

@@ -65,7 +65,7 @@ async def test_overdue_deadlines_of_a_waiting_request_run_in_batches(
         counts[-1] += 1
         return real(sandbox, deadline)
 
-    with Simulator(clock="manual") as simulator:
+    with Simulator(clock="scaled:1") as simulator:
         sandbox = simulator.sandbox
         async with httpx.AsyncClient(
             transport=simulator.transport(), base_url="http://127.0.0.1", headers=KEY

@@ -112,16 +112,12 @@ Tallies = dict[str, JobActivity]
 """By the names of jobs, in the order in which they were first heard of."""
 
 
-Submit = tuple[int | None, str, str, int, bytes]
-"""What a repeated submit repeats: account, operation, target, and size and digest of the body."""
-
-
 class Counters(msgspec.Struct, array_like=True):
     """All counters of a sandbox, and the waits that responses asked for: plain data."""
 
     tallies: Tallies
     ignored: list[IgnoredRetryAfter]
-    submits: dict[Submit, str]
+    submits: dict[bytes, str]
     waits: dict[tuple[int, str], RequestedWait]
 
 
@@ -152,7 +148,7 @@ class ClientActivity:
         self._waiting_ends: set[str] = set()
         self._tallies: Tallies = {}
         self._ignored: deque[IgnoredRetryAfter] = deque(maxlen=MAX_FINDINGS)
-        self._submits: dict[Submit, str] = {}
+        self._submits: dict[bytes, str] = {}
         self._waits: BoundedCache[tuple[int, str], RequestedWait] = BoundedCache(MAX_WAITS)
 
     def subscribe(self, reader: ActivityReader) -> None:
@@ -252,9 +248,9 @@ class ClientActivity:
             self._polled(tally, record, job.accepted)
         elif record.kind == "submit":
             tally.submit = record.number
-            submit = _submit_of(record)
-            earlier = self._submits.get(submit)
-            self._submits[submit] = job.accepted.job
+            digest = _submit_digest(record)
+            earlier = self._submits.get(digest)
+            self._submits[digest] = job.accepted.job
             if earlier is not None:
                 self._look_for_repetition(tally, record, earlier)
         altered = bool(record.faults) and _altered(record.faults)
@@ -356,9 +352,12 @@ def _hurried(tally: JobActivity, record: Record) -> None:
         tally.name("polled_too_often", record.number)
 
 
-def _submit_of(record: Record) -> Submit:
-    digest = blake2b(record.body, digest_size=DIGEST_BYTES).digest()
-    return record.account, record.operation, record.target, record.body_size, digest
+def _submit_digest(record: Record) -> bytes:
+    """Return a digest of what a repeated submit repeats: account, operation, target and body."""
+    content = blake2b(record.body, digest_size=DIGEST_BYTES)
+    where = f" {record.account} {record.operation} {record.target} {record.body_size}"
+    content.update(where.encode("utf-8", "surrogatepass"))
+    return content.digest()
 
 
 def requested_wait(

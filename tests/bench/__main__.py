@@ -17,7 +17,7 @@ from upsim.media.synthetic import ClipMaker
 
 from . import inprocess, memory
 from .models import CASES, YARDSTICK, Case
-from .servers import Running, load, running, simulator, yardstick
+from .servers import Running, load, reference_app, running, simulator
 
 JOBS, STARTS, PROBES = 100_000, 5, 20
 SUBMIT_BAR = POLL_BAR = 1.4
@@ -82,7 +82,7 @@ class Bench:
         self.say(f"CPU a request over loopback, median of {each}:")
         for case in CASES:
             server = simulator("--jobs-max", "1000000", "--pace", str(length.pace))
-            with running(server) as ours, running(yardstick()) as bare:
+            with running(server) as ours, running(reference_app()) as bare:
                 self._compare(case, ours, bare)
 
     def _compare(self, case: Case, ours: Running, bare: Running) -> None:

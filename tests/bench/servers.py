@@ -81,9 +81,9 @@ def simulator(*options: str) -> Sequence[str]:
     return ("-m", "upsim", "serve", "--port", "0", "--ready-file", "READY", "--quiet", *options)
 
 
-def yardstick() -> Sequence[str]:
+def reference_app() -> Sequence[str]:
     """How the bare application is started."""
-    return (str(HERE / "yardstick.py"), "READY")
+    return (str(HERE / "reference_app.py"), "READY")
 
 
 def request(base_url: str, method: str, path: str, *, key: str = "", body: object = None) -> str:

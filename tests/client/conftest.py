@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.worlds import (
+from tests.client.client_targets import (
     EIGHT_WAYS,
     MODELS,
     SHORT,

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
+from tests.client.client_targets import Hand
 from tests.client.servers import Reply, asked, drops, endless, finished, reply, serving, settings_of
-from tests.client.worlds import Hand
 from upsim.client import (
     OutcomeUnknownError,
     Retries,

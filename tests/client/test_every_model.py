@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.worlds import LOCAL, PRICES, Hand, Way, World
+from tests.client.client_targets import LOCAL, PRICES, Hand, Way, World
 from upsim.client import (
     AuthenticationError,
     BalanceError,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.worlds import MODELS, World, hand, in_process
+from tests.client.client_targets import MODELS, World, hand, in_process
 from upsim.client import ClientError, JobFailedError
 from upsim.client.adapter_discovery import library
 from upsim.core.media import Media

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.client.worlds import MODELS, clip, hand, in_process
+from tests.client.client_targets import MODELS, clip, hand, in_process
 from upsim.client import (
     ClientError,
     DestinationError,

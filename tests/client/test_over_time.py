@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.worlds import clip, hand, in_process, over_socket
+from tests.client.client_targets import clip, hand, in_process, over_socket
 from tests.e2e.conftest import Server
 from upsim.client import Polling, clocks, connect, connect_async, sandbox_sleeper
 

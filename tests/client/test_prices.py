@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.client.worlds import MODELS, World, clip, hand, in_process
+from tests.client.client_targets import MODELS, World, clip, hand, in_process
 from upsim.client import MediaRefusedError
 from upsim.core.media import Media
 from upsim.media.probe import measure_file

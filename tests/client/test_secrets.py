@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.client.worlds import MODELS, Hand, World, clip, hand, in_process
+from tests.client.client_targets import MODELS, Hand, World, clip, hand, in_process
 from upsim.client import ArgumentError, ClientError, Polling, connect
 
 KEY = "sk-this-is-the-secret-key"

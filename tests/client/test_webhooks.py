@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.datastructures import Headers
 
-from tests.client.worlds import World, clip, hand, in_process
+from tests.client.client_targets import World, clip, hand, in_process
 from upsim.client import (
     ArgumentError,
     UnsupportedError,

@@ -14,7 +14,7 @@ import pytest
 
 from tests.drifts.stand_in import stand_in
 from tests.drifts.test_causes import Alter, Altered, header, renamed, unaltered
-from tests.drifts.tools import drifted as drifted_at
+from tests.drifts.verify_and_record import drifted as drifted_at
 from upsim.cli.verify import LOCAL
 from upsim_contracts import accepted_differences
 from upsim_contracts.accepted_differences import read_known

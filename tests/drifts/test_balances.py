@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.drifts.tape import taped
+from tests.drifts.written_cassette import taped
 from upsim_contracts.drift.balances import Balances, balances
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.verify.run import book_of, pricer

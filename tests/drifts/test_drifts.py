@@ -11,7 +11,7 @@ import pytest
 
 from tests.drifts.conftest import Matrix
 from tests.drifts.stand_in import stand_in
-from tests.drifts.tools import CAP, drifted, findings, verified
+from tests.drifts.verify_and_record import CAP, drifted, findings, verified
 from upsim.scenario.loader import Library
 from upsim_contracts.verify.planning import plan
 from upsim_contracts.verify.run import book_of, pricer

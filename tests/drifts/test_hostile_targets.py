@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.drifts.stand_in import Made, stand_in
-from tests.drifts.tools import CAP
+from tests.drifts.verify_and_record import CAP
 from tests.hosts import UNUSABLE_URLS
 from upsim import Simulator
 from upsim.client import clocks

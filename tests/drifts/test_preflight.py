@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.drifts.stand_in import ROOT, Made, stand_in
-from tests.drifts.tools import CAP, verified
+from tests.drifts.verify_and_record import CAP, verified
 from upsim import Simulator
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.target import Target

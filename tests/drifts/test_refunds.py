@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from tests.drifts.stand_in import stand_in
-from tests.drifts.tools import CAP, findings
+from tests.drifts.verify_and_record import CAP, findings
 from upsim.cli.verify import LOCAL
 from upsim_contracts.target import Patience
 from upsim_contracts.verify.command import run

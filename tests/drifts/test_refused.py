@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.drifts.stand_in import stand_in
-from tests.drifts.tools import drifted
+from tests.drifts.verify_and_record import drifted
 
 UPSCALER = "/api/v3/wavespeed-ai/video-upscaler"
 VENICE = {

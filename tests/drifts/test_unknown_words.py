@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.drifts.stand_in import stand_in
-from tests.drifts.tools import drifted
+from tests.drifts.verify_and_record import drifted
 from upsim.cli.verify import LOCAL
 from upsim_contracts.drift.command import run as run_drift
 from upsim_contracts.expected_responses import at

@@ -12,7 +12,7 @@ import pytest
 from tests.drifts.stand_in import stand_in
 from tests.drifts.test_accepting import RENAMED, verified
 from tests.drifts.test_causes import DEAR, RATES, header, of_status, unaltered
-from tests.drifts.tools import drifted
+from tests.drifts.verify_and_record import drifted
 from upsim.cli.verify import LOCAL
 from upsim_contracts.cassettes.cassette import read_cassette
 from upsim_contracts.drift.command import run as run_drift

@@ -23,8 +23,8 @@ from typing import Any
 
 import httpx
 
-from tests.stateful.asgi import Request
-from tests.stateful.faces import FACES, TOPAZ, V1, V3, Face
+from tests.stateful.asgi_client import Request
+from tests.stateful.provider_calls import FACES, TOPAZ, V1, V3, Face
 from tests.stateful.strategies import videos
 from tests.stateful.strategies.flaws import FLAWS
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.stateful.faces import FACES
+from tests.stateful.provider_calls import FACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
 """What a hostile caller sends holds up nobody else: no callback of the event loop takes long.
 
-A server of its own runs each case, with a watch on its event loop (`watched.py`).
+A server of its own runs each case, with a watch on its event loop (`loop_watch.py`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from threading import Thread
 import pytest
 
 from tests.e2e.conftest import Server, running
+from tests.e2e.loop_watch import ANEW
 from tests.e2e.test_hostile import answer_of, connection, head
-from tests.e2e.watched import ANEW
 from tests.slowness import slowness
 
 LONGEST_MS = 100
@@ -307,7 +307,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """Return a server for all cases."""
     folder = tmp_path_factory.mktemp("watched")
     log = folder / "longest.txt"
-    program = [sys.executable, str(Path(__file__).with_name("watched.py")), str(log)]
+    program = [sys.executable, str(Path(__file__).with_name("loop_watch.py")), str(log)]
     with running(folder, "--clock", "auto", "--quiet", program=program) as server:
         answered(server, get("/vicsee/api/v1/credits"))  # the first reads the scenarios
         answered(server, CASES["a large exponent"]())

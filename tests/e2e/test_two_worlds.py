@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.stateful.faces import FACES, Face
+from tests.stateful.provider_calls import FACES, Face
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Server

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.http.conftest import SAMPLES, Sample
-from tests.http.faults import headers_of, patient
+from tests.http.fault_client import headers_of, patient
 from tests.http.replay.conftest import ASSUMED, CLIP, LOCAL, Recorded
 from tests.http.replay.test_sessions import sample_session
 from tests.http.test_fault_scenarios import SCENARIOS as FAULTY

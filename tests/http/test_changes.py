@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.faults import LOCAL, Patient, patient
+from tests.http.fault_client import LOCAL, Patient, patient
 from tests.http.webhooks.conftest import HOOK, Receiver
 from upsim import Simulator
 from upsim.core.baseline import BaselineError

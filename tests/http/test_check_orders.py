@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.http.engine.conftest import SUBMITS
-from tests.stateful.asgi import ADMIN, Answer, Request, exchange
-from tests.stateful.faces import FACES
+from tests.stateful.asgi_client import ADMIN, Answer, Request, exchange
+from tests.stateful.provider_calls import FACES
 from upsim.app import App
 from upsim.engine.settings import ServerSettings
 from upsim.scenario.loader import Library

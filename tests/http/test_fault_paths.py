@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.http.faults import patient
+from tests.http.fault_client import patient
 from tests.samples import model_calls
 from upsim import Simulator
 from upsim.core.call import Call, Pending

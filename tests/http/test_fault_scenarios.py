@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from tests.http.faults import PROVIDERS, Patient, patient
+from tests.http.fault_client import PROVIDERS, Patient, patient
 from upsim import Simulator
 from upsim.core.states import JobState
 from upsim.engine.auto_clock import jump_to_next

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.faults import LOCAL, PROVIDERS, Patient, headers_of, patient
+from tests.http.fault_client import LOCAL, PROVIDERS, Patient, headers_of, patient
 from tests.uploads import put_file
 from upsim import Simulator
 from upsim.core.instants import SECOND

@@ -8,7 +8,7 @@ from time import process_time
 
 import pytest
 
-from tests.http.faults import Patient, patient
+from tests.http.fault_client import Patient, patient
 from upsim import Simulator
 from upsim.core.instants import DAY, SECOND
 from upsim.engine.clock import monotonic

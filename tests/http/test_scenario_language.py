@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.http.conftest import SAMPLES, VICSEE_SUBMIT
-from tests.http.faults import patient
+from tests.http.fault_client import patient
 from upsim import Simulator
 from upsim.scenario.loader import Library, ScenarioError
 

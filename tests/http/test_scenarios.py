@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.http.conftest import SAMPLES, Sample, _at
-from tests.http.faults import PROVIDERS as FAULTY_PROVIDERS
+from tests.http.fault_client import PROVIDERS as FAULTY_PROVIDERS
 from tests.http.test_fault_scenarios import SCENARIOS as FAULTY
 from tests.http.webhooks.conftest import HOOK, SECRET, Receiver, is_signed
 from upsim import Simulator

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import Phase, settings
 
-from tests.kit.careless import CARELESS, Careful, ResubmitsOnTransportError, call
+from tests.kit.sample_clients import CARELESS, Careful, ResubmitsOnTransportError, call
 from upsim.client import connect, connect_async, model_names
 from upsim.kit import ClientMachine, FaultPlan, RunawayError, run_client
 from upsim.kit.client_machine import SETTINGS

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.recording.callers import CALLERS
 from tests.recording.conftest import Altered, Studio
+from tests.recording.sample_requests import CALLERS
 
 Change = Callable[[Any], None]
 

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.mutations import GONE, VALUES, places, replaced
-from tests.recording.callers import CALLERS
 from tests.recording.conftest import Studio, entries
+from tests.recording.sample_requests import CALLERS
 from upsim.cli import main
 
 WORDS = re.compile(r"\S.*:\d+:(\d+:)? \S")

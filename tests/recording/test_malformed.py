@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.recording.callers import CLIP
 from tests.recording.conftest import Studio, entries
+from tests.recording.sample_requests import CLIP
 from upsim_contracts.record.command import recording
 
 UPSCALE = "/api/v1/tools/upscale-video"

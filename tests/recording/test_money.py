@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.recording.callers import CLIP
 from tests.recording.conftest import Studio, entries
+from tests.recording.sample_requests import CLIP
 from upsim_contracts.documents.evidence import resolve
 from upsim_contracts.documents.openapi import GUIDE
 from upsim_contracts.documents.response_checks import operation_of

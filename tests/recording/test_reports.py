@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.recording.callers import CALLERS, CLIP
 from tests.recording.conftest import Studio
+from tests.recording.sample_requests import CALLERS, CLIP
 from upsim_contracts.cassettes.cassette import (
     Cassette,
     Charge,

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from tests.recording.callers import CALLERS
 from tests.recording.conftest import Studio, entries
+from tests.recording.sample_requests import CALLERS
 from upsim.cli import main
 from upsim_contracts import yaml12
 from upsim_contracts.exceptions import UsageError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.recording.callers import CALLERS
 from tests.recording.conftest import Studio
+from tests.recording.sample_requests import CALLERS
 
 
 @pytest.mark.parametrize("dialect", ["", "live"])

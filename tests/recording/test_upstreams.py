@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.recording.callers import CLIP
 from tests.recording.conftest import Studio, entries
+from tests.recording.sample_requests import CLIP
 from tests.uploads import put_request
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.record.command import recording

@@ -18,14 +18,14 @@ from hypothesis.stateful import (
 )
 
 from tests.stateful import invariants
-from tests.stateful.asgi import Answer, Request
+from tests.stateful.asgi_client import Answer, Request
 from tests.stateful.eager_counts import compare_counts
-from tests.stateful.faces import FACES, TOPAZ, V1, V3, Face
+from tests.stateful.provider_calls import FACES, TOPAZ, V1, V3, Face
 from tests.stateful.strategies import videos
 from tests.stateful.strategies.balances import balances
+from tests.stateful.strategies.clock_advances import advances
 from tests.stateful.strategies.flaws import Flaw, any_flaw
-from tests.stateful.strategies.moments import advances
-from tests.stateful.worlds import OWNERS, Box, Ticket, Worlds
+from tests.stateful.two_sandboxes import OWNERS, Box, Ticket, Worlds
 from upsim import Simulator
 from upsim.core.instants import DAY, SECOND
 

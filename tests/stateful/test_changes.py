@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.http.faults import patient
+from tests.http.fault_client import patient
 from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.core.states import JobState

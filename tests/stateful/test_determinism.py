@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.stateful.asgi import Answer, Caller, Request
-from tests.stateful.faces import FACES, VENICE, VICSEE, Face
+from tests.stateful.asgi_client import Answer, Caller, Request
+from tests.stateful.provider_calls import FACES, VENICE, VICSEE, Face
 from tests.stateful.strategies import videos
 from upsim import Simulator
 from upsim.engine.seeds import Seeds

@@ -10,7 +10,7 @@ import httpx
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.http.faults import Patient, patient
+from tests.http.fault_client import Patient, patient
 from tests.stateful import invariants
 from upsim import Simulator
 from upsim.core.events import AccountOpened, Event

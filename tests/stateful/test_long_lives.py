@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from tests.stateful.asgi import Answer, Caller
-from tests.stateful.faces import FACES, PIAPI, VENICE, VICSEE, WAVESPEED, Face
+from tests.stateful.asgi_client import Answer, Caller
 from tests.stateful.invariants import ALL
+from tests.stateful.provider_calls import FACES, PIAPI, VENICE, VICSEE, WAVESPEED, Face
 from tests.stateful.strategies import videos
 from upsim import Simulator
 from upsim.core.instants import SECOND

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.http.faults import patient
+from tests.http.fault_client import patient
 from tests.stateful.machine import EngineMachine
 from tests.stateful.test_faults import PLANS, STEPS, call
 from tests.stateful.test_webhooks import WebhookMachine

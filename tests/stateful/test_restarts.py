@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from tests.stateful.asgi import Answer, Caller, Request
+from tests.stateful.asgi_client import Answer, Caller, Request
 from tests.stateful.machine import EngineMachine
 from tests.stateful.test_webhooks import WebhookMachine
-from tests.stateful.worlds import Box, Worlds
+from tests.stateful.two_sandboxes import Box, Worlds
 from upsim import Simulator
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_request import SandboxRequest

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stateful.eager_counts import compare_activity
-from tests.stateful.world_machine import WorldMachine
+from tests.stateful.everything_machine import WorldMachine
 
 RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "30"))
 LEAST_STEPS = 600

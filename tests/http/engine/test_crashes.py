@@ -12,8 +12,8 @@ import pytest
 
 from tests.http.engine.conftest import POLLS, SUBMITS, MakeWorld
 from tests.stateful import invariants
-from tests.stateful.asgi import Answer, Request, exchange
-from tests.stateful.faces import FACES
+from tests.stateful.asgi_client import Answer, Request, exchange
+from tests.stateful.provider_calls import FACES
 from upsim.app import App
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY
 from upsim.core.events import Event, JobAccepted

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from anyio.lowlevel import checkpoint
 
-from tests.stateful.asgi import ADMIN, Answer, Request, exchange
+from tests.stateful.asgi_client import ADMIN, Answer, Request, exchange
 from upsim.app import App
 from upsim.engine.clock import EPOCH_OF_TESTS
 from upsim.engine.settings import ServerSettings

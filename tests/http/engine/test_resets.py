@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.stateful.asgi import Request, exchange
+from tests.stateful.asgi_client import Request, exchange
 from tests.uploads import put_file
 from upsim.core.events import ClockMoved
 from upsim.core.states import JobState

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.http.webhooks.conftest import START, VIDEO
-from tests.stateful.asgi import Request, exchange
+from tests.stateful.asgi_client import Request, exchange
 
 if TYPE_CHECKING:
     from tests.http.webhooks.conftest import Start, World

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from tests.stateful.asgi import Request
-from tests.stateful.faces import Face
+from tests.stateful.asgi_client import Request
+from tests.stateful.provider_calls import Face
 from tests.stateful.strategies import videos
 
 Flaw = Callable[[Face], Request]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.engine.histories import Historian, Step, histories, written
+from tests.unit.engine.event_histories import Historian, Step, histories, written
 from upsim.core.events import EntriesCarried, Event, JobsForgotten, QuotaUsed, UploadsForgotten
 from upsim.core.ledger import Entry
 from upsim.core.states import JobState

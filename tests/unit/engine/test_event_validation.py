@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.engine.histories import Historian
+from tests.unit.engine.event_histories import Historian
 from upsim import Simulator
 from upsim.core.events import (
     AccountChanged,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.faults import patient
+from tests.http.fault_client import patient
 from upsim import Simulator
 from upsim.core.baseline import BaselineError
 from upsim.core.events import Event, FaultArmed, FaultDisarmed, FaultMatched

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.media.variants import PICTURES, Variant, variants
+from tests.unit.media.sample_videos import PICTURES, Variant, variants
 from upsim.core.media import MICROSECONDS, Media
 from upsim.media.demux import measure_by_demuxing
 from upsim.media.mp4_measuring import measure_boxes

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.stateful import invariants
-from tests.stateful.asgi import ADMIN, Request
+from tests.stateful.asgi_client import ADMIN, Request
 from tests.stateful.eager_counts import compare_counts
-from tests.stateful.faces import FACES, TOPAZ, V1, V3, Face
+from tests.stateful.provider_calls import FACES, TOPAZ, V1, V3, Face
 from tests.stateful.strategies import videos
+from tests.stateful.strategies.clock_advances import advances
 from tests.stateful.strategies.faults import VIRTUAL, any_fault, faults_at, of_looks, of_submits
 from tests.stateful.strategies.flaws import Flaw, any_flaw
-from tests.stateful.strategies.moments import advances
 from tests.uploads import put_file
 from upsim import Simulator
 from upsim.core.instants import SECOND

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tests.stateful.asgi import Answer, Caller, Request
-from tests.stateful.faces import FACES, Face
+from tests.stateful.asgi_client import Answer, Caller, Request
+from tests.stateful.provider_calls import FACES, Face
 from upsim import Simulator
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tests.stateful.asgi import Request
+from tests.stateful.asgi_client import Request
 
 Json = Any
 

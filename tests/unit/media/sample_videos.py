@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
-from tests.unit.media.boxes import Edit, preceded, turned, with_edits, with_movie_duration
+from tests.unit.media.mp4_boxes import Edit, preceded, turned, with_edits, with_movie_duration
 
 Change = Callable[[bytes], bytes]
 SIZE = "64x48"

@@ -1,4 +1,4 @@
-"""The yardstick: a bare Starlette job API with hand-written checks, and nothing else.
+"""The reference of the benchmarks: a bare Starlette job API with hand-written checks.
 
 Parse, check three fields, charge, insert, answer; look up, tell the state from the time, answer.
 """

@@ -14,9 +14,9 @@ import pytest
 from upsim import Simulator
 from upsim.cli.verify import LOCAL
 from upsim_contracts.exceptions import NoContractError, UsageError
-from upsim_contracts.suite.exploring import EFFORTS, Explore, Explorer, table_of
 from upsim_contracts.suite.fuzzing import PROFILES, Profile
 from upsim_contracts.suite.generate_table import Generation, Submit
+from upsim_contracts.suite.property_runs import EFFORTS, Explore, Explorer, table_of
 from upsim_contracts.target import Target
 from upsim_contracts.verify.command import VerifyOptions, open_target
 from upsim_contracts.verify.planning import plan

@@ -11,8 +11,8 @@ from upsim.scenario.loader import Library
 from upsim_contracts.clip_properties import clip
 from upsim_contracts.facts.fact_files import CallForm
 from upsim_contracts.suite.expected_output_size import size_of_output
-from upsim_contracts.suite.exploring import tables
 from upsim_contracts.suite.generate_table import Generation, Submit
+from upsim_contracts.suite.property_runs import tables
 from upsim_contracts.verify.run import pricer
 
 ROUNDING = {"up": ROUND_CEILING, "down": ROUND_FLOOR}

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from upsim_contracts.cassettes.cassette import RecordedExchange, RecordedMessage
-from upsim_contracts.drift.replay import Replayed
+from upsim_contracts.drift.cassette_replay import Replayed
 from upsim_contracts.drift.video_limits import moved_limit
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.verify.run import book_of, pricer

@@ -20,7 +20,7 @@ from upsim_contracts.expected_responses import ABSENT, at
 from upsim_contracts.facts.account_client import body_of
 from upsim_contracts.facts.fact_files import Book, filled
 from upsim_contracts.record.command import recording
-from upsim_contracts.suite.exploring import table_of
+from upsim_contracts.suite.property_runs import table_of
 from upsim_contracts.verify.reports import as_text
 from upsim_contracts.verify.run import VerifyReport, book_of, verify
 from upsim_contracts.yaml12 import read_exact

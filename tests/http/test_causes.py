@@ -31,8 +31,8 @@ from upsim.web.admin.exchange_views import MAX_CAUSE_LENGTH, cause_of
 from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.spending_guard import SpendingBudget
 from upsim_contracts.suite.checked_account import CheckedAccount
-from upsim_contracts.suite.exploring import AMPLE, SUBMITS, table_of
 from upsim_contracts.suite.generate_table import Submit
+from upsim_contracts.suite.property_runs import AMPLE, SUBMITS, table_of
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.verify.run import pricer

@@ -14,7 +14,7 @@ import pytest
 
 from tests.recording.conftest import Studio, entries
 from tests.recording.sample_requests import CLIP
-from upsim_contracts.documents.evidence import resolve
+from upsim_contracts.documents.document_sources import resolve
 from upsim_contracts.documents.openapi import GUIDE
 from upsim_contracts.documents.response_checks import operation_of
 from upsim_contracts.request_costs import CostTable

@@ -31,7 +31,7 @@ from upsim.cli.verify import LOCAL
 from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim_contracts.cassettes.cassette import RecordedExchange, read_cassette
-from upsim_contracts.cassettes.format import MAX_PATH_LENGTH, MAX_TEXT_LENGTH
+from upsim_contracts.cassettes.cassette_lines import MAX_PATH_LENGTH, MAX_TEXT_LENGTH
 from upsim_contracts.cassettes.known_secrets import MAX_KNOWN
 from upsim_contracts.cassettes.redaction import PLACEHOLDER, Redactor
 from upsim_contracts.drift.command import run as run_drift

@@ -21,7 +21,7 @@ from upsim_contracts.cassettes.bounded_json import (
     read_document,
     spelled_bytes,
 )
-from upsim_contracts.cassettes.format import VideoShape
+from upsim_contracts.cassettes.cassette_lines import VideoShape
 from upsim_contracts.cassettes.redaction import Redactor, is_webhook_url
 from upsim_contracts.cassettes.text_windows import positions
 from upsim_contracts.exceptions import UnreadableVideoError

@@ -29,7 +29,7 @@ from upsim_contracts.cassettes.bounded_json import (
     encoded,
     read_document,
 )
-from upsim_contracts.cassettes.format import (
+from upsim_contracts.cassettes.cassette_lines import (
     CassetteLine,
     HeaderLine,
     hint_of,

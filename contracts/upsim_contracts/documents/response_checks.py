@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from upsim_contracts.cassettes.bounded_json import parsed
-from upsim_contracts.documents import evidence, undocumented
+from upsim_contracts.documents import document_sources, undocumented
 from upsim_contracts.documents.openapi import GUIDE, Document, document, parts
 from upsim_contracts.documents.schemas import Schemas, SchemaViolation, shown
 from upsim_contracts.findings import Finding
@@ -78,7 +78,7 @@ class Contract:
         body = operation.definition.get("requestBody", {})
         if "schema" in body.get("content", {}).get("application/json", {}):
             place = ("paths", operation.path, operation.method.lower(), *steps)
-            yield from self._schemas.all_differences(evidence.pointer(place), document)
+            yield from self._schemas.all_differences(document_sources.pointer(place), document)
 
     def check(
         self, operation: DocumentedOperation, status: int, headers: Mapping[str, str], body: bytes
@@ -97,13 +97,13 @@ class Contract:
         place = ("paths", operation.path, operation.method.lower(), "responses")
         if key not in responses:
             known = f"one of {', '.join(responses)}"
-            source = evidence.source_at(self.document, place)
+            source = document_sources.source_at(self.document, place)
             return (Finding(self.provider, operation.name, "status", known, str(status), source),)
         response = responses[key]
         steps: tuple[str, ...] = (*place, key)
         while "$ref" in response:
             steps = tuple(response["$ref"].removeprefix("#/").split("/"))
-            response = evidence.resolve(self.document, response["$ref"])
+            response = document_sources.resolve(self.document, response["$ref"])
         name = f"{operation.name} {status}"
         lower = {header.lower(): value for header, value in headers}
         found = [*islice(self._headers(name, response, steps, lower), MAX_FINDINGS)]
@@ -122,17 +122,17 @@ class Contract:
             definition, place = given, (*steps, "headers", header)
             while "$ref" in definition:
                 place = tuple(definition["$ref"].removeprefix("#/").split("/"))
-                definition = evidence.resolve(self.document, definition["$ref"])
+                definition = document_sources.resolve(self.document, definition["$ref"])
             value = seen.get(header.lower())
             if value is not None:
                 typed = _typed(value, definition["schema"].get("type"))
                 yield from self.values(name, (*place, "schema"), typed, f"header {header}")
             elif definition.get("required"):
-                source = evidence.source_at(self.document, place)
+                source = document_sources.source_at(self.document, place)
                 yield Finding(
                     self.provider, name, f"header {header}", "this header", "none", source
                 )
-        source = evidence.source_at(self.document, steps)
+        source = document_sources.source_at(self.document, steps)
         for header, value in seen.items():
             if header not in self._headers_named and not undocumented.is_transport(header):
                 where, told = f"header {header}", shown(value)
@@ -151,7 +151,7 @@ class Contract:
         if not contents:
             return
         media_type = content_type.partition(";")[0].strip().lower()
-        source = evidence.source_at(self.document, (*steps, "content"))
+        source = document_sources.source_at(self.document, (*steps, "content"))
         if media_type not in contents:
             known, where = " or ".join(contents), "header Content-Type"
             yield Finding(self.provider, name, where, known, shown(content_type), source)
@@ -171,19 +171,19 @@ class Contract:
     ) -> Iterator[Finding]:
         """Yield a value's differences from the schema at these steps."""
         told = set()
-        seen = self._schemas.differences(evidence.pointer(steps), value)
+        seen = self._schemas.differences(document_sources.pointer(steps), value)
         differences = [*islice(seen, MAX_FINDINGS)]
         plain = [one for one in differences if not _CONDITIONS.intersection(one.rule)]
         for found in plain or differences:
-            source = evidence.source_at(self.document, (*steps, *found.rule))
+            source = document_sources.source_at(self.document, (*steps, *found.rule))
             place = where or _dotted(found.path) or "body"
             told.add(place)
             yield Finding(self.provider, name, place, found.expected, found.seen, source)
-        schema = evidence.resolve(self.document, f"#{evidence.pointer(steps)}")
+        schema = document_sources.resolve(self.document, f"#{document_sources.pointer(steps)}")
         for path, stranger in undocumented.fields(self.document, schema, value):
             place = _dotted(path)
             if place not in told:
-                source = evidence.source_at(self.document, steps)
+                source = document_sources.source_at(self.document, steps)
                 yield Finding(self.provider, name, place, "no such field", shown(stranger), source)
 
 
@@ -229,7 +229,7 @@ def check_response(
         return []
     seen = f"{method.upper()} {path.partition('?')[0]}"
     known = "a documented operation"
-    return [Finding(provider, seen, "request", known, "none", evidence.UNKNOWN)]
+    return [Finding(provider, seen, "request", known, "none", document_sources.UNKNOWN)]
 
 
 def _without_links(found: Sequence[Finding]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from upsim_contracts.documents import evidence
+from upsim_contracts.documents import document_sources
 from upsim_contracts.documents.openapi import Document
 
 Path = tuple[str | int, ...]
@@ -48,7 +48,7 @@ def resolved(document: Document, node: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a part of the document; if it is a reference, return the part that it refers to."""
     found = node
     while "$ref" in found:
-        found = evidence.resolve(document, found["$ref"])
+        found = document_sources.resolve(document, found["$ref"])
     return found
 
 
@@ -103,7 +103,7 @@ def _parts(document: Document, schema: object) -> Iterator[Mapping[str, Any]]:
         return
     yield schema
     if "$ref" in schema:
-        yield from _parts(document, evidence.resolve(document, schema["$ref"]))
+        yield from _parts(document, document_sources.resolve(document, schema["$ref"]))
     for word in _BRANCHES:
         for one in schema.get(word, ()):
             yield from _parts(document, one)

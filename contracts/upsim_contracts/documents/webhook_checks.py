@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
-from upsim_contracts.documents import evidence
+from upsim_contracts.documents import document_sources
 from upsim_contracts.documents.response_checks import Contract, DocumentedOperation, operation_of
 from upsim_contracts.documents.undocumented import resolved
 from upsim_contracts.expected_responses import at
@@ -59,7 +59,9 @@ class Callback:
 
     def check(self, headers: Mapping[str, str], body: bytes) -> Iterator[Finding]:
         """Yield a delivery's differences from the document; undocumented headers are allowed."""
-        definition = evidence.resolve(self.contract.document, f"#{evidence.pointer(self.steps)}")
+        definition = document_sources.resolve(
+            self.contract.document, f"#{document_sources.pointer(self.steps)}"
+        )
         seen = {name.lower(): value for name, value in headers.items()}
         for number, one in enumerate(definition.get("parameters", ())):
             yield from self._header(one, (*self.steps, "parameters", str(number)), seen)
@@ -71,7 +73,7 @@ class Callback:
         """Yield a finding if the signature does not match the secret."""
         expected = {"invalid": "made with the secret", "missing": "this header"}.get(signature)
         if expected is not None:
-            source = evidence.source_at(self.contract.document, (*self.steps, "parameters"))
+            source = document_sources.source_at(self.contract.document, (*self.steps, "parameters"))
             seen = "none" if signature == "missing" else "another one"
             where = f"header {header}"
             yield Finding(self.contract.provider, self.name, where, expected, seen, source)
@@ -88,7 +90,7 @@ class Callback:
         if value is not None:
             yield from self.contract.values(self.name, (*steps, "schema"), value, where)
         elif one.get("required"):
-            source = evidence.source_at(self.contract.document, steps)
+            source = document_sources.source_at(self.contract.document, steps)
             others = [name for name in seen if "signature" in name and "signature" in where]
             told = f"{others[0]} instead" if others else "none"
             expected = "this header"

@@ -16,7 +16,7 @@ import httpx
 from upsim.untrusted_connections import NoCookies
 from upsim_contracts.accepted_differences import AcceptedDifferences, today
 from upsim_contracts.cassettes.cassette import Cassette, read_cassette
-from upsim_contracts.drift.replay import replay
+from upsim_contracts.drift.cassette_replay import replay
 from upsim_contracts.drift.reports import as_html, as_json, as_text
 from upsim_contracts.drift.run import DriftReport, drift
 from upsim_contracts.drift.to_scenario import to_scenario

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from upsim_contracts.cassettes.cassette import Cassette, RecordedExchange
-from upsim_contracts.cassettes.format import LARGEST
+from upsim_contracts.cassettes.cassette_lines import LARGEST
 from upsim_contracts.charge_check import plain
 from upsim_contracts.drift.exchange_checks import CheckedExchange, place_of
 from upsim_contracts.drift.recorded_jobs import RecordedJob, jobs_of

@@ -14,7 +14,7 @@ from upsim_contracts.cassettes.cassette import RecordedExchange
 from upsim_contracts.cassettes.redaction import PLACEHOLDER
 from upsim_contracts.causes.signs import Key
 from upsim_contracts.charge_check import CHARGE, price_finding
-from upsim_contracts.documents import evidence
+from upsim_contracts.documents import document_sources
 from upsim_contracts.documents.response_checks import (
     REFUSED,
     Contract,
@@ -23,8 +23,8 @@ from upsim_contracts.documents.response_checks import (
     operation_of,
 )
 from upsim_contracts.documents.webhook_checks import callbacks_of, check_delivery
+from upsim_contracts.drift.cassette_replay import Replayed
 from upsim_contracts.drift.changed_defaults import changed_default
-from upsim_contracts.drift.replay import Replayed
 from upsim_contracts.drift.response_diff import INSTEAD, STATUS, ResponseDiff, compare, is_price
 from upsim_contracts.drift.video_limits import moved_limit
 from upsim_contracts.expected_responses import ABSENT, at
@@ -65,7 +65,9 @@ def check_exchange(
     if exchange.part != "api":
         return [*_beside(exchange, dialect, costs, replayed)]
     if exchange.status == 0:
-        lost = Finding(provider, exchange.call, "connection", "an answer", "none", evidence.UNKNOWN)
+        lost = Finding(
+            provider, exchange.call, "connection", "an answer", "none", document_sources.UNKNOWN
+        )
         return [CheckedExchange("contract", lost, "connection")]
     place = place_of(provider, dialect, exchange)
     if place is None and exchange.status >= REFUSED:
@@ -165,10 +167,10 @@ def place_of(provider: str, dialect: str, exchange: RecordedExchange) -> Place |
 def cited_at(place: Place | None, exchange: RecordedExchange) -> str:
     """Return the source of the document's part about this response."""
     if place is None:
-        return evidence.UNKNOWN
+        return document_sources.UNKNOWN
     one, operation = place
     steps = ("paths", operation.path, operation.method.lower(), "responses", str(exchange.status))
-    return evidence.source_at(one.document, steps)
+    return document_sources.source_at(one.document, steps)
 
 
 def _contract(provider: str, dialect: str, exchange: RecordedExchange) -> Iterator[CheckedExchange]:

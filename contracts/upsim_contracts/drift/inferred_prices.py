@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from upsim_contracts.charge_check import plain
-from upsim_contracts.drift.replay import Replayed
+from upsim_contracts.drift.cassette_replay import Replayed
 from upsim_contracts.expected_responses import at
 from upsim_contracts.request_costs import CostTable
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from upsim_contracts.amounts import counted
 from upsim_contracts.cassettes.cassette import Cassette, RecordedExchange
+from upsim_contracts.drift.cassette_replay import Replayed, is_momentary
 from upsim_contracts.drift.exchange_checks import CheckedExchange, cited_at, place_of
-from upsim_contracts.drift.replay import Replayed, is_momentary
 from upsim_contracts.drift.response_diff import STATUS
 from upsim_contracts.findings import Finding
 from upsim_contracts.provider_words import words_of

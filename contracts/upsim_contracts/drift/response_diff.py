@@ -14,7 +14,7 @@ from typing import Any
 
 from upsim_contracts.cassettes.redaction import PLACEHOLDER
 from upsim_contracts.charge_check import CHARGE, amount_text, plain
-from upsim_contracts.drift.replay import Replayed
+from upsim_contracts.drift.cassette_replay import Replayed
 from upsim_contracts.expected_responses import ABSENT
 from upsim_contracts.expected_responses import shown as json_of
 

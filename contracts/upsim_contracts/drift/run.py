@@ -19,7 +19,8 @@ from upsim_contracts.causes.signs import PRICE, Key, key_of, ratio
 from upsim_contracts.charge_check import CHARGE
 from upsim_contracts.documents import wrong_paths
 from upsim_contracts.drift.balances import balances
-from upsim_contracts.drift.consequences import without_following
+from upsim_contracts.drift.cassette_replay import Replayed
+from upsim_contracts.drift.default_consequences import without_following
 from upsim_contracts.drift.durations import slow_jobs
 from upsim_contracts.drift.exchange_checks import (
     CheckedExchange,
@@ -30,7 +31,6 @@ from upsim_contracts.drift.exchange_checks import (
 )
 from upsim_contracts.drift.new_refusals import refusals
 from upsim_contracts.drift.refunds_in_responses import refund_signs
-from upsim_contracts.drift.replay import Replayed
 from upsim_contracts.findings import Finding
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.used_fields import ASIDE, Place, UsedFields, Weight, place

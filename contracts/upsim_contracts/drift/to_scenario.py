@@ -17,8 +17,8 @@ from upsim_contracts.cassettes.cassette import Cassette, RecordedExchange
 from upsim_contracts.cassettes.redaction import PLACEHOLDER
 from upsim_contracts.charge_check import plain
 from upsim_contracts.documents.openapi import default_dialect
+from upsim_contracts.drift.cassette_replay import Replayed, replay
 from upsim_contracts.drift.inferred_prices import infer_prices
-from upsim_contracts.drift.replay import Replayed, replay
 from upsim_contracts.expected_responses import ABSENT, at
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.target import Target, TargetSettings

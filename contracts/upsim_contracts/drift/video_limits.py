@@ -16,7 +16,7 @@ from upsim_contracts.amounts import counted
 from upsim_contracts.cassettes.cassette import RecordedExchange, clip_of
 from upsim_contracts.charge_check import plain
 from upsim_contracts.clip_properties import ClipProperties
-from upsim_contracts.drift.replay import Replayed
+from upsim_contracts.drift.cassette_replay import Replayed
 from upsim_contracts.expected_responses import MAX_LENGTH, at
 from upsim_contracts.facts.promises import Limit
 from upsim_contracts.findings import Finding

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim_contracts.cassettes.bodies import MAX_VIDEO_LENGTH, Tee, as_file, recorded_body
 from upsim_contracts.cassettes.cassette import RecordedMessage, Writer
-from upsim_contracts.cassettes.format import MAX_PATH_LENGTH
+from upsim_contracts.cassettes.cassette_lines import MAX_PATH_LENGTH
 from upsim_contracts.cassettes.redaction import Redactor
 from upsim_contracts.documents.wrong_options import wrong_options
 from upsim_contracts.documents.wrong_paths import near_path
@@ -38,6 +38,7 @@ from upsim_contracts.record.body_memory import (
 )
 from upsim_contracts.record.cassette_log import MAX_LINES, CassetteLog
 from upsim_contracts.record.link_rewriting import Links
+from upsim_contracts.record.machine_limits import shortage
 from upsim_contracts.record.request_bodies import (
     MAX_TEXT,
     beginning,
@@ -51,7 +52,8 @@ from upsim_contracts.record.request_bodies import (
 )
 from upsim_contracts.record.reservations import PaidCall, Reservations
 from upsim_contracts.record.response_findings import PassingRequest, ResponseFindings
-from upsim_contracts.record.responses import (
+from upsim_contracts.record.upstream import Upstream, is_named
+from upsim_contracts.record.upstream_responses import (
     FORWARDED,
     HOP,
     DocumentResponse,
@@ -61,8 +63,6 @@ from upsim_contracts.record.responses import (
     status_of,
     texts_of,
 )
-from upsim_contracts.record.shortages import shortage
-from upsim_contracts.record.upstream import Upstream, is_named
 from upsim_contracts.record.video_measuring import NOTHING, VideoMeasuring
 from upsim_contracts.record.webhook_relay import WebhookRelay
 from upsim_contracts.record.webhook_urls import OutgoingRequest, WebhookUrls, is_delivery

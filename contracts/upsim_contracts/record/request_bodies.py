@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from upsim_contracts.cassettes.bodies import Tee
 from upsim_contracts.record.body_memory import BodyShare
-from upsim_contracts.record.responses import PIECE
+from upsim_contracts.record.upstream_responses import PIECE
 
 MAX_TEXT = 16 * 2**20
 """Bytes of a document that are read before it is passed on."""

@@ -11,7 +11,7 @@ import httpx
 
 from upsim_contracts.cassettes.bounded_json import has_repeats, parsed
 from upsim_contracts.cassettes.cassette import Charge, clip_of
-from upsim_contracts.cassettes.format import bounded
+from upsim_contracts.cassettes.cassette_lines import bounded
 from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.expected_responses import at
 from upsim_contracts.record.body_memory import MAX_READ

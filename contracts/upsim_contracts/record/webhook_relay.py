@@ -22,6 +22,7 @@ from upsim_contracts.cassettes.redaction import Redactor
 from upsim_contracts.documents.webhook_checks import check_delivery
 from upsim_contracts.facts.webhook_messages import Checked
 from upsim_contracts.record.body_memory import BodyShare, TooLargeError, read_whole
+from upsim_contracts.record.machine_limits import shortage, trouble
 from upsim_contracts.record.one_at_a_time import OneAtATime
 from upsim_contracts.record.request_bodies import (
     MAX_TEXT,
@@ -32,7 +33,7 @@ from upsim_contracts.record.request_bodies import (
     read_within,
 )
 from upsim_contracts.record.response_findings import MAX_FINDINGS
-from upsim_contracts.record.responses import (
+from upsim_contracts.record.upstream_responses import (
     HOP,
     DocumentResponse,
     own_response,
@@ -40,7 +41,6 @@ from upsim_contracts.record.responses import (
     status_of,
     texts_of,
 )
-from upsim_contracts.record.shortages import shortage, trouble
 from upsim_contracts.record.webhook_urls import WebhookUrl, WebhookUrls
 
 SECONDS = 60

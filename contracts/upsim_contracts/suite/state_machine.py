@@ -28,8 +28,8 @@ from upsim_contracts.expected_responses import at, mismatches
 from upsim_contracts.suite.account_model import AccountModel, ModelJob
 from upsim_contracts.suite.checked_account import expect
 from upsim_contracts.suite.expected_output_size import size_of_output
-from upsim_contracts.suite.exploring import AMPLE, Explorer
 from upsim_contracts.suite.generate_table import Action, Flaw, Generation, Submit, WebhookForm
+from upsim_contracts.suite.property_runs import AMPLE, Explorer
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.suite.strategies.ids import beside

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.facts.account_client import FactResponse
 from upsim_contracts.suite.checked_account import CheckedAccount, expect
-from upsim_contracts.suite.exploring import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.generate_table import Submit
+from upsim_contracts.suite.property_runs import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.strategies.clips import clips
 from upsim_contracts.suite.strategies.ids import beside
 

@@ -7,8 +7,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.facts.account_client import NotRunError
-from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.generate_table import Submit
+from upsim_contracts.suite.property_runs import SUBMITS, Explore
 from upsim_contracts.suite.state_machine import machine_of
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.suite.expected_output_size import size_of_output
-from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.generate_table import Submit
+from upsim_contracts.suite.property_runs import SUBMITS, Explore
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.video_probe import probe_video

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.expected_responses import at
-from upsim_contracts.suite.exploring import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.generate_table import Submit, TierEdge
+from upsim_contracts.suite.property_runs import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import bounds, clips, frame_counts, with_frames
 

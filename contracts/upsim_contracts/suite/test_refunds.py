@@ -6,8 +6,8 @@ import pytest
 from hypothesis import strategies as st
 
 from upsim_contracts.clip_properties import ClipProperties
-from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.generate_table import Submit
+from upsim_contracts.suite.property_runs import SUBMITS, Explore
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips
 

@@ -13,8 +13,8 @@ from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.exceptions import UnpricedRequestError
 from upsim_contracts.expected_responses import at
 from upsim_contracts.suite.checked_account import CheckedAccount, expect
-from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.generate_table import Flaw, Submit
+from upsim_contracts.suite.property_runs import SUBMITS, Explore
 from upsim_contracts.suite.strategies.bodies import Options, options, unknown_fields
 from upsim_contracts.suite.strategies.clips import clips
 from upsim_contracts.suite.strategies.flaws import pairs, place_of_video

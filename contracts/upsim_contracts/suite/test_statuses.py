@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.suite.checked_account import CheckedAccount
-from upsim_contracts.suite.exploring import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.generate_table import Submit
+from upsim_contracts.suite.property_runs import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.strategies.clips import clips
 
 every_submit = pytest.mark.parametrize("submit", SUBMITS)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from upsim_contracts.suite.account_model import AccountModel, ModelJob
-from upsim_contracts.suite.exploring import table_of
+from upsim_contracts.suite.property_runs import table_of
 
 START = datetime(2026, 1, 15, 12, tzinfo=UTC)
 PRICE = Decimal("0.10")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from upsim_contracts.clip_properties import ClipProperties, clip
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.facts.fact_files import Book
-from upsim_contracts.suite.exploring import tables
 from upsim_contracts.suite.generate_table import generation
+from upsim_contracts.suite.property_runs import tables
 from upsim_contracts.suite.strategies.clips import bounds, clips
 from upsim_contracts.suite.strategies.flaws import pairs
 from upsim_contracts.suite.strategies.ids import beside

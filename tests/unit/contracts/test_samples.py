@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from upsim_contracts.documents import evidence
+from upsim_contracts.documents import document_sources
 from upsim_contracts.documents.openapi import dialects, parts, providers
 from upsim_contracts.documents.response_checks import Contract, DocumentedOperation, contract
 from upsim_contracts.documents.schemas import Schemas
@@ -31,7 +31,7 @@ def samples(one: Contract) -> Iterator[tuple[DocumentedOperation, int, str, Any]
         for status, given in operation.definition["responses"].items():
             response = given
             while "$ref" in response:
-                response = evidence.resolve(one.document, response["$ref"])
+                response = document_sources.resolve(one.document, response["$ref"])
             content = response.get("content", {}).get("application/json", {})
             for name, sample in content.get("examples", {}).items():
                 yield operation, int(status), name, sample["value"]

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import click
 from click.shell_completion import CompletionItem
 
-from upsim.core.hosts import MAX_PORT, port_of, public_url_flaw, scheme_flaw, split_authority
+from upsim.core.hosts import MAX_PORT, port_of, split_authority
 from upsim.core.numbers import DECIMAL_FORM, plain_decimal
+from upsim.core.url_flaws import public_url_flaw, scheme_flaw
 from upsim.testing.running_server import at_running_server
 
 SIZE = re.compile(r"([0-9]{1,6})[xX×]([0-9]{1,6})")

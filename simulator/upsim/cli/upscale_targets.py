@@ -22,9 +22,9 @@ from upsim.client.models import ModelInfo
 from upsim.client.polling_and_retries import Polling
 from upsim.client.sandbox_sleepers import sandbox_sleeper
 from upsim.core.baseline import BaselineError
-from upsim.core.hosts import port_flaw
 from upsim.core.knobs_and_dialects import check_dialect
 from upsim.core.nearest_names import closest
+from upsim.core.url_flaws import port_flaw
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.untrusted_connections import NoCookies
 

@@ -42,8 +42,8 @@ from upsim.client.results import (
     WebhookEvent,
 )
 from upsim.client.retry_after import seconds_until
-from upsim.core.hosts import UNSENDABLE, url_flaw
 from upsim.core.suggestions import shown
+from upsim.core.url_flaws import UNSENDABLE, url_flaw
 
 __all__ = [
     "Adapter",

@@ -37,9 +37,9 @@ from upsim.client.request_guard import Budget, RequestGuard, has_host
 from upsim.client.results import Download, Job, Money, Progress, Quote, Upscaled, Webhook
 from upsim.client.upscaling import RequestedOutput, Upscaling
 from upsim.client.video_input import Source
-from upsim.core.hosts import scheme_flaw
 from upsim.core.media import Media
 from upsim.core.suggestions import shown
+from upsim.core.url_flaws import scheme_flaw
 
 MAX_LISTED = 100
 _SEEDS = Numbers("7", minimum=-(2**63), maximum=2**64, whole=True)

@@ -9,7 +9,7 @@ _OTHERS = {"__sim": "the admin API", "sandbox": "a sandbox"}
 
 def base_url_flaw(url: str) -> str:
     """Return why a text is not a server's base URL, with the remedy; empty for a base URL."""
-    from upsim.core.hosts import public_url_flaw  # not at every start of a test run
+    from upsim.core.url_flaws import public_url_flaw  # not at every start of a test run
 
     flaw = public_url_flaw(url)
     if flaw:

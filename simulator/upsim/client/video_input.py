@@ -15,8 +15,9 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from upsim.client.adapter import File
 from upsim.client.exceptions import SourceError
-from upsim.core.hosts import MAX_URL_LENGTH, host_of, scheme_flaw
+from upsim.core.hosts import MAX_URL_LENGTH, host_of
 from upsim.core.media import Measured, Media, Unmeasurable
+from upsim.core.url_flaws import scheme_flaw
 from upsim.media.probe import measure_file
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]

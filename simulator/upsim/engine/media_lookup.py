@@ -9,8 +9,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Call
-from upsim.core.hosts import MAX_URL_LENGTH, canonical, is_loopback, port_flaw
+from upsim.core.hosts import MAX_URL_LENGTH, canonical, is_loopback
 from upsim.core.media import Measured, Media, Unmeasurable
+from upsim.core.url_flaws import port_flaw
 from upsim.media.output_limits import bounded
 from upsim.scenario.model import Scenario
 

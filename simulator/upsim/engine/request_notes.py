@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from upsim.core import causes
 from upsim.core.call import Call
-from upsim.core.hosts import host_of, port_flaw, scheme_flaw
+from upsim.core.hosts import host_of
 from upsim.core.json_bodies import Malformed
+from upsim.core.url_flaws import port_flaw, scheme_flaw
 
 _SCHEME = b"bearer "
 _SCHEMES = ("http://", "https://")

@@ -10,9 +10,10 @@ from urllib.parse import urljoin
 
 from anyio.lowlevel import checkpoint
 
-from upsim.core.hosts import MAX_URL_LENGTH, Address, port_flaw
+from upsim.core.hosts import MAX_URL_LENGTH, Address
 from upsim.core.media import Unmeasurable
 from upsim.core.secrets import hidden_url
+from upsim.core.url_flaws import port_flaw
 from upsim.media.blob_store import BlobStore, BlobWriter
 from upsim.media.fetch_addresses import FetchPolicy, resolve
 

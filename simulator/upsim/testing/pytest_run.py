@@ -42,7 +42,7 @@ class PytestRun:
         self._session: PytestSession | None = None
         if self.target not in TARGETS and not re.match(r"https?://", self.target):
             allowed = "sim, socket, server, live or the URL of a server (http://…)"
-            from upsim.core.hosts import scheme_flaw  # not at every start of a test run
+            from upsim.core.url_flaws import scheme_flaw  # not at every start of a test run
 
             flaw = scheme_flaw(self.target) or f"it must be {allowed}"
             raise pytest.UsageError(f"--upsim-target={self.target}: {flaw}")

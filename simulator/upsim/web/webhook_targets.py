@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 
 from starlette.types import ASGIApp
 
-from upsim.core.hosts import bare, canonical, is_loopback, port_flaw, resolvable, split_authority
+from upsim.core.hosts import bare, canonical, is_loopback, resolvable, split_authority
+from upsim.core.url_flaws import port_flaw
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.media_lookup import split
 from upsim.engine.settings import ServerSettings

@@ -12,13 +12,10 @@ from upsim.core.hosts import (
     canonical,
     host_of,
     is_loopback,
-    port_flaw,
-    public_url_flaw,
     resolvable,
-    scheme_flaw,
     split_authority,
-    url_flaw,
 )
+from upsim.core.url_flaws import port_flaw, public_url_flaw, scheme_flaw, url_flaw
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *LOOPBACK_IN_UNICODE])

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from upsim.core import causes
-from upsim.core.hosts import public_url_flaw
 from upsim.core.instants import LATEST, Instant, from_iso
 from upsim.core.media import Container, Measured, Media, Reason, Unmeasurable
+from upsim.core.url_flaws import public_url_flaw
 from upsim.engine.exports import FORMAT, VERSION
 
 _HINT = "GET /__sim/sandboxes/<id>/export writes one"

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from tests.exports.histories import Histories, played_wall
-from tests.stateful.faces import Face
+from tests.stateful.everything_machine import WorldMachine, faces, numbers
 from tests.stateful.machine import EngineMachine
+from tests.stateful.provider_calls import Face
 from tests.stateful.strategies.faults import any_fault
 from tests.stateful.test_webhooks import WebhookMachine
-from tests.stateful.world_machine import WorldMachine, faces, numbers
 from upsim import Simulator
 from upsim.engine.exports import export
 from upsim.engine.sandbox import Sandbox

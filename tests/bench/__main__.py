@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import statistics
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,7 @@ from .servers import Running, load, reference_app, running, simulator
 
 JOBS, STARTS, PROBES = 100_000, 5, 20
 SUBMIT_BAR = POLL_BAR = 1.4
+STORE_BAR = 1.1
 START_BAR, INPROCESS_BARS = 0.3, (60.0, 40.0)
 BYTES_BAR, PROBE_BAR, FIRST_BAR, AFTER_BAR = 2000.0, 3.0, 150.0, 5.0
 FAULT_BAR = 5.0
@@ -116,6 +118,33 @@ class Bench:
             f"  {self.verdict(found.ratio, bar, 'x')}"
         )
 
+    def stores(self) -> None:
+        """CPU per request with a SQLite store, over that of a server without one."""
+        self.say("CPU a request with --store sqlite:, over that of memory:")
+        for case in CASES[:1]:
+            for kind, options in (("sqlite", ()), ("fsync", ("--fsync",))):
+                self._compare_store(case, kind, options)
+
+    def _compare_store(self, case: Case, kind: str, options: tuple[str, ...]) -> None:
+        usual = ("--jobs-max", "20000", "--pace", str(self.length.pace))
+        with tempfile.TemporaryDirectory() as folder:
+            kept = simulator(*usual, "--store", f"sqlite:{folder}/store.db", *options)
+            with running(kept) as ours, running(simulator(*usual)) as memory_only:
+                for server in (ours, memory_only):
+                    case.fund(server)
+                submits = [[case.submit_request(one)] for one in (ours, memory_only)]
+                for server, plan in zip((ours, memory_only), submits, strict=True):
+                    load(server, plan, self.length.warm)
+                found = self._paired(ours, submits[0], memory_only, submits[1])
+                self._report(case, f"submit {kind}", found, STORE_BAR)
+                polls = [
+                    case.poll_requests(one, [case.submit_once(one) for _ in range(200)])
+                    for one in (ours, memory_only)
+                ]
+                time.sleep(self.length.drain)
+                found = self._paired(ours, polls[0], memory_only, polls[1])
+                self._report(case, f"poll {kind}", found, STORE_BAR)
+
     # -- the others
 
     def inprocess(self) -> None:
@@ -181,7 +210,7 @@ async def probe_time(content: bytes) -> float:
     return statistics.median(times[1:])
 
 
-PARTS = ("start", "inprocess", "faults", "media", "requests", "memory")
+PARTS = ("start", "inprocess", "faults", "media", "requests", "stores", "memory")
 IN_SHORT = ("start", "inprocess", "media", "requests")
 
 

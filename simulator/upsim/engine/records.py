@@ -195,6 +195,7 @@ class RecordLog:
         self.count = 0
         self._on_record = on_record
         self._listeners: tuple[Listener, ...] = ()
+        self._on_cleared: Callable[[int], None] | None = None
 
     def append(self, record: Record) -> Record:
         """Add a record with the next number, and return it as it is kept: with long bodies cut.
@@ -216,9 +217,12 @@ class RecordLog:
         self._ring.extend(records)
         self.count = count
 
-    def subscribe(self, listener: Listener) -> None:
-        """Call `listener` with each new record."""
+    def subscribe(
+        self, listener: Listener, *, on_cleared: Callable[[int], None] | None = None
+    ) -> None:
+        """Call `listener` with each new record, and `on_cleared` with the count of cleared ones."""
         self._listeners = (*self._listeners, listener)
+        self._on_cleared = on_cleared or self._on_cleared
 
     def unsubscribe(self, listener: Listener) -> None:
         """Remove a listener."""
@@ -227,6 +231,8 @@ class RecordLog:
     def clear(self) -> None:
         """Remove the records; the counter is not reset."""
         self._ring.clear()
+        if self._on_cleared is not None:
+            self._on_cleared(self.count)
 
     def since(self, number: int) -> list[Record]:
         """Return the kept records after this number, oldest first."""

@@ -91,6 +91,9 @@ class Registry:
             choices = self._choices(order, main)
             snapshot = snapshot_of(kept, self.library, main, self.providers, choices)
             sandbox = self._add(kept.record.name, order, snapshot=snapshot)
+            sandbox.records.continue_with(*kept.requests(sandbox))
+            if kept.report:
+                sandbox.report_card.continue_with(kept.report)
             if follow_files(sandbox, kept, self.library, main):
                 self.keep(sandbox)
         for key in self.store.issued_keys():
@@ -275,6 +278,7 @@ class Registry:
         self.sandboxes[name] = sandbox
         self._orders[name] = order
         self.keep(sandbox)
+        self.store.follow(name, sandbox.records)
         return sandbox
 
     def _begin(self, sandbox: Sandbox, order: SandboxRequest, main: Scenario | None) -> None:
@@ -464,7 +468,7 @@ class Registry:
     def close(self) -> None:
         """Release the files and the store of all sandboxes."""
         self.blobs.close()
-        self.store.close()
+        self.store.close({name: box.report_card.encoded for name, box in self.sandboxes.items()})
 
     def _first_key(self, sandbox: Sandbox, provider: str, brought: str | None) -> str:
         owner = self.first_owner(sandbox, provider)

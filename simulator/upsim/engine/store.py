@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from upsim.core.events import Event
 from upsim.core.instants import Instant
 from upsim.engine.event_log import EventLog, MemoryLog
 from upsim.engine.keyring import KeyHolder
+from upsim.engine.records import Record, RecordLog
 from upsim.engine.rule_versions import RulesId
+from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_request import SandboxRequest
 from upsim.engine.seeds import fresh_token
 from upsim.media.blob_store import BlobStore
@@ -34,11 +37,17 @@ class SandboxRecord:
 
 @dataclass(frozen=True, slots=True)
 class KeptSandbox:
-    """A sandbox of an earlier server: its record, its events, and the rules that they name."""
+    """A sandbox of an earlier server: its record, its events, and the rules that they name.
+
+    `requests` returns the records of its latest requests, with what they name in the sandbox that
+    continues, and the number of all of them. `report` is that of a server that was not killed.
+    """
 
     record: SandboxRecord
     events: Sequence[Event]
     rules: Mapping[RulesId, Scenario]
+    requests: Callable[[Sandbox], tuple[Sequence[Record], int]]
+    report: bytes
 
 
 class KeptKey(NamedTuple):
@@ -47,6 +56,9 @@ class KeptKey(NamedTuple):
     fingerprint: bytes
     holder: KeyHolder | None
     sandbox: str = ""
+
+
+NONE: Mapping[str, Callable[[], bytes]] = MappingProxyType({})
 
 
 class Store(Protocol):
@@ -93,14 +105,20 @@ class Store(Protocol):
     def retire_keys(self, sandbox: str) -> None:
         """Refuse all keys of a deleted sandbox from now on."""
 
+    def follow(self, sandbox: str, records: RecordLog) -> None:
+        """Keep the records of a sandbox from now on."""
+
     async def settled(self) -> None:
         """Return once everything that happened so far is kept."""
 
     def flush(self) -> None:
         """Write everything now. Raises StoreError."""
 
-    def close(self) -> None:
-        """Write what is left, and release the store. Raises StoreError."""
+    def close(self, reports: Mapping[str, Callable[[], bytes]] = NONE) -> None:
+        """Write what is left with the report cards by sandbox, and release the store.
+
+        Raises StoreError.
+        """
 
 
 class MemoryStore:
@@ -152,11 +170,14 @@ class MemoryStore:
     def retire_keys(self, sandbox: str) -> None:
         """Do nothing: the registry itself has it in memory."""
 
+    def follow(self, sandbox: str, records: RecordLog) -> None:
+        """Do nothing: the registry itself has it in memory."""
+
     async def settled(self) -> None:
         """Return immediately, because nothing is written."""
 
     def flush(self) -> None:
         """Do nothing: the registry itself has it in memory."""
 
-    def close(self) -> None:
+    def close(self, reports: Mapping[str, Callable[[], bytes]] = NONE) -> None:
         """Do nothing: the registry itself has it in memory."""

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from upsim.core.events import Event
 from upsim.engine.event_log import EventLog
+from upsim.engine.records import RecordLog
 from upsim.store.encoding import EventWriter
+from upsim.store.record_encoding import Written, records_out
 from upsim.store.sqlite_file import SqliteFile, Statement
 from upsim.store.write_queue import WriteQueue
 
@@ -21,7 +23,7 @@ BATCHES_AT_ONCE = 500
 """Batches, or parts of an older snapshot, that one transaction deletes."""
 PARTS_AT_ONCE = 20
 
-_PART = "INSERT INTO snapshots(serial, batch, part, events) VALUES(?, ?, ?, ?)"
+_PART = "INSERT INTO snapshots(serial, batch, part, events, records) VALUES(?, ?, ?, ?, ?)"
 _SNAPSHOT = "UPDATE sandboxes SET snapshot=? WHERE serial=?"
 _READ_AFTER = "INSERT OR REPLACE INTO server(name, value) VALUES('read_after', ?)"
 _DROP_BATCHES = (
@@ -42,8 +44,11 @@ class Compaction:
         self._writes = writes
         self._log = log
         self._changed: set[int] = set()
-        self._batches = _total(file, "SELECT count(*), sum(length(events)) FROM batches")
-        query = "SELECT serial, count(*), sum(length(events)) FROM snapshots GROUP BY serial"
+        self._logs: dict[int, RecordLog] = {}
+        self._batches = _total(
+            file, "SELECT count(*), sum(length(events) + length(records)) FROM batches"
+        )
+        query = "SELECT serial, count(*), sum(length(events) + length(records)) FROM snapshots GROUP BY serial"
         self._snapshots = {serial: (parts, size) for serial, parts, size in file.rows(query)}
         self._steps: Iterator[list[Statement]] | None = None
 
@@ -51,9 +56,14 @@ class Compaction:
         """Note that a sandbox has events that its snapshot lacks."""
         self._changed.add(serial)
 
+    def follow(self, serial: int, records: RecordLog) -> None:
+        """Keep the records of a sandbox in its snapshots."""
+        self._logs[serial] = records
+
     def on_dropped(self, serial: int) -> None:
         """Note that a sandbox is gone."""
         self._changed.discard(serial)
+        self._logs.pop(serial, None)
         self._snapshots.pop(serial, None)
 
     def on_written(self, size: int, serials: Mapping[str, int]) -> None:
@@ -96,26 +106,38 @@ class Compaction:
             for name, serial in serials.items()
             if serial in changed
         }
+        records = {serial: _ring(serial, self._logs.get(serial)) for serial in frozen}
         batches, self._batches = self._batches[0], (0, 0)
         for serial, events in frozen.items():
-            yield from self._snapshot(serial, upto, events)
+            yield from self._snapshot(serial, upto, events, records[serial])
         yield [(_READ_AFTER, (str(upto),))]
         for _ in range(0, batches, BATCHES_AT_ONCE):
             yield [(_DROP_BATCHES, (upto, BATCHES_AT_ONCE))]
 
     def _snapshot(
-        self, serial: int, upto: int, events: Sequence[Event]
+        self, serial: int, upto: int, events: Sequence[Event], records: Sequence[Written]
     ) -> Iterator[list[Statement]]:
         writer, size, parts = EventWriter(), 0, 0
         for start in range(0, len(events), EVENTS_PER_PART):
             written = writer.batch([(serial, events[start : start + EVENTS_PER_PART])])
-            yield [(_PART, (serial, upto, parts, written))]
+            yield [(_PART, (serial, upto, parts, written, b""))]
             parts, size = parts + 1, size + len(written)
+        noted = records_out(records)
+        yield [(_PART, (serial, upto, parts, b"", noted))]
+        parts, size = parts + 1, size + len(noted)
         older = self._snapshots.get(serial, (0, 0))[0]
         self._snapshots[serial] = (parts, size)
         yield [(_SNAPSHOT, (upto, serial))]
         for _ in range(0, older, PARTS_AT_ONCE):
             yield [(_DROP_PARTS, (serial, upto, PARTS_AT_ONCE))]
+
+
+def _ring(serial: int, log: RecordLog | None) -> list[Written]:
+    """Return the records that a sandbox has at present, after the number of all before."""
+    if log is None:
+        return []
+    records = tuple(log)
+    return [(serial, log.count - len(records)), (serial, records)]
 
 
 def _total(file: SqliteFile, query: str) -> tuple[int, int]:

@@ -95,8 +95,8 @@ Part = tuple[int, Sequence[Event]]
 """The number of a sandbox, and events of it."""
 
 
-class _Form:
-    """How the instances of a class are written: the values of its fields, in order."""
+class Form:
+    """The written form of a class: the values of its fields, or of `only` some, in order."""
 
     __slots__ = ("kind", "read", "values")
 
@@ -107,7 +107,7 @@ class _Form:
         found = attrgetter(*names)
         self.values: Callable[[Any], Any] = found if len(names) > 1 else lambda one: (found(one),)
         types: Any = tuple.__class_getitem__(tuple(hints[name] for name in names))
-        self.read = msgspec.msgpack.Decoder(types, dec_hook=_restored, ext_hook=_number).decode
+        self.read = msgspec.msgpack.Decoder(types, dec_hook=_restored, ext_hook=number_in).decode
 
 
 def _field_names(kind: type) -> tuple[str, ...]:
@@ -132,7 +132,8 @@ def json_out(value: object) -> object:
     return [json_out(item) for item in value] if isinstance(value, list) else value
 
 
-def _number(code: int, data: memoryview) -> object:
+def number_in(code: int, data: memoryview) -> object:
+    """Return a number from its extended form."""
     return {DECIMAL: Decimal, BIG: int}[code](bytes(data).decode())
 
 
@@ -153,22 +154,22 @@ def _restored(kind: type, value: Any) -> object:  # noqa: ANN401 - as msgspec ca
     raise TypeError(f"a store cannot hold a {kind.__name__}")
 
 
-_FORMS = {kind: _Form(kind) for kind in KINDS if kind not in (JobAccepted, FaultArmed)}
+_FORMS = {kind: Form(kind) for kind in KINDS if kind not in (JobAccepted, FaultArmed)}
 _CODES = {kind: code for code, kind in enumerate(KINDS)}
 _JOB_CODE, _FAULT_CODE = _CODES[JobAccepted], _CODES[FaultArmed]
-_TERMS = _Form(JobAccepted, TERMS)
+_TERMS = Form(JobAccepted, TERMS)
 _OWN = ("at", "job", "account", "inputs", "source", "queued", "webhook", "due")
-_JOB = _Form(JobAccepted, _OWN)
-_RULE = _Form(
+_JOB = Form(JobAccepted, _OWN)
+_RULE = Form(
     FaultRule, tuple(name for name in _field_names(FaultRule) if name not in ("do", "written"))
 )
-_ENCODER = msgspec.msgpack.Encoder(enc_hook=_bare)
+ENCODER = msgspec.msgpack.Encoder(enc_hook=_bare)
 _Raw = msgspec.Raw
 _BATCH = msgspec.msgpack.Decoder(
     tuple[list[tuple[int, _Raw]], list[tuple[int, list[tuple[int, _Raw]]]]]
 )
 _JOB_RECORD = msgspec.msgpack.Decoder(tuple[int, _Raw])
-_FAULT_RECORD = msgspec.msgpack.Decoder(tuple[int, _Raw, int, Any, Any], ext_hook=_number)
+_FAULT_RECORD = msgspec.msgpack.Decoder(tuple[int, _Raw, int, Any, Any], ext_hook=number_in)
 
 
 class EventWriter:
@@ -188,14 +189,14 @@ class EventWriter:
         """Return events as bytes."""
         written = [(number, [self._record(event) for event in events]) for number, events in parts]
         fresh, self._fresh = self._fresh, []
-        return _ENCODER.encode((fresh, written))
+        return ENCODER.encode((fresh, written))
 
     def _record(self, event: Event) -> tuple[int, object]:
         kind = type(event)
         if kind is JobAccepted:
             return _JOB_CODE, self._job(event)  # type: ignore[arg-type]  # mypy does not narrow by `is`
         if kind is FaultArmed:
-            return _FAULT_CODE, _fault(event)  # type: ignore[arg-type]  # as above
+            return _FAULT_CODE, fault_out(event)  # type: ignore[arg-type]  # as above
         if kind is JobMoved and event.failure is not None:  # type: ignore[union-attr]  # as above
             event = copy(event, failure=_exact_failure(event.failure))  # type: ignore[union-attr,type-var]  # as above
         return _CODES[kind], _FORMS[kind].values(event)
@@ -270,7 +271,7 @@ class EventReader:
                 **shared,
             )
         if code == _FAULT_CODE:
-            return _read_fault(raw)
+            return read_fault(raw)
         form = _FORMS[KINDS[code]]
         found: Event = form.kind(*form.read(raw))
         return found
@@ -294,7 +295,8 @@ def _exact_failure(failure: Failure) -> Failure:
     return Failure(failure.name, failure.code, failure.message, failure.status, extra)
 
 
-def _fault(event: FaultArmed) -> tuple[object, ...]:
+def fault_out(event: FaultArmed) -> tuple[object, ...]:
+    """Return an armed fault as simple values."""
     rule = event.rule
     kind = type(rule.do)
     action = rule.do.value if isinstance(rule.do, Word) else _json(rule.do)
@@ -312,7 +314,8 @@ def _listed(value: object) -> object:
     return [_listed(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _read_fault(raw: msgspec.Raw) -> FaultArmed:
+def read_fault(raw: msgspec.Raw) -> FaultArmed:
+    """Return an armed fault from its bytes."""
     at, values, code, action, written = _FAULT_RECORD.decode(raw)
     names = [name for name in _field_names(FaultRule) if name not in ("do", "written")]
     chosen = dict(zip(names, _RULE.read(values), strict=True))

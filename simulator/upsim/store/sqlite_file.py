@@ -44,13 +44,18 @@ CREATE TABLE rules(
     digest TEXT NOT NULL,
     scenario BLOB NOT NULL,
     PRIMARY KEY(provider, digest)) WITHOUT ROWID;
-CREATE TABLE batches(number INTEGER PRIMARY KEY, events BLOB NOT NULL);
+CREATE TABLE batches(
+    number INTEGER PRIMARY KEY,
+    events BLOB NOT NULL,
+    records BLOB NOT NULL);
 CREATE TABLE snapshots(
     serial INTEGER NOT NULL,
     batch INTEGER NOT NULL,
     part INTEGER NOT NULL,
     events BLOB NOT NULL,
+    records BLOB NOT NULL,
     PRIMARY KEY(serial, batch, part));
+CREATE TABLE reports(serial INTEGER PRIMARY KEY, report BLOB NOT NULL);
 """
 
 Statement = tuple[str, tuple[object, ...]]

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
+from typing import Any
 
 import msgspec
 
 from upsim.core.events import Event, JobAccepted, RulesChanged
+from upsim.core.knobs import Rules
 from upsim.engine.exceptions import StoreError
+from upsim.engine.records import Record
 from upsim.engine.rule_versions import RulesId
+from upsim.engine.sandbox import Sandbox
 from upsim.engine.store import KeptSandbox
 from upsim.scenario.loader import ScenarioError
 from upsim.scenario.model import Scenario
 from upsim.store.encoding import EventReader
+from upsim.store.record_encoding import Sources, number_of, record_in, records_in
 from upsim.store.records import record_of, scenario_of
 from upsim.store.sqlite_file import SqliteFile
 
+MAX_RECORDS = 100_000
+"""Requests of a sandbox that are held while a store is read."""
 _UNREADABLE = (msgspec.MsgspecError, ScenarioError, ValueError, LookupError, TypeError)
 
 
@@ -32,36 +41,86 @@ def kept_sandboxes(file: SqliteFile) -> Iterator[tuple[int, KeptSandbox]]:
 def _kept(file: SqliteFile) -> Iterator[tuple[int, KeptSandbox]]:
     query = "SELECT serial, name, record, scenario, snapshot FROM sandboxes ORDER BY serial"
     rows = list(file.rows(query))
-    events = _events(file, {row[0]: row[4] for row in rows})
+    history = _history(file, {row[0]: row[4] for row in rows})
     rules = _Rules(file)
+    reports = dict(file.rows("SELECT serial, report FROM reports"))
     for serial, name, record, scenario, _ in rows:
-        found = events[serial]
-        if not found:
+        found = history[serial]
+        if not found.events:
             raise StoreError(f"the store {file.path} has no events of sandbox {name!r}")
-        kept = record_of(name, record, scenario_of(scenario))
-        yield serial, KeptSandbox(kept, tuple(found), rules.of(found))
+        yield (
+            serial,
+            KeptSandbox(
+                record=record_of(name, record, scenario_of(scenario)),
+                events=tuple(found.events),
+                rules=rules.of(found.events),
+                requests=found.requests_of,
+                report=reports.get(serial, b""),
+            ),
+        )
 
 
-def _events(file: SqliteFile, snapshots: dict[int, int]) -> dict[int, list[Event]]:
-    """Return the events of each sandbox: those of its snapshot, then those of later batches."""
-    found: dict[int, list[Event]] = {serial: [] for serial in snapshots}
-    query = "SELECT serial, batch, events FROM snapshots ORDER BY serial, batch, part"
-    parts = file.rows(query)
-    for (serial, batch), group in groupby(parts, key=lambda row: row[:2]):
-        reader = EventReader()
-        for _, _, data in group:
-            if snapshots.get(serial) == batch:  # an older one, or one that was not finished
-                found[serial] += (event for _, events in reader.batch(data) for event in events)
+@dataclass(slots=True)
+class _History:
+    """The events of a sandbox, and the written forms of its latest requests."""
+
+    events: list[Event] = field(default_factory=list)
+    records: list[tuple[Any, ...]] = field(default_factory=list)
+    cleared: int = 0
+
+    def add_records(self, records: int | list[tuple[Any, ...]]) -> None:
+        if isinstance(records, int):
+            self.records.clear()
+            self.cleared = records
+        else:
+            self.records += records
+            if len(self.records) > MAX_RECORDS:
+                del self.records[:-MAX_RECORDS]
+
+    def requests_of(self, sandbox: Sandbox) -> tuple[list[Record], int]:
+        """Return the records of the latest requests, and the number of all."""
+        sources = Sources(partial(_rules_in, sandbox), sandbox.state.jobs)
+        kept = self.records[-sandbox.choices.journal_max :] if sandbox.choices.journal_max else []
+        records = [record_in(written, sources) for written in kept]
+        last = [number_of(written) for written in self.records[-1:]]
+        return records, max((self.cleared, *last))
+
+
+def _rules_in(sandbox: Sandbox, provider: str, digest: str, dialect: str) -> Rules | None:
+    """Return the rules of a provider under a dialect, unless others are in force by now."""
+    if not digest or sandbox.scenario_for(provider).baseline.digest != digest:
+        return None
+    return sandbox.bound(provider, dialect).rules
+
+
+def _history(file: SqliteFile, snapshots: dict[int, int]) -> dict[int, _History]:
+    """Return what each sandbox has in its snapshot and in later batches."""
+    found = {serial: _History() for serial in snapshots}
+    query = "SELECT serial, batch, events, records FROM snapshots ORDER BY serial, batch, part"
+    for (serial, batch), group in groupby(file.rows(query), key=lambda row: row[:2]):
+        if snapshots.get(serial) == batch:  # else an older one, or one that was not finished
+            reader = EventReader()
+            for _, _, events, records in group:
+                _add(found, reader, events, records)
     query = (
-        "SELECT number, events FROM batches WHERE number > coalesce((SELECT "
+        "SELECT number, events, records FROM batches WHERE number > coalesce((SELECT "
         "CAST(value AS INTEGER) FROM server WHERE name='read_after'), 0) ORDER BY number"
     )
     reader = EventReader()
-    for number, data in file.rows(query):
-        for serial, events in reader.batch(data):
-            if serial in found and number > snapshots[serial]:
-                found[serial] += events
+    for number, events, records in file.rows(query):
+        later = {serial: found[serial] for serial in found if number > snapshots[serial]}
+        _add(later, reader, events, records)
     return found
+
+
+def _add(found: Mapping[int, _History], reader: EventReader, events: bytes, records: bytes) -> None:
+    """Add a batch to the sandboxes that lack it; all events are read, for the terms in them."""
+    for serial, new in reader.batch(events) if events else ():
+        if serial in found:
+            found[serial].events += new
+    for serial, written in records_in(records) if records else ():
+        if serial in found:
+            found[serial].add_records(written)
 
 
 class _Rules:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
 from upsim.core.events import Event
 from upsim.engine.event_log import MemoryLog
 from upsim.engine.keyring import MAX_RETIRED_KEPT, KeyHolder
+from upsim.engine.records import Record, RecordLog
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.seeds import fresh_token
-from upsim.engine.store import KeptKey, KeptSandbox, SandboxRecord
+from upsim.engine.store import NONE, KeptKey, KeptSandbox, SandboxRecord
 from upsim.media.blob_store import BlobStore
 from upsim.scenario.model import Scenario
 from upsim.store.compaction import Compaction
@@ -40,6 +42,8 @@ _PRUNE_KEYS = (
     "(SELECT number FROM keys WHERE retired ORDER BY number DESC LIMIT ?)"
 )
 _KEEP_RULES = "INSERT OR IGNORE INTO rules(provider, digest, scenario) VALUES(?, ?, ?)"
+_REPORT = "INSERT OR REPLACE INTO reports(serial, report) VALUES(?, ?)"
+_FORGET_REPORTS = "DELETE FROM reports"
 _SERVER = "INSERT INTO server(name, value) VALUES(?, ?)"
 
 
@@ -119,6 +123,7 @@ class SqliteStore:
 
     def kept(self) -> Iterable[KeptSandbox]:
         """Return the sandboxes of earlier servers. Raises StoreError."""
+        self.writes.add(_FORGET_REPORTS)  # a killed server leaves none
         for serial, kept in kept_sandboxes(self._file):
             self._serials[kept.record.name] = serial
             self._known_rules.update(kept.rules)
@@ -168,6 +173,17 @@ class SqliteStore:
         self.writes.add(_RETIRE, sandbox)
         self.writes.add(_PRUNE_KEYS, MAX_RETIRED_KEPT)
 
+    def follow(self, sandbox: str, records: RecordLog) -> None:
+        """Keep the records of a sandbox from now on."""
+        serial = self._serial_of(sandbox)
+        self._compaction.follow(serial, records)
+
+        def add(record: Record) -> None:
+            self._compaction.on_events(serial)
+            self.writes.add_records(serial, (record,))
+
+        records.subscribe(add, on_cleared=partial(self.writes.add_records, serial))
+
     def on_events(self, sandbox: str, events: Sequence[Event]) -> None:
         """Write the events of a sandbox."""
         serial = self._serials.get(sandbox) or self._serial_of(sandbox)
@@ -190,8 +206,13 @@ class SqliteStore:
         """Write everything now. Raises StoreError."""
         self.writes.flush_all()
 
-    def close(self) -> None:
-        """Write what is left, and release the file. Raises StoreError if it cannot be written."""
+    def close(self, reports: Mapping[str, Callable[[], bytes]] = NONE) -> None:
+        """Write what is left with the report cards by sandbox, and release the file.
+
+        Raises StoreError if it cannot be written.
+        """
+        for sandbox, encoded in reports.items():
+            self.writes.add(_REPORT, self._serial_of(sandbox), encoded())
         try:
             self.writes.flush_all()
         finally:

@@ -11,18 +11,20 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from upsim.core.events import Event
 from upsim.engine.exceptions import StoreError
+from upsim.engine.records import Record
 from upsim.store.encoding import EventWriter, Part
+from upsim.store.record_encoding import Written, records_out
 from upsim.store.sqlite_file import SqliteFile, Statement
 
 LOGGER = logging.getLogger("upsim")
 RETRY_SECONDS = 0.5
 """Pause between two attempts while the file cannot be written."""
-BATCH = "INSERT INTO batches(number, events) VALUES(?, ?)"
+BATCH = "INSERT INTO batches(number, events, records) VALUES(?, ?, ?)"
 
 OnSettled = Callable[[int], None]
 
@@ -49,6 +51,7 @@ class WriteQueue:
         self._file = file
         self._on_written = on_written
         self._parts: list[Part] = []
+        self._records: list[Written] = []
         self._statements: list[Statement] = []
         self._closed: tuple[list[Statement], int] | None = None
         self._waiting: deque[tuple[int, OnSettled]] = deque()
@@ -61,6 +64,13 @@ class WriteQueue:
     def add_events(self, serial: int, events: Sequence[Event]) -> None:
         """Add events of a sandbox."""
         self._parts.append((serial, events))
+        if self._timer is None:
+            self._wake()
+        self.unsettled = self.number + 1
+
+    def add_records(self, serial: int, records: int | Iterable[Record]) -> None:
+        """Add records of a sandbox; a number says that all records up to it were cleared."""
+        self._records.append((serial, records))
         if self._timer is None:
             self._wake()
         self.unsettled = self.number + 1
@@ -132,13 +142,13 @@ class WriteQueue:
         """Take what was added as one transaction; what comes later belongs to the next."""
         statements, self._statements = self._statements, []
         parts, self._parts = self._parts, []
+        records, self._records = self._records, []
         self.number += 1
-        size = 0
-        if parts:
-            written = self.events.batch(parts)
-            size = len(written)
-            statements.append((BATCH, (self.number, written)))
-        self._closed = (statements, size)
+        written = self.events.batch(parts) if parts else b""
+        noted = records_out(records) if records else b""
+        if written or noted:
+            statements.append((BATCH, (self.number, written, noted)))
+        self._closed = (statements, len(written) + len(noted))
 
     def _written(self, statements: list[Statement]) -> sqlite3.Error | None:
         try:
@@ -165,13 +175,13 @@ class WriteQueue:
             self.problem = ""
         size = self._closed[1] if self._closed else 0
         self._closed = None
-        is_open = bool(self._parts or self._statements)
+        is_open = bool(self._parts or self._records or self._statements)
         self.unsettled = self.number + 1 if is_open else 0
         waiting = self._waiting
         while waiting and waiting[0][0] <= self.number:
             waiting.popleft()[1](self.number)
         self._on_written(size)
-        if (self._parts or self._statements) and self._timer is None:
+        if self.unsettled and self._timer is None:
             self._wake()
 
     def _failed(self, error: sqlite3.Error) -> None:

@@ -1,0 +1,143 @@
+"""The records of requests as bytes, and back.
+
+What a record refers to is written by name: the rule that refused it, its model, and its job with
+the number of its moves. A reader finds them in the sandbox that continues; if the rules have changed
+since or the job was forgotten, they are missing from the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from upsim.core.events import FaultArmed
+from upsim.core.jobs import Job
+from upsim.core.knobs import Rules
+from upsim.engine.records import LoggedRequest, Record, Response
+from upsim.store.encoding import ENCODER, Form, fault_out, json_out, number_in, read_fault
+
+PLAIN = (
+    "number",
+    "version",
+    "at",
+    "kind",
+    "provider",
+    "operation",
+    "path",
+    "full_size",
+    "account",
+    "dialect",
+    "rules",
+    "media",
+    "is_assumed",
+    "entries",
+    "check",
+    "cause",
+    "hint",
+    "unfired",
+    "clock",
+    "jumped",
+    "retry_after",
+    "full_reply_size",
+)
+"""The fields of a record that are written as they are."""
+_PLAIN = Form(Record, PLAIN)
+_REQUEST = Form(
+    LoggedRequest, tuple(name for name in LoggedRequest.__struct_fields__ if name != "response")
+)
+_RESPONSE = Form(Response)
+_JOB = attrgetter("step", "started", "polls", "marks")
+_Raw = msgspec.Raw
+_WRITTEN = msgspec.msgpack.Decoder(
+    list[tuple[int, int | list[tuple[_Raw, _Raw, _Raw, str, str, Any, list[_Raw], Any]]]],
+    ext_hook=number_in,
+)
+
+Written = tuple[int, int | Iterable[Record]]
+"""The number of a sandbox, and records of it; a number alone counts those that were cleared."""
+
+
+class Sources(NamedTuple):
+    """The sources of what records name: the rules of a provider under a dialect, and the jobs.
+
+    `rules` gets the digest of the rules, too; it returns None if others are in force by now.
+    """
+
+    rules: Callable[[str, str, str], Rules | None]
+    jobs: Mapping[str, Job]
+
+
+def records_out(parts: Iterable[Written]) -> bytes:
+    """Return records as bytes."""
+    return ENCODER.encode(
+        [
+            (serial, part if isinstance(part, int) else [_out(record) for record in part])
+            for serial, part in parts
+        ]
+    )
+
+
+def records_in(data: bytes) -> list[tuple[int, int | list[tuple[Any, ...]]]]:
+    """Return the written forms of records by sandbox, for `record_in`; or how many were cleared."""
+    found: list[tuple[int, int | list[tuple[Any, ...]]]] = _WRITTEN.decode(data)
+    return found
+
+
+def record_in(written: tuple[Any, ...], sources: Sources) -> Record:
+    """Return a record from its written form."""
+    plain, request, response, rule, model, job, faults, compared = written
+    named = dict(zip(PLAIN, _PLAIN.read(plain), strict=True))
+    rules = sources.rules(named["provider"], named["rules"], named["dialect"])
+    asked = (*_REQUEST.read(request), Response(*_RESPONSE.read(response)))
+    return Record(
+        request=LoggedRequest(*asked),
+        rule=rules.errors.get(rule) if rules else None,
+        model=rules.baseline.models.get(model) if rules else None,
+        read_job=_job_in(job, sources.jobs) if job else None,
+        faults=tuple(read_fault(fault).rule for fault in faults),
+        compared=compared,
+        **named,
+    )
+
+
+def number_of(written: tuple[Any, ...]) -> int:
+    """Return the number of a record from its written form."""
+    number: int = _PLAIN.read(written[0])[0]
+    return number
+
+
+def _out(record: Record) -> tuple[object, ...]:
+    request, compared, rule, model = record.request, record.compared, record.rule, record.model
+    return (
+        _PLAIN.values(record),
+        _REQUEST.values(request),
+        _RESPONSE.values(request.response),
+        rule.name if rule is not None else "",
+        model.id if model is not None else "",
+        None if record.read_job is None else _job_out(record.read_job),
+        [fault_out(FaultArmed(0, rule)) for rule in record.faults] if record.faults else (),
+        None if compared is None else {name: _simple(value) for name, value in compared.items()},
+    )
+
+
+def _simple(value: object) -> object:
+    """Return a compared value: JSON, or the text of anything else."""
+    known = value is None or isinstance(value, str | int | Decimal | list | Mapping)
+    return json_out(value) if known else str(value)
+
+
+def _job_out(job: Job) -> tuple[object, ...]:
+    step, started, polls, marks = _JOB(job)
+    return job.accepted.job, len(job.moves), step, started, polls, tuple(marks)
+
+
+def _job_in(job: tuple[Any, ...], jobs: Mapping[str, Job]) -> Job | None:
+    name, moves, step, started, polls, marks = job
+    found = jobs.get(name)
+    if found is None:
+        return None
+    return Job(found.accepted, found.moves[:moves], step, started, polls, frozenset(marks))

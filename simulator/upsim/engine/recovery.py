@@ -34,12 +34,11 @@ def snapshot_of(
     """
     record, state = kept.record, folded(kept.events)
     versions = RuleVersions(ScenarioLookup(library, main), providers, choices)
-    until = max(event.at for event in kept.events)
-    past = Past(record.began, until, kept.events, state)
+    past = Past(record.began, kept.latest, kept.events, state)
     present, older = _rules_of(kept, library, main)
     versions.continue_from(present, older)
     return Snapshot(
-        at=_present(past.clock, until),
+        at=_present(past.clock, kept.latest),
         seed=record.seed,
         past=past,
         choices=choices,

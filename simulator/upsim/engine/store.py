@@ -41,6 +41,7 @@ class KeptSandbox:
 
     `requests` returns the records of its latest requests, with what they name in the sandbox that
     continues, and the number of all of them. `report` is that of a server that was not killed.
+    `latest` is the time of the last event or request.
     """
 
     record: SandboxRecord
@@ -48,6 +49,7 @@ class KeptSandbox:
     rules: Mapping[RulesId, Scenario]
     requests: Callable[[Sandbox], tuple[Sequence[Record], int]]
     report: bytes
+    latest: Instant
 
 
 class KeptKey(NamedTuple):

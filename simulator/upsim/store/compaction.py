@@ -48,7 +48,10 @@ class Compaction:
         self._batches = _total(
             file, "SELECT count(*), sum(length(events) + length(records)) FROM batches"
         )
-        query = "SELECT serial, count(*), sum(length(events) + length(records)) FROM snapshots GROUP BY serial"
+        query = (
+            "SELECT serial, count(*), sum(length(events) + length(records)) "
+            "FROM snapshots GROUP BY serial"
+        )
         self._snapshots = {serial: (parts, size) for serial, parts, size in file.rows(query)}
         self._steps: Iterator[list[Statement]] | None = None
 

@@ -1,8 +1,8 @@
 """The records of requests as bytes, and back.
 
 What a record refers to is written by name: the rule that refused it, its model, and its job with
-the number of its moves. A reader finds them in the sandbox that continues; if the rules have changed
-since or the job was forgotten, they are missing from the record.
+the number of its moves. A reader finds them in the sandbox that continues. If the rules have
+changed since, or the job was forgotten, they are missing from the record.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from upsim.core.events import FaultArmed
+from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.core.knobs import Rules
 from upsim.engine.records import LoggedRequest, Record, Response
@@ -104,10 +105,10 @@ def record_in(written: tuple[Any, ...], sources: Sources) -> Record:
     )
 
 
-def number_of(written: tuple[Any, ...]) -> int:
-    """Return the number of a record from its written form."""
-    number: int = _PLAIN.read(written[0])[0]
-    return number
+def number_and_time(written: tuple[Any, ...]) -> tuple[int, Instant]:
+    """Return the number and the instant of a record from its written form."""
+    plain = _PLAIN.read(written[0])
+    return plain[PLAIN.index("number")], plain[PLAIN.index("at")]
 
 
 def _out(record: Record) -> tuple[object, ...]:

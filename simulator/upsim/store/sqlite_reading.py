@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from upsim.core.events import Event, JobAccepted, RulesChanged
+from upsim.core.instants import Instant
 from upsim.core.knobs import Rules
 from upsim.engine.exceptions import StoreError
 from upsim.engine.records import Record
@@ -20,7 +21,7 @@ from upsim.engine.store import KeptSandbox
 from upsim.scenario.loader import ScenarioError
 from upsim.scenario.model import Scenario
 from upsim.store.encoding import EventReader
-from upsim.store.record_encoding import Sources, number_of, record_in, records_in
+from upsim.store.record_encoding import Sources, number_and_time, record_in, records_in
 from upsim.store.records import record_of, scenario_of
 from upsim.store.sqlite_file import SqliteFile
 
@@ -29,8 +30,8 @@ MAX_RECORDS = 100_000
 _UNREADABLE = (msgspec.MsgspecError, ScenarioError, ValueError, LookupError, TypeError)
 
 
-def kept_sandboxes(file: SqliteFile) -> Iterator[tuple[int, KeptSandbox]]:
-    """Yield each sandbox with its serial number. Raises StoreError."""
+def kept_sandboxes(file: SqliteFile) -> Iterator[tuple[int, int, KeptSandbox]]:
+    """Yield each sandbox with its serial number and its place. Raises StoreError."""
     try:
         yield from _kept(file)
     except _UNREADABLE as error:
@@ -38,24 +39,26 @@ def kept_sandboxes(file: SqliteFile) -> Iterator[tuple[int, KeptSandbox]]:
         raise StoreError(f"the store {file.path} cannot be read: {what[:200]}") from error
 
 
-def _kept(file: SqliteFile) -> Iterator[tuple[int, KeptSandbox]]:
-    query = "SELECT serial, name, record, scenario, snapshot FROM sandboxes ORDER BY serial"
+def _kept(file: SqliteFile) -> Iterator[tuple[int, int, KeptSandbox]]:
+    query = "SELECT serial, place, snapshot, name, record, scenario FROM sandboxes ORDER BY place"
     rows = list(file.rows(query))
-    history = _history(file, {row[0]: row[4] for row in rows})
+    history = _history(file, {row[0]: row[2] for row in rows})
     rules = _Rules(file)
     reports = dict(file.rows("SELECT serial, report FROM reports"))
-    for serial, name, record, scenario, _ in rows:
+    for serial, place, _, name, record, scenario in rows:
         found = history[serial]
         if not found.events:
             raise StoreError(f"the store {file.path} has no events of sandbox {name!r}")
         yield (
             serial,
+            place,
             KeptSandbox(
                 record=record_of(name, record, scenario_of(scenario)),
                 events=tuple(found.events),
                 rules=rules.of(found.events),
                 requests=found.requests_of,
                 report=reports.get(serial, b""),
+                latest=found.latest,
             ),
         )
 
@@ -82,8 +85,14 @@ class _History:
         sources = Sources(partial(_rules_in, sandbox), sandbox.state.jobs)
         kept = self.records[-sandbox.choices.journal_max :] if sandbox.choices.journal_max else []
         records = [record_in(written, sources) for written in kept]
-        last = [number_of(written) for written in self.records[-1:]]
+        last = [number_and_time(written)[0] for written in self.records[-1:]]
         return records, max((self.cleared, *last))
+
+    @property
+    def latest(self) -> Instant:
+        """The time of the last event or request."""
+        requested = [number_and_time(written)[1] for written in self.records[-1:]]
+        return max((*(event.at for event in self.events), *requested))
 
 
 def _rules_in(sandbox: Sandbox, provider: str, digest: str, dialect: str) -> Rules | None:

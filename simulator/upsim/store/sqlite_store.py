@@ -26,7 +26,7 @@ CHECKPOINT_BYTES = 4 * 2**20
 """Written bytes after which SQLite's own log is moved to the file."""
 
 _KEEP = (
-    "INSERT INTO sandboxes(serial, name, record, scenario) VALUES(?, ?, ?, ?) "
+    "INSERT INTO sandboxes(serial, name, place, record, scenario) VALUES(?, ?, ?, ?, ?) "
     "ON CONFLICT(serial) DO UPDATE SET record=excluded.record, scenario=excluded.scenario"
 )
 _FORGET = "DELETE FROM sandboxes WHERE serial=?"
@@ -95,6 +95,7 @@ class SqliteStore:
             self.writes.add(_SERVER, "seed", str(self.seed))
         self._log = DurableLog(self)
         self._serials: dict[str, int] = {}
+        self._places: dict[str, int] = {}
         self._known_rules: set[RulesId] = set()
         self._compaction = Compaction(self.writes, self._log, self._file)
         self._unchecked = 0
@@ -124,8 +125,9 @@ class SqliteStore:
     def kept(self) -> Iterable[KeptSandbox]:
         """Return the sandboxes of earlier servers. Raises StoreError."""
         self.writes.add(_FORGET_REPORTS)  # a killed server leaves none
-        for serial, kept in kept_sandboxes(self._file):
+        for serial, place, kept in kept_sandboxes(self._file):
             self._serials[kept.record.name] = serial
+            self._places[kept.record.name] = place
             self._known_rules.update(kept.rules)
             self._log.expect(kept.record.name, kept.events)
             self._compaction.on_events(serial)
@@ -148,7 +150,9 @@ class SqliteStore:
         """Keep how a sandbox was made, or the scenario that is now in force in it."""
         serial = self._serial_of(record.name)
         made = record_bytes(record)
-        self.writes.add(_KEEP, serial, record.name, made, scenario_bytes(record.scenario))
+        place = self._places.setdefault(record.name, serial)
+        scenario = scenario_bytes(record.scenario)
+        self.writes.add(_KEEP, serial, record.name, place, made, scenario)
 
     def keep_rules(self, rules: RulesId, scenario: Scenario) -> None:
         """Keep the rules under which jobs may be accepted from now on."""
@@ -170,6 +174,7 @@ class SqliteStore:
 
     def retire_keys(self, sandbox: str) -> None:
         """Refuse all keys of a deleted sandbox from now on."""
+        self._places.pop(sandbox, None)
         self.writes.add(_RETIRE, sandbox)
         self.writes.add(_PRUNE_KEYS, MAX_RETIRED_KEPT)
 
@@ -177,6 +182,9 @@ class SqliteStore:
         """Keep the records of a sandbox from now on."""
         serial = self._serial_of(sandbox)
         self._compaction.follow(serial, records)
+        if records.count:  # of a snapshot from which the sandbox continues
+            self.writes.add_records(serial, records.count - len(records))
+            self.writes.add_records(serial, tuple(records))
 
         def add(record: Record) -> None:
             self._compaction.on_events(serial)

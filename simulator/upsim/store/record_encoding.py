@@ -17,7 +17,7 @@ import msgspec
 from upsim.core.events import FaultArmed
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job
-from upsim.core.knobs import Rules
+from upsim.core.knobs_and_dialects import Rules
 from upsim.engine.records import LoggedRequest, Record, Response
 from upsim.store.encoding import ENCODER, Form, fault_out, json_out, number_in, read_fault
 

@@ -12,7 +12,7 @@ import msgspec
 
 from upsim.core.events import Event, JobAccepted, RulesChanged
 from upsim.core.instants import Instant
-from upsim.core.knobs import Rules
+from upsim.core.knobs_and_dialects import Rules
 from upsim.engine.exceptions import StoreError
 from upsim.engine.records import Record
 from upsim.engine.rule_versions import RulesId

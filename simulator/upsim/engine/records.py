@@ -74,7 +74,19 @@ def noted_request(
     at: Instant, method: str, path: str, *, body: bytes = b"", response: Response
 ) -> LoggedRequest:
     """Return a request for the journal alone, which no export contains."""
-    return LoggedRequest(at, "", method, path, b"", None, None, "", body, False, response)  # noqa: FBT003
+    return LoggedRequest(
+        at=at,
+        scheme="",
+        method=method,
+        path=path,
+        query=b"",
+        host=None,
+        content_type=None,
+        key="",
+        body=body,
+        oversized=False,
+        response=response,
+    )
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

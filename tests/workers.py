@@ -17,17 +17,22 @@ class Shelf:
     def __init__(self) -> None:
         """Start no process."""
         self._idle: list[LentWorker] = []
+        self._is_closed = False
 
     def lend(self) -> LentWorker:
         """Return a worker process from the shelf, or a new one."""
         return self._idle.pop() if self._idle else LentWorker(self)
 
     def put(self, worker: LentWorker) -> None:
-        """Keep a worker process for the next simulator."""
-        self._idle.append(worker)
+        """Keep a worker process for the next simulator; end it after the last test."""
+        if self._is_closed:
+            worker.end()
+        else:
+            self._idle.append(worker)
 
     def close(self) -> None:
-        """End all worker processes on the shelf."""
+        """End all worker processes on the shelf, and those that come later."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop().end()
 

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from upsim.client.argument_checks import Numbers, check_choice, check_kind, check_number
+from upsim.client.argument_checks import Numbers, check_choice, check_kind, check_number, check_text
 from upsim.client.exceptions import ArgumentError
 from upsim.core.baseline import BaselineError
 from upsim.core.hosts import IN_PROCESS_NAME
@@ -262,6 +262,7 @@ class Simulator:
             webhook_seconds=webhook_seconds,
         )
         check_settings(settings)
+        check_text("store", store, "'sqlite:upsim.db'")
         if webhook_transport is not None:
             _check_transport(webhook_transport)
         kept = opened(store, seed=seed)

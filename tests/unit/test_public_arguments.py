@@ -16,6 +16,7 @@ from upsim import Simulator, intercept
 from upsim.client import ClientError
 from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
+from upsim.engine.exceptions import StoreError
 from upsim.kit import ClientMachine, clips, fault_plans, invalid_orders, run_client, valid_orders
 from upsim.media.clip_names import ClipNameError
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
@@ -34,6 +35,7 @@ OWN = (
     ExportError,
     MarkError,
     ScenarioError,
+    StoreError,
     UnknownScenarioError,
 )
 Cases = list[tuple[object, str]]
@@ -79,6 +81,7 @@ WRONG: Mapping[str, Cases] = {
     ],
     "start": [("x", "start is .* not 'x'"), (-1, "start is .* not -1")],
     "state": [("faild", "'faild' is unknown; did you mean failed|no job 'task'"), (5, "state")],
+    "store": [("sqlit:x", "'sqlit:x' is unknown; did you mean sqlite:"), (5, "store is .* not 5")],
     "strict_keys": [("no", "strict_keys.*no"), (1, "strict_keys.* 1")],
     "to": [(5, "to: found the number 5"), ("nxt", "to 'nxt' is not next")],
     "webhook_seconds": [("5s", "webhook_seconds .*did you mean 5"), (-1, "not -1")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +91,14 @@ class SqliteFile:
         with named_errors(self.path):
             yield from self.db.execute(query, values)
 
-    def checkpoint(self) -> None:
-        """Move what is in the log of SQLite to the file, on a connection of its own."""
-        other = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-        try:
-            other.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        finally:
-            other.close()
+    def checkpoint(self, kind: str) -> None:
+        """Move what is in the log of SQLite to the file, on a connection of its own.
+
+        `PASSIVE` runs beside writes. `TRUNCATE` needs a pause of them, and empties the log. Neither
+        is needed for safety, so a failure is left to the next one.
+        """
+        with suppress(sqlite3.Error), closing(_connected(self.path)) as other:
+            other.execute(f"PRAGMA wal_checkpoint({kind})")
 
     def close(self) -> None:
         """Close and unlock the file."""
@@ -132,11 +133,15 @@ def named_errors(path: Path) -> Iterator[None]:
         raise StoreError(f"the store {path} cannot be read: {error}") from error
 
 
+def _connected(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
 def _opened(path: Path, *, fsync: bool) -> sqlite3.Connection:
     with named_errors(path):
-        db = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        db = _connected(path)
         try:
             _check_format(db, path)
             db.execute("PRAGMA journal_mode=WAL")

@@ -23,7 +23,9 @@ from upsim.store.sqlite_reading import kept_sandboxes
 from upsim.store.write_queue import WriteQueue
 
 CHECKPOINT_BYTES = 4 * 2**20
-"""Written bytes after which SQLite's own log is moved to the file."""
+"""Written bytes after which SQLite's own log is moved to the file, beside the writes."""
+MAX_LOG_BYTES = 16 * 2**20
+"""Written bytes after which the log is emptied; this needs a pause of some milliseconds."""
 
 _KEEP = (
     "INSERT INTO sandboxes(serial, name, place, record, scenario) VALUES(?, ?, ?, ?, ?) "
@@ -98,7 +100,7 @@ class SqliteStore:
         self._places: dict[str, int] = {}
         self._known_rules: set[RulesId] = set()
         self._compaction = Compaction(self.writes, self._log, self._file)
-        self._unchecked = 0
+        self._unchecked = self._in_log = 0
         self._checkpoint: Thread | None = None
 
     @property
@@ -240,11 +242,14 @@ class SqliteStore:
 
     def _on_written(self, size: int) -> None:
         self._unchecked += size
-        if self._unchecked > CHECKPOINT_BYTES and not (
-            self._checkpoint and self._checkpoint.is_alive()
-        ):
+        self._in_log += size
+        is_free = self._checkpoint is None or not self._checkpoint.is_alive()
+        if self._in_log > MAX_LOG_BYTES and is_free:
+            self._in_log = self._unchecked = 0
+            self.writes.pause_for(partial(self._file.checkpoint, "TRUNCATE"))
+        elif self._unchecked > CHECKPOINT_BYTES and is_free:
             self._unchecked = 0
-            self._checkpoint = Thread(target=self._file.checkpoint, daemon=True)
+            self._checkpoint = Thread(target=self._file.checkpoint, args=("PASSIVE",), daemon=True)
             self._checkpoint.start()
         self._compaction.on_written(size, self._serials)
 

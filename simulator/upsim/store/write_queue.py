@@ -55,8 +55,10 @@ class WriteQueue:
         self._statements: list[Statement] = []
         self._closed: tuple[list[Statement], int] | None = None
         self._waiting: deque[tuple[int, OnSettled]] = deque()
-        self._threads = ThreadPoolExecutor(1, "upsim-store") if threaded else None
+        self._is_threaded = threaded
+        self._threads = ThreadPoolExecutor(1, "upsim-store")
         self._writing: Future[None] | None = None
+        self._pause: Future[None] | None = None
         self._timer: asyncio.Handle | None = None
 
     # -- what is to be written
@@ -100,12 +102,12 @@ class WriteQueue:
     def flush(self) -> None:
         """Write what was added, unless an earlier transaction is still being written."""
         self._timer = None
-        if self._writing is not None or not self.unsettled:
+        if self._writing is not None or self._pause is not None or not self.unsettled:
             return
         if self._closed is None:
             self._close_transaction()
         statements = self._closed[0] if self._closed else []
-        if self._threads is None or (loop := _running()) is None:
+        if not self._is_threaded or (loop := _running()) is None:
             self._end(self._written(statements))
             return
         self._writing = writing = self._threads.submit(self._file.write, statements)
@@ -114,6 +116,9 @@ class WriteQueue:
     def flush_all(self) -> None:
         """Write everything now. Raises StoreError if that fails."""
         while self.unsettled:
+            if self._pause is not None:
+                self._pause.exception()  # waits for its end
+                self._pause = None
             if self._writing is not None:
                 self._writing.exception()  # waits for its end
                 self._end_writing(self._writing)
@@ -124,14 +129,29 @@ class WriteQueue:
             if self.problem:
                 raise StoreError(self.problem)
 
+    def pause_for(self, work: Callable[[], None]) -> None:
+        """Write nothing while `work` runs in a thread; responses wait for its end.
+
+        Without an event loop, `work` runs at once.
+        """
+        loop = _running()
+        if loop is None:
+            work()
+        elif self._pause is None:
+            self._pause = pause = self._threads.submit(work)
+            pause.add_done_callback(lambda _: loop.call_soon_threadsafe(self._end_pause))
+
     def close(self) -> None:
         """End the thread."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._threads is not None:
-            self._threads.shutdown()
+        self._threads.shutdown()
 
     # -- inside
+
+    def _end_pause(self) -> None:
+        self._pause = None
+        self.flush()
 
     def _wake(self) -> None:
         loop = _running()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from upsim.app import Simulator
 from upsim.engine.reload import reload
 from upsim.media.clip_names import SyntheticClip
 from upsim.media.synthetic import ClipMaker
-from upsim.store import compaction
+from upsim.store import compaction, sqlite_store
 
 VIDEO = "https://cdn.example/clip.mp4"
 SUBMIT = {"model": "topaz-video-upscale", "video_url": VIDEO, "upscale_factor": 2}
@@ -312,3 +313,18 @@ def test_a_fork_and_a_restored_sandbox_survive(live: Lives) -> None:
     with live() as life:
         assert life.view() == before
         assert len(life.sim.registry.get(fork["id"]).state.jobs) == 1
+
+
+def test_the_log_of_sqlite_is_emptied_again_and_again(
+    live: Lives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without this, SQLite's own log grows with every write, for as long as requests come."""
+    monkeypatch.setattr(sqlite_store, "MAX_LOG_BYTES", 20_000)
+    log = tmp_path / "kept.db-wal"
+    sizes = []
+    with live() as life:
+        for _ in range(60):
+            life.submit()
+            sizes.append(log.stat().st_size)
+    assert any(later < earlier for earlier, later in pairwise(sizes))
+    assert sizes[-1] < 2 * max(sizes[:20])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from upsim.app import App
 from upsim.cli.request_log import say
@@ -10,8 +10,7 @@ from upsim.engine.settings import ServerSettings
 from upsim.web.landing_page import example
 
 
-@dataclass(frozen=True, slots=True)
-class Banner:
+class Banner(msgspec.Struct, frozen=True):
     """The start-up text: `base` is the server's URL on this machine, `far` its URL elsewhere."""
 
     app: App

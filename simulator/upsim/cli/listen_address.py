@@ -5,18 +5,17 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 import click
+import msgspec
 
 FINDING = 1
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - only compared, never bound to
 """Addresses that mean all interfaces, each with the address that this machine itself uses."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerAddress:
+class ServerAddress(msgspec.Struct, frozen=True):
     """The base URLs of a server, for this machine and for others, and its host names."""
 
     base: str

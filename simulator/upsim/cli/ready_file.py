@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from upsim.cli.uvicorn_server import UvicornServer
 
@@ -59,8 +59,7 @@ def _write_private(file: Path, text: str) -> None:
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyFile:
+class ReadyFile(msgspec.Struct, frozen=True):
     """The ready file of a server, if `--ready-file` names one."""
 
     path: Path | None

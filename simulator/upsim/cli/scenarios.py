@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import sys
 import textwrap
@@ -13,6 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 
 import click
+import msgspec
 
 from upsim.atomic_files import write_whole
 from upsim.cli.option_types import PROVIDER, SCENARIO
@@ -63,7 +63,7 @@ def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
     found, has = search.of(everything)
     whole = has == len(search.terms)
     if as_data:
-        _print_json([dataclasses.asdict(item) for item in found if whole])
+        _print_json([msgspec.structs.asdict(item) for item in found if whole])
         sys.exit(0 if whole else FINDING)
     if not whole:
         typed = " and ".join(repr(term.typed) for term in search.terms)

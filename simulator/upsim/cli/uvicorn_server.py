@@ -9,8 +9,8 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+import msgspec
 import uvicorn
 
 from upsim.cli.escaped_output import is_output_lost
@@ -21,8 +21,7 @@ GREET_SECONDS = 0.02
 """Seconds from ready to the banner, which reads every baseline; first requests go first."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerHooks:
+class ServerHooks(msgspec.Struct, frozen=True):
     """Functions to call once the server is ready, when it stops, and after its last response."""
 
     on_started: Callable[[], None]

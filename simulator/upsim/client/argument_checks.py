@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from numbers import Real
+
+import msgspec
 
 from upsim.client.exceptions import ArgumentError
 from upsim.core.suggestions import nearest_to, shown, suggestion
@@ -21,8 +22,7 @@ MAX_SECONDS = 10**9
 _LEADING_NUMBER = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)")
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(msgspec.Struct, frozen=True):
     """The numbers that an argument accepts, with an example."""
 
     example: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeVar
+
+import msgspec
 
 from upsim.core.evidence import Evidence
 from upsim.core.instants import DAY, SECOND, Instant
@@ -21,16 +22,14 @@ Plain = None | bool | int | str | Decimal | tuple["Plain", ...] | Mapping[str, "
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class BaselineFact:
+class BaselineFact(msgspec.Struct, frozen=True):
     """One value, and the evidence for it."""
 
     value: Plain
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorRule:
+class ErrorRule(msgspec.Struct, frozen=True):
     """One entry of the error catalogue; `message` may contain `{names}` of compared values.
 
     `extra` holds further fields of the body, `headers` further response headers.
@@ -46,8 +45,7 @@ class ErrorRule:
     variants: tuple[tuple[Mapping[str, str], ErrorRule], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Knob:
+class Knob(msgspec.Struct, frozen=True):
     """A named choice for which sources disagree: its values, and the value of each dialect."""
 
     name: str
@@ -57,8 +55,7 @@ class Knob:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """One parameter of a model: its default and the allowed values, in the provider's spelling."""
 
     name: str
@@ -67,8 +64,7 @@ class Option:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(msgspec.Struct, frozen=True):
     """One emulated model: parameters, price, plan, output, and the refund after a failure."""
 
     id: str
@@ -81,8 +77,7 @@ class Model:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(msgspec.Struct, frozen=True):
     """A limit of `limit` requests in each window `per`.
 
     `counts` names the counted requests: `all`, a kind of operation, one operation, or a name
@@ -100,8 +95,7 @@ class RateLimit:
         return {"half_minute": 30 * SECOND, "minute": 60 * SECOND, "day": DAY}[self.per]
 
 
-@dataclass(frozen=True, slots=True)
-class AccountPlan:
+class AccountPlan(msgspec.Struct, frozen=True):
     """The limits of an account: access, requests per window, concurrent jobs."""
 
     name: str
@@ -112,8 +106,7 @@ class AccountPlan:
     facts: Mapping[str, BaselineFact]
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
+class Refund(msgspec.Struct, frozen=True):
     """The states in which the charge is refunded, and the delay of the refund in seconds."""
 
     states: tuple[str, ...]
@@ -121,8 +114,7 @@ class Refund:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class SecondHeader:
+class SecondHeader(msgspec.Struct, frozen=True):
     """A second header for the key, read if the first is missing and `knob` has this `value`."""
 
     header: str
@@ -131,8 +123,7 @@ class SecondHeader:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(msgspec.Struct, frozen=True):
     """The header that carries the key, its scheme, and the format of issued keys."""
 
     header: str
@@ -144,8 +135,7 @@ class Auth:
     second: SecondHeader | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(msgspec.Struct, frozen=True):
     """All known facts of one provider. `digest` is the hash of the resolved file.
 
     `divisible` is True if amounts may have fractions, as US dollars do; credits are whole.

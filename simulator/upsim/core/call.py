@@ -49,16 +49,14 @@ class Reply(msgspec.Struct, frozen=True):
     content_type: bytes = JSON
 
 
-@dataclass(frozen=True, slots=True)
-class FileReply:
+class FileReply(msgspec.Struct, frozen=True):
     """A response with the finished file of a job; `mark` is added to the job once it is sent."""
 
     job: str
     mark: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """A request that is held open until the job ends, or until a time limit in seconds.
 
     After that, `answer` is called with the call (with a new `now`) and a flag: whether the
@@ -70,8 +68,7 @@ class Hold:
     answer: Callable[[Call, bool], Reply]
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True):
     """A video that must be measured first; then the call is checked again from the start."""
 
     source: str
@@ -92,8 +89,7 @@ class Content(Protocol):
         """Return the bytes between two positions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(msgspec.Struct, frozen=True):
     """A file inside the body of a call, in pieces. The content type is empty if it is missing."""
 
     file_name: str
@@ -101,8 +97,7 @@ class Carried:
     pieces: Iterable[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class SentFile:
+class SentFile(msgspec.Struct, frozen=True):
     """A file that came with a call, and the digest under which it is stored."""
 
     file_name: str
@@ -202,8 +197,7 @@ class Call:
         return self.job
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """An account's rate-limit window: the requests used, and the end of the window."""
 
     limit: int

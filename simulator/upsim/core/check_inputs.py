@@ -7,7 +7,8 @@ on, the first request would crash. Such an order is reported when the files are 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 ACCOUNT = "account"
 INPUTS = "inputs"
@@ -22,23 +23,21 @@ PRICED = (MODEL, OPTIONS, MEDIA)
 """What a price and the size of an output follow from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(msgspec.Struct, frozen=True):
     """Parts of a call that a check needs, and parts that it gives to later checks."""
 
     needs: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CheckUses:
+class CheckUses(msgspec.Struct, frozen=True, eq=False):
     """The inputs and results of a provider's checks by name, and the inputs of each operation.
 
     A check without an entry depends on nothing. Without any entries, no order is checked.
     """
 
-    checks: Mapping[str, Use] = field(default_factory=dict)
-    operations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    checks: Mapping[str, Use] = msgspec.field(default_factory=dict)
+    operations: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
     def givers(self, part: str) -> tuple[str, ...]:
         """Return the checks that provide a part."""

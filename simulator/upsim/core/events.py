@@ -7,7 +7,6 @@ the dataclasses, and ten times faster to create.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
@@ -22,8 +21,7 @@ from upsim.core.states import Failure, JobState, Phase
 from upsim.core.url_builder import UrlBuilder
 
 
-@dataclass(frozen=True, slots=True)
-class AccountOpened:
+class AccountOpened(msgspec.Struct, frozen=True):
     """An account was created, on the first use of a key or by an admin call.
 
     `owner` identifies the keys that share the account.
@@ -39,8 +37,7 @@ class AccountOpened:
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountChanged:
+class AccountChanged(msgspec.Struct, frozen=True):
     """The plan of an account was changed; ledger entries alone change its balance."""
 
     at: Instant
@@ -74,8 +71,7 @@ class JobAccepted(msgspec.Struct, frozen=True, gc=False):
     due: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutputPlan:
+class OutputPlan(msgspec.Struct, frozen=True):
     """The planned output of a job: displayed size in pixels, and whether it has audio."""
 
     width: int
@@ -88,8 +84,7 @@ class OutputPlan:
         return f"{self.width}x{self.height}"
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookTarget:
+class WebhookTarget(msgspec.Struct, frozen=True):
     """The URL to which the end of a job is reported. The secret stays in memory.
 
     An empty `url` means that nothing is sent: PiAPI echoes a secret even without an endpoint.
@@ -99,8 +94,7 @@ class WebhookTarget:
     secret: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JobStarted:
+class JobStarted(msgspec.Struct, frozen=True):
     """A queued job got a free slot and follows its plan; `due` is the end of its first phase."""
 
     at: Instant
@@ -125,16 +119,14 @@ class JobMoved(msgspec.Struct, frozen=True, gc=False):
     kept_until: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JobPolled:
+class JobPolled(msgspec.Struct, frozen=True):
     """A poll was answered; recorded for plans whose steps end after a number of polls."""
 
     at: Instant
     job: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobsForgotten:
+class JobsForgotten(msgspec.Struct, frozen=True):
     """Jobs and their ledger entries were removed, because of their age or the limit on jobs."""
 
     at: Instant
@@ -142,8 +134,7 @@ class JobsForgotten:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesCarried:
+class EntriesCarried(msgspec.Struct, frozen=True):
     """The sum of an account's forgotten ledger entries; a compacted log begins with it."""
 
     at: Instant
@@ -152,8 +143,7 @@ class EntriesCarried:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class CountsCarried:
+class CountsCarried(msgspec.Struct, frozen=True):
     """The numbers of ledger entries, accepted jobs and random draws so far; closes a compacted log.
 
     `drawn` counts the draws of each purpose: see `drawn_by`.
@@ -165,8 +155,7 @@ class CountsCarried:
     drawn: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaUsed:
+class QuotaUsed(msgspec.Struct, frozen=True):
     """A call was counted in a rate-limit window, which began at `window`.
 
     Only in a compacted log can one event count several `places` (requests).
@@ -179,8 +168,7 @@ class QuotaUsed:
     places: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class JobMarked:
+class JobMarked(msgspec.Struct, frozen=True):
     """A provider's own note on a job, such as `finalised` or `revoked`."""
 
     at: Instant
@@ -188,8 +176,7 @@ class JobMarked:
     mark: str
 
 
-@dataclass(frozen=True, slots=True)
-class UploadIssued:
+class UploadIssued(msgspec.Struct, frozen=True):
     """A ticket to upload one file; `size` in bytes if the caller announced it.
 
     An unused ticket is kept until after its expiry, so that a late upload gets the right error.
@@ -207,8 +194,7 @@ class UploadIssued:
     kept_until: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class UploadStored:
+class UploadStored(msgspec.Struct, frozen=True):
     """The bytes of an upload arrived; they are stored under their `digest`."""
 
     at: Instant
@@ -218,24 +204,21 @@ class UploadStored:
     expires_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
-class UploadsForgotten:
+class UploadsForgotten(msgspec.Struct, frozen=True):
     """Uploads were removed because of their age."""
 
     at: Instant
     uploads: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FaultArmed:
+class FaultArmed(msgspec.Struct, frozen=True):
     """A fault was armed, by the scenario or by an admin call."""
 
     at: Instant
     rule: FaultRule
 
 
-@dataclass(frozen=True, slots=True)
-class FaultMatched:
+class FaultMatched(msgspec.Struct, frozen=True):
     """A request matched an armed fault, which fired or did not.
 
     Only in a compacted log can one event count several `times`.
@@ -247,16 +230,14 @@ class FaultMatched:
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class FaultDisarmed:
+class FaultDisarmed(msgspec.Struct, frozen=True):
     """A fault was removed."""
 
     at: Instant
     fault: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryCreated:
+class DeliveryCreated(msgspec.Struct, frozen=True):
     """A job entered a state that must be reported; `body` is sent in all attempts.
 
     `stamp` is the Unix second for which the body was made, by the wall clock or the virtual clock.
@@ -271,8 +252,7 @@ class DeliveryCreated:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptMade:
+class AttemptMade(msgspec.Struct, frozen=True):
     """One attempt was made: the headers sent, the result, and the time of the next attempt.
 
     `number` is the position in the provider's own schedule. It is 0 for an extra attempt, by
@@ -294,8 +274,7 @@ class AttemptMade:
     unsent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptPostponed:
+class AttemptPostponed(msgspec.Struct, frozen=True):
     """A fault delays an attempt; no fault is looked for when the attempt is made.
 
     A `reorder` attempt is made earlier if another delivery was attempted in the meantime.
@@ -309,8 +288,7 @@ class AttemptPostponed:
     reorder: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AnnouncementPlanned:
+class AnnouncementPlanned(msgspec.Struct, frozen=True):
     """A fault reports the end of a job before it happens: at `due`, in phase `step` of the job."""
 
     at: Instant
@@ -319,8 +297,7 @@ class AnnouncementPlanned:
     due: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryEnded:
+class DeliveryEnded(msgspec.Struct, frozen=True):
     """No attempt follows: the delivery was `delivered`, `given_up`, `lost` or `refused`."""
 
     at: Instant
@@ -329,8 +306,7 @@ class DeliveryEnded:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class RulesChanged:
+class RulesChanged(msgspec.Struct, frozen=True):
     """From now on, other rules apply to a provider's calls; `rules` are named by their hash.
 
     The `cause` is `change` (the scenario planned it) or `reload` (its files were edited).
@@ -342,16 +318,14 @@ class RulesChanged:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChangesPlanned:
+class ChangesPlanned(msgspec.Struct, frozen=True):
     """The scenario plans changes of the rules at these instants; an earlier plan is dropped."""
 
     at: Instant
     instants: tuple[Instant, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeApplied:
+class ChangeApplied(msgspec.Struct, frozen=True):
     """A planned change took place; `number` is its position in the plan."""
 
     at: Instant

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Grade = Literal["documented", "observed", "assumed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """Evidence: `documented` by a page, `observed` in use, or `assumed` for a stated reason."""
 
     grade: Grade

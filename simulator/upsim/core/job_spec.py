@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+
+import msgspec
 
 from upsim.core.baseline import ErrorRule, Model
 from upsim.core.events import OutputPlan
@@ -16,8 +17,7 @@ from upsim.core.pricing import PriceQuote, quote
 from upsim.core.states import TERMINAL, Failure, JobState, Phase
 
 
-@dataclass(frozen=True, slots=True)
-class JobSpec:
+class JobSpec(msgspec.Struct, frozen=True):
     """The price, output and steps of a submit. `output` is None if the video is unavailable."""
 
     quote: PriceQuote

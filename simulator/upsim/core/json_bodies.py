@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -24,8 +23,7 @@ MAX_EXPONENT = 308
 """Numbers are read as exactly as they are written, but within the range of common parsers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(msgspec.Struct, frozen=True):
     """A body that cannot be read as JSON, and the reason."""
 
     reason: Literal["syntax", "encoding", "too_deep", "too_large", "content_type"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
+
+import msgspec
 
 from upsim.core.baseline import Baseline, BaselineError, ErrorRule, Plain
 from upsim.core.nearest_names import nearest_of
@@ -27,8 +28,7 @@ class Named(dict[str, T]):
         raise BaselineError(msg)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """A baseline with every knob set: the rules that apply to one request.
 
     `limits` are numbers, `wholes` the same numbers rounded down, `words` the limits that are

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from upsim.core.evidence import Evidence
 from upsim.core.instants import SECOND
@@ -12,8 +13,7 @@ from upsim.core.media import Media
 from upsim.core.states import Failure, JobState, Phase
 
 
-@dataclass(frozen=True, slots=True)
-class JobDuration:
+class JobDuration(msgspec.Struct, frozen=True):
     """`base` seconds, plus `per_second` of video and `per_frame`, within bounds.
 
     `by` names the option whose value selects a factor from `table`; a missing factor is 1.
@@ -28,8 +28,7 @@ class JobDuration:
     at_most: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseRule:
+class PhaseRule(msgspec.Struct, frozen=True):
     """One step: the state and how it ends (a duration, a number of polls, or a command)."""
 
     state: JobState
@@ -38,8 +37,7 @@ class PhaseRule:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lifecycle:
+class Lifecycle(msgspec.Struct, frozen=True):
     """The steps in order. `evidence` is the evidence for the durations."""
 
     phases: tuple[PhaseRule, ...]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
+
+import msgspec
 
 MICROSECONDS = 1_000_000
 
 Container = Literal["mp4", "mov", "mkv", "webm", "avi", "other"]
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(msgspec.Struct, frozen=True):
     """One measured video.
 
     `duration` is in integer microseconds as the container states it, `frame_rate` the average rate
@@ -46,8 +46,7 @@ Reason = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Unmeasurable:
+class Unmeasurable(msgspec.Struct, frozen=True):
     """The reason why a video could not be measured; `detail` is a sentence for people."""
 
     reason: Reason

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
+
+import msgspec
 
 from upsim.core.events import OutputPlan
 from upsim.core.evidence import Evidence
 from upsim.core.media import MICROSECONDS, Media
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRule:
+class OutputRule(msgspec.Struct, frozen=True):
     """A scale factor for both sides (`scale`), or a target for the short side.
 
     The value of the option `by` selects the number from `table`; without `by` the number is
@@ -27,8 +27,7 @@ class OutputRule:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class OutputTiming:
+class OutputTiming(msgspec.Struct, frozen=True):
     """The duration of an output in microseconds, its frame rate, and its number of frames."""
 
     duration: int

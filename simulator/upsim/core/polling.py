@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from upsim.core.evidence import Evidence
 from upsim.core.instants import Instant
 
 
-@dataclass(frozen=True, slots=True)
-class PollingAdvice:
+class PollingAdvice(msgspec.Struct, frozen=True):
     """The shortest pause between two polls, and the growth of pauses if the provider has a rule.
 
     `factor` is a decimal as the provider writes it, `most` the longest pause.

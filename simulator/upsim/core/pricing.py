@@ -8,10 +8,11 @@ tier. All amounts are `Decimal`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Literal
+
+import msgspec
 
 from upsim.core.evidence import Evidence
 from upsim.core.numbers import counted
@@ -20,8 +21,7 @@ Measures = Mapping[str, Decimal | Fraction | int | str]
 """What a price may depend on: `seconds`, `frames`, `frame_rate`, `output_height`, and options."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(msgspec.Struct, frozen=True):
     """The counted quantity, its rounding to whole numbers, and its limits."""
 
     of: Literal["seconds", "frames"]
@@ -30,8 +30,7 @@ class Quantity:
     maximum: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(msgspec.Struct, frozen=True):
     """One line of a tiered rate, valid up to and including `up_to` (None: no upper limit)."""
 
     name: str
@@ -39,8 +38,7 @@ class Tier:
     rate: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """The price of `per` units of the quantity: flat, by an option's value, or by tier."""
 
     by: str | None = None
@@ -50,8 +48,7 @@ class Rate:
     tiers: tuple[Tier, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Surcharge:
+class Surcharge(msgspec.Struct, frozen=True):
     """The rate is multiplied by `times` when the measure is strictly above `above`."""
 
     of: str
@@ -59,8 +56,7 @@ class Surcharge:
     times: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Billing:
+class Billing(msgspec.Struct, frozen=True):
     """A model's price rule; `unit_per` converts its unit into the ledger's (`unit`)."""
 
     unit: str
@@ -72,8 +68,7 @@ class Billing:
     unit_per: Decimal = Decimal(1)
 
 
-@dataclass(frozen=True, slots=True)
-class PriceQuote:
+class PriceQuote(msgspec.Struct, frozen=True):
     """A price: `amount` in `unit` for `quantity` at `rate` each, and the calculation as text."""
 
     amount: Decimal

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from upsim.core.call import Call, Carried, Content, FileReply, Hold, Reply
 from upsim.core.check_inputs import CheckUses
@@ -23,8 +24,7 @@ def _none_idle(_call: Call) -> Mapping[str, str]:
     return NO_FIELDS
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """One method and path of a provider, named as in its documentation.
 
     `{name}` in the path is one segment, `{name*}` the remaining path.
@@ -50,7 +50,7 @@ class Operation:
     secrets: Secrets = NONE
     refuses: bool = False
     file: Callable[[Call, Content], Carried | None] | None = None
-    reads: Reads = field(default_factory=dict)
+    reads: Reads = msgspec.field(default_factory=dict)
     query: frozenset[str] = frozenset()
     idle: Callable[[Call], Mapping[str, str]] = _none_idle
     answers: frozenset[str] = frozenset()
@@ -62,8 +62,7 @@ class Operation:
         return self.kind in ("submit", "read")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """The input for the headers of one attempt: its id, secret, Unix second and content."""
 
     delivery: str
@@ -72,8 +71,7 @@ class Attempt:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """The webhooks that a provider posts.
 
     `body` is created once for all attempts, at this Unix second; `headers` for each attempt.
@@ -85,8 +83,7 @@ class Notice:
     secrets: Secrets = NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True):
     """A company whose API is emulated.
 
     `scenarios` is the folder of the baseline if the provider comes from another package.
@@ -100,8 +97,8 @@ class Provider:
     problem: Callable[[Call, Violation], Reply]
     draw_id: Callable[[RandomSource], str]
     headers: Callable[[Call, Reply], tuple[tuple[bytes, bytes], ...]] | None = None
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = msgspec.field(default_factory=dict)
     scenarios: Path | None = None
     notice: Notice | None = None
     failure: str = ""
-    uses: CheckUses = field(default_factory=CheckUses)
+    uses: CheckUses = msgspec.field(default_factory=CheckUses)

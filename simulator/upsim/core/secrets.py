@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 HIDDEN = "<redacted>"
 _NAMED = frozenset({"secret", "webhook_secret", "api_key", "access_key", "apikey", "authorization"})
@@ -30,8 +31,7 @@ _SIGNED = re.compile(
 _FIELD = r'("(?:{names})"\s*:\s*")(?:[^"\\]|\\.)*'
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(msgspec.Struct, frozen=True):
     """The secrets in an operation's bodies and query.
 
     `fields` and `urls` are ends of paths in the JSON of requests, responses and webhooks

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class JobState(StrEnum):
@@ -31,8 +32,7 @@ EDGES: frozenset[tuple[JobState, JobState]] = frozenset(
 """The moves that exist: forward only; a terminal state changes to `deleted` alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """The reason of a failed job: the catalogue's name, its code and text, and further fields."""
 
     name: str
@@ -42,8 +42,7 @@ class Failure:
     extra: tuple[tuple[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(msgspec.Struct, frozen=True):
     """One step of a plan: the state, and how it ends.
 
     It ends after `lasts` microseconds, after `polls` polls, or (if both are None) only by a

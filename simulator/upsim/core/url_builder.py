@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class UrlBuilder:
+class UrlBuilder(msgspec.Struct, frozen=True):
     """The parts of absolute URLs, as the request used them.
 
     `base` is scheme and host, `sandbox` is `/sandbox/<id>` or empty, `prefix` is the

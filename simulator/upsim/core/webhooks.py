@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from upsim.core.events import AttemptMade, DeliveryCreated, DeliveryEnded
 from upsim.core.evidence import Evidence
@@ -21,8 +23,7 @@ FaultKind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookRule:
+class WebhookRule(msgspec.Struct, frozen=True):
     """The webhook rules of a provider: when it sends, how often it retries, and what it sends.
 
     `pauses` are between the attempts (the last pause is repeated); `timeout` is the limit for
@@ -52,8 +53,7 @@ class WebhookRule:
         return self.pauses[min(number, len(self.pauses)) - 1]
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookFault:
+class WebhookFault(msgspec.Struct, frozen=True):
     """A fault in one attempt. `after` is the delay (or how early or stale the timestamp is).
 
     `lose`: the webhook is sent but never arrives, and is not retried. `duplicate`: it arrives
@@ -81,8 +81,7 @@ class AttemptOutcome(NamedTuple):
         return self.status in GOOD
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """One notification of one job, and the attempts to deliver it, oldest first."""
 
     created: DeliveryCreated

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from upsim.core.baseline import Baseline, BaselineError
 from upsim.core.bounded_cache import BoundedCache
@@ -23,8 +24,7 @@ MAX_TERMS_KEPT = 4096
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-@dataclass(frozen=True, slots=True)
-class EndPolicy:
+class EndPolicy(msgspec.Struct, frozen=True):
     """The actions after the end of a job; times are in microseconds, None means never."""
 
     refunded: frozenset[str]
@@ -32,8 +32,7 @@ class EndPolicy:
     kept_for: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class BoundProvider:
+class BoundProvider(msgspec.Struct, frozen=True):
     """A provider under one dialect: the rules, routes and checks that handle its requests."""
 
     provider: Provider

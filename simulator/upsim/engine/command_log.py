@@ -12,8 +12,11 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from upsim.core.instants import Instant
 from upsim.core.media import Measured
@@ -229,8 +232,7 @@ def is_played() -> bool:
     return command is not None and command.played
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedKey:
+class LoggedKey(msgspec.Struct, frozen=True):
     """A sent key, by a name. `owner` is empty if the key was refused.
 
     `prefix` is the documented beginning of the provider's keys, if the key begins like this.

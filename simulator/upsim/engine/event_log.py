@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from msgspec.structs import replace as copy
@@ -169,7 +169,7 @@ def _add(sums: dict[tuple[int, str], EntriesCarried], more: EntriesCarried) -> N
     key = (more.account, more.unit)
     known = sums.get(key)
     if known is not None:
-        more = replace(more, at=max(known.at, more.at), amount=known.amount + more.amount)
+        more = copy(more, at=max(known.at, more.at), amount=known.amount + more.amount)
     sums[key] = more
 
 
@@ -177,7 +177,7 @@ def _use(quotas: dict[tuple[int, str], QuotaUsed], more: QuotaUsed) -> None:
     key = (more.account, more.limit)
     known = quotas.get(key)
     if known is not None and known.window == more.window:
-        more = replace(more, places=known.places + more.places)
+        more = copy(more, places=known.places + more.places)
     quotas[key] = more
 
 
@@ -191,7 +191,7 @@ def _faults(events: Sequence[Event]) -> list[Event]:
         elif isinstance(event, FaultMatched):
             known = sums.get((event.fault, event.fired))
             times = event.times + (known.times if known else 0)
-            sums[event.fault, event.fired] = replace(event, times=times)
+            sums[event.fault, event.fired] = copy(event, times=times)
         elif isinstance(event, FaultDisarmed):
             del armed[event.fault]
             for fired in (False, True):

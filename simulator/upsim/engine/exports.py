@@ -7,7 +7,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -65,8 +64,7 @@ _Find = Callable[[bytes], Iterator[int]]
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxExport:
+class SandboxExport(msgspec.Struct, frozen=True):
     """A sandbox at one time: its settings, and all input since its creation."""
 
     made: Json

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from upsim.core.baseline import Auth
 from upsim.core.bounded_cache import BoundedCache
@@ -18,8 +19,7 @@ MAX_KEYS = 100_000
 """Keys of a sandbox, those of all its accounts together."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyHolder:
+class KeyHolder(msgspec.Struct, frozen=True):
     """The sandbox and owner of an issued key; keys with the same `owner` share one account."""
 
     sandbox: str

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+import msgspec
+
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Call
 from upsim.core.hosts import MAX_URL_LENGTH, canonical, is_loopback
@@ -42,8 +44,7 @@ class Measurements:
             self._found[key] = measured
 
 
-@dataclass(frozen=True, slots=True)
-class HostedMedia:
+class HostedMedia(msgspec.Struct, frozen=True):
     """A URL that this server itself serves: its sandbox and the decoded path below `/media/`.
 
     The path is empty if the URL only looks like a media URL: nothing is served there.

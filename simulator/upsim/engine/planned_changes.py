@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
+
+import msgspec
 
 from upsim.engine.rule_changes import RuleChange
 from upsim.engine.sandbox import Sandbox
@@ -11,8 +13,7 @@ from upsim.scenario.loader import Library
 from upsim.scenario.model import Scenario
 
 
-@dataclass(frozen=True, slots=True)
-class ScenarioLookup:
+class ScenarioLookup(msgspec.Struct, frozen=True):
     """The scenario of each provider in a sandbox: the chosen scenario, or the baseline."""
 
     library: Library

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from upsim.engine.planned_changes import ScenarioLookup
 from upsim.scenario.loader import Library
@@ -22,8 +23,7 @@ _NO_FILE = ["extends"]
 """Keys that distinguish a file without changes from the baseline that it extends."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScenarioDiff:
+class ScenarioDiff(msgspec.Struct, frozen=True):
     """A scenario whose files were reloaded.
 
     `changed` lists the places of changed values for each provider; `rules` is the hash of its new
@@ -31,8 +31,8 @@ class ScenarioDiff:
     """
 
     name: str
-    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    rules: Mapping[str, str] = field(default_factory=dict)
+    changed: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    rules: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def waiting(self, sections: tuple[str, ...]) -> tuple[str, ...]:
         """The changed sections among these, in their order."""

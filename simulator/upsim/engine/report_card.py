@@ -71,8 +71,7 @@ NO_SIGNATURE = "signatures: no webhook was badly signed on purpose and delivered
 INBOXES = "signatures at the built-in inbox, which takes everything"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFinding:
+class ClientFinding(msgspec.Struct, frozen=True):
     """One mistake of a client; `numbers` are the figures about it."""
 
     name: str
@@ -133,8 +132,7 @@ class ReportState(msgspec.Struct, array_like=True):
     signed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(msgspec.Struct, frozen=True):
     """A report card at one time."""
 
     findings: Sequence[ClientFinding]

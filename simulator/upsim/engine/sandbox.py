@@ -7,8 +7,9 @@ waits or does I/O, except for storing the bytes of uploads.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from upsim.core.call import SandboxApi
 from upsim.core.events import JobAccepted
@@ -38,8 +39,7 @@ View = tuple[BoundProvider, SandboxApi]
 """The rules of a provider in a sandbox under a dialect, and the sandbox seen through them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(msgspec.Struct, frozen=True):
     """The functions of a server that its sandboxes use.
 
     `view` gives the operations of a provider access to a sandbox; `commands` makes its command log.

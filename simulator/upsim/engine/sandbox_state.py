@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 from msgspec.structs import replace as copy
 
 from upsim.core.events import (
@@ -52,8 +53,7 @@ from upsim.engine.event_validation import EventValidator, Handler
 DELETED = JobState.DELETED
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(msgspec.Struct, frozen=True):
     """A ticket, and the file that arrived for it."""
 
     issued: UploadIssued
@@ -409,7 +409,7 @@ class SandboxState:
 
     def _attempt_made(self, event: AttemptMade) -> None:
         found = self.deliveries[event.delivery]
-        self.deliveries[event.delivery] = replace(found, attempts=(*found.attempts, event))
+        self.deliveries[event.delivery] = copy(found, attempts=(*found.attempts, event))
         self.postponed.pop((event.delivery, event.number), None)
         if event.next_at is not None:
             self.deadlines.add(event.next_at, "deliver", event.delivery, event.number + 1)
@@ -423,7 +423,7 @@ class SandboxState:
 
     def _delivery_ended(self, event: DeliveryEnded) -> None:
         found = self.deliveries[event.delivery]
-        self.deliveries[event.delivery] = replace(found, ended=event)
+        self.deliveries[event.delivery] = copy(found, ended=event)
         self.open_deliveries.pop(event.delivery, None)
 
     def _rules_changed(self, event: RulesChanged) -> None:

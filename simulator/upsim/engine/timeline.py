@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from upsim.core.events import ClockMoved, Event
 from upsim.core.instants import Instant
@@ -25,8 +26,7 @@ MAX_AT_ONCE = 300
 """Deadlines that are run in one turn of the event loop: some 30 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(msgspec.Struct, frozen=True):
     """The history from which a timeline continues: its first instant, events, and their state.
 
     Everything that was due by `until` has run. The clock may show a later time.
@@ -45,8 +45,7 @@ class Past:
         return self.state.clock
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """The start of a timeline: a clock, a seed, and a past if it continues another timeline."""
 
     clock: Clock

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec.structs import replace
 
 from upsim.core.call import Call, SandboxApi
 from upsim.core.events import (
@@ -44,8 +44,7 @@ WITHHELD = 1000
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(msgspec.Struct, frozen=True):
     """A webhook request that is due now; `number` is 0 outside of the provider's schedule."""
 
     delivery: str

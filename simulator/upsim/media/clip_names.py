@@ -8,10 +8,11 @@ is cheap.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, get_args
+
+import msgspec
 
 from upsim.core.media import MICROSECONDS
 from upsim.core.numbers import counted
@@ -55,8 +56,7 @@ class ClipRoomError(ClipNameError):
     """A valid clip whose file does not fit on the disk or in the store."""
 
 
-@dataclass(frozen=True, slots=True)
-class SyntheticClip:
+class SyntheticClip(msgspec.Struct, frozen=True):
     """A video to generate; equal clips give equal bytes.
 
     `duration` is the container's, in microseconds. It usually equals the duration of the

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from upsim.core.causes import base64_flaw, scheme_of
 from upsim.core.media import Unmeasurable
@@ -16,8 +17,7 @@ _MAX_HEAD_LENGTH = 1_024
 _DEFAULT_TYPE = "text/plain"
 
 
-@dataclass(frozen=True, slots=True)
-class DataUrl:
+class DataUrl(msgspec.Struct, frozen=True):
     """A decoded data URL: its media type in lower case, without parameters, and its bytes."""
 
     media_type: str

@@ -7,9 +7,11 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.media import Unmeasurable

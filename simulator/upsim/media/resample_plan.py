@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class ResamplePlan:
+
+class ResamplePlan(msgspec.Struct, frozen=True):
     """Size, audio and duration (in microseconds) of a resampled output.
 
     `pace` is the frame rate to use if the source's frame times would exceed the duration.

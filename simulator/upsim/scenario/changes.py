@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from upsim.core.instants import Instant, from_iso
 from upsim.core.suggestions import shown
@@ -17,8 +18,7 @@ MAX_CHANGES: int = source()["properties"][CHANGES]["maxItems"]
 """Maximum number of changes; each is validated together with the whole file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True):
     """The rules that apply from one change on: the whole file including that change."""
 
     number: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from upsim.core.evidence import Evidence
 from upsim.scenario.build import evidence
@@ -20,8 +21,7 @@ _COLUMN = 72
 _WIDEST = 100
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedValue:
+class ExplainedValue(msgspec.Struct, frozen=True):
     """One value of a resolved file: its place, its line, and its evidence."""
 
     place: Place
@@ -30,8 +30,7 @@ class ExplainedValue:
     evidence: Evidence | None
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(msgspec.Struct, frozen=True):
     """A scenario merged with all files that it extends; its own file is the first of `files`."""
 
     name: str

@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from msgspec.structs import replace as copy
+
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.nearest_names import closest, near_names
 from upsim.core.provider import Provider
@@ -313,14 +315,14 @@ class Library:
 
     def named(self, error: ScenarioError) -> ScenarioError:
         """Return the error with the paths of built-in files replaced by scenario names."""
-        return ScenarioError([replace(m, mark=self._named(m.mark)) for m in error.mistakes])
+        return ScenarioError([copy(m, mark=self._named(m.mark)) for m in error.mistakes])
 
     def _named(self, mark: Mark) -> Mark:
         path = Path(mark.file)
         if path.is_relative_to(self._root):
-            return replace(mark, file=f"{path.parent.name}/{path.stem}")
+            return copy(mark, file=f"{path.parent.name}/{path.stem}")
         brought = (name for name, folder in self._folders().items() if path.is_relative_to(folder))
-        return next((replace(mark, file=f"{name}/{path.stem}") for name in brought), mark)
+        return next((copy(mark, file=f"{name}/{path.stem}") for name in brought), mark)
 
     def is_as_in(self, other: Library, name: str) -> bool:
         """Return whether the files of a scenario are unchanged since another library read them."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
+
 from upsim.core.baseline import Baseline
 from upsim.core.evidence import Evidence
 from upsim.core.faults import FaultRule, is_like, spelt
@@ -16,8 +18,7 @@ from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Media, Unmeasurable
 
 
-@dataclass(frozen=True, slots=True)
-class MediaRule:
+class MediaRule(msgspec.Struct, frozen=True):
     """The result for URLs that match a glob: video properties, a failure, or a local file."""
 
     url: str
@@ -28,8 +29,7 @@ class MediaRule:
         return fits(url, self.url)
 
 
-@dataclass(frozen=True, slots=True)
-class JobRule:
+class JobRule(msgspec.Struct, frozen=True):
     """The steps of all jobs whose options or inputs have all of these values."""
 
     when: tuple[tuple[str, str], ...]
@@ -43,8 +43,7 @@ class JobRule:
 word = spelt
 
 
-@dataclass(frozen=True, slots=True)
-class AccountRule:
+class AccountRule(msgspec.Struct, frozen=True):
     """The initial state of accounts of a provider."""
 
     balance: Decimal | None
@@ -77,8 +76,7 @@ class Scenario:
     values: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """Rules that apply from a time on: `after` the start of the sandbox, or `at` a date.
 
     `scenario` is the complete scenario from that time on, including all earlier changes.

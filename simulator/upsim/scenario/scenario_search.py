@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import msgspec
 
 from upsim.scenario.yaml_tree import items, mapping, read_tree
 
@@ -21,8 +22,7 @@ _MIN_STEM = 4
 """Minimum length of a word after its ending is removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """The name, provider and summary of one scenario."""
 
     name: str
@@ -37,8 +37,7 @@ class Listed:
         return self.name.partition("/")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(msgspec.Struct, frozen=True):
     """One search term: the typed words and their synonyms.
 
     `parts` are the words of a typed `one-name`. They are searched if no scenario has the full name.
@@ -58,8 +57,7 @@ class Term:
         return any(re.search(rf"\b{re.escape(one)}\b", _spaced(text)) for one in self.meant)
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(msgspec.Struct, frozen=True):
     """The terms of a search, in any order; a term may consist of several consecutive words."""
 
     terms: tuple[Term, ...]

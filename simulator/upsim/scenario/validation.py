@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
+
+import msgspec
 
 from upsim.core.provider import Provider
 from upsim.scenario.baseline_overrides import Trees, baseline_mistakes, strange_entries
@@ -25,8 +26,7 @@ _ONE_BY_ONE = (("jobs",), ("faults",))
 """Sections whose items are checked without the schema."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScenarioValidator:
+class ScenarioValidator(msgspec.Struct, frozen=True):
     """A validator of files; it uses the baselines in `trees`, and all scenario `names`.
 
     `kinds` returns the operations of a provider with their kinds.

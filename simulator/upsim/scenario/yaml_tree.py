@@ -17,10 +17,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import yaml
+import msgspec
 
 from upsim.scenario.environment_variables import replace_variables
+
+if TYPE_CHECKING:
+    import yaml
 
 Value = None | bool | int | str | Decimal | list["Value"] | dict[str, "Value"]
 Place = tuple[str | int, ...]
@@ -44,8 +48,9 @@ _WORDS: dict[str, bool | None] = {
 }
 _PAIR = re.compile(r"\s*(?:- )?(?P<key>[\w.-]+):\s+(?P<value>[^'\"{\[\s].*:(?:\s.*)?)$")
 """A key with a text in which a colon makes another pair."""
+SCALAR, SEQUENCE = "scalar", "sequence"
+"""Kinds of nodes of the YAML library; the third is a mapping."""
 _TAG = re.compile(r"(?:&\S+[ \t]+)?!")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MAX_BYTES = 4 * 1024 * 1024
 MAX_VALUES = 100_000
 """Maximum number of values in a file after its aliases are expanded."""
@@ -56,8 +61,7 @@ _SAFELY_DEEP = 5_000
 """Nesting depth that the YAML library can read without a stack overflow, with a margin of four."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True, order=True):
     """A position in a file, counted from 1; the mark of a document has no file."""
 
     file: str
@@ -68,8 +72,7 @@ class Mark:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True, order=True):
     """One mistake in a file: its position, its key, and a sentence."""
 
     mark: Mark
@@ -157,10 +160,12 @@ def read_tree(path: Path, fill: Callable[[str], str] = str) -> Tree:
 
 def parse_tree(text: str, file: str, variables: Mapping[str, str] = os.environ) -> Tree:
     """Return the tree of a text that came from `file`."""
+    import yaml  # a server starts without reading a file
+
     tree = Tree(value=None, marks={(): Mark(file, 1, 1)})
     try:
         _refuse_abysses(text)
-        node = yaml.compose(text, Loader=_LOADER)
+        node = yaml.compose(text, Loader=_loader())
     except yaml.YAMLError as error:
         return _unreadable(*_syntax_mistake(error, text, file))
     except RecursionError:
@@ -186,12 +191,20 @@ def _unreadable(mark: Mark, message: str) -> Tree:
     return Tree(None, {(): Mark(mark.file, 1, 1)}, [Mistake(mark, "", message)], whole=False)
 
 
+def _loader() -> Any:  # noqa: ANN401 - a class of the YAML library, in C or in Python
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def _refuse_abysses(text: str) -> None:
     """Raise RecursionError if the nesting is deep enough to overflow the YAML library's stack."""
     if sum(map(text.count, "[{-?")) <= _SAFELY_DEEP:
         return
+    import yaml
+
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=_loader()):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _SAFELY_DEEP:
@@ -227,9 +240,11 @@ def _long_quote(text: str, line: int) -> yaml.ScalarToken | None:
 
     In most cases the text has no closing quote, and the opening quote of a later text ended it.
     """
+    import yaml
+
     found = None
     try:
-        for token in yaml.scan(text, Loader=_LOADER):
+        for token in yaml.scan(text, Loader=_loader()):
             if token.start_mark.line > line:
                 break
             if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
@@ -264,7 +279,7 @@ class _Reader:
         self._variables = variables
         self._open: list[yaml.Node] = []
 
-    def read(self, node: yaml.Node, place: Place) -> Value:
+    def read(self, node: Any, place: Place) -> Value:  # noqa: ANN401 - yaml.Node has no `id`
         start = node.start_mark
         mark = self._tree.marks[place] = Mark(self._file, start.line + 1, start.column + 1)
         if len(place) > MAX_DEPTH:
@@ -275,14 +290,14 @@ class _Reader:
             )
         if _TAG.match(self._text, start.index):
             self._mistake(place, "tags are not supported; quote the value to keep it as text")
-        if isinstance(node, yaml.ScalarNode):
+        if node.id == SCALAR:
             return self._scalar(node, place)
         if node in self._open:
             self._mistake(place, "an alias may not contain itself")
             return None
         self._open.append(node)
         value: Value
-        if isinstance(node, yaml.SequenceNode):
+        if node.id == SEQUENCE:
             value = [self.read(item, (*place, i)) for i, item in enumerate(node.value)]
         else:
             value = dict(self._pairs(node, place))
@@ -292,7 +307,7 @@ class _Reader:
     def _pairs(self, node: yaml.Node, place: Place) -> Iterator[tuple[str, Value]]:
         seen: set[str] = set()
         for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
+            if key_node.id != SCALAR:
                 self._mistake(place, "a key must be a text")
                 continue
             key = key_node.value

@@ -198,7 +198,7 @@ class EventWriter:
         if kind is FaultArmed:
             return _FAULT_CODE, fault_out(event)  # type: ignore[arg-type]  # as above
         if kind is JobMoved and event.failure is not None:  # type: ignore[union-attr]  # as above
-            event = copy(event, failure=_exact_failure(event.failure))  # type: ignore[union-attr,type-var]  # as above
+            event = copy(event, failure=_exact_failure(event.failure))  # type: ignore[union-attr]  # as above
         return _CODES[kind], _FORMS[kind].values(event)
 
     def _job(self, job: JobAccepted) -> tuple[int, object]:

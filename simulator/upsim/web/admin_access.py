@@ -7,9 +7,9 @@ too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hmac import compare_digest
 
+import msgspec
 from starlette.types import Scope
 
 from upsim.core.hosts import is_loopback, split_authority
@@ -24,8 +24,7 @@ NO_PREFLIGHT = "the admin API refuses cross-origin requests of web pages, with o
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """The reason why a request to the admin API is refused."""
 
     status: int
@@ -33,8 +32,7 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class AdminRule:
+class AdminRule(msgspec.Struct, frozen=True):
     """The rule of the admin API. `local` is true while the server is bound to loopback."""
 
     token: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from upsim.core.call import Call, Hold, Reply
 from upsim.core.events import Event, JobMoved, JobsForgotten
@@ -22,8 +23,7 @@ class HeldByManualClockError(RuntimeError):
     """A request is held on a manual clock in process, where no other code can advance the clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldRequests:
+class HeldRequests(msgspec.Struct, frozen=True):
     """Held requests that wait for jobs on the clock of their sandbox.
 
     `manual_seconds` is how long, in real time, a `manual` clock holds a request at most. In process

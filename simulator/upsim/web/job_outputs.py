@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from upsim.core.jobs import Job
 from upsim.core.outputs import output_timing
@@ -11,8 +12,7 @@ from upsim.media.clip_names import SyntheticClip
 from upsim.media.resample_plan import ResamplePlan
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFile:
+class OutputFile(msgspec.Struct, frozen=True):
     """The file of a job. `substitutes` lists generated parts, with the reasons."""
 
     content: bytes | Path

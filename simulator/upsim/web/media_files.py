@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from upsim.core.call import FileReply
@@ -38,8 +38,7 @@ HIDDEN = b"hidden"
 """Placeholder in the command log for a key that came with a PUT and was refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFile:
+class MediaFile(msgspec.Struct, frozen=True):
     """A file to send: in the store, or in memory and made of `clip`."""
 
     content: bytes | Path

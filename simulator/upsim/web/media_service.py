@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs
+
+import msgspec
 
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Call, Pending
@@ -45,8 +46,7 @@ Origin = Path | Literal["sent", "clip", "ours", "fetched", "assumed"]
 NOTHING_YET = "a ticket was given for this upload, but nothing was PUT to its URL yet"
 
 
-@dataclass(frozen=True, slots=True)
-class MissingFile:
+class MissingFile(msgspec.Struct, frozen=True):
     """A missing file of this server; `error` names the catalogue entry.
 
     `detail` gives the reason, if the URL or the upload ticket shows the reason.

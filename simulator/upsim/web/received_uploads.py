@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qs
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from upsim.core.baseline import ErrorRule
@@ -27,8 +27,7 @@ SHOWN = 100
 """Maximum characters of a client's header that a refusal repeats."""
 
 
-@dataclass(frozen=True, slots=True)
-class Uploads:
+class Uploads(msgspec.Struct, frozen=True):
     """The handler that stores the files of upload tickets."""
 
     _registry: Registry

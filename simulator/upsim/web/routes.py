@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.provider import Operation, Provider
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
+class Miss(msgspec.Struct, frozen=True):
     """No operation was found: `allowed` are the methods of the path, empty for an unknown path."""
 
     allowed: tuple[str, ...]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from tests.http.webhooks.conftest import HOOK, fail, garbage, hang, huge, is_signed, redirect, reset
 from upsim.core.events import AccountOpened

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Protocol
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from upsim.cli.demo import exit_code, summary

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+
+from msgspec.structs import replace
 
 from upsim.core.baseline import AccountPlan, Baseline, BaselineFact, ErrorRule, Knob, RateLimit
 from upsim.core.call import Call, Window
@@ -58,7 +60,7 @@ def video(seconds: str | Decimal = "8.5", *, width: int = 854, height: int = 480
 def error(name: str, message: str = "", **fields: object) -> ErrorRule:
     """Return an entry of an error catalogue."""
     found = ErrorRule(name, 400, name.upper(), message, WHY, {}, {})
-    return replace(found, **fields)  # type: ignore[arg-type]  # the fields of an ErrorRule
+    return replace(found, **fields)
 
 
 def knob(name: str, *values: str, **by_dialect: str) -> Knob:
@@ -79,7 +81,7 @@ def fact(value: object) -> BaselineFact:
 
 def ruled(**changes: object) -> Rules:
     """Return the rules of VicSee's baseline after these changes of its fields."""
-    changed = replace(BASELINE, **changes)  # type: ignore[arg-type]  # the fields of a Baseline
+    changed = replace(BASELINE, **changes)
     return rules(changed, "guide", {})
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.core.conftest import BASELINE, error, fact, knob, ruled
 from upsim.core.baseline import BaselineError, RateLimit

@@ -1,10 +1,10 @@
 """The properties of a measured video."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.core.conftest import VIDEO
 

@@ -1,9 +1,9 @@
 """Binding a provider to its rules: what a baseline must have before a request may come."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from upsim.core.baseline import BaselineError
 from upsim.core.checks import ALWAYS_NEEDED

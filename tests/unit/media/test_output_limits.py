@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from msgspec.structs import replace
 
 from upsim.core.media import Media, Unmeasurable
 from upsim.media.clip_names import MAX_FRAMES, parse_clip_name

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from string import Formatter
 from typing import Any
+
+import msgspec
 
 from upsim.core.baseline import Baseline
 from upsim.core.states import JobState
@@ -17,8 +18,7 @@ Node = Mapping[str, Any]
 """A mapping as written in the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class FaultVocabulary:
+class FaultVocabulary(msgspec.Struct, frozen=True):
     """The names that a fault may use: a provider's operations, and its catalogue.
 
     A kind is empty if only the names of operations are known. None or an empty value means unknown.
@@ -34,15 +34,15 @@ class FaultVocabulary:
 
     provider: str
     operations: Mapping[str, str]
-    errors: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    errors: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
     fields: tuple[str, ...] = ()
     told: tuple[str, ...] | None = None
     signing: str = ""
     bodiless: frozenset[str] = frozenset()
-    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    statuses: Mapping[str, str] = field(default_factory=dict)
-    answers: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    variants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    options: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    statuses: Mapping[str, str] = msgspec.field(default_factory=dict)
+    answers: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
+    variants: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
 
 
 def known_in(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -21,8 +20,7 @@ ENTRIES = msgspec.Meta(max_length=100)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-@dataclass(frozen=True, slots=True)
-class AdminCall:
+class AdminCall(msgspec.Struct, frozen=True):
     """One call: its path below `/__sim`, its parameters, and the shape of its response.
 
     `errors` are additional error statuses; all calls of one kind share the common statuses.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from upsim.core.instants import LATEST, Instant, from_iso
@@ -11,8 +11,7 @@ from upsim.core.states import JobState
 from upsim.web.admin.problems import AdminError, nearest, shown, whole
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """A query parameter: a whole number up to `most`, one of `choices`, or any text."""
 
     name: str

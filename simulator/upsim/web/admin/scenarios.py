@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,7 +22,7 @@ async def scenarios(request: Request) -> Response:
     """`GET scenarios`: list all scenarios with their summaries."""
     offset, limit = OFFSET.whole(request), MANY.whole(request)
     found = await asyncio.to_thread(listing, registry_of(request).library)
-    page = [dataclasses.asdict(item) for item in found[offset : offset + limit]]
+    page = [msgspec.structs.asdict(item) for item in found[offset : offset + limit]]
     return answer({"scenarios": page, "total": len(found)})
 
 

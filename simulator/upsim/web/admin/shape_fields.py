@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from operator import attrgetter
@@ -20,6 +19,8 @@ from typing import (
     is_typeddict,
 )
 
+import msgspec
+
 from upsim.core.instants import Instant, iso
 from upsim.core.secrets import hidden_text
 
@@ -27,15 +28,13 @@ _Shape = TypeVar("_Shape")
 _Convert = Callable[[Any], object]
 
 
-@dataclass(frozen=True, slots=True)
-class From:
+class From(msgspec.Struct, frozen=True):
     """The attribute that a field shows, with dots for nested attributes."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class As:
+class As(msgspec.Struct, frozen=True):
     """The conversion of a field's value."""
 
     convert: _Convert

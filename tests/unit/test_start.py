@@ -1,0 +1,33 @@
+"""What a start of the server does before its first response."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+MAX_DATACLASSES = 45
+"""Each costs 0.6 ms of a start: see decision 55."""
+NOT_NEEDED = {"yaml", "jsonschema", "av", "rich", "httpx", "sqlite3", "upsim.kit"}
+PROGRAM = """
+import dataclasses, json, sys
+from unittest.mock import patch
+made, process = [], dataclasses._process_class
+def counted(*args):
+    made.append(args[0].__name__)
+    return process(*args)
+with patch.object(dataclasses, "_process_class", counted):
+    import upsim.cli.serve
+    from upsim.engine.settings import ServerSettings
+    upsim.cli.serve.App(ServerSettings(admin_token="any")).close()
+print(json.dumps([made, sorted(sys.modules)]))
+"""
+
+
+def test_start_creates_few_dataclasses_and_imports_only_what_it_needs() -> None:
+    """A start creates structs instead of dataclasses, and leaves slow modules to their users."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True)
+    dataclasses, modules = json.loads(done.stdout)
+
+    assert len(dataclasses) <= MAX_DATACLASSES, dataclasses
+    assert set() == NOT_NEEDED & set(modules)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.engine import keyring, registry, retention, sandbox_lookup
+from upsim.engine import keyring, registry, retention, unissued_keys
 from upsim.engine.kept_inputs import MAX_INPUTS_KEPT
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def put(admin: Admin, answer: httpx.Response) -> int:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the bounds be low."""
     monkeypatch.setattr(retention, "MAX_UPLOADS", MOST)
-    monkeypatch.setattr(sandbox_lookup, "MAX_ACCOUNTS", MOST)
+    monkeypatch.setattr(unissued_keys, "MAX_ACCOUNTS", MOST)
 
 
 @pytest.mark.usefixtures("few")

@@ -796,7 +796,7 @@ def test_refused_key_has_its_owner_in_the_cause(
         assert seen.cause in seen.line
         assert key not in seen.line
 
-    monkeypatch.setattr("upsim.engine.sandbox_lookup.MAX_ACCOUNTS", 0)
+    monkeypatch.setattr("upsim.engine.unissued_keys.MAX_ACCOUNTS", 0)
     admin.get(f"http://localhost{outside}", headers={"Authorization": "Bearer another"})
     assert "sandbox 'default' has its most accounts, 0;" in seen.cause
 

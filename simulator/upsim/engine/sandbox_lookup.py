@@ -12,17 +12,16 @@ from upsim.core.baseline import SecondHeader
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.call import Credential, Headers
 from upsim.core.ledger import Account
-from upsim.engine.api_keys import Presented, presented, presented_in, well_formed
+from upsim.engine.api_keys import Presented, presented, presented_in
 from upsim.engine.clock import monotonic
 from upsim.engine.command_log import LoggedKey
 from upsim.engine.keyring import Keyring
 from upsim.engine.sandbox import Sandbox, View
+from upsim.engine.unissued_keys import refusal_of
 
 Mark = tuple[str | bytes | None, ...]
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 MAX_RESOLUTIONS_KEPT = 4096
-MAX_ACCOUNTS = 100_000
-"""Accounts of a sandbox. None is dropped, since it may have money; a new key is then unknown."""
 
 
 class Sandboxes(Protocol):
@@ -125,17 +124,18 @@ class Resolver:
             home.last_used = monotonic()
             return self._known(provider, home, holder.owner, found.key)
         home.last_used = monotonic()
-        strict = home.choices.strict_keys or sandbox is not None
-        if strict or self._keys.is_retired(fingerprint):
-            issued_form = well_formed(auth, found.key)
-            why: Credential = "unknown" if issued_form else "ill_formed"
-            flaw = self._keys.owner_of(provider, found.key, self._registry.providers)
-            return self._refused(provider, home, Presented(why, found.key), flaw)
-        owner = fingerprint.hex()
-        if (provider, owner) not in home.state.owners and len(home.state.owners) >= MAX_ACCOUNTS:
-            flaw = f"sandbox {home.id!r} has its most accounts, {MAX_ACCOUNTS}"
-            return self._refused(provider, home, Presented("unknown", found.key), flaw)
-        return self._known(provider, home, owner, found.key)
+        refusal = refusal_of(
+            found.key,
+            provider=provider,
+            home=home,
+            keys=self._keys,
+            providers=self._registry.providers,
+            named=sandbox is not None,
+        )
+        if refusal is not None:
+            why = Presented(refusal.credential, found.key)
+            return self._refused(provider, home, why, refusal.flaw)
+        return self._known(provider, home, fingerprint.hex(), found.key)
 
     def _known(self, provider: str, home: Sandbox, owner: str, key: str) -> Resolved:
         account = home.accounts.of(provider, owner)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from upsim.core.instants import Instant
 from upsim.engine.rule_changes import RuleChange
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import Library
@@ -31,18 +32,25 @@ class ScenarioLookup(msgspec.Struct, frozen=True):
 
 
 def planned_changes(sandbox: Sandbox, library: Library, main: Scenario | None) -> list[RuleChange]:
-    """Return the changes that a scenario plans. Raises BaselineError for an impossible change.
+    """Return the changes that a scenario plans. Raises BaselineError for an impossible change."""
+    found = changes_of(library, main, sandbox.began)
+    for swap, change in zip(found, main.changes if main else (), strict=True):
+        sandbox.bound(change.scenario.baseline.provider)
+        sandbox.rules.check(swap.scenario_of)
+        sandbox.planned_faults.check(swap.faults)
+    return found
+
+
+def changes_of(library: Library, main: Scenario | None, began: Instant) -> list[RuleChange]:
+    """Return the changes that a scenario plans for a sandbox that began at an instant.
 
     Each change includes the earlier changes, and takes effect at the same time or later.
     """
     found: list[RuleChange] = []
     for change in main.changes if main else ():
-        at = max(change.instant(sandbox.began), *(swap.at for swap in found[-1:]), 0)
-        swap = RuleChange(at, ScenarioLookup(library, change.scenario), change.scenario.faults)
-        sandbox.bound(change.scenario.baseline.provider)
-        sandbox.rules.check(swap.scenario_of)
-        sandbox.planned_faults.check(swap.faults)
-        found.append(swap)
+        at = max(change.instant(began), *(swap.at for swap in found[-1:]), 0)
+        lookup = ScenarioLookup(library, change.scenario)
+        found.append(RuleChange(at, lookup, change.scenario.faults))
     return found
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from upsim.core.events import ChangesPlanned, ClockMoved, Event, JobAccepted, RulesChanged
-from upsim.core.instants import LATEST, Instant
+from upsim.core.events import ChangesPlanned, Event, JobAccepted, RulesChanged
+from upsim.core.instants import LATEST
 from upsim.core.provider import Provider
 from upsim.engine.clock import parse_mode, wall_clock
-from upsim.engine.planned_changes import ScenarioLookup, followed, planned_changes
+from upsim.engine.planned_changes import ScenarioLookup, changes_of, followed
 from upsim.engine.rule_changes import PlannedRules
 from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.sandbox import Sandbox
@@ -27,69 +28,78 @@ def snapshot_of(
     providers: Mapping[str, Provider],
     choices: SandboxSettings,
 ) -> Snapshot:
-    """Return the state in which a sandbox continues, at the present instant.
-
-    The rules are those of the kept events; where the files have changed since, `follow_files` is
-    needed afterwards.
-    """
+    """Return a kept sandbox as a snapshot of its last instant, with the rules that it had then."""
     record, state = kept.record, folded(kept.events)
-    versions = RuleVersions(ScenarioLookup(library, main), providers, choices)
-    past = Past(record.began, kept.latest, kept.events, state)
-    present, older = _rules_of(kept, library, main)
-    versions.continue_from(present, older)
+    old = main if _is_same(kept, main) else record.scenario
+    versions = RuleVersions(ScenarioLookup(library, old), providers, choices)
+    versions.continue_from(*_rules_of(kept, library, old))
+    records, count = kept.requests(versions, state.jobs)
     return Snapshot(
-        at=_present(past.clock, kept.latest),
+        at=kept.latest,
         seed=record.seed,
-        past=past,
+        past=Past(record.began, kept.latest, kept.events, state),
         choices=choices,
-        rules=PlannedRules(versions, (), ()),
-        records=(),
-        record_count=0,
+        rules=_planned(kept, library, old, versions, state.changes_applied),
+        records=tuple(records[max(0, len(records) - choices.journal_max) :]),
+        record_count=count,
+        report=kept.report,
     )
+
+
+def at_present(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot whose clock shows the present: it ran on, unless only commands move it.
+
+    The clock is never put back, even if the wall clock was.
+    """
+    last = snapshot.past.clock
+    mode, rate = parse_mode(last.mode)
+    runs = mode in ("real", "scaled")
+    passed = max(0, wall_clock() - last.wall) * rate if runs else 0
+    return replace(snapshot, at=min(max(last.at + passed, snapshot.at), LATEST))
 
 
 def follow_files(
     sandbox: Sandbox, kept: KeptSandbox, library: Library, main: Scenario | None
 ) -> bool:
-    """Continue the plan of a sandbox; if its scenario files have changed, apply them as a reload.
+    """Apply the scenario files as a reload if they have changed since; return whether they have.
 
-    Return whether they have changed. Raises BaselineError for rules that it cannot have.
+    Raises BaselineError for rules that the sandbox cannot have.
     """
-    before = kept.record.scenario
-    same = _values(before) == _values(main)
-    old = main if same else before
-    changes = planned_changes(sandbox, library, old)
-    counts = [len(e.instants) for e in kept.events if isinstance(e, ChangesPlanned)]
-    plan = tuple(changes[len(changes) - counts[-1] :] if counts else ())
-    applied = plan[: sandbox.state.changes_applied]
-    faults = applied[-1].faults if applied else old.faults if old else ()
-    if applied:
-        sandbox.rules.use(applied[-1].scenario_of)
-    sandbox.rule_changes.continue_with(PlannedRules(sandbox.rules, plan, faults))
     is_current = all(
         sandbox.rules.looked_up(provider).baseline.digest
         == sandbox.rules.scenario(provider).baseline.digest
         for provider in _current(kept.events)
     )
-    if same and is_current:
+    if _is_same(kept, main) and is_current:
         return False
     followed(sandbox, library, main).apply()
     return True
 
 
-def _values(scenario: Scenario | None) -> object:
-    return None if scenario is None else scenario.values
+def _is_same(kept: KeptSandbox, main: Scenario | None) -> bool:
+    """Return whether the scenario of a sandbox is as it was."""
+    before = kept.record.scenario
+    if before is None or main is None:
+        return before is main
+    return before.values == main.values
 
 
-def _present(last: ClockMoved, latest: Instant) -> Instant:
-    """Return the present instant of a clock, which ran on unless only commands move it.
-
-    It is never before `latest`, even if the wall clock was put back.
-    """
-    mode, rate = parse_mode(last.mode)
-    runs = mode in ("real", "scaled")
-    passed = max(0, wall_clock() - last.wall) * rate if runs else 0
-    return min(max(last.at + passed, latest), LATEST)
+def _planned(
+    kept: KeptSandbox,
+    library: Library,
+    main: Scenario | None,
+    versions: RuleVersions,
+    applied: int,
+) -> PlannedRules:
+    """Return the rules with the plan of a scenario, whose instants are in the last plan's event."""
+    changes = changes_of(library, main, kept.record.began)
+    counts = [len(event.instants) for event in kept.events if isinstance(event, ChangesPlanned)]
+    plan = tuple(changes[len(changes) - counts[-1] :] if counts else ())
+    past = plan[:applied]
+    if past:
+        versions.use(past[-1].scenario_of)
+    faults = past[-1].faults if past else main.faults if main else ()
+    return PlannedRules(versions, plan, faults)
 
 
 def _current(events: Iterable[Event]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from upsim.engine.exceptions import SandboxRefusedError, SandboxTakenError, Unkn
 from upsim.engine.keyring import KeyHolder, Keyring
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.planned_changes import ScenarioLookup, planned_changes
-from upsim.engine.recovery import follow_files, snapshot_of
+from upsim.engine.recovery import at_present, follow_files, snapshot_of
 from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.sandbox import Ports, Sandbox
 from upsim.engine.sandbox_lookup import Resolver
@@ -30,7 +30,7 @@ from upsim.engine.seeds import Seeds, derived_seed
 from upsim.engine.settings import SandboxSettings, ServerSettings
 from upsim.engine.snapshot_store import SnapshotStore
 from upsim.engine.snapshots import Snapshot
-from upsim.engine.store import KeptKey, MemoryStore, SandboxRecord, Store
+from upsim.engine.store import KeptKey, KeptSandbox, MemoryStore, SandboxRecord, Store
 from upsim.engine.timeline import Start, Timeline
 from upsim.scenario.inline import load_inline
 from upsim.scenario.loader import BASELINE, Library
@@ -64,7 +64,7 @@ class Registry:
         self.room = Room()
         self.media_lookup = MediaLookup(set(settings.hosts), settings.loopback, settings.fetch)
         self.sandboxes: dict[str, Sandbox] = {}
-        self.snapshots = SnapshotStore(self.blobs)
+        self.snapshots = SnapshotStore(self.blobs, self.store)
         self.crashes = 0
         self._log = self.store.log
         self._keys = Keyring(self.store.secret)
@@ -90,15 +90,22 @@ class Registry:
             main = self._main(order.scenario or self._chosen)
             choices = self._choices(order, main)
             snapshot = snapshot_of(kept, self.library, main, self.providers, choices)
-            sandbox = self._add(kept.record.name, order, snapshot=snapshot)
-            sandbox.records.continue_with(*kept.requests(sandbox))
+            sandbox = self._add(kept.record.name, order, snapshot=at_present(snapshot))
             if kept.report:
                 sandbox.report_card.continue_with(kept.report)
             if follow_files(sandbox, kept, self.library, main):
                 self.keep(sandbox)
+        for one in self.store.kept_snapshots():
+            self.snapshots.continue_with(one.sandbox, one.name, self.snapshot_in(one.kept))
         for key in self.store.issued_keys():
             auth = self._auth_of(key.holder) if key.holder else None
             self._keys.restore(key.fingerprint, key.holder, key.sandbox, auth)
+
+    def snapshot_in(self, kept: KeptSandbox) -> Snapshot:
+        """Return a kept sandbox as a snapshot with its own rules. Raises BaselineError."""
+        main = kept.record.scenario
+        choices = self._choices(kept.record.request, main)
+        return snapshot_of(kept, self.library, main, self.providers, choices)
 
     def _auth_of(self, holder: KeyHolder) -> Auth:
         return self.sandboxes[holder.sandbox].scenario_for(holder.provider).baseline.auth
@@ -107,14 +114,16 @@ class Registry:
 
     def keep(self, sandbox: Sandbox) -> None:
         """Keep how a sandbox was made, and the scenario that is now in force in it."""
-        self.store.keep(
-            SandboxRecord(
-                name=sandbox.id,
-                request=self._orders[sandbox.id],
-                seed=sandbox.seeds.seed,
-                began=sandbox.began,
-                scenario=self.main_of(sandbox),
-            )
+        self.store.keep(self.record_of(sandbox))
+
+    def record_of(self, sandbox: Sandbox) -> SandboxRecord:
+        """Return how a sandbox was made, and the scenario that is now in force in it."""
+        return SandboxRecord(
+            name=sandbox.id,
+            request=self._orders[sandbox.id],
+            seed=sandbox.seeds.seed,
+            began=sandbox.began,
+            scenario=self.main_of(sandbox),
         )
 
     def add_hosts(self, hosts: Iterable[str]) -> None:

@@ -79,6 +79,13 @@ class RuleVersions:
         self._scenarios.update(present)
         self._past.update(past)
 
+    def known(self) -> dict[RulesId, Scenario]:
+        """Return the scenarios of all rules that are in force, or were for older jobs."""
+        present = {
+            RulesId(name, found.baseline.digest): found for name, found in self._scenarios.items()
+        }
+        return {**self._past, **present}
+
     def looked_up(self, provider: str) -> Scenario:
         """Return the scenario that a provider would get if it were looked up again."""
         return self._scenario_of(provider)

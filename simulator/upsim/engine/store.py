@@ -9,11 +9,11 @@ from typing import NamedTuple, Protocol
 
 from upsim.core.events import Event
 from upsim.core.instants import Instant
+from upsim.core.jobs import Job
 from upsim.engine.event_log import EventLog, MemoryLog
 from upsim.engine.keyring import KeyHolder
 from upsim.engine.records import Record, RecordLog
-from upsim.engine.rule_versions import RulesId
-from upsim.engine.sandbox import Sandbox
+from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.sandbox_request import SandboxRequest
 from upsim.engine.seeds import fresh_token
 from upsim.media.blob_store import BlobStore
@@ -35,21 +35,33 @@ class SandboxRecord:
     scenario: Scenario | None
 
 
+RecordReader = Callable[[RuleVersions, Mapping[str, Job]], tuple[Sequence[Record], int]]
+
+
 @dataclass(frozen=True, slots=True)
 class KeptSandbox:
     """A sandbox of an earlier server: its record, its events, and the rules that they name.
 
-    `requests` returns the records of its latest requests, with what they name in the sandbox that
-    continues, and the number of all of them. `report` is that of a server that was not killed.
-    `latest` is the time of the last event or request.
+    `requests` returns the records of its latest requests, with the rules and jobs that they name,
+    and the number of all requests. `report` is that of a server that was not killed. `latest` is
+    the time of the last event or request.
     """
 
     record: SandboxRecord
     events: Sequence[Event]
     rules: Mapping[RulesId, Scenario]
-    requests: Callable[[Sandbox], tuple[Sequence[Record], int]]
+    requests: RecordReader
     report: bytes
     latest: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSnapshot:
+    """A named snapshot of a sandbox."""
+
+    sandbox: str
+    name: str
+    kept: KeptSandbox
 
 
 class KeptKey(NamedTuple):
@@ -88,6 +100,15 @@ class Store(Protocol):
 
     def kept(self) -> Iterable[KeptSandbox]:
         """Return the sandboxes of earlier servers. Raises StoreError."""
+
+    def kept_snapshots(self) -> Iterable[KeptSnapshot]:
+        """Return the named snapshots of earlier servers. Raises StoreError."""
+
+    def keep_snapshot(self, sandbox: str, name: str, file: bytes) -> None:
+        """Keep a named snapshot, which `snapshot_files` has written."""
+
+    def drop_snapshot(self, sandbox: str, name: str) -> None:
+        """Drop a named snapshot."""
 
     def issued_keys(self) -> Iterable[KeptKey]:
         """Return the keys that earlier servers issued."""
@@ -151,6 +172,16 @@ class MemoryStore:
     def kept(self) -> Iterable[KeptSandbox]:
         """Return nothing, because no earlier server left anything."""
         return ()
+
+    def kept_snapshots(self) -> Iterable[KeptSnapshot]:
+        """Return nothing, because no earlier server left anything."""
+        return ()
+
+    def keep_snapshot(self, sandbox: str, name: str, file: bytes) -> None:
+        """Do nothing: the registry itself has it in memory."""
+
+    def drop_snapshot(self, sandbox: str, name: str) -> None:
+        """Do nothing: the registry itself has it in memory."""
 
     def issued_keys(self) -> Iterable[KeptKey]:
         """Return nothing, because no earlier server left anything."""

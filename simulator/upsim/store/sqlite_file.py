@@ -56,6 +56,12 @@ CREATE TABLE snapshots(
     events BLOB NOT NULL,
     records BLOB NOT NULL,
     PRIMARY KEY(serial, batch, part));
+CREATE TABLE named(
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    sandbox TEXT NOT NULL,
+    name TEXT NOT NULL,
+    file BLOB NOT NULL,
+    UNIQUE(sandbox, name));
 CREATE TABLE reports(serial INTEGER PRIMARY KEY, report BLOB NOT NULL);
 """
 

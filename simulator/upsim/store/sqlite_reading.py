@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -12,31 +11,41 @@ import msgspec
 
 from upsim.core.events import Event, JobAccepted, RulesChanged
 from upsim.core.instants import Instant
-from upsim.core.knobs_and_dialects import Rules
 from upsim.engine.exceptions import StoreError
-from upsim.engine.records import Record
 from upsim.engine.rule_versions import RulesId
-from upsim.engine.sandbox import Sandbox
-from upsim.engine.store import KeptSandbox
+from upsim.engine.store import KeptSandbox, KeptSnapshot
 from upsim.scenario.loader import ScenarioError
 from upsim.scenario.model import Scenario
 from upsim.store.encoding import EventReader
-from upsim.store.record_encoding import Sources, number_and_time, record_in, records_in
+from upsim.store.record_encoding import number_and_time, records_in
 from upsim.store.records import record_of, scenario_of
+from upsim.store.snapshot_files import WrittenRecords, kept_in
 from upsim.store.sqlite_file import SqliteFile
 
 MAX_RECORDS = 100_000
 """Requests of a sandbox that are held while a store is read."""
-_UNREADABLE = (msgspec.MsgspecError, ScenarioError, ValueError, LookupError, TypeError)
+UNREADABLE = (msgspec.MsgspecError, ScenarioError, ValueError, LookupError, TypeError)
 
 
 def kept_sandboxes(file: SqliteFile) -> Iterator[tuple[int, int, KeptSandbox]]:
     """Yield each sandbox with its serial number and its place. Raises StoreError."""
     try:
         yield from _kept(file)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         what = f"{type(error).__name__}: {error}"
         raise StoreError(f"the store {file.path} cannot be read: {what[:200]}") from error
+
+
+def kept_snapshots(file: SqliteFile) -> Iterator[KeptSnapshot]:
+    """Yield each named snapshot, oldest first. Raises StoreError."""
+    for sandbox, name, data in file.rows("SELECT sandbox, name, file FROM named ORDER BY number"):
+        try:
+            yield KeptSnapshot(sandbox, name, kept_in(data))
+        except UNREADABLE as error:
+            message = (
+                f"the store {file.path} has a broken snapshot {name!r} of {sandbox!r}: {error}"
+            )
+            raise StoreError(message[:300]) from error
 
 
 def _kept(file: SqliteFile) -> Iterator[tuple[int, int, KeptSandbox]]:
@@ -56,7 +65,7 @@ def _kept(file: SqliteFile) -> Iterator[tuple[int, int, KeptSandbox]]:
                 record=record_of(name, record, scenario_of(scenario)),
                 events=tuple(found.events),
                 rules=rules.of(found.events),
-                requests=found.requests_of,
+                requests=found.requests,
                 report=reports.get(serial, b""),
                 latest=found.latest,
             ),
@@ -80,26 +89,17 @@ class _History:
             if len(self.records) > MAX_RECORDS:
                 del self.records[:-MAX_RECORDS]
 
-    def requests_of(self, sandbox: Sandbox) -> tuple[list[Record], int]:
-        """Return the records of the latest requests, and the number of all."""
-        sources = Sources(partial(_rules_in, sandbox), sandbox.state.jobs)
-        kept = self.records[-sandbox.choices.journal_max :] if sandbox.choices.journal_max else []
-        records = [record_in(written, sources) for written in kept]
+    @property
+    def requests(self) -> WrittenRecords:
+        """The written records of the latest requests, and the number of all requests."""
         last = [number_and_time(written)[0] for written in self.records[-1:]]
-        return records, max((self.cleared, *last))
+        return WrittenRecords(self.records, max((self.cleared, *last)))
 
     @property
     def latest(self) -> Instant:
         """The time of the last event or request."""
         requested = [number_and_time(written)[1] for written in self.records[-1:]]
         return max((*(event.at for event in self.events), *requested))
-
-
-def _rules_in(sandbox: Sandbox, provider: str, digest: str, dialect: str) -> Rules | None:
-    """Return the rules of a provider under a dialect, unless others are in force by now."""
-    if not digest or sandbox.scenario_for(provider).baseline.digest != digest:
-        return None
-    return sandbox.bound(provider, dialect).rules
 
 
 def _history(file: SqliteFile, snapshots: dict[int, int]) -> dict[int, _History]:

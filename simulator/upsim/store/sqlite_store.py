@@ -13,13 +13,13 @@ from upsim.engine.keyring import MAX_RETIRED_KEPT, KeyHolder
 from upsim.engine.records import Record, RecordLog
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.seeds import fresh_token
-from upsim.engine.store import NONE, KeptKey, KeptSandbox, SandboxRecord
+from upsim.engine.store import NONE, KeptKey, KeptSandbox, KeptSnapshot, SandboxRecord
 from upsim.media.blob_store import BlobStore
 from upsim.scenario.model import Scenario
 from upsim.store.compaction import Compaction
 from upsim.store.records import record_bytes, scenario_bytes
 from upsim.store.sqlite_file import SqliteFile
-from upsim.store.sqlite_reading import kept_sandboxes
+from upsim.store.sqlite_reading import kept_sandboxes, kept_snapshots
 from upsim.store.write_queue import WriteQueue
 
 CHECKPOINT_BYTES = 4 * 2**20
@@ -44,6 +44,8 @@ _PRUNE_KEYS = (
     "(SELECT number FROM keys WHERE retired ORDER BY number DESC LIMIT ?)"
 )
 _KEEP_RULES = "INSERT OR IGNORE INTO rules(provider, digest, scenario) VALUES(?, ?, ?)"
+_KEEP_SNAPSHOT = "INSERT INTO named(sandbox, name, file) VALUES(?, ?, ?)"
+_DROP_SNAPSHOT = "DELETE FROM named WHERE sandbox=? AND name=?"
 _REPORT = "INSERT OR REPLACE INTO reports(serial, report) VALUES(?, ?)"
 _FORGET_REPORTS = "DELETE FROM reports"
 _SERVER = "INSERT INTO server(name, value) VALUES(?, ?)"
@@ -135,6 +137,10 @@ class SqliteStore:
             self._compaction.on_events(serial)
             yield kept
 
+    def kept_snapshots(self) -> Iterable[KeptSnapshot]:
+        """Return the named snapshots of earlier servers. Raises StoreError."""
+        return kept_snapshots(self._file)
+
     def issued_keys(self) -> Iterator[KeptKey]:
         """Return the keys that earlier servers issued."""
         query = "SELECT fingerprint, sandbox, provider, owner, retired FROM keys ORDER BY number"
@@ -173,6 +179,14 @@ class SqliteStore:
             holder.owner,
             key.holder is None,
         )
+
+    def keep_snapshot(self, sandbox: str, name: str, file: bytes) -> None:
+        """Keep a named snapshot."""
+        self.writes.add(_KEEP_SNAPSHOT, sandbox, name, file)
+
+    def drop_snapshot(self, sandbox: str, name: str) -> None:
+        """Drop a named snapshot."""
+        self.writes.add(_DROP_SNAPSHOT, sandbox, name)
 
     def retire_keys(self, sandbox: str) -> None:
         """Refuse all keys of a deleted sandbox from now on."""

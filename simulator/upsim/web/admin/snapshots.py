@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Container
 
@@ -12,6 +13,8 @@ from starlette.responses import Response
 from upsim.engine.exceptions import SnapshotError
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.snapshots import Snapshot, take
+from upsim.engine.store import MemoryStore
+from upsim.store.snapshot_files import snapshot_file
 from upsim.web.admin import sandbox_shapes, sandbox_views
 from upsim.web.admin.admin_call import Text
 from upsim.web.admin.problems import SHOWN, AdminError, answer, shown
@@ -33,11 +36,18 @@ async def create(request: Request) -> Response:
     if asked.name is not None and not _NAME.match(asked.name):
         form = "name: at most 64 letters, digits, -, _ and ."
         raise AdminError(400, "invalid", f"{form}, such as before-refund, not {shown(asked.name)}")
-    store = registry_of(request).snapshots
-    name = asked.name or _free_name(store.of(sandbox.id))
-    snapshot = take(sandbox)
+    registry = registry_of(request)
+    name = asked.name or _free_name(registry.snapshots.of(sandbox.id))
     try:
-        store.add(sandbox.id, name, snapshot)
+        registry.snapshots.check(sandbox.id, name)
+        snapshot, record = take(sandbox), registry.record_of(sandbox)
+        file = b""
+        if not isinstance(registry.store, MemoryStore):
+            file = await asyncio.to_thread(snapshot_file, snapshot, record)
+        if registry.sandboxes.get(sandbox.id) is not sandbox:
+            message = f"sandbox {sandbox.id!r} was reset or deleted in the meantime"
+            raise AdminError(409, "refused", message)
+        registry.snapshots.add(sandbox.id, name, snapshot, file)
     except SnapshotError as error:
         raise AdminError(409, "refused", str(error)[:SHOWN]) from error
     return answer(_view(name, snapshot), 201)

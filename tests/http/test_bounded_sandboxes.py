@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.engine import keyring, registry, retention, unissued_keys
+from upsim.engine import issued_keys, registry, retention, unissued_keys
 from upsim.engine.kept_inputs import MAX_INPUTS_KEPT
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def test_keys_and_scenarios_of_a_server_are_bounded(
     admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Keys of a sandbox and scenarios of all sandboxes are limited; deleting makes room."""
-    monkeypatch.setattr(keyring, "MAX_KEYS", MOST)
+    monkeypatch.setattr(issued_keys, "MAX_KEYS", MOST)
     monkeypatch.setattr(registry, "MAX_SENT", 1_000)
     keys = "sandboxes/default/accounts/vicsee/keys"
     for _ in range(MOST):

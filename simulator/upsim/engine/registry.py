@@ -14,16 +14,16 @@ from upsim.core.nearest_names import closest
 from upsim.core.provider import Provider
 from upsim.engine.body_memory import Room
 from upsim.engine.bound_provider import BoundProvider
-from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.clock import Clock, monotonic
 from upsim.engine.command_log import CommandLog
 from upsim.engine.exceptions import SandboxRefusedError, SandboxTakenError, UnknownSandboxError
-from upsim.engine.keyring import KeyHolder, Keyring
+from upsim.engine.issued_keys import KeyHolder, Keyring
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.planned_changes import ScenarioLookup, planned_changes
 from upsim.engine.recovery import at_present, follow_files, snapshot_of
 from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.sandbox import Ports, Sandbox
+from upsim.engine.sandbox_api import BoundSandbox
 from upsim.engine.sandbox_lookup import Resolver
 from upsim.engine.sandbox_request import MAIN, Recorded, SandboxRequest
 from upsim.engine.seeds import Seeds, derived_seed

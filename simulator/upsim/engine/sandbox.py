@@ -20,7 +20,6 @@ from upsim.engine.command_log import CommandLog
 from upsim.engine.deadlines import Deadline
 from upsim.engine.event_log import EventLog
 from upsim.engine.faults import attempt_fault, early_fault
-from upsim.engine.inbox import Inbox
 from upsim.engine.jobs import Jobs
 from upsim.engine.live_events import Feed
 from upsim.engine.money import Money
@@ -32,6 +31,7 @@ from upsim.engine.rule_changes import RuleChanges
 from upsim.engine.rule_versions import RuleVersions
 from upsim.engine.settings import SandboxSettings
 from upsim.engine.timeline import Start, Timeline
+from upsim.engine.webhook_inbox import Inbox
 from upsim.engine.webhooks import Webhooks
 from upsim.scenario.model import Scenario
 

@@ -15,7 +15,7 @@ from upsim.core.ledger import Account
 from upsim.engine.api_keys import Presented, presented, presented_in
 from upsim.engine.clock import monotonic
 from upsim.engine.command_log import LoggedKey
-from upsim.engine.keyring import Keyring
+from upsim.engine.issued_keys import Keyring
 from upsim.engine.sandbox import Sandbox, View
 from upsim.engine.unissued_keys import refusal_of
 

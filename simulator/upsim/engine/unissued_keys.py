@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from upsim.core.call import Credential
 from upsim.engine.api_keys import well_formed
-from upsim.engine.keyring import Keyring
+from upsim.engine.issued_keys import Keyring
 from upsim.engine.sandbox import Sandbox
 
 MAX_ACCOUNTS = 100_000

@@ -9,7 +9,7 @@ from threading import Thread
 
 from upsim.core.events import Event
 from upsim.engine.event_log import MemoryLog
-from upsim.engine.keyring import MAX_RETIRED_KEPT, KeyHolder
+from upsim.engine.issued_keys import MAX_RETIRED_KEPT, KeyHolder
 from upsim.engine.records import Record, RecordLog
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.seeds import fresh_token

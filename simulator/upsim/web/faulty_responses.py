@@ -37,8 +37,8 @@ from upsim.core.faults import (
 from upsim.core.instants import SECOND
 from upsim.core.states import JobState
 from upsim.engine.bound_provider import BoundProvider
-from upsim.engine.execute import Decision, refuse
 from upsim.engine.faults import account_names, match, occasion_of
+from upsim.engine.run_operation import Decision, refuse
 from upsim.engine.sandbox import Sandbox
 from upsim.web.connection_cutting import EXTENSION, connection_of
 from upsim.web.delay_faults import pass_time

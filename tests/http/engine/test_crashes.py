@@ -17,8 +17,8 @@ from tests.stateful.provider_calls import FACES
 from upsim.app import App
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY
 from upsim.core.events import Event, JobAccepted
-from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.registry import Registry
+from upsim.engine.sandbox_api import BoundSandbox
 from upsim.engine.settings import ServerSettings
 from upsim.web.media_files import MediaApp
 

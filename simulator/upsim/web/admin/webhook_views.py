@@ -6,8 +6,8 @@ from upsim.core.events import AttemptMade
 from upsim.core.instants import Instant
 from upsim.core.secrets import HIDDEN, NONE, Secrets
 from upsim.core.webhooks import Delivery
-from upsim.engine.inbox import InboxMessage
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.webhook_inbox import InboxMessage
 from upsim.web.admin import exchange_views, webhook_shapes
 from upsim.web.admin.shape_fields import moment, show
 

@@ -11,9 +11,9 @@ from upsim.core.nearest_names import closest
 from upsim.core.secrets import Secrets
 from upsim.core.webhooks import Delivery
 from upsim.engine import records
-from upsim.engine.inbox import InboxMessage
 from upsim.engine.records import NOTE, Record, noted_request
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.webhook_inbox import InboxMessage
 from upsim.web.admin.long_lists import chosen, listed
 from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE, STATUS
 from upsim.web.admin.problems import AdminError, answer, problem, shown

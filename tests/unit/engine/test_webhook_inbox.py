@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from upsim.engine.inbox import MAX_BODY_KEPT, MAX_BYTES, MAX_MESSAGES, Inbox, InboxMessage
+from upsim.engine.webhook_inbox import MAX_BODY_KEPT, MAX_BYTES, MAX_MESSAGES, Inbox, InboxMessage
 
 
 def message(inbox: str = "a", body: bytes = b"{}") -> InboxMessage:

@@ -26,7 +26,7 @@ from tests.http.conftest import LOCAL
 from upsim import Simulator
 from upsim.cli.request_log import job_of, line_of
 from upsim.core.baseline import Auth
-from upsim.engine.records import Record
+from upsim.engine.request_records import Record
 from upsim.web.admin.exchange_views import MAX_CAUSE_LENGTH, cause_of
 from upsim_contracts.clip_properties import ClipProperties
 from upsim_contracts.spending_guard import SpendingBudget

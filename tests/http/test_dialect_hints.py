@@ -14,7 +14,7 @@ from upsim import Simulator
 from upsim.cli.request_log import job_of, line_of
 from upsim.engine import dialect_hints
 from upsim.engine.dialect_hints import PATIENCE
-from upsim.engine.records import Record
+from upsim.engine.request_records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import Library
 

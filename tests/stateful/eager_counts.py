@@ -7,7 +7,7 @@ import pytest
 
 from upsim.engine import sandbox as sandbox_module
 from upsim.engine.client_activity import ClientActivity
-from upsim.engine.records import Record
+from upsim.engine.request_records import Record
 from upsim.engine.rule_versions import RuleVersions
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.timeline import Timeline

@@ -29,7 +29,7 @@ from upsim.client.clients import connect_async
 from upsim.client.results import Progress
 from upsim.client.video_input import is_source
 from upsim.core.media import Media
-from upsim.engine.records import Record
+from upsim.engine.request_records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.seeds import fresh_seed, fresh_token
 from upsim.engine.settings import ServerSettings

@@ -17,7 +17,7 @@ from upsim.core.printable_text import printable as escaped
 from upsim.core.secrets import hidden_text, hidden_url
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.clock import wall_clock
-from upsim.engine.records import Record
+from upsim.engine.request_records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
 from upsim.web.admin.exchange_views import cause_of, compared, reason

@@ -20,7 +20,7 @@ from upsim.core.faults import Corrupt, FaultRule, Headers, Respond, Truncate, Wo
 from upsim.core.instants import SECOND, Instant
 from upsim.core.numbers import plain_count
 from upsim.core.states import TERMINAL
-from upsim.engine.records import NOTE, Record
+from upsim.engine.request_records import NOTE, Record
 from upsim.engine.rule_versions import RuleVersions
 from upsim.engine.timeline import Timeline
 

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from upsim.core.instants import Instant
 from upsim.core.media import Measured
 from upsim.core.webhooks import AttemptOutcome
-from upsim.engine.records import LoggedRequest
+from upsim.engine.request_records import LoggedRequest
 from upsim.engine.timeline import Timeline
 
 MAX_BODY_KEPT = 1024 * 1024

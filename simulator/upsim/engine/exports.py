@@ -27,8 +27,8 @@ from upsim.engine.command_log import (
     is_json,
 )
 from upsim.engine.planned_changes import ScenarioLookup
-from upsim.engine.records import LoggedRequest
 from upsim.engine.registry import Registry
+from upsim.engine.request_records import LoggedRequest
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_lookup import owner_shown
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from upsim.core.events import Event
 from upsim.engine.clock import monotonic
-from upsim.engine.records import Record, RecordLog
+from upsim.engine.request_records import Record, RecordLog
 from upsim.engine.seeds import fresh_token
 from upsim.engine.timeline import Timeline
 

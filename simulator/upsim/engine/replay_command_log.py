@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from upsim.core.media import Measured
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.command_log import CURRENT, Command, CommandLog, Pairs, Send
-from upsim.engine.records import LoggedRequest
+from upsim.engine.request_records import LoggedRequest
 from upsim.engine.timeline import Timeline
 
 Turn = tuple[str, int]

@@ -24,8 +24,8 @@ from upsim.engine.jobs import Jobs
 from upsim.engine.live_events import Feed
 from upsim.engine.money import Money
 from upsim.engine.planned_faults import PlannedFaults
-from upsim.engine.records import RecordLog
 from upsim.engine.report_card import ReportCardBuilder
+from upsim.engine.request_records import RecordLog
 from upsim.engine.retention import Retention
 from upsim.engine.rule_changes import RuleChanges
 from upsim.engine.rule_versions import RuleVersions

@@ -14,7 +14,7 @@ from upsim.core.events import ChangeApplied, CountsCarried, Event, RulesChanged
 from upsim.core.instants import Instant, iso
 from upsim.engine.clock import Clock
 from upsim.engine.exceptions import HistoryError
-from upsim.engine.records import Record
+from upsim.engine.request_records import Record
 from upsim.engine.rule_changes import PlannedRules
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_state import SandboxState

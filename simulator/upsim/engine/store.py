@@ -12,7 +12,7 @@ from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.engine.event_log import EventLog, MemoryLog
 from upsim.engine.issued_keys import KeyHolder
-from upsim.engine.records import Record, RecordLog
+from upsim.engine.request_records import Record, RecordLog
 from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.sandbox_request import SandboxRequest
 from upsim.engine.seeds import fresh_token

@@ -18,7 +18,7 @@ from upsim.core.events import FaultArmed
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.core.knobs_and_dialects import Rules
-from upsim.engine.records import LoggedRequest, Record, Response
+from upsim.engine.request_records import LoggedRequest, Record, Response
 from upsim.store.encoding import ENCODER, Form, fault_out, json_out, number_in, read_fault
 
 PLAIN = (

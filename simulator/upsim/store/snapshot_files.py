@@ -16,7 +16,7 @@ from upsim.core.events import Event
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.core.knobs_and_dialects import Rules
-from upsim.engine.records import Record
+from upsim.engine.request_records import Record
 from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.snapshots import Snapshot
 from upsim.engine.store import KeptSandbox, SandboxRecord

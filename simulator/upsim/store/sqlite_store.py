@@ -10,7 +10,7 @@ from threading import Thread
 from upsim.core.events import Event
 from upsim.engine.event_log import MemoryLog
 from upsim.engine.issued_keys import MAX_RETIRED_KEPT, KeyHolder
-from upsim.engine.records import Record, RecordLog
+from upsim.engine.request_records import Record, RecordLog
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.seeds import fresh_token
 from upsim.engine.store import NONE, KeptKey, KeptSandbox, KeptSnapshot, SandboxRecord

@@ -26,8 +26,8 @@ from upsim.engine.command_log import MAX_BODY_KEPT, Command, happened, resumed
 from upsim.engine.dialect_hints import Hints, refusal
 from upsim.engine.exceptions import UnknownSandboxError
 from upsim.engine.faults import may_match
-from upsim.engine.records import LoggedRequest, Record, Response
 from upsim.engine.registry import Registry
+from upsim.engine.request_records import LoggedRequest, Record, Response
 from upsim.engine.run_operation import Decision, after_reply, decide, refuse
 from upsim.engine.sandbox import Sandbox
 from upsim.web import near_paths

@@ -17,8 +17,8 @@ from upsim.core.instants import http_date
 from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED, SUBSTITUTE, Job
 from upsim.core.states import JobState
 from upsim.engine.command_log import KEPT_HEADERS, Command, cut, happened, resumed, substituted
-from upsim.engine.records import NOTE, Record, Response, noted_request
 from upsim.engine.registry import Registry
+from upsim.engine.request_records import NOTE, Record, Response, noted_request
 from upsim.engine.sandbox import Sandbox
 from upsim.media.clip_names import CONTENT_TYPES, ClipNameError, ClipRoomError, SyntheticClip
 from upsim.web import non_provider_log

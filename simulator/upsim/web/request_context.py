@@ -11,7 +11,7 @@ from upsim.core.provider import Operation
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.client_activity import requested_wait
 from upsim.engine.command_log import KEPT_HEADERS, Command
-from upsim.engine.records import LoggedRequest, Record, Response
+from upsim.engine.request_records import LoggedRequest, Record, Response
 from upsim.engine.sandbox import Sandbox
 from upsim.web.routes import Miss
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from starlette.types import Receive, Scope, Send
 
-from upsim.engine import records
+from upsim.engine import request_records
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-class HttpResponse(records.Response, frozen=True, gc=False):
+class HttpResponse(request_records.Response, frozen=True, gc=False):
     """A response that is an ASGI application, which sends the response."""
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:

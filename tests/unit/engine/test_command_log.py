@@ -21,8 +21,8 @@ from upsim.engine.command_log import (
     happened,
     resumed,
 )
-from upsim.engine.records import LoggedRequest, Response
 from upsim.engine.replay_command_log import NotPlayedError, ReplayCommandLog, ReplayedCommand
+from upsim.engine.request_records import LoggedRequest, Response
 from upsim.engine.timeline import Timeline
 
 

@@ -35,7 +35,7 @@ from upsim.core.instants import iso
 from upsim.core.ledger import Entry
 from upsim.core.secrets import NONE, hidden_url
 from upsim.engine.live_events import Happening
-from upsim.engine.records import Record
+from upsim.engine.request_records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, job_shapes, webhook_views
 from upsim.web.admin.shape_fields import exact, show

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from upsim.core.faults import FaultRule
 from upsim.core.printable_text import printable
 from upsim.core.secrets import NONE, Secrets, hidden, hidden_fragment, hidden_target, hidden_text
-from upsim.engine.records import Record
+from upsim.engine.request_records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_shapes
 from upsim.web.admin.server_shapes import Evidence

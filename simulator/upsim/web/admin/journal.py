@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.core.globs import fits
-from upsim.engine.records import Record
+from upsim.engine.request_records import Record
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views
 from upsim.web.admin.admin_call import Text

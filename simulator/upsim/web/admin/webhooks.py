@@ -10,8 +10,8 @@ from upsim.core.instants import Instant
 from upsim.core.nearest_names import closest
 from upsim.core.secrets import Secrets
 from upsim.core.webhooks import Delivery
-from upsim.engine import records
-from upsim.engine.records import NOTE, Record, noted_request
+from upsim.engine import request_records
+from upsim.engine.request_records import NOTE, Record, noted_request
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhook_inbox import InboxMessage
 from upsim.web.admin.long_lists import chosen, listed
@@ -128,7 +128,7 @@ def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
         size=len(body),
     )
     sandbox.inbox.put(message)
-    response = records.Response(status, ANSWER)
+    response = request_records.Response(status, ANSWER)
     sandbox.records.append(
         Record(
             number=sandbox.records.count + 1,

@@ -19,7 +19,7 @@ from upsim import Simulator
 from upsim.core.states import JobState
 from upsim.engine.client_activity import BATCH
 from upsim.engine.command_log import Command
-from upsim.engine.records import MAX_BODY_KEPT
+from upsim.engine.request_records import MAX_BODY_KEPT
 
 HOST = "http://127.0.0.1:4747"
 SUBMIT = "/vicsee/api/v1/tools/upscale-video"

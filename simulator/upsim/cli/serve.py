@@ -32,16 +32,25 @@ from upsim.cli.tls_certificate import check_certificate
 from upsim.cli.uvicorn_server import ServerHooks, UvicornServer
 from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
-from upsim.engine.exceptions import StoreError
+from upsim.engine.exceptions import StoreAddressError, StoreError
 from upsim.engine.seeds import fresh_seed, fresh_token
 from upsim.engine.settings import ServerSettings
 from upsim.engine.store import MemoryStore, Store
 from upsim.media.temporary_folders import remove_abandoned
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
-from upsim.store.address import opened
+from upsim.store.address import opened, sqlite_path
 
 DEFAULT_PORT = 4747
 FINDING = 1
+
+
+def _checked_store(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """Check the address of a store."""
+    try:
+        sqlite_path(value)
+    except StoreAddressError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
 
 
 @click.command("serve")
@@ -179,6 +188,7 @@ FINDING = 1
     show_default=True,
     metavar="ADDRESS",
     envvar=["UPSIM_SERVE_STORE", "UPSIM_STORE"],
+    callback=_checked_store,
     help="Where sandboxes are kept: memory:, or sqlite:PATH for a file that survives a restart.",
 )
 @click.option(
@@ -206,6 +216,8 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
 ) -> None:
     """Run the simulator as a server, until Ctrl-C."""
     check_certificate(tls_cert, tls_key)
+    if fsync and sqlite_path(store_address) is None:
+        raise click.UsageError("--fsync needs a store in a file; add --store sqlite:PATH")
     listening = listen(host, port)
     reached = addresses(host, listening.getsockname()[1], scheme="https" if tls_cert else "http")
     settings = ServerSettings(

@@ -29,3 +29,7 @@ class UnknownSandboxError(LookupError):
 
 class StoreError(Exception):
     """A store that cannot be opened, read or written."""
+
+
+class StoreAddressError(StoreError):
+    """An address that no store can have."""

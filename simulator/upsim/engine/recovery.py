@@ -33,7 +33,7 @@ def snapshot_of(
     old = main if _is_same(kept, main) else record.scenario
     versions = RuleVersions(ScenarioLookup(library, old), providers, choices)
     versions.continue_from(*_rules_of(kept, library, old))
-    records, count = kept.requests(versions, state.jobs)
+    records, count = kept.requests(versions, state)
     return Snapshot(
         at=kept.latest,
         seed=record.seed,

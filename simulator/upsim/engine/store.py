@@ -9,12 +9,12 @@ from typing import NamedTuple, Protocol
 
 from upsim.core.events import Event
 from upsim.core.instants import Instant
-from upsim.core.jobs import Job
 from upsim.engine.event_log import EventLog, MemoryLog
 from upsim.engine.issued_keys import KeyHolder
 from upsim.engine.request_records import Record, RecordLog
 from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.sandbox_request import SandboxRequest
+from upsim.engine.sandbox_state import SandboxState
 from upsim.engine.seeds import fresh_token
 from upsim.media.blob_store import BlobStore
 from upsim.scenario.model import Scenario
@@ -35,7 +35,7 @@ class SandboxRecord:
     scenario: Scenario | None
 
 
-RecordReader = Callable[[RuleVersions, Mapping[str, Job]], tuple[Sequence[Record], int]]
+RecordReader = Callable[[RuleVersions, SandboxState], tuple[Sequence[Record], int]]
 
 
 @dataclass(frozen=True, slots=True)

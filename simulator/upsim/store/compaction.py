@@ -18,6 +18,8 @@ from upsim.store.write_queue import WriteQueue
 
 MIN_BYTES = 8 * 2**20
 """Bytes of batches below which nothing is compacted."""
+GROWTH = 2
+"""Bytes of batches for each byte of snapshots at which they are compacted."""
 EVENTS_PER_PART = 500
 BATCHES_AT_ONCE = 500
 """Batches, or parts of an older snapshot, that one transaction deletes."""
@@ -37,7 +39,7 @@ _DROP_PARTS = (
 
 
 class Compaction:
-    """Compacts a store whenever its batches have grown as large as its snapshots."""
+    """Compacts a store whenever its batches have grown to twice the size of its snapshots."""
 
     def __init__(self, writes: WriteQueue, log: EventLog, file: SqliteFile) -> None:
         """Measure what the file holds."""
@@ -82,7 +84,7 @@ class Compaction:
     def is_worth_it(self) -> bool:
         """Whether the batches hold as much as the snapshots, and not only a little."""
         held: int = sum(size for _, size in self._snapshots.values())
-        return self._batches[1] > max(MIN_BYTES, held)
+        return self._batches[1] > max(MIN_BYTES, GROWTH * held)
 
     def run(self, serials: Mapping[str, int]) -> None:
         """Compact everything now. Raises StoreError."""

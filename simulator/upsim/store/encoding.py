@@ -107,7 +107,7 @@ class Form:
         found = attrgetter(*names)
         self.values: Callable[[Any], Any] = found if len(names) > 1 else lambda one: (found(one),)
         types: Any = tuple.__class_getitem__(tuple(hints[name] for name in names))
-        self.read = msgspec.msgpack.Decoder(types, dec_hook=_restored, ext_hook=number_in).decode
+        self.read = msgspec.msgpack.Decoder(types, dec_hook=restored, ext_hook=number_in).decode
 
 
 def _field_names(kind: type) -> tuple[str, ...]:
@@ -146,7 +146,8 @@ def _bare(value: object) -> object:
     raise TypeError(f"a store cannot hold a {type(value).__name__}")
 
 
-def _restored(kind: type, value: Any) -> object:  # noqa: ANN401 - as msgspec calls it
+def restored(kind: type, value: Any) -> object:  # noqa: ANN401 - as msgspec calls it
+    """Return a value of a type that msgspec does not know."""
     if kind is Fraction:
         return Fraction(value)
     if kind is object:

@@ -1,13 +1,13 @@
 """The records of requests as bytes, and back.
 
-What a record refers to is written by name: the rule that refused it, its model, and its job with
-the number of its moves. A reader finds them in the sandbox that continues. If the rules have
-changed since, or the job was forgotten, they are missing from the record.
+What a record refers to is written by name: the rule that refused it, its model, its ledger entries,
+and its job with the number of its moves. A reader finds them in the sandbox that continues. If the
+rules have changed since, or the job was forgotten, they are missing from the record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -18,8 +18,11 @@ from upsim.core.events import FaultArmed
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.core.knobs_and_dialects import Rules
+from upsim.core.ledger import Entry
+from upsim.core.media import Media
 from upsim.engine.request_records import LoggedRequest, Record, Response
-from upsim.store.encoding import ENCODER, Form, fault_out, json_out, number_in, read_fault
+from upsim.engine.sandbox_state import SandboxState
+from upsim.store.encoding import ENCODER, Form, fault_out, json_out, number_in, read_fault, restored
 
 PLAIN = (
     "number",
@@ -33,9 +36,7 @@ PLAIN = (
     "account",
     "dialect",
     "rules",
-    "media",
     "is_assumed",
-    "entries",
     "check",
     "cause",
     "hint",
@@ -54,7 +55,27 @@ _RESPONSE = Form(Response)
 _JOB = attrgetter("step", "started", "polls", "marks")
 _Raw = msgspec.Raw
 _WRITTEN = msgspec.msgpack.Decoder(
-    list[tuple[int, int | list[tuple[_Raw, _Raw, _Raw, str, str, Any, list[_Raw], Any]]]],
+    list[
+        tuple[
+            int,
+            int
+            | list[
+                tuple[
+                    _Raw,
+                    _Raw,
+                    _Raw,
+                    str,
+                    str,
+                    Any,
+                    Media | bool | None,
+                    list[tuple[int, int]],
+                    list[_Raw],
+                    Any,
+                ]
+            ],
+        ]
+    ],
+    dec_hook=restored,
     ext_hook=number_in,
 )
 
@@ -63,13 +84,13 @@ Written = tuple[int, int | Iterable[Record]]
 
 
 class Sources(NamedTuple):
-    """The sources of what records name: the rules of a provider under a dialect, and the jobs.
+    """The sources of what records name: the rules of a provider under a dialect, and the state.
 
     `rules` gets the digest of the rules, too; it returns None if others are in force by now.
     """
 
     rules: Callable[[str, str, str], Rules | None]
-    jobs: Mapping[str, Job]
+    state: SandboxState
 
 
 def records_out(parts: Iterable[Written]) -> bytes:
@@ -90,15 +111,20 @@ def records_in(data: bytes) -> list[tuple[int, int | list[tuple[Any, ...]]]]:
 
 def record_in(written: tuple[Any, ...], sources: Sources) -> Record:
     """Return a record from its written form."""
-    plain, request, response, rule, model, job, faults, compared = written
+    plain, request, response, rule, model, job, media, entries, faults, compared = written
     named = dict(zip(PLAIN, _PLAIN.read(plain), strict=True))
     rules = sources.rules(named["provider"], named["rules"], named["dialect"])
     asked = (*_REQUEST.read(request), Response(*_RESPONSE.read(response)))
+    read_job = _job_in(job, sources.state) if job else None
+    if media is True:
+        media = read_job.accepted.media if read_job else None
     return Record(
         request=LoggedRequest(*asked),
         rule=rules.errors.get(rule) if rules else None,
         model=rules.baseline.models.get(model) if rules else None,
-        read_job=_job_in(job, sources.jobs) if job else None,
+        read_job=read_job,
+        media=media,
+        entries=tuple(_entries_in(entries, sources.state)),
         faults=tuple(read_fault(fault).rule for fault in faults),
         compared=compared,
         **named,
@@ -113,13 +139,16 @@ def number_and_time(written: tuple[Any, ...]) -> tuple[int, Instant]:
 
 def _out(record: Record) -> tuple[object, ...]:
     request, compared, rule, model = record.request, record.compared, record.rule, record.model
+    job, media = record.read_job, record.media
     return (
         _PLAIN.values(record),
         _REQUEST.values(request),
         _RESPONSE.values(request.response),
         rule.name if rule is not None else "",
         model.id if model is not None else "",
-        None if record.read_job is None else _job_out(record.read_job),
+        None if job is None else _job_out(job),
+        media if job is None or media is None or media is not job.accepted.media else True,
+        [(entry.account, entry.number) for entry in record.entries],
         [fault_out(FaultArmed(0, rule)) for rule in record.faults] if record.faults else (),
         None if compared is None else {name: _simple(value) for name, value in compared.items()},
     )
@@ -136,9 +165,16 @@ def _job_out(job: Job) -> tuple[object, ...]:
     return job.accepted.job, len(job.moves), step, started, polls, tuple(marks)
 
 
-def _job_in(job: tuple[Any, ...], jobs: Mapping[str, Job]) -> Job | None:
+def _entries_in(numbers: Iterable[tuple[int, int]], state: SandboxState) -> Iterator[Entry]:
+    for account, number in numbers:
+        entry = state.accounts[account].entries.get(number)
+        if entry is not None:  # else of a forgotten job
+            yield entry
+
+
+def _job_in(job: tuple[Any, ...], state: SandboxState) -> Job | None:
     name, moves, step, started, polls, marks = job
-    found = jobs.get(name)
+    found = state.jobs.get(name)
     if found is None:
         return None
     return Job(found.accepted, found.moves[:moves], step, started, polls, frozenset(marks))

@@ -5,7 +5,7 @@ It has everything that the sandbox needs to go on, its rules included, except up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,10 +14,10 @@ import msgspec
 
 from upsim.core.events import Event
 from upsim.core.instants import Instant
-from upsim.core.jobs import Job
 from upsim.core.knobs_and_dialects import Rules
 from upsim.engine.request_records import Record
 from upsim.engine.rule_versions import RulesId, RuleVersions
+from upsim.engine.sandbox_state import SandboxState
 from upsim.engine.snapshots import Snapshot
 from upsim.engine.store import KeptSandbox, SandboxRecord
 from upsim.scenario.model import Scenario
@@ -56,9 +56,9 @@ class WrittenRecords:
     written: Sequence[tuple[Any, ...]]
     count: int
 
-    def __call__(self, versions: RuleVersions, jobs: Mapping[str, Job]) -> tuple[list[Record], int]:
-        """Return the records with the rules and jobs that they name."""
-        sources = Sources(partial(_rules_in, versions), jobs)
+    def __call__(self, versions: RuleVersions, state: SandboxState) -> tuple[list[Record], int]:
+        """Return the records with the rules, jobs and entries that they name."""
+        sources = Sources(partial(_rules_in, versions), state)
         return [record_in(one, sources) for one in self.written], self.count
 
 

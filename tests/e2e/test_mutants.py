@@ -100,7 +100,11 @@ def test_a_killer_that_the_right_simulator_fails(catalogue: Path, tmp_path: Path
     """The run names a killer that the right simulator fails too."""
     failing = "def test_it() -> None:\n    assert False\n"
     (tmp_path / "test_unjust.py").write_text(failing, encoding="utf-8")
-    entry = {"module": "upsim.core.ids", "old": "_VERSION_4 = 0x4000", "new": "_VERSION_4 = 0x5000"}
+    entry = {
+        "module": "upsim.core.uuids",
+        "old": "_VERSION_4 = 0x4000",
+        "new": "_VERSION_4 = 0x5000",
+    }
     catalogue.write_text(
         f"mutants: [{{id: m, wrong: w, patch: {entry}, test: {tmp_path}/test_unjust.py}}]".replace(
             "'", '"'

@@ -13,7 +13,7 @@ from upsim.core.instants import DAY, SECOND, Instant
 from upsim.core.lifecycle import Lifecycle
 from upsim.core.media import Media
 from upsim.core.outputs import OutputRule
-from upsim.core.polling import PollingAdvice
+from upsim.core.polling_advice import PollingAdvice
 from upsim.core.pricing import Billing
 from upsim.core.webhooks import WebhookRule
 

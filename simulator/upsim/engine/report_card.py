@@ -19,7 +19,7 @@ import msgspec
 
 from upsim.core.instants import SECOND, Instant
 from upsim.core.jobs import Job
-from upsim.core.polling import PollingAdvice
+from upsim.core.polling_advice import PollingAdvice
 from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import GOOD, Delivery
 from upsim.engine.client_activity import (

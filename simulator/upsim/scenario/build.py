@@ -29,7 +29,7 @@ from upsim.core.instants import seconds_to_micros
 from upsim.core.lifecycle import JobDuration, Lifecycle, PhaseRule
 from upsim.core.media import Media, Unmeasurable
 from upsim.core.outputs import OutputRule
-from upsim.core.polling import PollingAdvice
+from upsim.core.polling_advice import PollingAdvice
 from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
 from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import WebhookRule

@@ -6,11 +6,11 @@ from functools import cache
 
 from upsim.core.call import Call, Reply
 from upsim.core.checks import Violation
-from upsim.core.ids import uuid4_text
 from upsim.core.instants import Instant, from_iso, iso
 from upsim.core.jobs import Job
 from upsim.core.random_source import RandomSource
 from upsim.core.states import JobState
+from upsim.core.uuids import uuid4_text
 from upsim.providers.piapi.base64_files import is_web_address
 
 

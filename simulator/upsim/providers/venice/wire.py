@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, Reply
 from upsim.core.checks import Violation
-from upsim.core.ids import uuid4_text
 from upsim.core.instants import Instant
 from upsim.core.job_spec import failure_of
 from upsim.core.jobs import Job
 from upsim.core.random_source import RandomSource
 from upsim.core.states import Failure, JobState
+from upsim.core.uuids import uuid4_text
 from upsim.providers.venice.error_budget import count_failure, count_refusal
 
 _WALLET_KEYS = ("x402Version", "error", "resource", "accepts", "extensions")

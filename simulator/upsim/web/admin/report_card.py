@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upsim.core.polling import PollingAdvice
+from upsim.core.polling_advice import PollingAdvice
 from upsim.core.secrets import hidden_target
 from upsim.engine.report_card import Card, ClientFinding, Sums
 from upsim.web.admin import exchange_shapes, exchange_views

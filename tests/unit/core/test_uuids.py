@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsim.core.ids import uuid4_text
+from upsim.core.uuids import uuid4_text
 
 
 @given(st.integers(0, 2**128 - 1))

@@ -262,7 +262,7 @@ def _protocol(store: Store) -> Callable[..., CuttableProtocol]:
     """Return the protocol of connections; with a durable store, their output waits for it."""
     if isinstance(store, MemoryStore):
         return CuttableProtocol
-    from upsim.cli.held_transport import HeldProtocol
+    from upsim.cli.output_after_store import HeldProtocol
     from upsim.store.sqlite_store import SqliteStore
 
     return (

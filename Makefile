@@ -13,7 +13,7 @@ NEWCOMER := tests/unit tests/http tests/kit contracts -k toytown
 export PYTHON
 unexport PYTHONDONTWRITEBYTECODE  # else each process that a test starts compiles the project anew
 
-.PHONY: help demo serve test processes pages browser contracts newcomer covered check style types imports schemas bench mutants nightly lock clean
+.PHONY: help demo serve test processes pages browser contracts newcomer covered check style types imports schemas bench mutants kills nightly lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -70,10 +70,16 @@ mutants: $(VENV)/.development  ## wrong simulators: each must be noticed by the 
 	$(BIN)/python -m upsim_contracts.mutants
 	$(BIN)/python -m upsim_contracts.mutants --lies
 
+kills: $(VENV)/.development  ## servers with a durable store, killed under load: nothing is lost
+	$(BIN)/python -m tests.durability --kills 12
+	$(BIN)/python -m pytest -m kills tests/durability $(PYTEST)
+
 nightly: $(VENV)/.development  ## every fact under ten seeds, new random requests, long proofs
 	$(BIN)/python -m upsim_contracts.mutants --seeds 10
 	$(BIN)/python -m pytest contracts -m "not browser" --upsim-profile nightly
 	$(BIN)/python -m pytest -m nightly tests
+	$(BIN)/python -m tests.durability --kills 100 --slow 50
+	$(BIN)/python -m tests.durability --kills 100 --slow 50 --min-bytes 50000 -- --fsync
 	$(MAKE) --no-print-directory newcomer NEWCOMER="tests contracts"
 
 lock:  ## pin again what pyproject.toml asks for

@@ -1,0 +1,70 @@
+"""A server with a durable store is killed under load: what its responses said holds."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from random import SystemRandom
+
+import pytest
+
+from .kills import Campaign, Figures
+
+
+def run(campaign: Campaign, folder: Path, kills: int) -> Figures:
+    """Kill servers, and return what was done."""
+    figures = Figures()
+    asyncio.run(campaign.kill(folder, kills, figures))
+    return figures
+
+
+@pytest.fixture
+def seed() -> int:
+    """Return a new seed, which a failure shows."""
+    return SystemRandom().getrandbits(32)
+
+
+def test_kills_lose_nothing_that_a_response_said(tmp_path: Path, seed: int) -> None:
+    """After `kill -9`, jobs, money, keys, sandboxes, uploads and clocks are as responses said."""
+    figures = run(Campaign(seed, latest=1.0), tmp_path, 3)
+
+    assert (figures.kills, figures.answered > 100) == (3, True), figures
+
+
+@pytest.mark.kills
+@pytest.mark.parametrize(
+    ("mutant", "options"), [("early", ()), ("any_batch", ("--fsync",))], ids=["early", "any-batch"]
+)
+def test_responses_that_leave_too_early_are_noticed(
+    mutant: str, options: tuple[str, ...], tmp_path: Path, seed: int
+) -> None:
+    """With a slow store, the checks fail if responses do not wait for their own transaction."""
+    alterations = {"KILLS_SLOW_MS": "50", "KILLS_MUTANT": mutant}
+    with pytest.raises(AssertionError, match=r"lost|gone|was|went back"):
+        run(Campaign(seed, options, alterations), tmp_path, 5)
+
+
+@pytest.mark.kills
+@pytest.mark.parametrize(
+    ("options", "alterations", "how"),
+    [
+        (("--fsync",), {"KILLS_SLOW_MS": "50"}, signal.SIGKILL),
+        ((), {"KILLS_MIN_BYTES": "50000"}, signal.SIGKILL),
+        ((), {"KILLS_MIN_BYTES": "50000", "KILLS_SLOW_MS": "20"}, signal.SIGKILL),
+        ((), {}, signal.SIGTERM),
+    ],
+    ids=["fsync", "compacting", "compacting-slowly", "graceful"],
+)
+def test_other_ways_to_end_lose_nothing(
+    options: tuple[str, ...],
+    alterations: Mapping[str, str],
+    how: signal.Signals,
+    tmp_path: Path,
+    seed: int,
+) -> None:
+    """Synced writes, kills during a compaction, and a graceful stop keep everything too."""
+    figures = run(Campaign(seed, options, alterations, how, latest=1.0), tmp_path, 2)
+
+    assert (figures.kills, figures.answered > 50) == (2, True), figures

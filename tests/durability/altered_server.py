@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from upsim.cli.held_transport import HeldTransport
+from upsim.cli.output_after_store import HeldTransport
 from upsim.store import compaction
 from upsim.store.sqlite_file import SqliteFile
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from fractions import Fraction
 from operator import attrgetter
+from types import NoneType
 from typing import Any, get_type_hints
 
 import msgspec
@@ -121,6 +122,10 @@ DECIMAL, BIG = 1, 2
 _INTEGERS = range(-(2**63), 2**64)
 
 
+SIMPLE = frozenset({str, bool, NoneType})
+"""Types of values that MessagePack has."""
+
+
 def json_out(value: object) -> object:
     """Return JSON with every number exact. No text or key of a document is taken for a number."""
     if isinstance(value, Decimal):
@@ -204,7 +209,8 @@ class EventWriter:
 
     def _job(self, job: JobAccepted) -> tuple[int, object]:
         at, name, account, inputs, source, queued, webhook, due = _JOB.values(job)
-        own = (at, name, account, json_out(inputs), source, queued, webhook, due)
+        exact = inputs if SIMPLE.issuperset(map(type, inputs.values())) else json_out(inputs)
+        own = (at, name, account, exact, source, queued, webhook, due)
         return self._terms_of(job), own
 
     def _terms_of(self, job: JobAccepted) -> int:

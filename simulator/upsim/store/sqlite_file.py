@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,11 @@ class SqliteFile:
             self._unlock()
             raise
 
-    def write(self, statements: Iterable[Statement]) -> None:
+    def write(self, statements: Sequence[Statement]) -> None:
         """Run statements in one transaction: all or nothing. Raises sqlite3.Error."""
+        if len(statements) == 1:  # a transaction of its own, in half the time
+            self.db.execute(*statements[0])
+            return
         with transaction(self.db):
             for statement, values in statements:
                 self.db.execute(statement, values)

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from tests.http.replay.conftest import Start
 from tests.http.replay.test_command import session
 from tests.mutations import GONE, VALUES, places, replaced
+from tests.uploads import put_file
 from upsim import Simulator
 from upsim.cli import main
 from upsim.web.replay.export_document import ExportError
@@ -31,11 +32,26 @@ ENTRY = re.compile(r"entry \d+ (\(.*\) )?(does not replay|gets another answer|ca
 
 @pytest.fixture
 def export(start: Start) -> dict[str, Any]:
-    """Return an export with a job, a fault, a webhook, advances and a change of the clock."""
+    """Return an export with a job, a fault, a webhook, advances, an upload and a clock's change.
+
+    The body of the upload is shortened, as an export shortens a body above 1 MiB.
+    """
     run = start(clock="manual")
     session(run)
+    upload = run.call(
+        "POST", "/vicsee/api/v1/upload", "k", json={"contentType": "video/mp4", "sizeBytes": 36}
+    )
+    assert put_file(run.http, upload.json()["data"]["uploadUrl"], b"clip" * 9).is_success
     run.admin("PATCH", "clock", {"mode": "auto"})
-    return run.export()
+    found = run.export()
+    (sent,) = (one["request"] for one in requests(found) if one["request"]["method"] == "PUT")
+    sent["body"] = {"text": "clip", "bytes": 36, "sha256": "", "cut": True}
+    return found
+
+
+def requests(export: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the entries of an export that are requests."""
+    return [one for one in export["commands"] if "request" in one]
 
 
 def replay(file: Path, *options: str) -> Result:
@@ -55,7 +71,7 @@ def mutations(export: dict[str, Any], step: int) -> Iterator[tuple[tuple[Any, ..
     for place in list(places(export))[1:]:
         for value in (GONE, *EXPORT_VALUES):
             number += 1
-            if place[-1] in ("at", "start", "wall", "public_url") or number % step == 0:
+            if place[-1] in ("at", "start", "wall", "public_url", "bytes") or number % step == 0:
                 yield place, value
 
 
@@ -119,6 +135,40 @@ def test_a_replayed_request_after_the_last_possible_time_is_refused(export: dict
         pytest.raises(ExportError, match="between the years 1970 and 9000"),
     ):
         replayed.request("GET", "/vicsee/api/v1/credits", at="9999-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("size", [-1, 512 * 1024 * 1024 + 1, 10**12, 9 * 10**18])
+@pytest.mark.parametrize("options", [(), ("--pytest",)])
+def test_a_length_that_no_upload_has_is_refused_with_its_place(
+    export: dict[str, Any], tmp_path: Path, size: int, options: tuple[str, ...]
+) -> None:
+    """If the length of a shortened upload is negative or above 512 MiB, its place is named."""
+    (number,) = (
+        n
+        for n, one in enumerate(export["commands"])
+        if one.get("request", {}).get("method") == "PUT"
+    )
+    export["commands"][number]["request"]["body"]["bytes"] = size
+    file = tmp_path / "session.json"
+    file.write_text(json.dumps(export), "utf-8")
+    done = replay(file, *options)
+
+    assert 2 == done.exit_code
+    assert f"at `$.commands[{number}].request.body.bytes`" in done.stderr
+
+
+@pytest.mark.parametrize("size", [-1, 512 * 1024 * 1024 + 1])
+def test_a_replayed_request_with_an_impossible_length_is_refused(
+    export: dict[str, Any], size: int
+) -> None:
+    """A session request whose `size` is negative or above 512 MiB raises `ExportError`."""
+    with (
+        Simulator.replaying(export) as replayed,
+        pytest.raises(ExportError, match=f"size is {size}"),
+    ):
+        replayed.request(
+            "PUT", "/media/uploads/a/a.mp4", at="2026-01-02T00:00:00Z", text="x", size=size
+        )
 
 
 @pytest.mark.parametrize("balance", ["x", "1e3", "9" * 5_000, "NaN", ""])

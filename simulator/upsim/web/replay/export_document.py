@@ -23,6 +23,9 @@ _FOURS = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 Base64 = Annotated[str, msgspec.Meta(pattern=rf"\A{_FOURS}\Z")]
 Ratio = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,40}(?:/[1-9][0-9]{0,39})?\Z")]
 Pair = tuple[Latin, Latin]
+MAX_LENGTH = 512 * 1024 * 1024
+"""Maximum length of a recorded body; a replay fills a shortened upload up to its length."""
+Length = Annotated[int, msgspec.Meta(ge=0, le=MAX_LENGTH)]
 
 
 class ExportError(ValueError):
@@ -78,7 +81,7 @@ class Bytes(msgspec.Struct, omit_defaults=True):
 
     text: str | None = None
     base64: Base64 | None = None
-    size: int = msgspec.field(default=0, name="bytes")
+    size: Length = msgspec.field(default=0, name="bytes")
     sha256: str = ""
     cut: bool = False
 

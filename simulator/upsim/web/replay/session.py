@@ -15,10 +15,12 @@ import msgspec
 
 from upsim.pipe_event_loop import new_loop
 from upsim.web.replay.export_document import (
+    MAX_LENGTH,
     Bytes,
     Document,
     ExportedRequest,
     ExportEntry,
+    ExportError,
     MediaPart,
     OpenedPart,
     Pair,
@@ -86,7 +88,10 @@ class ReplaySession:
         A request that waits gets its response from `goes_on`. `waits` are the points at which the
         request waits, and `found` is the video's measurement there. The body is `json`, `text`,
         `base64` or the bytes of `file`. If the body is incomplete, `size` is its original size.
+        Raises ExportError if `size` is negative or above 512 MiB.
         """
+        if size is not None and not 0 <= size <= MAX_LENGTH:
+            raise ExportError(f"size is {size}, expected 0 to {MAX_LENGTH} bytes")
         path, _, query = target.partition("?")
         if json is not NOTHING:
             text = notation.dumps(json, separators=(",", ":"), ensure_ascii=False)

@@ -312,6 +312,22 @@ MISTAKES = [
         None,
         ("; the admin API is below /__sim at the server's root, not below a provider",),
     ),
+    # options of a body whose model is missing or unknown
+    *(
+        mistake
+        for model in ({}, {"model": "other"}, {"model": 5})
+        for mistake in (
+            Mistake(
+                "POST vicsee/api/v1/generate",
+                {**model, "upscale_factor": "2"},
+                ("; upscale_factor is not read; did you mean input.upscale_factor?",),
+            ),
+            venice(
+                {**model, "upscale_facter": 2},
+                "; upscale_facter is not read; did you mean upscale_factor?",
+            ),
+        )
+    ),
     # places and types in full
     Mistake(
         "POST vicsee/api/v1/generate",
@@ -503,6 +519,26 @@ def test_the_cause_is_named(seen: Seen, mistake: Mistake) -> None:
     assert seen.cause not in response.text
     assert len(seen.cause) <= MAX_CAUSE_LENGTH
     assert seen.cause.isprintable()
+
+
+@pytest.mark.parametrize("model", [{}, {"model": "other"}, {"model": 5}], ids=str)
+def test_options_of_any_model_are_read_if_the_model_is_unknown(
+    seen: Seen, model: Mapping[str, object]
+) -> None:
+    """A missing, unknown or invalid `model` does not make valid fields unread."""
+    fields = {"video_url": URL, "upscale_factor": 2, "resolution": "4k"}
+    quoted = {"upscale_factor": 2, "resolution": "4k", "duration": "10s"}
+    for mistake in (
+        venice({**model, **fields}),
+        Mistake("POST venice/guide/api/v1/video/quote", {**model, **quoted}),
+        Mistake(
+            "POST vicsee/api/v1/generate",
+            {**model, "input": {"video_url": URL, "upscale_factor": "2"}},
+        ),
+    ):
+        send(seen.sim, mistake)
+        assert seen.cause.startswith("model: found"), mistake
+        assert "is not read" not in seen.cause, mistake
 
 
 def test_a_compressed_body_has_one_cause(seen: Seen) -> None:

@@ -83,8 +83,8 @@ def _name_unread(operation: Operation, call: Call) -> None:
     """Add the fields of the body that have no effect to the cause."""
     reads, at = operation.reads, operation.options_at
     options: Collection[str] = ()
-    if call.model and operation.reads_options:
-        options = call.model.options
+    if operation.reads_options:
+        options = call.model.options if call.model else _options_of_all_models(call)
     if at:
         reads, options = {**reads, at: reads[at].union(options)}, ()
     if unread_fields.has_unread(reads, options, call.document):
@@ -93,6 +93,11 @@ def _name_unread(operation: Operation, call: Call) -> None:
             reads, options, call.document, said, query=operation.query, idle=idle
         )
         call.cause = "; ".join(filter(None, (said, found)))
+
+
+def _options_of_all_models(call: Call) -> Collection[str]:
+    """Return the options of every model: a body without a known model may mean any of them."""
+    return {name for model in call.rules.baseline.models.values() for name in model.options}
 
 
 def _posted(account: Account, before: int, last: int) -> tuple[Entry, ...]:

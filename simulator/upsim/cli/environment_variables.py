@@ -113,12 +113,16 @@ def _near(group: click.Group, name: str, known: Sequence[str]) -> Sequence[str]:
     """Return the nearest variables; for a name without a command, search all commands."""
     commands = group.list_commands(click.Context(group))
     word, _, rest = name.removeprefix(PREFIX).partition("_")
+    options = {one: _option_part(one, commands) for one in known}
+    part = ""
     if not (rest and closest(word.lower(), commands)):
-        options = {one: _option_part(one, commands) for one in known}
-        near = closest(name.removeprefix(PREFIX), options.values())
-        if near:
-            return [one for one in options if options[one] == near]
-    return list(filter(None, [closest(name, known)]))
+        part = closest(name.removeprefix(PREFIX), options.values())
+    near = [one for one in options if part and options[one] == part]
+    near = near or list(filter(None, [closest(name, known)]))
+    if word.lower() in commands:
+        return near
+    shared = [one for one in OTHERS if options[one] in {options[found] for found in near}]
+    return shared or near
 
 
 def _option_part(variable: str, commands: Sequence[str]) -> str:

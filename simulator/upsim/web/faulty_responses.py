@@ -15,7 +15,6 @@ from starlette.types import Message, Receive, Scope, Send
 from upsim.core.call import JSON, Call, FileReply, Reply
 from upsim.core.checks import Violation
 from upsim.core.faults import (
-    ABSENT,
     Action,
     Corrupt,
     Delay,
@@ -30,11 +29,9 @@ from upsim.core.faults import (
     Wait,
     Word,
     corrupted,
-    is_patched,
-    near_path,
-    patched,
 )
 from upsim.core.instants import SECOND
+from upsim.core.json_patches import ABSENT, is_patched, near_path, patched
 from upsim.core.states import JobState
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.faults import account_names, match, occasion_of

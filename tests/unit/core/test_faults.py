@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upsim.core.faults import (
-    ABSENT,
     DRAW_BITS,
     Action,
     Armed,
@@ -26,13 +25,10 @@ from upsim.core.faults import (
     concerns,
     corrupted,
     fires,
-    is_patched,
     name_of,
-    near_path,
-    patched,
     spoken_of,
-    value_at,
 )
+from upsim.core.json_patches import ABSENT, is_patched, near_path, patched, value_at
 from upsim.core.states import JobState
 
 RULE = FaultRule(id="f1", provider="toy", at="poll", do=Word.DROP)

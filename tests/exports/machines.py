@@ -79,10 +79,9 @@ class World(WorldMachine):
     def arm(self, box: int, face: Face, fault: dict[str, Any]) -> None:
         """Arm a fault whose responses can replay.
 
-        An export cannot hide a secret in a response that is no longer JSON. Its results of a
-        duplicate and of a resent webhook look the same.
+        An export cannot hide a secret in a response that is no longer JSON.
         """
-        if not any(name in fault["do"] for name in ("corrupt", "headers", "duplicate")):
+        if not any(name in fault["do"] for name in ("corrupt", "headers")):
             super().arm(box, face, fault)
 
     def teardown(self) -> None:

@@ -280,6 +280,34 @@ def test_an_advance_from_a_webhook_handler_replays() -> None:
     same(report, 10)
 
 
+def test_a_resend_from_the_handler_of_a_duplicate_replays() -> None:
+    """The results of a duplicate and of a resent webhook replay in their order."""
+    taken: list[str] = []
+    sim: Simulator
+
+    async def take(_request: httpx.Request) -> httpx.Response:
+        taken.append("webhook")
+        if len(taken) == 2:  # the duplicate
+            async with httpx.AsyncClient(transport=sim.transport(), base_url=LOCAL) as http:
+                (delivery,) = sim.sandbox.state.deliveries
+                path = f"/__sim/sandboxes/default/webhooks/{delivery}/resend"
+                assert (await http.post(path)).status_code == 200
+        return httpx.Response(500 if len(taken) == 3 else 200)
+
+    with Simulator(clock="manual", webhook_transport=httpx.MockTransport(take)) as sim:
+        run = Recorded(sim, httpx.Client(transport=sim.transport(), base_url=LOCAL))
+        fault = {"provider": "wavespeed", "at": "webhook", "do": "duplicate", "first": 1}
+        run.admin("POST", "faults", fault)
+        hook = {"webhook": "http://receiver.example/"}
+        run.call("POST", WAVESPEED, "k", params=hook, json={"video": ASSUMED})
+        run.admin("POST", "clock/advance", {"seconds": 300})
+        run.admin("POST", "clock/advance", {"to": "idle"})
+        report = run.replayed()
+
+    assert 3 == len(taken)
+    same(report, 5)
+
+
 def test_simultaneous_requests_replay() -> None:
     """Forty simultaneous requests replay in the order in which the server decided them."""
     with Simulator(clock="real", seed=4) as sim:

@@ -95,7 +95,7 @@ class Player:
         if entry.opened is not None:
             self._open(entry.opened)
         elif entry.webhook is not None:
-            await self._tell(entry.webhook)
+            await self._tell(entry.webhook, resent=self._is_resent(entry))
         elif entry.reread is not None:
             reread(self.app.registry, self.sandbox, entry.reread)
         elif entry.resumed is not None:
@@ -129,14 +129,19 @@ class Player:
             found = f"account {account.number}, recorded was {opened.account}"
             raise DivergedError(f"{opened.provider}/{opened.owner} has {found}")
 
-    async def _tell(self, told: ToldPart) -> None:
+    def _is_resent(self, entry: ExportEntry) -> bool:
+        """Return whether the next entry continues the request that resent this webhook."""
+        following = self.document.commands[entry.n : entry.n + 1]
+        return any(after.resumed and after.resumed.point == "resent" for after in following)
+
+    async def _tell(self, told: ToldPart, *, resent: bool) -> None:
         outbox = self.sandbox.webhooks.outbox
-        found = next(
-            (p for p in outbox if (p.delivery, p.number) == (told.delivery, told.attempt)), None
-        )
-        if found is None:
-            attempt = f"attempt {told.attempt} of delivery {told.delivery}"
-            raise DivergedError(f"no webhook was due: {attempt}")
+        attempt = (told.delivery, told.attempt)
+        matching = [posting for posting in outbox if (posting.delivery, posting.number) == attempt]
+        if not matching:
+            text = f"attempt {told.attempt} of delivery {told.delivery}"
+            raise DivergedError(f"no webhook was due: {text}")
+        found = matching[-1 if resent else 0]  # a duplicate may be under way too
         outbox.remove(found)
         answer = told.answer.data if told.answer else b""
         outcome = AttemptOutcome(told.status, told.error, answer, told.refused)

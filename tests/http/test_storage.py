@@ -204,6 +204,41 @@ def test_refused_files_are_reported(admin: Admin, provider: str) -> None:
 
 
 @BOTH
+def test_the_log_names_the_cause_of_a_refused_upload(admin: Admin, provider: str) -> None:
+    """Storage checks the signature before the headers, and only the log names the cause.
+
+    The causes are a URL without or with a wrong signature, a second upload, and no upload yet.
+    """
+    lines: list[tuple[str, str, int, str]] = []
+    admin.sim.app.dispatch.media.reporters.append(lambda *line: lines.append(line))
+    ticket = TICKETS[provider](admin, 4)
+    url, public = ticket["uploadUrl"], ticket["publicUrl"]
+    headers = NEEDED[provider]
+    answers = [
+        put_file(admin.http, public, b"1234", kind="text/plain"),
+        put_file(admin.http, f"{url}0", b"1234", kind="text/plain"),
+        admin.http.get(public),
+        put_file(admin.http, url, b"1234", **headers),
+        put_file(admin.http, url, b"1234", **headers),
+    ]
+    causes = [
+        (
+            "; the URL has no signature; PUT to the upload URL of the ticket "
+            "(uploadUrl or upload.url), not to its publicUrl or download_url"
+        ),
+        "; sig in the URL is wrong; PUT to the upload URL of the ticket without any change",
+        "; a ticket was given for this upload, but nothing was PUT to its URL yet",
+        "",
+        "; a file is already uploaded to this URL; request another ticket for another upload",
+    ]
+
+    assert [403, 403, 404, 200, 412] == [answer.status_code for answer in answers]
+    assert ["Signature does not match"] * 2 == [answer.text for answer in answers[:2]]
+    for answer, line, cause in zip(answers, lines, causes, strict=True):
+        assert line[3] == f"{answer.text}{cause}"
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("content", "found"), [(b"ab", "2"), (b"", "0"), (b"abcde", "more than 4")]
 )

@@ -28,6 +28,7 @@ from upsim.web.file_responses import send_file
 from upsim.web.job_outputs import OutputFile, output_clip
 from upsim.web.media_safety_headers import allow, headers_for, is_preflight, safely
 from upsim.web.media_service import MediaService, MissingFile, clip_of
+from upsim.web.non_provider_log import CAUSE
 from upsim.web.received_uploads import Uploads
 from upsim.web.request_bodies import ClientGoneError, headers_of
 from upsim.web.resource_shortages import AFTER, or_refused
@@ -191,6 +192,7 @@ class MediaApp:
         sandbox, name = request.sandbox, request.name
         content = self.media_service.upload(sandbox, name)
         if isinstance(content, MissingFile):
+            request.scope[CAUSE] = content.detail
             await self._gone(request.send, sandbox, content)
             return
         kind = sandbox.state.uploads[name].issued.content_type

@@ -10,6 +10,8 @@ from html import unescape
 from starlette.types import Message, Scope, Send
 
 REFUSED = 400
+CAUSE = "upsim.cause"
+"""Key of an ASGI scope for a sentence that only the log line adds to a refusal."""
 Observer = Callable[[str, str, int, str], None]
 """Receives method, path, status and message of a response."""
 _XML_MESSAGE = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
@@ -35,7 +37,7 @@ def reporting(
             said = _size(message) if reports else ""
         else:
             reports = status >= REFUSED
-            said = plain_message(message.get("body", b"")) if reports else ""
+            said = _refusal(scope, message.get("body", b"")) if reports else ""
         if reports:
             for observer in observers:
                 observer(scope["method"], scope["path"], status, said)
@@ -43,6 +45,11 @@ def reporting(
         await send(message)
 
     return reported
+
+
+def _refusal(scope: Scope, body: bytes) -> str:
+    """Return the message of a refusal, and its cause if the caller was not told."""
+    return "; ".join(filter(None, (plain_message(body), scope.get(CAUSE, ""))))
 
 
 def plain_message(body: bytes) -> str:

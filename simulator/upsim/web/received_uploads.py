@@ -20,11 +20,18 @@ from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_state import Upload
 from upsim.engine.upload_tickets import ticket_refusal
 from upsim.web.body_spool import Spool
+from upsim.web.non_provider_log import CAUSE
 from upsim.web.request_bodies import ClientGoneError, announced_length, headers_of
 from upsim.web.storage_responses import TEXT, refusal_answer, text_answer, whole_answer
 
 SHOWN = 100
 """Maximum characters of a client's header that a refusal repeats."""
+UNSIGNED = (
+    "the URL has no signature; PUT to the upload URL of the ticket (uploadUrl or upload.url), "
+    "not to its publicUrl or download_url"
+)
+FORGED = "sig in the URL is wrong; PUT to the upload URL of the ticket without any change"
+TAKEN = "a file is already uploaded to this URL; request another ticket for another upload"
 
 
 class Uploads(msgspec.Struct, frozen=True):
@@ -41,12 +48,14 @@ class Uploads(msgspec.Struct, frozen=True):
         if upload is None:
             await text_answer(send, 404, "There is no such upload.")
             return
-        differs = _differing(sandbox, upload, headers_of(scope))
-        if differs is not None:
-            await refusal_answer(send, *differs)
-            return
-        refusal = _refusal(sandbox, upload, scope)
         rules = sandbox.bound(upload.issued.provider).rules
+        refusal = _refusal(sandbox, upload, scope)
+        if refusal is not rules.errors["upload_bad_signature"]:  # which storage checks first
+            differs = _differing(sandbox, upload, headers_of(scope))
+            if differs is not None:
+                scope.pop(CAUSE, None)
+                await refusal_answer(send, *differs)
+                return
         limit = upload.issued.size
         if limit is None:
             limit = rules.wholes["video_bytes"]
@@ -65,7 +74,7 @@ class Uploads(msgspec.Struct, frozen=True):
                 expected = upload.issued.size
                 wrong = body.oversized or (expected is not None and body.size != expected)
                 if body.problem is not None or not wrong:  # without room it was not read whole
-                    await self._store(send, sandbox, upload, body)
+                    await self._store(scope, send, sandbox, upload, body)
                     return
                 refusal = rules.errors["upload_wrong_size"]
                 # An export does not hold how long a body was that was not read.
@@ -73,7 +82,9 @@ class Uploads(msgspec.Struct, frozen=True):
         values = {"found": found, "expected": limit}
         await refusal_answer(send, refusal, values)
 
-    async def _store(self, send: Send, sandbox: Sandbox, upload: Upload, body: Spool) -> None:
+    async def _store(
+        self, scope: Scope, send: Send, sandbox: Sandbox, upload: Upload, body: Spool
+    ) -> None:
         digest = await asyncio.to_thread(body.stored)
         if isinstance(digest, Unmeasurable):
             await resumed("stored")
@@ -81,11 +92,13 @@ class Uploads(msgspec.Struct, frozen=True):
             return
         try:
             await resumed("stored")
-            await self._take(send, sandbox, upload, SentFile("", "", body.size, digest))
+            await self._take(scope, send, sandbox, upload, SentFile("", "", body.size, digest))
         finally:
             self._registry.blobs.end_lease(digest)
 
-    async def _take(self, send: Send, sandbox: Sandbox, upload: Upload, file: SentFile) -> None:
+    async def _take(
+        self, scope: Scope, send: Send, sandbox: Sandbox, upload: Upload, file: SentFile
+    ) -> None:
         """Attach a stored file to its ticket, or refuse the file."""
         if sandbox.abandoned:
             await text_answer(send, 404, "There is no such upload.")
@@ -93,6 +106,7 @@ class Uploads(msgspec.Struct, frozen=True):
         present = sandbox.state.uploads.get(upload.issued.upload)
         if present is None or present.stored is not None:  # another PUT came first
             rule = sandbox.bound(upload.issued.provider).rules.errors["upload_taken"]
+            scope[CAUSE] = TAKEN
             await text_answer(send, rule.status, rule.message)
             return
         _, world = sandbox.view(upload.issued.provider, None)
@@ -104,8 +118,14 @@ class Uploads(msgspec.Struct, frozen=True):
 
 
 def _refusal(sandbox: Sandbox, upload: Upload, scope: Scope) -> ErrorRule | None:
+    """Return the error of a ticket, and note its cause for the log."""
     given = parse_qs(scope["query_string"].decode("latin-1")).get("sig", [""])[0]
-    return ticket_refusal(sandbox, upload, given)
+    refusal = ticket_refusal(sandbox, upload, given)
+    if given != upload.issued.signature:
+        scope[CAUSE] = FORGED if given else UNSIGNED
+    elif refusal is sandbox.bound(upload.issued.provider).rules.errors["upload_taken"]:
+        scope[CAUSE] = TAKEN
+    return refusal
 
 
 def _differing(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, NamedTuple, get_args
+
+import msgspec
 
 from upsim.core.globs import fits
 from upsim.core.json_patches import ABSENT, value_at
@@ -56,74 +57,65 @@ class Word(StrEnum):
     STALE_SIGNATURE = "stale_signature"
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """A time to wait in microseconds: on the sandbox clock, or of real time."""
 
     micros: int
     real: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Respond:
+class Respond(msgspec.Struct, frozen=True):
     """Another response: an entry of the error catalogue, or status, body and headers as given.
 
     At the stage `webhook` it replaces the response of the receiver.
     """
 
     error: str = ""
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = msgspec.field(default_factory=dict)
     status: int = 200
     body: object = ""
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True):
     """Replaces fields of the real JSON response; a missing path is ignored."""
 
     fields: tuple[tuple[str, object], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(msgspec.Struct, frozen=True):
     """Replaces headers of the real response."""
 
     headers: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
+class Delay(msgspec.Struct, frozen=True):
     """Delays the first byte of the response."""
 
     wait: Wait
 
 
-@dataclass(frozen=True, slots=True)
-class Truncate:
+class Truncate(msgspec.Struct, frozen=True):
     """Closes the connection after some bytes, or a percentage, of the body."""
 
     amount: int
     percent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Corrupt:
+class Corrupt(msgspec.Struct, frozen=True):
     """Flips the highest bit of some bytes, which are spread over the body."""
 
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Trickle:
+class Trickle(msgspec.Struct, frozen=True):
     """Sends the body in small chunks, with a pause before each chunk except the first."""
 
     chunk: int
     pause: Wait
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
+class Late(msgspec.Struct, frozen=True):
     """Sends a webhook later, by this time."""
 
     wait: Wait
@@ -156,8 +148,7 @@ def name_of(action: Action) -> str:
     return action.value if isinstance(action, Word) else type(action).__name__.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class FaultRule:
+class FaultRule(msgspec.Struct, frozen=True):
     """A fault: the requests that it matches, how often it fires, and its action.
 
     It matches a provider's requests at a stage (`on` names an operation or is a glob), of an

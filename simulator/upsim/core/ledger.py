@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -35,8 +34,7 @@ class LedgerError(ValueError):
     """An entry that breaks a rule of the ledger: a second charge, a refund above the charge."""
 
 
-@dataclass(slots=True)
-class Account:
+class Account(msgspec.Struct):
     """One account of one provider: opening balance, entries and jobs in order.
 
     `balance` is stored beside the entries, so that a check need not add them up. `running` is
@@ -52,10 +50,10 @@ class Account:
     plan: str
     opened_at: Instant = 0
     balance: Decimal = Decimal(0)
-    entries: dict[int, Entry] = field(default_factory=dict)
-    jobs: dict[str, None] = field(default_factory=dict)
+    entries: dict[int, Entry] = msgspec.field(default_factory=dict)
+    jobs: dict[str, None] = msgspec.field(default_factory=dict)
     running: int = 0
-    queue: dict[str, None] = field(default_factory=dict)
+    queue: dict[str, None] = msgspec.field(default_factory=dict)
 
 
 def check_entry(entry: Entry, charge: Entry | None, refund: Entry | None) -> None:

@@ -73,8 +73,7 @@ class LoggedReload(NamedTuple):
     scenarios: Mapping[str, Mapping[str, object]]
 
 
-@dataclass(slots=True)
-class Resumed:
+class Resumed(msgspec.Struct):
     """A command continued after a wait; `found` is the measurement of a video, if known."""
 
     at: Instant

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NotRequired, TypedDict, cast
+
+import msgspec
 
 from upsim.core.baseline import Baseline
 from upsim.core.bounded_cache import BoundedCache
@@ -31,8 +32,7 @@ KEPT = 1000
 """Finished jobs whose polls are counted."""
 
 
-@dataclass(slots=True)
-class _Polls:
+class _Polls(msgspec.Struct):
     """Polls of one finished job, with the latest poll that was examined and its hint."""
 
     count: int = 0

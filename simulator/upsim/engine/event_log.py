@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace as copy
 
 from upsim.core.events import (
@@ -88,11 +88,10 @@ class MemoryLog:
         self._kept.pop(sandbox, None)
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(msgspec.Struct):
     """The log of one sandbox; `dead` is the approximate number of obsolete events."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[Event] = msgspec.field(default_factory=list)
     version: int = 0
     dead: int = 0
 

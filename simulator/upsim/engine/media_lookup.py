@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -26,11 +25,10 @@ _PORTS = {"http": 80, "https": 443}
 _PLAIN_HOST = re.compile(r"https?://([a-z0-9][a-z0-9.-]*)(?::[1-9][0-9]{0,3})?/", re.ASCII)
 
 
-@dataclass(slots=True)
-class Measurements:
+class Measurements(msgspec.Struct):
     """Measurements of files with unchanging content: clips, and blobs of the store."""
 
-    _found: BoundedCache[str, Measured] = field(
+    _found: BoundedCache[str, Measured] = msgspec.field(
         default_factory=lambda: BoundedCache(MAX_MEASUREMENTS_KEPT)
     )
 
@@ -55,8 +53,7 @@ class HostedMedia(msgspec.Struct, frozen=True):
     query: str
 
 
-@dataclass(slots=True)
-class MediaLookup:
+class MediaLookup(msgspec.Struct):
     """The rules for a video URL.
 
     `fetch_loopback` is True while the server is bound to loopback.
@@ -65,8 +62,8 @@ class MediaLookup:
     hosts: set[str]
     fetch_loopback: bool
     fetch_public: bool
-    measurements: Measurements = field(default_factory=Measurements)
-    _elsewhere: BoundedCache[str, None] = field(
+    measurements: Measurements = msgspec.field(default_factory=Measurements)
+    _elsewhere: BoundedCache[str, None] = msgspec.field(
         default_factory=lambda: BoundedCache(MAX_MEASUREMENTS_KEPT)
     )
 

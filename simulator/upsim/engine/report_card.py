@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -92,8 +91,7 @@ class ClientFinding(msgspec.Struct, frozen=True):
         return ADVICE[self.name].format_map(self.numbers)
 
 
-@dataclass(slots=True)
-class Sums:
+class Sums(msgspec.Struct):
     """Sums over the clients of one provider."""
 
     jobs: int = 0
@@ -141,15 +139,14 @@ class Card(msgspec.Struct, frozen=True):
     not_judged: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class ReportCardBuilder:
+class ReportCardBuilder(msgspec.Struct):
     """Builds the report card of one sandbox, with the findings about removed jobs."""
 
     timeline: Timeline
     rules: RuleVersions
     activity: ClientActivity
-    _kept: deque[KeptFinding] = field(default_factory=lambda: deque(maxlen=MAX_FINDINGS))
-    _sums: dict[str, Sums] = field(default_factory=dict)
+    _kept: deque[KeptFinding] = msgspec.field(default_factory=lambda: deque(maxlen=MAX_FINDINGS))
+    _sums: dict[str, Sums] = msgspec.field(default_factory=dict)
     _inbox: bool = False
     _signed: bool = False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -172,7 +171,7 @@ class SandboxState:
     def take_over(self, other: SandboxState) -> None:
         """Continue from another state, which is not changed. Nothing may have happened here yet."""
         self.accounts = {
-            number: replace(
+            number: copy(
                 account,
                 jobs=account.jobs.copy(),
                 queue=account.queue.copy(),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
+
+class ServerSettings(msgspec.Struct, frozen=True):
     """The options of `upsim serve` and of the in-process simulator.
 
     * `hosts`: the `host:port` forms of the server.
@@ -51,8 +51,7 @@ class ServerSettings:
     webhook_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxSettings:
+class SandboxSettings(msgspec.Struct, frozen=True):
     """The settings of a sandbox besides its scenario."""
 
     dialects: Mapping[str, str]

@@ -8,7 +8,8 @@ from a snapshot, and so does the report card in a fork.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from upsim.core.events import ChangeApplied, CountsCarried, Event, RulesChanged
 from upsim.core.instants import Instant, iso
@@ -25,8 +26,7 @@ DIGITS = 6
 """Fractional digits of the seconds in messages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """A sandbox at the instant `at`. Nothing in a snapshot changes.
 
     `report` is what the report card is computed from; it is empty for an earlier instant. `files`

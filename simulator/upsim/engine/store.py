@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from upsim.core.events import Event
 from upsim.core.instants import Instant
@@ -20,8 +21,7 @@ from upsim.media.blob_store import BlobStore
 from upsim.scenario.model import Scenario
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxRecord:
+class SandboxRecord(msgspec.Struct, frozen=True):
     """How a sandbox was made, and the scenario in force, in full.
 
     If `request` names a scenario or leaves it to the server, its files may change; `scenario` is
@@ -38,8 +38,7 @@ class SandboxRecord:
 RecordReader = Callable[[RuleVersions, SandboxState], tuple[Sequence[Record], int]]
 
 
-@dataclass(frozen=True, slots=True)
-class KeptSandbox:
+class KeptSandbox(msgspec.Struct, frozen=True):
     """A sandbox of an earlier server: its record, its events, and the rules that they name.
 
     `requests` returns the records of its latest requests, with the rules and jobs that they name,

@@ -14,7 +14,6 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,8 +84,7 @@ class Mistake(msgspec.Struct, frozen=True, order=True):
         return f"{mark}{where}{self.message}"
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(msgspec.Struct):
     """The values of a file, and the mark of each place.
 
     `whole` is False if the file's base is missing or broken. Validation would then report parts
@@ -95,7 +93,7 @@ class Tree:
 
     value: Value
     marks: dict[Place, Mark]
-    mistakes: list[Mistake] = field(default_factory=list)
+    mistakes: list[Mistake] = msgspec.field(default_factory=list)
     whole: bool = True
     files: tuple[Path, ...] = ()
 

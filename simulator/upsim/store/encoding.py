@@ -7,7 +7,7 @@ phases and so on) is written once, under a number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from operator import attrgetter
@@ -112,9 +112,7 @@ class Form:
 
 
 def _field_names(kind: type) -> tuple[str, ...]:
-    if is_dataclass(kind):
-        return tuple(field.name for field in fields(kind))
-    return kind.__struct_fields__  # type: ignore[attr-defined,no-any-return]  # the other kind
+    return kind.__struct_fields__  # type: ignore[attr-defined,no-any-return]  # of a struct
 
 
 DECIMAL, BIG = 1, 2
@@ -316,8 +314,8 @@ def _json(action: object) -> object:
 
 
 def _listed(value: object) -> object:
-    if is_dataclass(value):
-        return [_listed(getattr(value, field.name)) for field in fields(value)]
+    if isinstance(value, msgspec.Struct):
+        return [_listed(item) for item in msgspec.structs.astuple(value)]
     return [_listed(item) for item in value] if isinstance(value, tuple) else value
 
 
@@ -335,14 +333,14 @@ def _action(kind: type, value: Any) -> Any:  # noqa: ANN401 - one of the actions
         return Word(value)
     hints = get_type_hints(kind)
     items = [
-        msgspec.convert(_shaped(hints[field.name], item), hints[field.name])
-        for field, item in zip(fields(kind), value, strict=True)
+        msgspec.convert(_shaped(hints[name], item), hints[name])
+        for name, item in zip(_field_names(kind), value, strict=True)
     ]
     return kind(*items)
 
 
 def _shaped(kind: Any, item: Any) -> Any:  # noqa: ANN401 - as `_action`
     """Return a value from JSON in the form from which msgspec makes an instance of a class."""
-    if is_dataclass(kind):
-        return {field.name: one for field, one in zip(fields(kind), item, strict=True)}
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return dict(zip(kind.__struct_fields__, item, strict=True))
     return item

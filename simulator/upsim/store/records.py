@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -41,9 +40,9 @@ def scenario_of(data: bytes) -> Scenario | None:
 def record_bytes(record: SandboxRecord) -> bytes:
     """Return how a sandbox was made, without its scenario."""
     asked = {
-        field.name: getattr(record.request, field.name)
-        for field in fields(SandboxRequest)
-        if field.name not in ("keys", "scenario")
+        name: getattr(record.request, name)
+        for name in SandboxRequest.__struct_fields__
+        if name not in ("keys", "scenario")
     }
     chosen = record.request.scenario
     return msgspec.msgpack.encode(

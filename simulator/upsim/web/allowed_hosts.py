@@ -7,9 +7,9 @@ this server as part of the site of that page. Only the `Host` header shows the d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim.core.bounded_cache import BoundedCache
@@ -42,8 +42,7 @@ class OwnHosts:
         return is_loopback(name) or canonical(name) in self._names
 
 
-@dataclass(slots=True)
-class Door:
+class Door(msgspec.Struct):
     """An application on a loopback socket that refuses requests for foreign hosts.
 
     `provider_at` returns the provider of a host.
@@ -55,7 +54,7 @@ class Door:
     base: str
     inner: Callable[[Scope, bytes], ASGIApp]
     observers: Sequence[Observer] = ()
-    _accepted: BoundedCache[bytes, None] = field(
+    _accepted: BoundedCache[bytes, None] = msgspec.field(
         default_factory=lambda: BoundedCache(MAX_HOSTS_KEPT)
     )
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 from anyio.lowlevel import checkpoint
 
 from upsim.core.instants import Instant
@@ -54,8 +54,7 @@ class WebhookFlusher(Protocol):
         """Start delivering webhooks in the background, now and whenever they become due."""
 
 
-@dataclass(slots=True)
-class ClockDriver:
+class ClockDriver(msgspec.Struct):
     """The driver of all sandbox clocks; each sandbox runs one advance at a time.
 
     `patience` is how many real seconds an advance waits for a webhook receiver that has not yet
@@ -64,7 +63,7 @@ class ClockDriver:
 
     flusher: WebhookFlusher
     patience: float = 0.25
-    _turns: dict[Sandbox, asyncio.Event] = field(default_factory=dict)
+    _turns: dict[Sandbox, asyncio.Event] = msgspec.field(default_factory=dict)
 
     def is_advancing(self, sandbox: Sandbox) -> bool:
         """Return whether an advance is running, which also delivers webhooks."""

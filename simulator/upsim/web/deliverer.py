@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.types import ASGIApp
 
 from upsim.core.instants import LATEST
@@ -29,11 +29,10 @@ MAX_AT_ONCE = 64
 CLOSE_SECONDS = 1.0
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(msgspec.Struct):
     """The running deliveries of one sandbox."""
 
-    tasks: dict[asyncio.Task[None], float] = field(default_factory=dict)
+    tasks: dict[asyncio.Task[None], float] = msgspec.field(default_factory=dict)
     timer: asyncio.Handle | None = None
 
 

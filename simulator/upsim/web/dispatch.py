@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -56,8 +55,7 @@ DECODED_WHOLE = 32 * 1024 * 1024
 Observer = Callable[[Sandbox, Record], None]
 
 
-@dataclass(slots=True)
-class Dispatch:
+class Dispatch(msgspec.Struct):
     """The application for all requests below a provider's prefix, or for a provider's host name."""
 
     registry: Registry
@@ -65,10 +63,10 @@ class Dispatch:
     media_service: MediaService
     held_requests: HeldRequests
     media: MediaApp
-    documents: Documents = field(default_factory=Documents)
-    observers: list[Observer] = field(default_factory=list)
-    hints: Hints = field(default_factory=Hints)
-    _routes: dict[str, Routes] = field(default_factory=dict)
+    documents: Documents = msgspec.field(default_factory=Documents)
+    observers: list[Observer] = msgspec.field(default_factory=list)
+    hints: Hints = msgspec.field(default_factory=Hints)
+    _routes: dict[str, Routes] = msgspec.field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, place: ParsedUrl) -> None:
         """Respond to one request."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 import msgspec
@@ -73,8 +72,7 @@ def stages_after(kind: str, decision: Decision) -> tuple[Stage, ...]:
     return (*stages, "mid_body")
 
 
-@dataclass(slots=True)
-class Faulty:
+class Faulty(msgspec.Struct):
     """One request to a sandbox with armed faults; its response is sent through `send`."""
 
     scope: Scope
@@ -83,8 +81,8 @@ class Faulty:
     sandbox: Sandbox
     manual_seconds: float
     in_process: bool
-    fired: list[FaultRule] = field(default_factory=list)
-    unfired: list[str] = field(default_factory=list)
+    fired: list[FaultRule] = msgspec.field(default_factory=list)
+    unfired: list[str] = msgspec.field(default_factory=list)
     cut: bool = False
     _limit: Truncate | None = None
     _ends_by: Word = Word.DROP

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from upsim.core.hosts import split_authority
@@ -20,13 +19,12 @@ MAX_SHOWN_LENGTH = 200
 """Maximum characters of a path that a suggestion repeats."""
 
 
-@dataclass(slots=True)
-class MissingPrefix:
+class MissingPrefix(msgspec.Struct):
     """An application for paths that a provider has, but that were sent without its prefix."""
 
     registry: Registry
     own: OwnHosts
-    observers: list[Observer] = field(default_factory=list)
+    observers: list[Observer] = msgspec.field(default_factory=list)
 
     def hint(self, method: str, path: str, above: str = "") -> str:
         """Return a semicolon and the URLs that were probably meant; empty if none is similar."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -17,14 +16,13 @@ class Miss(msgspec.Struct, frozen=True):
     allowed: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Node:
-    fixed: dict[str, _Node] = field(default_factory=dict)
+class _Node(msgspec.Struct):
+    fixed: dict[str, _Node] = msgspec.field(default_factory=dict)
     any: _Node | None = None
-    rest: dict[str, Operation] = field(default_factory=dict)
+    rest: dict[str, Operation] = msgspec.field(default_factory=dict)
     rest_name: str = ""
     any_name: str = ""
-    operations: dict[str, Operation] = field(default_factory=dict)
+    operations: dict[str, Operation] = msgspec.field(default_factory=dict)
 
 
 Found = tuple[Operation, Mapping[str, str]]

@@ -6,11 +6,11 @@ import asyncio
 import re
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import msgspec
 from starlette.types import ASGIApp
 
 from upsim.core.hosts import bare, canonical, is_loopback, resolvable, split_authority
@@ -164,12 +164,11 @@ def is_own_posting() -> bool:
     return _POSTING.get()
 
 
-@dataclass(slots=True)
-class _Got:
+class _Got(msgspec.Struct):
     """The response so far; its status counts even if the body is endless or cut off."""
 
     status: int | None = None
-    body: bytearray = field(default_factory=bytearray)
+    body: bytearray = msgspec.field(default_factory=bytearray)
 
 
 async def _read_beginning(answer: httpx.Response, body: bytearray) -> None:

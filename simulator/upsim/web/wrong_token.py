@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+import msgspec
 from starlette.types import Message, Scope, Send
 
 from upsim.web.admin_access import AdminRule
@@ -17,12 +17,11 @@ Observer = Callable[[str, str, int, str], None]
 """Receives method, path, status and note of the first such request."""
 
 
-@dataclass(slots=True)
-class WrongToken:
+class WrongToken(msgspec.Struct):
     """A header for responses to requests that needed no token but have a wrong token."""
 
     rule: AdminRule
-    observers: list[Observer] = field(default_factory=list)
+    observers: list[Observer] = msgspec.field(default_factory=list)
     _reported: bool = False
 
     def noting(self, scope: Scope, send: Send) -> Send:

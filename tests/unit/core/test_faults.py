@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from upsim.core.faults import (
     DRAW_BITS,
@@ -58,7 +58,7 @@ POLL = Occasion(
 )
 def test_a_fault_rule_matches_what_it_selects(changes: dict[str, object], expected: object) -> None:
     """A rule matches only if provider, stage, operation, account, state and body all match."""
-    assert expected == concerns(replace(RULE, **changes), "poll", POLL)  # type: ignore[arg-type]
+    assert expected == concerns(replace(RULE, **changes), "poll", POLL)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def fired(rule: FaultRule, draws: list[int]) -> list[int]:
 )
 def test_counts_decide_when_a_fault_fires(changes: dict[str, object], expected: list[int]) -> None:
     """`after` skips matches, `every` selects each n-th remaining match, `first` sets a maximum."""
-    assert expected == fired(replace(RULE, **changes), [0] * 6)  # type: ignore[arg-type]
+    assert expected == fired(replace(RULE, **changes), [0] * 6)
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,11 @@ from upsim.providers import discover, folders, kinds
 from upsim.scenario.durations import parse_seconds
 from upsim.scenario.loader import Library
 from upsim.store.address import opened
-from upsim.web.admin.app import guarded, routes
+from upsim.web.admin import probes
 from upsim.web.admin.events import Streams
+from upsim.web.admin.guard import guarded
 from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, problem, shown
-from upsim.web.admin_access import AdminRule
+from upsim.web.admin_access import PREFIX, AdminRule
 from upsim.web.allowed_hosts import Door, Observer, OwnHosts
 from upsim.web.clock_driver import move, until
 from upsim.web.deliverer import Deliverer
@@ -57,8 +58,8 @@ if TYPE_CHECKING:
     from upsim.web.replay.export_document import Document
     from upsim.web.replay.session import ReplaySession
 
-PROBES = ("/__sim/livez",)
-"""What is answered even while the store cannot be written."""
+LIVEZ = f"{PREFIX}/livez"
+"""The probe that works while the store cannot be written, and needs no other admin call."""
 IN_PROCESS_HOST = f"http://{IN_PROCESS_NAME}"
 _ADVANCES = Numbers("90", minimum=-(10**10), maximum=10**10)
 ASYNC_CALL = (
@@ -106,7 +107,7 @@ class App(Starlette):
         self._rule = AdminRule(settings.admin_token, local=settings.loopback)
         self.wrong_token = WrongToken(self._rule)
         super().__init__(
-            routes=[Route("/", landing), *routes()],
+            routes=[Route("/", landing), Route(LIVEZ, probes.live)],
             exception_handlers={
                 AdminError: on_admin_error,
                 HTTPException: on_http_error,
@@ -117,6 +118,7 @@ class App(Starlette):
         self.state.registry = self.registry
         self.state.deliverer = self.deliverer
         self.streams = self.state.streams = Streams()
+        self._has_admin_calls = False
 
     def add_hosts(self, *hosts: str) -> None:
         """Accept these `host:port` forms too, because a socket was opened after the start."""
@@ -136,7 +138,7 @@ class App(Starlette):
         if place.provider:
             await self.dispatch(scope, receive, send, place)
             return
-        if self.registry.store.problem and place.path not in PROBES:
+        if self.registry.store.problem and place.path != LIVEZ:
             text = f"{self.registry.store.problem}; try again later"
             await problem(503, "store_unavailable", text)(scope, receive, send)
             return
@@ -163,7 +165,17 @@ class App(Starlette):
             await self.missing_prefix.respond(scope, receive, send)
             or await guarded(self._rule, scope, receive, reported)
         ):
+            if (scope["method"], scope["path"], scope["query_string"]) != ("GET", LIVEZ, b""):
+                self._add_admin_calls()
             await super().__call__(scope, receive, self.wrong_token.noting(scope, reported))
+
+    def _add_admin_calls(self) -> None:
+        """Import the admin API before the first request for it, not at the start."""
+        if not self._has_admin_calls:
+            from upsim.web.admin.app import routes
+
+            self._has_admin_calls = True
+            self.router.routes[:] = [Route("/", landing), *routes()]
 
     def fast_path(self, scope: Scope, body: bytes) -> ASGIApp:
         """Return the application for a complete request: an `HttpResponse` if nothing must wait."""

@@ -8,7 +8,8 @@ import pytest
 
 from tests.http.conftest import refusal_of
 from upsim.web.admin.admin_call import AdminCall
-from upsim.web.admin.app import CALLS, PREFIX
+from upsim.web.admin.app import CALLS
+from upsim.web.admin_access import PREFIX
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.http.conftest import Admin, refusal_of
-from upsim.web.admin.app import CALLS, PREFIX
+from upsim.web.admin.app import CALLS
+from upsim.web.admin_access import PREFIX
 
 
 def test_the_index_names_every_request(admin: Admin) -> None:

@@ -14,7 +14,8 @@ import jsonschema
 import pytest
 
 from tests.http.conftest import SAMPLES
-from upsim.web.admin.app import CALLS, PREFIX
+from upsim.web.admin.app import CALLS
+from upsim.web.admin_access import PREFIX
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin

@@ -13,7 +13,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.generation import GenerationMode
 
 from upsim import Simulator
-from upsim.web.admin.app import PREFIX
+from upsim.web.admin_access import PREFIX
 
 LOCAL = "http://127.0.0.1:4747"
 CHECKS = (

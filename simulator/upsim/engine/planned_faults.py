@@ -9,7 +9,6 @@ from upsim.core.faults import FaultRule
 from upsim.engine.faults import arm, disarm, disarm_all
 from upsim.engine.rule_versions import RuleVersions
 from upsim.engine.timeline import Timeline
-from upsim.scenario.faults.matched_requests import misfit
 
 
 class PlannedFaults:
@@ -37,6 +36,8 @@ class PlannedFaults:
     def check(self, faults: Iterable[FaultRule]) -> None:
         """Raise BaselineError for a fault that can never match."""
         for rule in faults:
+            from upsim.scenario.faults.matched_requests import misfit  # most servers have none
+
             operations = self._rules.bound(rule.provider).provider.operations
             message = misfit(rule.at, rule.on, {op.name: op.kind for op in operations})
             if message is not None:

@@ -33,7 +33,6 @@ from upsim.engine.snapshot_store import SnapshotStore
 from upsim.engine.snapshots import Snapshot
 from upsim.engine.store import KeptKey, KeptSandbox, MemoryStore, SandboxRecord, Store
 from upsim.engine.timeline import Start, Timeline
-from upsim.scenario.inline import load_inline
 from upsim.scenario.loader import BASELINE, Library
 from upsim.scenario.model import Scenario
 
@@ -319,6 +318,8 @@ class Registry:
 
     def load_inline(self, document: Mapping[str, object]) -> Scenario:
         """Return the scenario of an inline document. Raises ScenarioError with all mistakes."""
+        from upsim.scenario.inline import load_inline
+
         return load_inline(self.library.renewed(), document, self.providers)
 
     async def prepare(self, name: str) -> None:

@@ -13,13 +13,9 @@ from msgspec.structs import replace as copy
 from upsim.core.bounded_cache import BoundedCache
 from upsim.core.nearest_names import closest, near_names
 from upsim.core.provider import Provider
-from upsim.scenario.build import build_scenario
-from upsim.scenario.changes import stages
 from upsim.scenario.common_scenarios import COMMON, Template
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
-from upsim.scenario.scenario_search import meant_names
-from upsim.scenario.validation import ScenarioValidator
 from upsim.scenario.yaml_tree import Mark, Mistake, Place, Tree, Value, items, mapping, read_tree
 
 BASELINE = "baseline"
@@ -249,6 +245,8 @@ class Library:
         found = list(dict.fromkeys(self.aliases.get(one, one) for one in near))
         if "/" in name:
             own = [one for one in found if one.partition("/")[0] == name.partition("/")[0]]
+            from upsim.scenario.scenario_search import meant_names
+
             meant = meant_names(name, self.names(), self.aliases)
             return list(dict.fromkeys([*meant, *own, *found]))[:MAX_NEAR]
         short = {one.partition("/")[2] for one in found}
@@ -302,6 +300,8 @@ class Library:
 
         With `providers`, a name that the code of its provider does not have is a mistake too.
         """
+        from upsim.scenario.validation import ScenarioValidator
+
         return ScenarioValidator(self.tree_of, self._kinds, self.providers).mistakes_in(
             tree, providers
         )
@@ -442,6 +442,9 @@ def _inside(folder: Path, name: str) -> Path | None:
 
 def built(name: str, tree: Tree, folder: Path) -> Scenario:
     """Return the scenario of a valid tree; its changes contain complete scenarios."""
+    from upsim.scenario.build import build_scenario
+    from upsim.scenario.changes import stages
+
     found = build_scenario(name, mapping(tree.value), folder)
     later = tuple(
         Change(stage.after, stage.at, build_scenario(name, mapping(stage.tree.value), folder))

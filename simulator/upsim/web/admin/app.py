@@ -9,7 +9,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 
 from upsim.scenario.versions import own_version
 from upsim.web.admin import (
@@ -51,16 +50,11 @@ from upsim.web.admin.parameters import (
     TYPES,
     WHAT,
 )
-from upsim.web.admin.problems import AdminError, NoBody, answer, nearest, problem, read
+from upsim.web.admin.problems import AdminError, NoBody, answer, nearest, read
 from upsim.web.admin.recorded_calls import recorded
 from upsim.web.admin.request_sandbox import registry_of
-from upsim.web.admin_access import WRITES, AdminRule, page_refusal
+from upsim.web.admin_access import PREFIX, WRITES
 from upsim.web.clock_driver import catch_up
-from upsim.web.webhook_targets import INBOX
-
-PREFIX = "/__sim"
-OPEN = frozenset(f"{PREFIX}/{name}" for name in ("livez", "readyz", "health", "metrics"))
-
 
 BOX = "/sandboxes/{id}"
 TEXT = "text/plain"
@@ -183,17 +177,6 @@ def routes() -> tuple[BaseRoute, ...]:
     """Return one route for each path, so that a 405 lists all methods of the path."""
     grouped = groupby(CALLS, key=lambda call: call.path)
     return (*(_route(path, list(calls)) for path, calls in grouped), Route(f"{PREFIX}/", index))
-
-
-async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -> bool:
-    """Return True if the admin API's rule refused the request (the refusal is already sent)."""
-    if scope["path"] in OPEN:
-        return False
-    refusal = page_refusal(scope) if INBOX.match(scope["path"]) else rule.refusal(scope)
-    if refusal is None:
-        return False
-    await problem(refusal.status, refusal.code, refusal.message)(scope, receive, send)
-    return True
 
 
 def _route(path: str, calls: list[AdminCall]) -> Route:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 
@@ -117,7 +118,7 @@ def test_without_contracts_the_response_names_the_package(
 ) -> None:
     """If no package has documents, the response names the missing package."""
     nothing: Callable[..., tuple[EntryPoint, ...]] = lambda group: ()  # noqa: ARG005, E731
-    monkeypatch.setattr(openapi_documents, "entry_points", nothing)
+    monkeypatch.setattr(importlib.metadata, "entry_points", nothing)
     answer = http.get("/vicsee/openapi.json")
 
     assert 404 == answer.status_code

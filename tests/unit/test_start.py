@@ -9,7 +9,7 @@ import sys
 MAX_DATACLASSES = 10
 """Each costs 0.6 ms of a start: see decision 55."""
 NOT_NEEDED = {
-    *("yaml", "jsonschema", "av", "rich", "httpx", "sqlite3", "upsim.kit"),
+    *("yaml", "jsonschema", "av", "rich", "httpx", "sqlite3", "importlib.metadata"),
     *("upsim.scenario.validation", "upsim.scenario.inline", "upsim.web.admin.app"),
 }
 PROGRAM = """

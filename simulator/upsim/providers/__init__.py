@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -15,12 +14,19 @@ ENTRY_POINT_GROUP = "upsim.providers"
 
 
 class Discovered(Mapping[str, Provider]):
-    """Providers by name. The first use of a provider imports it, so that starting stays fast."""
+    """Providers by name: searched on first use, and imported one by one on the first use of each.
 
-    def __init__(self, loaders: Mapping[str, Callable[[], Provider]]) -> None:
-        """Keep `loaders`, the function that imports each provider."""
-        self._loaders = dict(loaders)
+    So a start does neither.
+    """
+
+    def __init__(self, search: Callable[[], Mapping[str, Callable[[], Provider]]]) -> None:
+        """Keep `search`, which returns the function that imports each provider."""
+        self._search = search
         self._loaded: dict[str, Provider] = {}
+
+    @cached_property
+    def _loaders(self) -> Mapping[str, Callable[[], Provider]]:
+        return self._search()
 
     def __getitem__(self, name: str) -> Provider:
         """Return the provider of this name; import it first if necessary."""
@@ -44,9 +50,7 @@ class Discovered(Mapping[str, Provider]):
 @cache
 def discover() -> Discovered:
     """Return every provider: the folders of this package, then those of installed packages."""
-    names = sorted(info.name for info in iter_modules(__path__) if info.ispkg)
-    loaders: dict[str, Callable[[], Provider]] = {n: partial(_own, n) for n in names}
-    return Discovered(loaders | _outside())
+    return Discovered(_all)
 
 
 def folders() -> Mapping[str, Path]:
@@ -62,8 +66,16 @@ def kinds(provider: str) -> Mapping[str, str]:
     return {operation.name: operation.kind for operation in operations}
 
 
+def _all() -> dict[str, Callable[[], Provider]]:
+    names = sorted(info.name for info in iter_modules(__path__) if info.ispkg)
+    loaders: dict[str, Callable[[], Provider]] = {n: partial(_own, n) for n in names}
+    return loaders | _outside()
+
+
 @cache
 def _outside() -> dict[str, Callable[[], Provider]]:
+    from importlib.metadata import entry_points
+
     return {point.name: point.load for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from upsim.scenario.model import Scenario
 
 
 def own_version() -> str:
     """Return the version of this package; a checkout that was never installed has no version."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("upsim")
     except PackageNotFoundError:

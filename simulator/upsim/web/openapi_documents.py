@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from importlib.metadata import entry_points
 from typing import Any
 
 from upsim.core.bounded_cache import BoundedCache
@@ -69,6 +68,8 @@ class Documents:
 
     @cached_property
     def _sources(self) -> tuple[Source, ...]:
+        from importlib.metadata import entry_points
+
         return tuple(point.load() for point in entry_points(group=ENTRY_POINT_GROUP))
 
     def _find(

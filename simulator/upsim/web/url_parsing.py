@@ -14,6 +14,8 @@ from upsim.engine.sandbox import Sandbox
 from upsim.web.allowed_hosts import MAX_HOST_LENGTH
 from upsim.web.request_bodies import headers_of
 
+ADMIN = "__sim"
+"""The first part of the paths of the admin API, which is no provider."""
 MAX_ORIGINS_KEPT = 4096
 MAX_PATH_LENGTH = 512
 """Maximum characters of a path whose result is cached."""
@@ -69,13 +71,15 @@ class UrlParser:
             sandbox, _, rest = path[9:].partition("/")
             path = f"/{rest}"
         first, _, rest = path[1:].partition("/")
-        dialects = self._dialects.get(first) or self._dialects_of(first)
+        dialects: tuple[str, ...] = ()
+        if first != ADMIN:
+            dialects = self._dialects.get(first) or self._dialects_of(first)
         if dialects:
             dialect, _, own = rest.partition("/")
             if dialect in dialects:
                 return ParsedUrl(first, f"/{own}", sandbox, dialect, f"/{first}/{dialect}")
             return ParsedUrl(first, f"/{rest}", sandbox, None, f"/{first}")
-        if not path.startswith(("/media/", "/__sim")):
+        if not path.startswith(("/media/", f"/{ADMIN}")):
             provider = self.provider_at(host_of(scope).partition(":")[0])
             if provider is not None:
                 return ParsedUrl(provider, path, sandbox)

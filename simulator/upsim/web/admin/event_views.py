@@ -88,7 +88,7 @@ def view(box: Sandbox, happening: Happening) -> dict[str, object]:
 
 def _fields(_box: Sandbox, happening: Any) -> Shown:  # noqa: ANN401 - one of many
     """Return the fields of a simple event, which are texts or numbers."""
-    names = getattr(happening, "_fields", None) or happening.__dataclass_fields__
+    names = getattr(happening, "_fields", None) or happening.__struct_fields__
     found = {name: getattr(happening, name) for name in names if name != "at"}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items() if _plain(v)}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from upsim.core.events import ChangesPlanned, Event, JobAccepted, RulesChanged
 from upsim.core.instants import LATEST

@@ -54,8 +54,7 @@ class KeptSandbox(msgspec.Struct, frozen=True):
     latest: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class KeptSnapshot:
+class KeptSnapshot(msgspec.Struct, frozen=True):
     """A named snapshot of a sandbox."""
 
     sandbox: str

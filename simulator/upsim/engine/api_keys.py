@@ -1,8 +1,7 @@
-"""API keys: read from requests, stored as keyed fingerprints, issued in a provider's form."""
+"""API keys: read from requests, and issued in a provider's form."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
 from upsim.core.baseline import Auth
@@ -56,24 +55,3 @@ def can_be_sent(key: str) -> bool:
 def new_key(auth: Auth, draw: Draw) -> str:
     """Return a new key in the provider's real form and length."""
     return auth.key_prefix + draw.text(auth.key_alphabet, auth.key_length)
-
-
-class Fingerprints:
-    """Computes fingerprints of keys; a key cannot be computed from its fingerprint."""
-
-    __slots__ = ("_keyed",)
-
-    def __init__(self, secret: str) -> None:
-        """Use this secret; another secret gives completely different fingerprints."""
-        key = hashlib.blake2b(secret.encode(), digest_size=32).digest()
-        self._keyed = hashlib.blake2b(key=key, digest_size=16)
-
-    def of_bytes(self, value: bytes) -> bytes:
-        """Return the fingerprint of a header's value as received."""
-        hashed = self._keyed.copy()
-        hashed.update(value)
-        return hashed.digest()
-
-    def of(self, provider: str, key: str) -> bytes:
-        """Return the fingerprint of a provider's key."""
-        return self.of_bytes(f"{provider}\0{key}".encode("utf-8", "surrogateescape"))

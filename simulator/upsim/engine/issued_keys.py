@@ -9,8 +9,9 @@ import msgspec
 
 from upsim.core.baseline import Auth
 from upsim.core.bounded_cache import BoundedCache
-from upsim.engine.api_keys import MAX_KEY_LENGTH, Fingerprints, can_be_sent, new_key
+from upsim.engine.api_keys import MAX_KEY_LENGTH, can_be_sent, new_key
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
+from upsim.engine.key_fingerprints import Fingerprints
 from upsim.engine.seeds import Seeds, fresh_seed
 
 MAX_RETIRED_KEPT = 4096

@@ -11,7 +11,7 @@ import pytest
 
 from upsim.client.server_urls import base_url_flaw
 from upsim.testing.host_blocker import HostBlocker
-from upsim.testing.running_server import at_running_server
+from upsim.testing.running_server import at_running_server, origin_of
 
 if TYPE_CHECKING:
     from upsim.testing.run_costs import Costs
@@ -29,7 +29,8 @@ class PytestRun:
         self.config = config
         self._protocol = protocol
         try:
-            self.target = at_running_server(config.getoption("upsim_target"))
+            asked = config.getoption("upsim_target")
+            self.target, self._origin = at_running_server(asked), origin_of(asked)
         except ValueError as error:
             raise pytest.UsageError(f"--upsim-target=server: {error}") from error
         self.seed: int = config.getoption("upsim_seed")
@@ -61,7 +62,11 @@ class PytestRun:
 
             token = os.environ.get(TOKEN, "")
             self._session = PytestSession(
-                self.target, seed=self.seed, token=token, protocol=self._protocol
+                self.target,
+                seed=self.seed,
+                token=token,
+                origin=self._origin,
+                protocol=self._protocol,
             )
         return self._session
 

@@ -12,6 +12,15 @@ SERVER = "server"
 """The target name that means this server."""
 
 
+def origin_of(target: str) -> str:
+    """Return the option that named the target, and where the URL of `server` came from."""
+    option = f"--upsim-target={target}"
+    if target != SERVER:
+        return option
+    origin = f"{URL} has this URL" if os.environ.get(URL) else f"the default, as {URL} is not set"
+    return f"{option}; {origin}"
+
+
 def at_running_server(target: str) -> str:
     """Return the target; `server` means the URL in `UPSIM_URL`, by default this machine.
 

@@ -26,12 +26,16 @@ Protocols = Callable[[], type[asyncio.Protocol]]
 class PytestSession:
     """A target, the sandboxes that tests have created there, and their costs."""
 
-    def __init__(self, target: str, *, seed: int, token: str, protocol: Protocols) -> None:
+    def __init__(
+        self, target: str, *, seed: int, token: str, origin: str = "", protocol: Protocols
+    ) -> None:
         """Prepare the target: `sim`, `socket` or the URL of a server.
 
+        `origin` says where the target came from.
         `protocol` returns the protocol of a server in this process.
         """
         self._seed = seed
+        self._origin = origin
         self._protocol = protocol
         self._server = ServerThread() if target in ("sim", "socket") else None
         self.costs = Costs()
@@ -80,7 +84,7 @@ class PytestSession:
 
     def _unanswered(self, error: Exception) -> str:
         address = self._target.base_url
-        return f"no simulator responds at {address}: {error} (--upsim-target={address})"
+        return f"no simulator responds at {address}: {error} ({self._origin})"
 
     def end(self, sandbox: SandboxHandle) -> None:
         """Add the cost of a sandbox, and remove the sandbox."""

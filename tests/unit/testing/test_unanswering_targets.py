@@ -12,6 +12,7 @@ import pytest
 
 from upsim.testing import simulator_session
 from upsim.testing.pytest_marker import MarkError
+from upsim.testing.running_server import origin_of
 from upsim.testing.simulator_session import PytestSession
 
 
@@ -63,15 +64,18 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     found.close()
 
 
+@pytest.mark.parametrize("named", [True, False])
 def test_a_target_that_never_responds_is_tried_once(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch, *, named: bool
 ) -> None:
     """A silent target delays the first test for a limited time, and later tests not at all.
 
-    Both errors name the request.
+    Both errors name the request, and say where the URL came from.
     """
+    monkeypatch.setenv("UPSIM_URL", server.url)
     monkeypatch.setattr(simulator_session, "FIRST", 0.3)
-    run = PytestSession(server.url, seed=1, token="", protocol=lambda: Protocol)
+    origin = origin_of(server.url if named else "server")
+    run = PytestSession(server.url, seed=1, token="", origin=origin, protocol=lambda: Protocol)
     said = set()
     for _ in range(2):
         with pytest.raises(MarkError) as caught:
@@ -84,5 +88,8 @@ def test_a_target_that_never_responds_is_tried_once(
         f"no simulator responds at {server.url}: no complete response to GET "
     )
     assert "/__sim/livez: " in message
-    assert message.endswith(f" (--upsim-target={server.url})")
+    typed = server.url if named else "server; UPSIM_URL has this URL"
+    assert message.endswith(f" (--upsim-target={typed})")
+    monkeypatch.delenv("UPSIM_URL")
+    assert "--upsim-target=server; the default, as UPSIM_URL is not set" == origin_of("server")
     assert server.callers == 1

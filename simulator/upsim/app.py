@@ -48,6 +48,7 @@ from upsim.web.media_service import MediaService
 from upsim.web.missing_prefix import MissingPrefix
 from upsim.web.non_provider_log import reporting
 from upsim.web.resource_shortages import on_shortage, short
+from upsim.web.unwritable_store import is_unwritable
 from upsim.web.url_parsing import ParsedUrl, UrlParser
 from upsim.web.wrong_token import WrongToken
 
@@ -138,7 +139,7 @@ class App(Starlette):
         if place.provider:
             await self.dispatch(scope, receive, send, place)
             return
-        if self.registry.store.problem and place.path != LIVEZ:
+        if is_unwritable(self.registry.store, scope) and place.path != LIVEZ:
             text = f"{self.registry.store.problem}; try again later"
             await problem(503, "store_unavailable", text)(scope, receive, send)
             return

@@ -13,6 +13,7 @@ from typing import Any
 
 from upsim.cli.cuttable_connections import CuttableProtocol
 from upsim.store.write_queue import WriteQueue
+from upsim.web.unwritable_store import needs_no_store
 
 MAX_HELD = 64 * 1024
 """Held bytes of a connection above which its application must wait before it sends more."""
@@ -33,7 +34,7 @@ class HeldTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send data once it may be sent."""
-        if not self._held and not self._writes.unsettled:
+        if self._is_free():
             self._inner.write(data)
             return
         self._size += len(data)
@@ -81,15 +82,22 @@ class HeldTransport(asyncio.Transport):
     # -- inside
 
     @property
-    def _protocol(self) -> asyncio.Protocol:
-        return self._inner.get_protocol()  # type: ignore[return-value]  # of a stream
+    def _protocol(self) -> HeldProtocol:
+        return self._inner.get_protocol()  # type: ignore[return-value]  # which made this one
+
+    def _is_free(self) -> bool:
+        """Return whether nothing that the next call says, or an earlier one, must be written."""
+        if self._held:
+            return False
+        writes = self._writes
+        return not writes.unsettled or bool(writes.problem and self._protocol.needs_no_store)
 
     def _end(self, call: Callable[[], None]) -> None:
         self._is_ending = True
-        if self._held or self._writes.unsettled:
-            self._hold(call, None)
-        else:
+        if self._is_free():
             call()
+        else:
+            self._hold(call, None)
 
     def _hold(self, call: Callable[..., None], data: bytes | None) -> None:
         number = self._writes.unsettled or self._held[-1][0]
@@ -128,3 +136,11 @@ class HeldProtocol(CuttableProtocol):
     ) -> None:
         """Hold the output of a new connection."""
         super().connection_made(HeldTransport(transport, self._writes))
+
+    @property
+    def needs_no_store(self) -> bool:
+        """Whether the response that is being sent says nothing that has to be kept."""
+        cycle = self._answering
+        by_task = cycle is not None and not cycle.response_complete
+        scope: object = cycle.scope if cycle is not None and by_task else self.scope
+        return needs_no_store(scope)

@@ -23,6 +23,8 @@ FORMAT = 1
 APPLICATION = 0x75705369
 """Marks a SQLite file as a store: `upSi`."""
 BUSY_SECONDS = 5.0
+BUSY_WRITE_MS = 50
+"""How long a write waits for another program; the server handles no request in this time."""
 _PRIVATE = 0o600
 SCHEMA = """
 CREATE TABLE server(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -85,9 +87,15 @@ class SqliteFile:
         except StoreError:
             self._unlock()
             raise
+        self._identity = _identity(path)
 
     def write(self, statements: Sequence[Statement]) -> None:
-        """Run statements in one transaction: all or nothing. Raises sqlite3.Error."""
+        """Run statements in one transaction: all or nothing. Raises sqlite3.Error.
+
+        SQLite itself would go on to write a file that was moved or deleted.
+        """
+        if _identity(self.path) != self._identity:
+            raise sqlite3.OperationalError("it was moved or deleted")
         if len(statements) == 1:  # a transaction of its own, in half the time
             self.db.execute(*statements[0])
             return
@@ -118,6 +126,14 @@ class SqliteFile:
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - half the time of `Path.stat`
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @contextmanager
@@ -156,6 +172,7 @@ def _opened(path: Path, *, fsync: bool) -> sqlite3.Connection:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
             db.execute("PRAGMA wal_autocheckpoint=0")
+            db.execute(f"PRAGMA busy_timeout={BUSY_WRITE_MS}")
             with suppress(OSError):  # another user's file that this one may write
                 path.chmod(_PRIVATE)
         except BaseException:

@@ -43,6 +43,7 @@ from upsim.web.request_bodies import ClientGoneError, encode, headers_of, read_b
 from upsim.web.request_context import RequestContext, command_of, long_command_of, record_of
 from upsim.web.resource_shortages import short
 from upsim.web.routes import Miss, Routes
+from upsim.web.unwritable_store import is_unwritable
 from upsim.web.url_parsing import ParsedUrl, UrlParser, host_of
 from upsim.web.whole_responses import HttpResponse
 
@@ -114,7 +115,7 @@ class Dispatch(msgspec.Struct):
         that request is refused.
         """
         try:
-            if self.registry.store.problem:
+            if is_unwritable(self.registry.store, scope):
                 return self._unkept(scope, place)
             return self._known(scope, place)
         except OSError as error:

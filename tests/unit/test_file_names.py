@@ -1,4 +1,4 @@
-"""The names of source files tell a reader which file does what."""
+"""The names of source files, by which a reader finds a behaviour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a start of the server does before its first response."""
+"""The work of a starting server before its first response."""
 
 from __future__ import annotations
 

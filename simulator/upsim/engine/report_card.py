@@ -121,7 +121,7 @@ KeptFinding = ClientFinding | tuple[str, JobActivity]
 
 
 class ReportState(msgspec.Struct, array_like=True):
-    """What a report card is computed from, besides the jobs and the webhooks: plain data."""
+    """The data of a report card besides the jobs and the webhooks: plain data."""
 
     counters: Counters
     kept: list[KeptFinding]

@@ -48,7 +48,7 @@ def reporting(
 
 
 def _refusal(scope: Scope, body: bytes) -> str:
-    """Return the message of a refusal, and its cause if the caller was not told."""
+    """Return the message of a refusal, and its cause if the response does not contain it."""
     return "; ".join(filter(None, (plain_message(body), scope.get(CAUSE, ""))))
 
 

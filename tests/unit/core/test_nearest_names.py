@@ -71,7 +71,7 @@ def test_a_distant_option_is_not_suggested(arguments: list[str], said: str) -> N
 
 
 def test_only_one_module_compares_names() -> None:
-    """Only `core/nearest_names` imports difflib, so all suggestions use the same rule."""
+    """All suggestions use the same rule, because one module alone imports difflib."""
     package = Path(upsim.__file__).parent
     found = [p.name for p in package.rglob("*.py") if "difflib import" in p.read_text("utf-8")]
     assert ["nearest_names.py"] == found

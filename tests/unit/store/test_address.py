@@ -96,7 +96,7 @@ def test_fsync_without_a_file_is_wrong_usage() -> None:
 
 @pytest.mark.parametrize("command", ["quote --duration 5 --size 2x2", "demo --help", "doctor"])
 def test_other_commands_ignore_the_variable(command: str) -> None:
-    """Only `upsim serve` reads UPSIM_STORE."""
+    """Commands other than `upsim serve` do not read UPSIM_STORE."""
     found = CliRunner().invoke(main, command.split(), env={"UPSIM_STORE": "no store"})
     plain = CliRunner().invoke(main, command.split())
     assert (found.exit_code, found.output) == (plain.exit_code, plain.output)

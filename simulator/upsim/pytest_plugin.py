@@ -7,17 +7,19 @@ needs it. So test runs without upsim stay fast, and coverage of upsim itself is 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from upsim.testing.pytest_marker import MARKER, MarkError, asked
 from upsim.testing.pytest_run import TOKEN, PytestRun
-from upsim.testing.running_server import URL
+from upsim.testing.running_server import OF_THE_TESTS, URL
 
 if TYPE_CHECKING:
     from upsim.client import AsyncClient, Client
@@ -70,6 +72,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="print a report card of client mistakes at the end of the run",
     )
+
+
+def pytest_report_header() -> list[str]:
+    """Name the variables `UPSIM_…` that nothing reads, with the nearest one that is read."""
+    known = (URL, TOKEN, *OF_THE_TESTS)
+    names = [
+        name for name in os.environ if name.startswith("UPSIM_") and not name.startswith(known)
+    ]
+    if not names:
+        return []
+    commands = entry_points(group="console_scripts", name="upsim")
+    return [f"upsim: {line}" for one in commands for line in one.load().unknown_variables(names)]
 
 
 def pytest_configure(config: pytest.Config) -> None:

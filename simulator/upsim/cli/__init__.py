@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -53,6 +54,10 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"upsim.cli.{name}").command
         show_variables(command, f"{PREFIX}{name.upper()}")
         return command
+
+    def unknown_variables(self, names: Iterable[str], running: str = "") -> Iterator[str]:
+        """Yield a sentence for each variable `UPSIM_…` that no command reads."""
+        return unknown_variables(self, names, running)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as in click
         """Run the subcommand; a usage error names the environment variable that caused it."""
@@ -104,6 +109,6 @@ def main(ctx: click.Context) -> None:
     UPSIM_SERVE_PORT. For all commands, UPSIM_URL is the running server, and UPSIM_ADMIN_TOKEN its
     admin token.
     """
-    if isinstance(ctx.command, click.Group):
-        for line in unknown_variables(ctx.command, os.environ, ctx.invoked_subcommand or ""):
+    if isinstance(ctx.command, Commands):
+        for line in ctx.command.unknown_variables(os.environ, ctx.invoked_subcommand or ""):
             click.echo(f"upsim: {line}", err=True)

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from upsim.core.nearest_names import closest, near_names
-from upsim.testing.running_server import URL
+from upsim.testing.running_server import OF_THE_TESTS, URL
 
 PREFIX = "UPSIM_"
 ADMIN_TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
@@ -20,8 +20,6 @@ OTHERS = (ADMIN_TOKEN, URL, "UPSIM_TRUSTED_HOSTS")
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 _LEAST = 3
 """Minimum length of a value that is looked for as a word in a message."""
-OF_THE_TESTS = ("UPSIM_CI_", "UPSIM_CONTRACT_", "UPSIM_REQUIRE_", "UPSIM_STATEFUL_", "UPSIM_TEST_")
-"""Prefixes that this project's own tests use, and that scenarios may use."""
 
 
 def show_variables(command: click.Command, prefix: str) -> None:

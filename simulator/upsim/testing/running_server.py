@@ -6,6 +6,8 @@ import os
 
 from upsim.client.server_urls import DEFAULT_URL, base_url_flaw
 
+OF_THE_TESTS = ("UPSIM_CI_", "UPSIM_CONTRACT_", "UPSIM_REQUIRE_", "UPSIM_STATEFUL_", "UPSIM_TEST_")
+"""Prefixes that this project's own tests use, and that scenarios may use."""
 URL = "UPSIM_URL"
 """The variable that contains its base URL."""
 SERVER = "server"

@@ -12,7 +12,7 @@ from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account
 from upsim.core.states import TERMINAL, Failure, JobState, Phase
 from upsim.engine.bound_provider import BoundProvider
-from upsim.engine.kept_inputs import MAX_TEXT_KEPT, bounded_webhook, without_bulk
+from upsim.engine.kept_inputs import MAX_TEXT_KEPT, SharedInputs, bounded_webhook, without_bulk
 from upsim.engine.money import Money
 from upsim.engine.retention import Retention
 from upsim.engine.rule_versions import RuleVersions
@@ -25,7 +25,7 @@ BLOB = "blob:"
 class Jobs:
     """Accepts, moves and finishes the jobs of one sandbox."""
 
-    __slots__ = ("_money", "_retention", "_rules", "_timeline", "_webhooks")
+    __slots__ = ("_inputs", "_money", "_retention", "_rules", "_timeline", "_webhooks")
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class Jobs:
         self._money = money
         self._retention = retention
         self._webhooks = webhooks
+        self._inputs = SharedInputs()
 
     def accept(
         self,
@@ -57,6 +58,11 @@ class Jobs:
         timeline, account, baseline = self._timeline, call.who, bound.rules.baseline
         slots, known = baseline.plans[account.plan].concurrency, bound.scenario.body_fields
         queued = slots is not None and account.running >= slots
+        source = f"{BLOB}{call.blob}" if call.blob else call.source
+        if len(call.body) <= MAX_TEXT_KEPT:
+            inputs, source = self._inputs.share(call.body, inputs, source)
+        else:
+            inputs = without_bulk(inputs, known)
         accepted = JobAccepted(  # by position: keywords cost 0.7 µs more a submit
             timeline.now,
             name,
@@ -64,7 +70,7 @@ class Jobs:
             bound.provider.name,
             call.model.id if call.model else "",
             call.operation,
-            inputs if len(call.body) <= MAX_TEXT_KEPT else without_bulk(inputs, known),
+            inputs,
             spec.options,
             call.media,
             spec.output,
@@ -72,7 +78,7 @@ class Jobs:
             spec.phases,
             call.urls,
             baseline.digest,
-            f"{BLOB}{call.blob}" if call.blob else call.source,
+            source,
             queued,
             webhook and bounded_webhook(webhook),
             None if queued else self._end_of_phase(spec.phases, 0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TypeGuard
 
+from upsim.core.bounded_cache import BoundedCache
 from upsim.core.events import WebhookTarget
 from upsim.core.hosts import MAX_URL_LENGTH
 
@@ -12,6 +13,32 @@ MAX_TEXT_KEPT = 4096
 """Characters of a text of a job's inputs that are kept; of a body up to this size everything is."""
 MAX_INPUTS_KEPT = 65_536
 """Characters of a job's inputs that are kept, with 8 for each value."""
+
+MAX_SHARED = 64
+"""Number of different bodies whose inputs equal submits share."""
+
+
+Kept = tuple[Mapping[str, object], str]
+"""The inputs of a job, and the source of its video."""
+
+
+class SharedInputs:
+    """Inputs and sources of recent submits by body, so that equal submits keep one copy."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self) -> None:
+        """Start without inputs."""
+        self._of: BoundedCache[bytes, Kept] = BoundedCache(MAX_SHARED)
+
+    def share(self, body: bytes, inputs: Mapping[str, object], source: str) -> Kept:
+        """Return the inputs and source that an earlier submit got from this body, if equal."""
+        kept = (inputs, source)
+        known = self._of.get(body)
+        if known == kept and known is not None:
+            return known
+        self._of[body] = kept
+        return kept
 
 
 def without_bulk(inputs: Mapping[str, object], known: Collection[str]) -> Mapping[str, object]:

@@ -106,7 +106,8 @@ def fetchable(call: Call) -> Violation | None:
     scheme = call.source[: max(end, 0)].lower()
     if scheme not in ("http", "https"):
         return _unreachable(call, "an http(s) URL")
-    call.source = f"{scheme}{call.source[end:]}"
+    if not call.source.startswith(scheme):
+        call.source = f"{scheme}{call.source[end:]}"
     strict = call.rules.knobs["public_urls"] == "strict"
     if strict and not is_public(host_of(call.source), call.rules.words["private_names"]):
         return _unreachable(call, "a URL of a public host")

@@ -31,6 +31,7 @@ COMMANDS = {
     "drift": "Compare recorded responses with the documents and the simulator.",
     "env": "Print base URLs and keys of a running simulator for a shell.",
     "completion": "Print the script that completes upsim in a shell.",
+    "store": "Look into the file of a durable store, check it, or make it smaller.",
     "doctor": "Show what is installed and what is missing.",
 }
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from upsim.core.events import ChangesPlanned, Event, JobAccepted, RulesChanged
-from upsim.core.instants import LATEST
+from upsim.core.events import ChangesPlanned, ClockMoved, Event, JobAccepted, RulesChanged
+from upsim.core.instants import LATEST, Instant
 from upsim.core.provider import Provider
 from upsim.engine.clock import parse_mode, wall_clock
 from upsim.engine.planned_changes import ScenarioLookup, changes_of, followed
@@ -52,11 +52,15 @@ def at_present(snapshot: Snapshot) -> Snapshot:
 
     The clock is never put back, even if the wall clock was.
     """
-    last = snapshot.past.clock
+    return replace(snapshot, at=present_of(snapshot.past.clock, snapshot.at))
+
+
+def present_of(last: ClockMoved, latest: Instant) -> Instant:
+    """Return the present time of a clock after its last move, not before `latest`."""
     mode, rate = parse_mode(last.mode)
     runs = mode in ("real", "scaled")
     passed = max(0, wall_clock() - last.wall) * rate if runs else 0
-    return replace(snapshot, at=min(max(last.at + passed, snapshot.at), LATEST))
+    return min(max(last.at + passed, latest), LATEST)
 
 
 def follow_files(

@@ -7,7 +7,7 @@ rules have changed since, or the job was forgotten, they are missing from the re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -107,6 +107,12 @@ def records_in(data: bytes) -> list[tuple[int, int | list[tuple[Any, ...]]]]:
     """Return the written forms of records by sandbox, for `record_in`; or how many were cleared."""
     found: list[tuple[int, int | list[tuple[Any, ...]]]] = _WRITTEN.decode(data)
     return found
+
+
+def written_out(serial: int, cleared: int, records: Sequence[tuple[Any, ...]]) -> bytes:
+    """Return the written forms of a sandbox's records as bytes again, after `cleared` earlier."""
+    exact = [[json_out(part) for part in record] for record in records]
+    return ENCODER.encode([(serial, cleared), (serial, exact)])
 
 
 def record_in(written: tuple[Any, ...], sources: Sources) -> Record:

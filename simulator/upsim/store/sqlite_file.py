@@ -12,7 +12,7 @@ from typing import Any
 from upsim.engine.exceptions import StoreError
 
 try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
+    from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 except ImportError:  # Windows: SQLite itself still refuses two writers at one time
     HAS_LOCKS = False
 else:
@@ -80,7 +80,7 @@ class SqliteFile:
         or of any other.
         """
         self.path = path
-        self.files = path.with_name(f"{path.name}-files")
+        self.files = files_path(path)
         self._lock = _locked(path)
         try:
             self.db = _opened(path, fsync=fsync)
@@ -168,7 +168,8 @@ def _opened(path: Path, *, fsync: bool) -> sqlite3.Connection:
     with named_errors(path):
         db = _connected(path)
         try:
-            _check_format(db, path)
+            if is_empty(db, path):
+                _make_tables(db)
             db.execute("PRAGMA journal_mode=WAL")
             db.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
             db.execute("PRAGMA wal_autocheckpoint=0")
@@ -181,20 +182,26 @@ def _opened(path: Path, *, fsync: bool) -> sqlite3.Connection:
     return db
 
 
-def _check_format(db: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a new file. Raises StoreError for a file in another format."""
+def _make_tables(db: sqlite3.Connection) -> None:
+    with transaction(db):
+        for statement in SCHEMA.split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id={APPLICATION}")
+        db.execute(f"PRAGMA user_version={FORMAT}")
+
+
+def is_empty(db: sqlite3.Connection, path: Path) -> bool:
+    """Return whether a file is a database without tables; otherwise, it is a store.
+
+    Raises StoreError for a file in another format.
+    """
     try:
         application = db.execute("PRAGMA application_id").fetchone()[0]
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} is no store: {error}") from error
     found = db.execute("PRAGMA user_version").fetchone()[0]
     if not application and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        with transaction(db):
-            for statement in SCHEMA.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id={APPLICATION}")
-            db.execute(f"PRAGMA user_version={FORMAT}")
-        return
+        return True
     if application != APPLICATION:
         raise StoreError(f"{path} is no store of upsim: it is another SQLite database")
     if found != FORMAT:
@@ -202,25 +209,57 @@ def _check_format(db: sqlite3.Connection, path: Path) -> None:
             f"{path} is a store of format {found}; this upsim reads format {FORMAT}. "
             "Use the version of upsim that wrote it, or begin with another file."
         )
+    return False
+
+
+def user_of(path: Path) -> str:
+    """Return the process that has a store open, as in `process 17`; empty if none has."""
+    if not HAS_LOCKS:
+        return ""
+    try:
+        lock = os.open(lock_path(path), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""  # no process ever had it, or it is another user's
+    try:
+        flock(lock, LOCK_SH | LOCK_NB)
+    except OSError:
+        return _owner(lock)
+    else:
+        return ""
+    finally:
+        os.close(lock)
+
+
+def lock_path(path: Path) -> Path:
+    """Return the file that the process locks which has a store open."""
+    return path.with_name(f"{path.name}-lock")
+
+
+def files_path(path: Path) -> Path:
+    """Return the folder with the uploaded files of a store."""
+    return path.with_name(f"{path.name}-files")
+
+
+def _owner(lock: int) -> str:
+    owner = os.read(lock, 20).decode("ascii", "replace").strip()
+    return f"process {owner}" if owner else "another process"
 
 
 def _locked(path: Path) -> int | None:
     """Return the lock of a store. Raises StoreError if another process has it."""
     if not HAS_LOCKS:
         return None
-    name = path.with_name(f"{path.name}-lock")
     try:
-        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+        lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
     except OSError as error:
         raise StoreError(f"the store {path} cannot be opened: {error.strerror}") from error
     try:
         flock(lock, LOCK_EX | LOCK_NB)
     except OSError:
-        owner = os.read(lock, 20).decode("ascii", "replace").strip()
+        owner = _owner(lock)
         os.close(lock)
-        process = f"process {owner}" if owner else "another process"
         raise StoreError(
-            f"the store {path} is in use by {process}; stop it first, or choose another file"
+            f"the store {path} is in use by {owner}; stop it first, or choose another file"
         ) from None
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 
@@ -20,14 +22,34 @@ from upsim.store.encoding import EventReader
 from upsim.store.record_encoding import number_and_time, records_in
 from upsim.store.records import record_of, scenario_of
 from upsim.store.snapshot_files import WrittenRecords, kept_in
-from upsim.store.sqlite_file import SqliteFile
 
 MAX_RECORDS = 100_000
 """Requests of a sandbox that are held while a store is read."""
-UNREADABLE = (msgspec.MsgspecError, ScenarioError, ValueError, LookupError, TypeError)
+UNREADABLE = (
+    msgspec.MsgspecError,
+    ScenarioError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    zlib.error,
+)
+"""What decoding changed bytes can raise: they may still be well-formed."""
 
 
-def kept_sandboxes(file: SqliteFile) -> Iterator[tuple[int, int, KeptSandbox]]:
+class Rows(Protocol):
+    """A file of a store, opened for reading at least."""
+
+    @property
+    def path(self) -> Path:
+        """The path of the database."""
+
+    def rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """Return the rows of a query. Raises StoreError."""
+
+
+def kept_sandboxes(file: Rows) -> Iterator[tuple[int, int, KeptSandbox]]:
     """Yield each sandbox with its serial number and its place. Raises StoreError."""
     try:
         yield from _kept(file)
@@ -36,7 +58,7 @@ def kept_sandboxes(file: SqliteFile) -> Iterator[tuple[int, int, KeptSandbox]]:
         raise StoreError(f"the store {file.path} cannot be read: {what[:200]}") from error
 
 
-def kept_snapshots(file: SqliteFile) -> Iterator[KeptSnapshot]:
+def kept_snapshots(file: Rows) -> Iterator[KeptSnapshot]:
     """Yield each named snapshot, oldest first. Raises StoreError."""
     for sandbox, name, data in file.rows("SELECT sandbox, name, file FROM named ORDER BY number"):
         try:
@@ -48,10 +70,10 @@ def kept_snapshots(file: SqliteFile) -> Iterator[KeptSnapshot]:
             raise StoreError(message[:300]) from error
 
 
-def _kept(file: SqliteFile) -> Iterator[tuple[int, int, KeptSandbox]]:
+def _kept(file: Rows) -> Iterator[tuple[int, int, KeptSandbox]]:
     query = "SELECT serial, place, snapshot, name, record, scenario FROM sandboxes ORDER BY place"
     rows = list(file.rows(query))
-    history = _history(file, {row[0]: row[2] for row in rows})
+    history = histories(file, {row[0]: row[2] for row in rows})
     rules = _Rules(file)
     reports = dict(file.rows("SELECT serial, report FROM reports"))
     for serial, place, _, name, record, scenario in rows:
@@ -73,14 +95,19 @@ def _kept(file: SqliteFile) -> Iterator[tuple[int, int, KeptSandbox]]:
 
 
 @dataclass(slots=True)
-class _History:
-    """The events of a sandbox, and the written forms of its latest requests."""
+class History:
+    """The events of a sandbox, and the written forms of its latest requests.
+
+    The first `in_snapshot` events are from its snapshot.
+    """
 
     events: list[Event] = field(default_factory=list)
     records: list[tuple[Any, ...]] = field(default_factory=list)
     cleared: int = 0
+    in_snapshot: int = 0
 
     def add_records(self, records: int | list[tuple[Any, ...]]) -> None:
+        """Add written records, or clear those so far; the number counts all that were cleared."""
         if isinstance(records, int):
             self.records.clear()
             self.cleared = records
@@ -102,15 +129,17 @@ class _History:
         return max((*(event.at for event in self.events), *requested))
 
 
-def _history(file: SqliteFile, snapshots: dict[int, int]) -> dict[int, _History]:
+def histories(file: Rows, snapshots: dict[int, int]) -> dict[int, History]:
     """Return what each sandbox has in its snapshot and in later batches."""
-    found = {serial: _History() for serial in snapshots}
+    found = {serial: History() for serial in snapshots}
     query = "SELECT serial, batch, events, records FROM snapshots ORDER BY serial, batch, part"
     for (serial, batch), group in groupby(file.rows(query), key=lambda row: row[:2]):
         if snapshots.get(serial) == batch:  # else an older one, or one that was not finished
             reader = EventReader()
             for _, _, events, records in group:
                 _add(found, reader, events, records)
+    for history in found.values():
+        history.in_snapshot = len(history.events)
     query = (
         "SELECT number, events, records FROM batches WHERE number > coalesce((SELECT "
         "CAST(value AS INTEGER) FROM server WHERE name='read_after'), 0) ORDER BY number"
@@ -122,7 +151,7 @@ def _history(file: SqliteFile, snapshots: dict[int, int]) -> dict[int, _History]
     return found
 
 
-def _add(found: Mapping[int, _History], reader: EventReader, events: bytes, records: bytes) -> None:
+def _add(found: Mapping[int, History], reader: EventReader, events: bytes, records: bytes) -> None:
     """Add a batch to the sandboxes that lack it; all events are read, for the terms in them."""
     for serial, new in reader.batch(events) if events else ():
         if serial in found:
@@ -135,7 +164,7 @@ def _add(found: Mapping[int, _History], reader: EventReader, events: bytes, reco
 class _Rules:
     """The rules in a store, read when a sandbox names them."""
 
-    def __init__(self, file: SqliteFile) -> None:
+    def __init__(self, file: Rows) -> None:
         self._file = file
         self._known: dict[RulesId, Scenario | None] = {}
 

@@ -16,6 +16,7 @@ from upsim.engine.seeds import fresh_token
 from upsim.engine.store import NONE, KeptKey, KeptSandbox, KeptSnapshot, SandboxRecord
 from upsim.media.blob_store import BlobStore
 from upsim.scenario.model import Scenario
+from upsim.scenario.versions import own_version
 from upsim.store.compaction import Compaction
 from upsim.store.records import record_bytes, scenario_bytes
 from upsim.store.sqlite_file import SqliteFile
@@ -48,6 +49,7 @@ _KEEP_SNAPSHOT = "INSERT INTO named(sandbox, name, file) VALUES(?, ?, ?)"
 _DROP_SNAPSHOT = "DELETE FROM named WHERE sandbox=? AND name=?"
 _REPORT = "INSERT OR REPLACE INTO reports(serial, report) VALUES(?, ?)"
 _FORGET_REPORTS = "DELETE FROM reports"
+_VERSION = "INSERT OR REPLACE INTO server(name, value) VALUES('version', ?)"
 _SERVER = "INSERT INTO server(name, value) VALUES(?, ?)"
 
 
@@ -97,6 +99,8 @@ class SqliteStore:
         if self.is_new:
             self.writes.add(_SERVER, "secret", self.secret)
             self.writes.add(_SERVER, "seed", str(self.seed))
+        if server.get("version") != own_version():
+            self.writes.add(_VERSION, own_version())
         self._log = DurableLog(self)
         self._serials: dict[str, int] = {}
         self._places: dict[str, int] = {}

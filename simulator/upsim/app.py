@@ -282,7 +282,7 @@ class Simulator:
         try:
             self.app = App(settings, store=kept, webhook_transport=webhook_transport)
         except BaseException:
-            kept.close()
+            kept.abandon()
             raise
         self._runner: asyncio.Runner | None = None
         self._one_thread = RLock()

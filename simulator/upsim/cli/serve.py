@@ -321,7 +321,12 @@ def _run(server: UvicornServer, listening: socket) -> NoReturn:
 
 def _app(settings: ServerSettings, address: str, *, fsync: bool) -> App:
     try:
-        return App(settings, store=opened(address, seed=settings.seed, fsync=fsync))
+        with ExitStack() as undo:
+            store = opened(address, seed=settings.seed, fsync=fsync)
+            undo.callback(store.abandon)
+            app = App(settings, store=store)
+            undo.pop_all()
+        return app  # noqa: TRY300 - the store is open only then
     except StoreError as error:
         raise click.ClickException(str(error)) from error
     except ScenarioError as error:

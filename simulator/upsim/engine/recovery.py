@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
+import msgspec
 from msgspec.structs import replace
 
+from upsim.core.baseline import BaselineError
 from upsim.core.events import ChangesPlanned, ClockMoved, Event, JobAccepted, RulesChanged
 from upsim.core.instants import LATEST, Instant
 from upsim.core.provider import Provider
 from upsim.engine.clock import parse_mode, wall_clock
+from upsim.engine.exceptions import StoreError
 from upsim.engine.planned_changes import ScenarioLookup, changes_of, followed
 from upsim.engine.rule_changes import PlannedRules
 from upsim.engine.rule_versions import RulesId, RuleVersions
@@ -18,8 +23,36 @@ from upsim.engine.settings import SandboxSettings
 from upsim.engine.snapshots import Snapshot, folded
 from upsim.engine.store import KeptSandbox
 from upsim.engine.timeline import Past
-from upsim.scenario.loader import Library
+from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
+
+UNREADABLE = (
+    msgspec.MsgspecError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    zlib.error,
+)
+"""What reading damaged bytes can raise: they may still be well-formed, but have other values."""
+
+
+@contextmanager
+def damage_named(store: str) -> Iterator[None]:
+    """Raise StoreError, with the store and what to do, if its content cannot be used.
+
+    Errors of scenario files and of their rules stay as they are.
+    """
+    try:
+        yield
+    except (StoreError, ScenarioError, UnknownScenarioError, BaselineError):
+        raise
+    except UNREADABLE as error:
+        what = f"{type(error).__name__}: {str(error)[:200]}"
+        raise StoreError(
+            f"the store {store} is damaged ({what}); `upsim store check {store}` says what is lost"
+        ) from error
 
 
 def snapshot_of(

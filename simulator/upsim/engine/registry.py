@@ -21,7 +21,7 @@ from upsim.engine.exceptions import SandboxRefusedError, SandboxTakenError, Unkn
 from upsim.engine.issued_keys import KeyHolder, Keyring
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.planned_changes import ScenarioLookup, planned_changes
-from upsim.engine.recovery import at_present, follow_files, snapshot_of
+from upsim.engine.recovery import at_present, damage_named, follow_files, snapshot_of
 from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.sandbox import Ports, Sandbox
 from upsim.engine.sandbox_api import BoundSandbox
@@ -76,7 +76,8 @@ class Registry:
         self._check_dialect(settings.dialect)
         chosen = settings.scenario
         self._chosen = self.load_inline(chosen) if isinstance(chosen, Mapping) else chosen
-        self._continue_all()
+        with damage_named(self.store.name):
+            self._continue_all()
         kept = self.sandboxes.get(DEFAULT)
         self.default = self._add(DEFAULT, SandboxRequest()) if kept is None else kept
 

@@ -85,6 +85,10 @@ class Store(Protocol):
     made: int
 
     @property
+    def name(self) -> str:
+        """The file of the store, or `memory:`."""
+
+    @property
     def log(self) -> EventLog:
         """The log that gets the events of all sandboxes."""
 
@@ -141,6 +145,9 @@ class Store(Protocol):
         Raises StoreError.
         """
 
+    def abandon(self) -> None:
+        """Release the store as it was opened: nothing that was added since is written."""
+
 
 class MemoryStore:
     """A store whose sandboxes end with their server."""
@@ -148,6 +155,7 @@ class MemoryStore:
     def __init__(self, seed: int) -> None:
         """Make a store for a new server with this seed."""
         self._log = MemoryLog()
+        self.name = "memory:"
         self.secret = fresh_token()
         self.seed = seed
         self.made = 0
@@ -212,3 +220,6 @@ class MemoryStore:
 
     def close(self, reports: Mapping[str, Callable[[], bytes]] = NONE) -> None:
         """Do nothing: the registry itself has it in memory."""
+
+    def abandon(self) -> None:
+        """Do nothing: there is no file."""

@@ -12,6 +12,7 @@ import msgspec
 from upsim.core.events import Event, JobAccepted, RulesChanged
 from upsim.core.suggestions import shown
 from upsim.engine.exceptions import StoreError
+from upsim.engine.recovery import UNREADABLE
 from upsim.engine.report_card import ReportState
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.sandbox_state import SandboxState
@@ -21,7 +22,7 @@ from upsim.store.record_encoding import Sources, record_in, records_in
 from upsim.store.records import record_of, scenario_of
 from upsim.store.snapshot_files import kept_in
 from upsim.store.sqlite_file import SqliteFile
-from upsim.store.sqlite_reading import UNREADABLE, History
+from upsim.store.sqlite_reading import History
 
 PIECE = 1 << 20
 _PARTS = "SELECT serial, batch, part, events, records FROM snapshots ORDER BY serial, batch, part"

@@ -10,12 +10,12 @@ import msgspec
 
 from upsim.core.instants import Instant
 from upsim.engine.exceptions import StoreError
-from upsim.engine.recovery import present_of
+from upsim.engine.recovery import UNREADABLE, present_of
 from upsim.engine.snapshots import folded
 from upsim.store.read_only_file import ReadOnlyFile
 from upsim.store.records import record_of, scenario_of
 from upsim.store.sqlite_file import FORMAT, files_path
-from upsim.store.sqlite_reading import UNREADABLE, History, histories
+from upsim.store.sqlite_reading import History, histories
 
 BASELINE = "baseline"
 _SANDBOXES = "SELECT serial, snapshot, name, record, scenario FROM sandboxes ORDER BY place"

@@ -9,6 +9,7 @@ from pathlib import Path
 from upsim.core.events import Event, JobAccepted, RulesChanged
 from upsim.engine.event_log import MemoryLog
 from upsim.engine.exceptions import StoreError
+from upsim.engine.recovery import UNREADABLE
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.snapshots import folded
 from upsim.store.checks import digests_of, unneeded_files
@@ -16,7 +17,7 @@ from upsim.store.compaction import EVENTS_PER_PART
 from upsim.store.encoding import EventWriter
 from upsim.store.record_encoding import written_out
 from upsim.store.sqlite_file import SqliteFile, Statement
-from upsim.store.sqlite_reading import UNREADABLE, History, histories, kept_snapshots
+from upsim.store.sqlite_reading import History, histories, kept_snapshots
 
 _LAST = (
     "SELECT max(coalesce((SELECT max(number) FROM batches), 0), "

@@ -154,7 +154,7 @@ def named_errors(path: Path) -> Iterator[None]:
     """Raise StoreError, with the name of the file, for what SQLite raises."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged file has other bytes in texts
         raise StoreError(f"the store {path} cannot be read: {error}") from error
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
-
 from upsim.core.events import Event, JobAccepted, RulesChanged
 from upsim.core.instants import Instant
 from upsim.engine.exceptions import StoreError
+from upsim.engine.recovery import UNREADABLE
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.store import KeptSandbox, KeptSnapshot
-from upsim.scenario.loader import ScenarioError
 from upsim.scenario.model import Scenario
 from upsim.store.encoding import EventReader
 from upsim.store.record_encoding import number_and_time, records_in
@@ -25,17 +22,6 @@ from upsim.store.snapshot_files import WrittenRecords, kept_in
 
 MAX_RECORDS = 100_000
 """Requests of a sandbox that are held while a store is read."""
-UNREADABLE = (
-    msgspec.MsgspecError,
-    ScenarioError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    zlib.error,
-)
-"""What decoding changed bytes can raise: they may still be well-formed."""
 
 
 class Rows(Protocol):

@@ -9,7 +9,9 @@ from threading import Thread
 
 from upsim.core.events import Event
 from upsim.engine.event_log import MemoryLog
+from upsim.engine.exceptions import StoreError
 from upsim.engine.issued_keys import MAX_RETIRED_KEPT, KeyHolder
+from upsim.engine.recovery import damage_named
 from upsim.engine.request_records import Record, RecordLog
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.seeds import fresh_token
@@ -84,8 +86,25 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, seed: int, fsync: bool = False) -> None:
         """Open or make the file; a new one gets this seed. Raises StoreError."""
+        self.name = str(path)
         self._file = file = SqliteFile(path, fsync=fsync)
         self._fsync = fsync
+        try:
+            with damage_named(self.name):
+                self._read_server(seed)
+        except StoreError:
+            file.close()
+            raise
+        self._log = DurableLog(self)
+        self._serials: dict[str, int] = {}
+        self._places: dict[str, int] = {}
+        self._known_rules: set[RulesId] = set()
+        self._compaction = Compaction(self.writes, self._log, self._file)
+        self._unchecked = self._in_log = 0
+        self._checkpoint: Thread | None = None
+
+    def _read_server(self, seed: int) -> None:
+        file = self._file
         server: dict[str, str] = dict(file.rows("SELECT name, value FROM server"))
         self.is_new = not server
         self.secret = server.get("secret") or fresh_token()
@@ -94,20 +113,13 @@ class SqliteStore:
         newest = _number(file, "SELECT max(number) FROM batches")
         read_after = int(server.get("read_after", 0))
         self.writes = WriteQueue(
-            file, max(newest, read_after), threaded=fsync, on_written=self._on_written
+            file, max(newest, read_after), threaded=self._fsync, on_written=self._on_written
         )
         if self.is_new:
             self.writes.add(_SERVER, "secret", self.secret)
             self.writes.add(_SERVER, "seed", str(self.seed))
         if server.get("version") != own_version():
             self.writes.add(_VERSION, own_version())
-        self._log = DurableLog(self)
-        self._serials: dict[str, int] = {}
-        self._places: dict[str, int] = {}
-        self._known_rules: set[RulesId] = set()
-        self._compaction = Compaction(self.writes, self._log, self._file)
-        self._unchecked = self._in_log = 0
-        self._checkpoint: Thread | None = None
 
     @property
     def log(self) -> DurableLog:
@@ -248,6 +260,11 @@ class SqliteStore:
             if self._checkpoint is not None:
                 self._checkpoint.join()
             self._file.close()
+
+    def abandon(self) -> None:
+        """Release the file as it was opened."""
+        self.writes.close()
+        self._file.close()
 
     # -- inside
 

@@ -36,6 +36,7 @@ _DROP_PARTS = (
     "DELETE FROM snapshots WHERE rowid IN "
     "(SELECT rowid FROM snapshots WHERE serial=? AND batch<>? LIMIT ?)"
 )
+_DROP_ALL_PARTS = "DELETE FROM snapshots WHERE serial=?"
 
 
 class Compaction:
@@ -86,13 +87,6 @@ class Compaction:
         held: int = sum(size for _, size in self._snapshots.values())
         return self._batches[1] > max(MIN_BYTES, GROWTH * held)
 
-    def run(self, serials: Mapping[str, int]) -> None:
-        """Compact everything now. Raises StoreError."""
-        for statements in self._compact(serials):
-            for statement, values in statements:
-                self._writes.add(statement, *values)
-            self._writes.flush_all()
-
     def _step(self) -> None:
         statements = next(self._steps, None) if self._steps else None
         if statements is None:
@@ -115,6 +109,9 @@ class Compaction:
         batches, self._batches = self._batches[0], (0, 0)
         for serial, events in frozen.items():
             yield from self._snapshot(serial, upto, events, records[serial])
+            if serial not in serials.values():  # it was dropped between two parts
+                self._snapshots.pop(serial, None)
+                yield [(_DROP_ALL_PARTS, (serial,))]
         yield [(_READ_AFTER, (str(upto),))]
         for _ in range(0, batches, BATCHES_AT_ONCE):
             yield [(_DROP_BATCHES, (upto, BATCHES_AT_ONCE))]

@@ -52,6 +52,12 @@ _DROP_SNAPSHOT = "DELETE FROM named WHERE sandbox=? AND name=?"
 _REPORT = "INSERT OR REPLACE INTO reports(serial, report) VALUES(?, ?)"
 _FORGET_REPORTS = "DELETE FROM reports"
 _VERSION = "INSERT OR REPLACE INTO server(name, value) VALUES('version', ?)"
+_NEWEST = (
+    "SELECT max(number) FROM (SELECT number FROM batches UNION ALL "
+    "SELECT batch FROM snapshots UNION ALL "
+    "SELECT CAST(value AS INTEGER) FROM server WHERE name='read_after')"
+)
+"""The number of the latest transaction that the file knows of; numbers are never used again."""
 _SERVER = "INSERT INTO server(name, value) VALUES(?, ?)"
 
 
@@ -110,11 +116,8 @@ class SqliteStore:
         self.secret = server.get("secret") or fresh_token()
         self.seed = int(server.get("seed", seed))
         self.made = _number(file, "SELECT seq FROM sqlite_sequence WHERE name='sandboxes'")
-        newest = _number(file, "SELECT max(number) FROM batches")
-        read_after = int(server.get("read_after", 0))
-        self.writes = WriteQueue(
-            file, max(newest, read_after), threaded=self._fsync, on_written=self._on_written
-        )
+        newest = _number(file, _NEWEST)
+        self.writes = WriteQueue(file, newest, threaded=self._fsync, on_written=self._on_written)
         if self.is_new:
             self.writes.add(_SERVER, "secret", self.secret)
             self.writes.add(_SERVER, "seed", str(self.seed))

@@ -19,7 +19,7 @@ from upsim import Simulator
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_request import SandboxRequest
 from upsim.engine.snapshots import Snapshot, as_of, folded, take
-from upsim.store.encoding import EventReader, EventWriter
+from upsim.store.event_encoding import EventReader, EventWriter
 
 RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "25"))
 UNHURRIED = settings(

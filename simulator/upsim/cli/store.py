@@ -17,10 +17,16 @@ from upsim.core.numbers import counted
 from upsim.engine.exceptions import StoreAddressError, StoreError
 from upsim.store.address import sqlite_path
 from upsim.store.checks import StoreCheck
-from upsim.store.contents import SandboxContents, StoreContents, StoreSizes, contents_of, sizes_of
 from upsim.store.offline_compaction import compact
 from upsim.store.read_only_file import ReadOnlyFile, check_existing
 from upsim.store.sqlite_file import SqliteFile
+from upsim.store.store_contents import (
+    SandboxContents,
+    StoreContents,
+    StoreSizes,
+    contents_of,
+    sizes_of,
+)
 
 FINDING = 1
 KIB = 1024

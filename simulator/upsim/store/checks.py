@@ -17,9 +17,9 @@ from upsim.engine.report_card import ReportState
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.sandbox_state import SandboxState
 from upsim.engine.snapshots import folded
-from upsim.store.encoding import EventReader
+from upsim.store.event_encoding import EventReader
 from upsim.store.record_encoding import Sources, record_in, records_in
-from upsim.store.records import record_of, scenario_of
+from upsim.store.sandbox_rows import record_of, scenario_of
 from upsim.store.snapshot_files import kept_in
 from upsim.store.sqlite_file import SqliteFile
 from upsim.store.sqlite_reading import History

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from upsim.core.events import Event
 from upsim.engine.event_log import EventLog
 from upsim.engine.request_records import RecordLog
-from upsim.store.encoding import EventWriter
+from upsim.store.event_encoding import EventWriter
 from upsim.store.record_encoding import Written, records_out
 from upsim.store.sqlite_file import SqliteFile, Statement
 from upsim.store.write_queue import WriteQueue

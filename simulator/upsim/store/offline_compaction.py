@@ -14,7 +14,7 @@ from upsim.engine.rule_versions import RulesId
 from upsim.engine.snapshots import folded
 from upsim.store.checks import digests_of, unneeded_files
 from upsim.store.compaction import EVENTS_PER_PART
-from upsim.store.encoding import EventWriter
+from upsim.store.event_encoding import EventWriter
 from upsim.store.record_encoding import written_out
 from upsim.store.sqlite_file import SqliteFile, Statement
 from upsim.store.sqlite_reading import History, histories, kept_snapshots

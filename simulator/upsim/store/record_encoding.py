@@ -22,7 +22,15 @@ from upsim.core.ledger import Entry
 from upsim.core.media import Media
 from upsim.engine.request_records import LoggedRequest, Record, Response
 from upsim.engine.sandbox_state import SandboxState
-from upsim.store.encoding import ENCODER, Form, fault_out, json_out, number_in, read_fault, restored
+from upsim.store.event_encoding import (
+    ENCODER,
+    Form,
+    fault_out,
+    json_out,
+    number_in,
+    read_fault,
+    restored,
+)
 
 PLAIN = (
     "number",

@@ -21,9 +21,9 @@ from upsim.engine.sandbox_state import SandboxState
 from upsim.engine.snapshots import Snapshot
 from upsim.engine.store import KeptSandbox, SandboxRecord
 from upsim.scenario.model import Scenario
-from upsim.store.encoding import EventReader, EventWriter
+from upsim.store.event_encoding import EventReader, EventWriter
 from upsim.store.record_encoding import Sources, record_in, records_in, records_out
-from upsim.store.records import record_bytes, record_of, scenario_bytes, scenario_of
+from upsim.store.sandbox_rows import record_bytes, record_of, scenario_bytes, scenario_of
 
 FORMAT = "upsim-snapshot/1"
 EVENTS_PER_PART = 500

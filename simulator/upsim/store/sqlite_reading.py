@@ -15,9 +15,9 @@ from upsim.engine.recovery import UNREADABLE
 from upsim.engine.rule_versions import RulesId
 from upsim.engine.store import KeptSandbox, KeptSnapshot
 from upsim.scenario.model import Scenario
-from upsim.store.encoding import EventReader
+from upsim.store.event_encoding import EventReader
 from upsim.store.record_encoding import number_and_time, records_in
-from upsim.store.records import record_of, scenario_of
+from upsim.store.sandbox_rows import record_of, scenario_of
 from upsim.store.snapshot_files import WrittenRecords, kept_in
 
 MAX_RECORDS = 100_000

@@ -20,7 +20,7 @@ from upsim.media.blob_store import BlobStore
 from upsim.scenario.model import Scenario
 from upsim.scenario.versions import own_version
 from upsim.store.compaction import Compaction
-from upsim.store.records import record_bytes, scenario_bytes
+from upsim.store.sandbox_rows import record_bytes, scenario_bytes
 from upsim.store.sqlite_file import SqliteFile
 from upsim.store.sqlite_reading import kept_sandboxes, kept_snapshots
 from upsim.store.write_queue import WriteQueue

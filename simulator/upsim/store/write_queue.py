@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from upsim.core.events import Event
 from upsim.engine.exceptions import StoreError
 from upsim.engine.request_records import Record
-from upsim.store.encoding import EventWriter, Part
+from upsim.store.event_encoding import EventWriter, Part
 from upsim.store.record_encoding import Written, records_out
 from upsim.store.sqlite_file import SqliteFile, Statement
 

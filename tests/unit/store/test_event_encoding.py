@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from upsim.core.events import Event, JobAccepted
 from upsim.core.faults import Action
-from upsim.store.encoding import ACTIONS, KINDS, EventReader, EventWriter
+from upsim.store.event_encoding import ACTIONS, KINDS, EventReader, EventWriter
 
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False)
 BIG = st.integers(min_value=-(10**40), max_value=10**40)

@@ -13,7 +13,7 @@ from upsim.engine.exceptions import StoreError
 from upsim.engine.recovery import UNREADABLE, present_of
 from upsim.engine.snapshots import folded
 from upsim.store.read_only_file import ReadOnlyFile
-from upsim.store.records import record_of, scenario_of
+from upsim.store.sandbox_rows import record_of, scenario_of
 from upsim.store.sqlite_file import FORMAT, files_path
 from upsim.store.sqlite_reading import History, histories
 

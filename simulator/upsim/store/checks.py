@@ -32,7 +32,7 @@ _REPORTS = msgspec.msgpack.Decoder(ReportState)
 
 
 class Problem(NamedTuple):
-    """What is wrong in a store, what it means for its users, and what they can do."""
+    """A flaw of a store, the consequence for its users, and the remedy."""
 
     what: str
     means: str

@@ -1,4 +1,4 @@
-"""What a store holds, for people and programs."""
+"""The contents of a store, as text for people and as JSON for programs."""
 
 from __future__ import annotations
 

@@ -167,7 +167,11 @@ class App(Starlette):
             or await guarded(self._rule, scope, receive, reported)
         ):
             if (scope["method"], scope["path"], scope["query_string"]) != ("GET", LIVEZ, b""):
-                self._add_admin_calls()
+                try:
+                    self._add_admin_calls()
+                except OSError as error:
+                    await short(scope, error)(scope, receive, reported)
+                    return
             await super().__call__(scope, receive, self.wrong_token.noting(scope, reported))
 
     def _add_admin_calls(self) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import httpx
 import pytest
 
 from tests.http.conftest import LOCAL
 from upsim import Simulator
+from upsim.app import App
 from upsim.providers import discover
 from upsim.web import file_responses
 from upsim.web.whole_responses import HttpResponse
@@ -48,12 +50,25 @@ def no_more_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_first_admin_call_is_refused_while_modules_cannot_be_read(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The admin API is imported at its first call; if that fails, the next call tries again."""
+    real = App._add_admin_calls
+    none_free = OSError(errno.EMFILE, "Too many open files")
+    monkeypatch.setattr(App, "_add_admin_calls", Mock(side_effect=none_free))
+    refused = admin.http.get("/__sim/sandboxes")
+    monkeypatch.setattr(App, "_add_admin_calls", real)
+
+    assert (503, 200) == (refused.status_code, admin.http.get("/__sim/sandboxes").status_code)
+
+
 def test_requests_that_need_a_file_are_refused(
     admin: Admin, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """Without free file descriptors, each such request is refused, and no crash is counted."""
     http = admin.http
-    _ = admin.sim.app._media_service._prober  # modules are files, too
+    _ = admin.sim.app._media_service._prober, http.get("/__sim")  # modules are files, too
     assert http.get(CLIP).status_code == 200
     sent = {"file": ("a.webm", b"\x1aE\xdf\xa3" + bytes(9_000), "video/webm")}
     uploaded = http.post(FORM, headers=KEY, files=sent).json()["data"]["download_url"]

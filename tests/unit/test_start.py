@@ -5,6 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from upsim.providers import Discovered, discover
 
 MAX_DATACLASSES = 10
 """Each costs 0.6 ms of a start: see decision 55."""
@@ -34,3 +40,13 @@ def test_start_creates_few_dataclasses_and_imports_only_what_it_needs() -> None:
 
     assert len(dataclasses) <= MAX_DATACLASSES, dataclasses
     assert set() == NOT_NEEDED & set(modules)
+
+
+def test_a_search_without_free_files_is_repeated() -> None:
+    """A search for providers that fails for want of files finds them at the next request."""
+    found = Discovered(discover()._search)
+    none_free = patch.object(Path, "open", side_effect=OSError(24, "Too many open files"))
+    with none_free, pytest.raises(OSError, match="Too many open files"):
+        len(found)
+
+    assert len(found) == len(discover())

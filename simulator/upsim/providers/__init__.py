@@ -67,6 +67,7 @@ def kinds(provider: str) -> Mapping[str, str]:
 
 
 def _all() -> dict[str, Callable[[], Provider]]:
+    Path(__file__).open("rb").close()  # raises OSError where a folder would just look empty
     names = sorted(info.name for info in iter_modules(__path__) if info.ispkg)
     loaders: dict[str, Callable[[], Provider]] = {n: partial(_own, n) for n in names}
     return loaders | _outside()

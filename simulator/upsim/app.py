@@ -48,7 +48,7 @@ from upsim.web.media_service import MediaService
 from upsim.web.missing_prefix import MissingPrefix
 from upsim.web.non_provider_log import reporting
 from upsim.web.resource_shortages import on_shortage, short
-from upsim.web.unwritable_store import is_unwritable
+from upsim.web.unwritable_store import ALWAYS_SERVED, is_unwritable
 from upsim.web.url_parsing import ParsedUrl, UrlParser
 from upsim.web.wrong_token import WrongToken
 
@@ -60,7 +60,8 @@ if TYPE_CHECKING:
     from upsim.web.replay.session import ReplaySession
 
 LIVEZ = f"{PREFIX}/livez"
-"""The probe that works while the store cannot be written, and needs no other admin call."""
+"""The probe that needs no other admin call."""
+UNSTORED = frozenset(f"{PREFIX}{path}" for path in ALWAYS_SERVED)
 IN_PROCESS_HOST = f"http://{IN_PROCESS_NAME}"
 _ADVANCES = Numbers("90", minimum=-(10**10), maximum=10**10)
 ASYNC_CALL = (
@@ -139,7 +140,7 @@ class App(Starlette):
         if place.provider:
             await self.dispatch(scope, receive, send, place)
             return
-        if is_unwritable(self.registry.store, scope) and place.path != LIVEZ:
+        if is_unwritable(self.registry.store, scope) and place.path not in UNSTORED:
             text = f"{self.registry.store.problem}; try again later"
             await problem(503, "store_unavailable", text)(scope, receive, send)
             return

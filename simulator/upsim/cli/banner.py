@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import msgspec
 
 from upsim.app import App
 from upsim.cli.request_log import say
+from upsim.core.numbers import counted
 from upsim.engine.settings import ServerSettings
 from upsim.web.landing_page import example
 
 
 class Banner(msgspec.Struct, frozen=True):
-    """The start-up text: `base` is the server's URL on this machine, `far` its URL elsewhere."""
+    """The start-up text: `base` is the server's URL on this machine, `far` its URL elsewhere.
+
+    `given` are the options of a clock and a seed that the user chose.
+    """
 
     app: App
     base: str
     far: str
+    given: Mapping[str, object] = msgspec.field(default_factory=dict)
 
     def print_line(self) -> None:
         """Print the line that is printed even with `--quiet`."""
@@ -51,12 +58,37 @@ class Banner(msgspec.Struct, frozen=True):
         return f"upsim listens at {self.base}  ({'; '.join(parts)})"
 
     def _notes(self) -> list[str]:
-        notes = self._pace_notes()
+        notes = [*self._continued(), *self._pace_notes()]
         if self.app.registry.settings.loopback:
             return notes
         where = "" if self.far == self.base else f" Other machines use {self.far}."
         need = "Not bound to loopback only: the admin API and the page at / need the token."
         return [need + where, *notes]
+
+    def _continued(self) -> Iterator[str]:
+        """Yield what continues in a store, and which of the given options do not apply to it."""
+        registry, before = self.app.registry, self.app.registry.continued
+        if not before:
+            return
+        jobs = sum(len(registry.sandboxes[name].state.jobs) for name in before)
+        verb = "continues" if len(before) == 1 else "continue"
+        yield f"{_many(len(before), 'sandbox')} {verb}, {_many(jobs, 'job')}."
+        default = registry.default
+        kept = {
+            "seed": registry.settings.seed,
+            "clock": default.clock.label,
+            "pace": default.clock.pace,
+        }
+        for name, value in kept.items():
+            given = self.given.get(name, value)
+            if given != value:
+                yield f"--{name} {given} has no effect: the store continues with {name} {value}."
+        if default.scenario != before.get(default.id, default.scenario):
+            had = before[default.id]
+            yield (
+                f"The scenario of {default.id} is now {default.scenario}, it was {had}: new jobs "
+                f"follow {default.scenario}, accepted jobs keep their rules."
+            )
 
     def _pace_notes(self) -> list[str]:
         """Return a note if the chosen pace has no effect, because the clock is not `real`."""
@@ -65,3 +97,8 @@ class Banner(msgspec.Struct, frozen=True):
             return []
         does = "--pace speeds up jobs on a real clock alone"
         return [f"--pace {clock.pace} has no effect on the clock {clock.label}: {does}."]
+
+
+def _many(number: int, noun: str) -> str:
+    """Return a number with its noun and with commas, as in `1,204 jobs`."""
+    return counted(f"{number:,}", noun)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 import uvicorn
+from click.core import ParameterSource
 from starlette.types import ASGIApp
 
 from upsim.app import App
@@ -42,6 +43,7 @@ from upsim.store.address import opened, sqlite_path
 
 DEFAULT_PORT = 4747
 FINDING = 1
+_DEFAULT = ParameterSource.DEFAULT
 
 
 def _checked_store(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
@@ -252,10 +254,17 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
             console.flush()
             say("upsim stopped\n")
 
-    greeting = Banner(app, base=base, far=reached.far)
+    greeting = Banner(app, base=base, far=reached.far, given=_given("seed", "clock", "pace"))
     greet = greeting.print_line if quiet else greeting.print_all
     server = UvicornServer(config, ServerHooks(started, greet, app.streams.close, stopped))
     _run(server, listening)
+
+
+def _given(*names: str) -> dict[str, object]:
+    """Return the values of options that the user chose on the command line or by a variable."""
+    context = click.get_current_context()
+    chosen = [one for one in names if context.get_parameter_source(one) is not _DEFAULT]
+    return {name: context.params[name] for name in chosen}
 
 
 def _protocol(store: Store) -> Callable[..., CuttableProtocol]:

@@ -77,12 +77,13 @@ class Registry:
         chosen = settings.scenario
         self._chosen = self.load_inline(chosen) if isinstance(chosen, Mapping) else chosen
         with damage_named(self.store.name):
-            self._continue_all()
+            self.continued = self._continue_all()
         kept = self.sandboxes.get(DEFAULT)
         self.default = self._add(DEFAULT, SandboxRequest()) if kept is None else kept
 
-    def _continue_all(self) -> None:
-        """Continue the sandboxes of earlier servers, with their keys."""
+    def _continue_all(self) -> Mapping[str, str]:
+        """Continue the sandboxes of earlier servers; return the scenarios that they had then."""
+        continued: dict[str, str] = {}
         for kept in self.store.kept():
             order = kept.record.request
             name = order.scenario or self._chosen
@@ -92,6 +93,8 @@ class Registry:
             choices = self._choices(order, main)
             snapshot = snapshot_of(kept, self.library, main, self.providers, choices)
             sandbox = self._add(kept.record.name, order, snapshot=at_present(snapshot))
+            before = kept.record.scenario
+            continued[sandbox.id] = before.name if before else BASELINE
             if kept.report:
                 sandbox.report_card.continue_with(kept.report)
             if follow_files(sandbox, kept, self.library, main):
@@ -101,6 +104,7 @@ class Registry:
         for key in self.store.issued_keys():
             auth = self._auth_of(key.holder) if key.holder else None
             self._keys.restore(key.fingerprint, key.holder, key.sandbox, auth)
+        return continued
 
     def snapshot_in(self, kept: KeptSandbox) -> Snapshot:
         """Return a kept sandbox as a snapshot with its own rules. Raises BaselineError."""

@@ -100,6 +100,9 @@ class Store(Protocol):
     def survives(self) -> str:
         """A sentence about the data that outlives a restart."""
 
+    def figures(self) -> Mapping[str, int]:
+        """Return figures for metrics, such as the bytes of the file; none without a file."""
+
     def kept(self) -> Iterable[KeptSandbox]:
         """Return the sandboxes of earlier servers. Raises StoreError."""
 
@@ -174,6 +177,10 @@ class MemoryStore:
     def survives(self) -> str:
         """A sentence about the data that outlives a restart."""
         return "Nothing survives a restart: see --store."
+
+    def figures(self) -> Mapping[str, int]:
+        """Return nothing, because there is no file."""
+        return {}
 
     def kept(self) -> Iterable[KeptSandbox]:
         """Return nothing, because no earlier server left anything."""

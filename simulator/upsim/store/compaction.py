@@ -82,6 +82,11 @@ class Compaction:
             self._step()
 
     @property
+    def batches(self) -> int:
+        """The number of batches that are not yet in snapshots."""
+        return self._batches[0]
+
+    @property
     def is_worth_it(self) -> bool:
         """Whether the batches hold as much as the snapshots, and not only a little."""
         held: int = sum(size for _, size in self._snapshots.values())

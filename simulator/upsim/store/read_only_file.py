@@ -9,7 +9,7 @@ from typing import Any
 
 from upsim.core.suggestions import suggestion
 from upsim.engine.exceptions import StoreAddressError, StoreError
-from upsim.store.sqlite_file import BUSY_SECONDS, is_empty, named_errors, user_of
+from upsim.store.sqlite_file import BUSY_SECONDS, is_empty, log_path, named_errors, user_of
 
 
 class ReadOnlyFile:
@@ -20,7 +20,7 @@ class ReadOnlyFile:
         check_existing(path)
         self.path = path
         self.user = user_of(path)
-        has_log = path.with_name(f"{path.name}-wal").exists()
+        has_log = log_path(path).exists()
         mode = "mode=ro" if has_log else "mode=ro&immutable=1"  # without a log, make no files
         with named_errors(path):
             self._db = sqlite3.connect(

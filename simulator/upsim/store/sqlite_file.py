@@ -235,6 +235,19 @@ def lock_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-lock")
 
 
+def log_path(path: Path) -> Path:
+    """Return the file of SQLite's own log of a store."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file; 0 if it does not exist."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def files_path(path: Path) -> Path:
     """Return the folder with the uploaded files of a store."""
     return path.with_name(f"{path.name}-files")

@@ -21,7 +21,7 @@ from upsim.scenario.model import Scenario
 from upsim.scenario.versions import own_version
 from upsim.store.compaction import Compaction
 from upsim.store.sandbox_rows import record_bytes, scenario_bytes
-from upsim.store.sqlite_file import SqliteFile
+from upsim.store.sqlite_file import SqliteFile, log_path, size_of
 from upsim.store.sqlite_reading import kept_sandboxes, kept_snapshots
 from upsim.store.write_queue import WriteQueue
 
@@ -142,6 +142,20 @@ class SqliteStore:
             f"Sandboxes are kept in {self._file.path}, with keys, jobs, ledger, uploads and "
             f"webhooks. They survive a restart and kill -9 ({loss})."
         )
+
+    def figures(self) -> Mapping[str, int]:
+        """Return the bytes of the file and its log, and how much of it is not in its final form.
+
+        `batches` are not yet in a snapshot, and `unsettled` changes are not yet written.
+        """
+        path = self._file.path
+        sizes = [size_of(one) for one in (path, log_path(path))]
+        return {
+            "bytes": sum(sizes),
+            "batches": self._compaction.batches,
+            "unsettled": self.writes.pending,
+            "writable": not self.problem,
+        }
 
     # -- what earlier servers kept
 

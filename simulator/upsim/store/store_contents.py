@@ -14,7 +14,7 @@ from upsim.engine.recovery import UNREADABLE, present_of
 from upsim.engine.snapshots import folded
 from upsim.store.read_only_file import ReadOnlyFile
 from upsim.store.sandbox_rows import record_of, scenario_of
-from upsim.store.sqlite_file import FORMAT, files_path
+from upsim.store.sqlite_file import FORMAT, files_path, log_path, size_of
 from upsim.store.sqlite_reading import History, histories
 
 BASELINE = "baseline"
@@ -70,11 +70,11 @@ class StoreContents(msgspec.Struct, frozen=True):
 
 def sizes_of(path: Path) -> StoreSizes:
     """Return the sizes of a store's files."""
-    folder, log = files_path(path), path.with_name(f"{path.name}-wal")
+    folder = files_path(path)
     files = [one for one in folder.iterdir() if one.is_file()] if folder.is_dir() else []
     return StoreSizes(
         database=path.stat().st_size,
-        log=log.stat().st_size if log.exists() else 0,
+        log=size_of(log_path(path)),
         files=sum(one.stat().st_size for one in files),
         file_count=len(files),
     )
@@ -95,8 +95,8 @@ def contents_of(file: ReadOnlyFile) -> StoreContents:
             f"the store {file.path} is damaged ({type(error).__name__}: {str(error)[:200]}); "
             f"`upsim store check {file.path}` says what is lost"
         ) from error
-    log = file.path.with_name(f"{file.path.name}-wal")
-    changed = [one.stat().st_mtime_ns for one in (file.path, log) if one.exists()]
+    parts = (file.path, log_path(file.path))
+    changed = [one.stat().st_mtime_ns for one in parts if one.exists()]
     return StoreContents(
         path=str(file.path),
         format=FORMAT,

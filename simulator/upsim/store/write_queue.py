@@ -61,6 +61,12 @@ class WriteQueue:
         self._pause: Future[None] | None = None
         self._timer: asyncio.Handle | None = None
 
+    @property
+    def pending(self) -> int:
+        """The number of changes that are not yet written."""
+        closed = len(self._closed[0]) if self._closed else 0
+        return closed + len(self._parts) + len(self._records) + len(self._statements)
+
     # -- what is to be written
 
     def add_events(self, serial: int, events: Sequence[Event]) -> None:

@@ -6,6 +6,8 @@ from starlette.types import Scope
 
 from upsim.engine.store import Store
 
+ALWAYS_SERVED = ("/livez", "/metrics")
+"""Admin calls that work while the store cannot be written."""
 _KEY = "upsim.depends_on_nothing"
 
 

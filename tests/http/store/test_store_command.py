@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -17,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.http.store.test_restarts import Life
+from tests.stateful.asgi_client import Answer, Request, exchange
 from upsim.app import Simulator
 from upsim.cli import main
 from upsim.engine.exceptions import StoreError
@@ -24,6 +26,7 @@ from upsim.media.clip_names import SyntheticClip
 from upsim.media.synthetic import ClipMaker
 from upsim.scenario.versions import own_version
 from upsim.store import offline_compaction
+from upsim.store.sqlite_store import SqliteStore
 
 CLIP = ClipMaker().make(SyntheticClip(320, 180, Fraction(30), 30, 20_000))
 
@@ -225,3 +228,52 @@ def test_wrong_files_are_named(tmp_path: Path, path: Path) -> None:
             assert found.exit_code == 1
             assert f"in use by process {os.getpid()}; stop it first" in found.stderr
     assert {one: one.read_bytes() for one in (other, newer, empty)} == before
+
+
+def test_metrics_and_probes_show_a_store_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`readyz` says why; `livez` and the metrics go on, and count what waits."""
+    file = tmp_path / "kept.db"
+    with living(file) as sim:
+        life = fill(sim)
+        found = metrics(life)
+        assert found["bytes"] == sum(
+            one.stat().st_size for one in tmp_path.iterdir() if one.suffix in (".db", ".db-wal")
+        )
+        kept = sim.registry.store
+        assert isinstance(kept, SqliteStore)
+        [(batches,)] = kept._file.rows("SELECT count(*) FROM batches")
+        assert (found["batches"], found["unsettled"], found["writable"]) == (batches, 0, 1)
+        assert life.http.get("/__sim/readyz").json() == {"status": "ok"}
+
+        def full(_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        with monkeypatch.context() as harm:
+            harm.setattr(kept._file, "write", full)
+            with pytest.raises(StoreError, match="database or disk is full"):
+                life.submit()
+            refused = asked(sim, "/__sim/readyz")
+            assert refused.status == httpx.codes.SERVICE_UNAVAILABLE
+            assert b"cannot be written: database or disk is full" in refused.body
+            assert asked(sim, "/__sim/livez").status == httpx.codes.OK
+            text = asked(sim, "/__sim/metrics").body.decode()
+            assert "upsim_store_writable 0\n" in text
+            assert "upsim_store_unsettled 0\n" not in text
+        sim.registry.store.flush()
+        assert metrics(life)["writable"] == 1
+    with Simulator() as sim:
+        assert metrics(Life(sim)) == {}
+
+
+def metrics(life: Life) -> dict[str, int]:
+    """Return the figures of the store."""
+    lines = life.http.get("/__sim/metrics").text.splitlines()
+    found = [line.removeprefix("upsim_store_").split() for line in lines if "store_" in line[:12]]
+    return {name: int(value) for name, value in found}
+
+
+def asked(sim: Simulator, path: str) -> Answer:
+    """Return the response of the application itself, which a store that is full does not hold."""
+    return asyncio.run(exchange(sim.app, Request("GET", path), {}))

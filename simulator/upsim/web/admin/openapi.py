@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from upsim.web.admin import server_shapes
+from upsim.web.unwritable_store import ALWAYS_SERVED
 
 if TYPE_CHECKING:
     from upsim.engine.registry import Registry
@@ -39,6 +40,7 @@ _ERRORS = {
     409: "The request is valid, but the present state does not allow it.",
     413: "The body is too large.",
     415: "The Content-Type of the body is not JSON.",
+    503: "The store cannot be written, see `upsim serve --store`; the message says why.",
 }
 
 
@@ -111,6 +113,8 @@ def _responses(call: AdminCall, names: Mapping[Any, Any]) -> dict[str, Any]:
         statuses.add(404)
     if call.method != "GET":
         statuses |= {409, 413, 415}
+    if call.path not in ALWAYS_SERVED:
+        statuses.add(503)
     good = {"description": "Done.", "content": {call.media: {"schema": names[call.answer]}}}
     errors = {
         str(status): {"description": _ERRORS[status], "content": problem}

@@ -16,7 +16,10 @@ async def live(_request: Request) -> Response:
 
 
 async def ready(_request: Request) -> Response:
-    """`GET readyz`: report that the process is ready."""
+    """`GET readyz`: report that the process is ready.
+
+    While the store cannot be written, the response is 503 with the reason.
+    """
     return answer({"status": "ok"})
 
 
@@ -47,5 +50,7 @@ async def metrics(request: Request) -> Response:
         "upsim_jobs": ("gauge", sum(len(box.state.jobs) for box in boxes)),
         "upsim_deadlines": ("gauge", sum(len(box.deadlines) for box in boxes)),
     }
+    for name, value in registry.store.figures().items():
+        figures[f"upsim_store_{name}"] = ("gauge", int(value))
     lines = [f"# TYPE {name} {kind}\n{name} {value}" for name, (kind, value) in figures.items()]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")

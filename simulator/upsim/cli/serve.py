@@ -334,6 +334,7 @@ def _app(settings: ServerSettings, address: str, *, fsync: bool) -> App:
             store = opened(address, seed=settings.seed, fsync=fsync)
             undo.callback(store.abandon)
             app = App(settings, store=store)
+            store.flush()  # a file that cannot be written is refused before the server starts
             undo.pop_all()
         return app  # noqa: TRY300 - the store is open only then
     except StoreError as error:

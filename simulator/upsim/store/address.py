@@ -74,7 +74,9 @@ def _path(text: str, address: str) -> Path:
         path = Path(text).expanduser().resolve()
         is_folder, parent = path.is_dir() or text[-1] in "/\\", path.parent
         has_parent = parent.is_dir()
-    except (OSError, RuntimeError, ValueError) as error:  # no such user; a loop of links; "\0"
+    except OSError as error:
+        raise _wrong(address, f"its folder cannot be read: {error.strerror}") from error
+    except (RuntimeError, ValueError) as error:  # no such user; a loop of links; "\0"
         raise _wrong(address, f"no file has this name: {error}") from error
     if is_folder:
         inside = os.path.join(text.rstrip("/\\"), "upsim.db")[:SHOWN]  # noqa: PTH118 - as typed

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from upsim.core.events import Event, JobAccepted, RulesChanged
+from upsim.core.events import Event, JobAccepted
+from upsim.core.numbers import counted
 from upsim.core.suggestions import shown
 from upsim.engine.exceptions import StoreError
 from upsim.engine.recovery import UNREADABLE
@@ -166,7 +167,9 @@ class StoreCheck:
             for rules, number in _named_rules(history).items():
                 if rules not in kept:
                     what = f"rules {rules.digest[:12]} of {rules.provider} are not kept"
-                    means = f"{number} events of sandbox {shown(self._names[serial])} name them"
+                    means = (
+                        f"{counted(number, 'job')} of sandbox {shown(self._names[serial])} had them"
+                    )
                     remedy = "a server uses the present scenario files for its jobs instead"
                     yield Problem(what, means, remedy)
 
@@ -220,10 +223,10 @@ def unneeded_files(folder: Path, needed: Container[str]) -> list[Path]:
 
 
 def _named_rules(history: History) -> dict[RulesId, int]:
-    """Return the rules that events name, and how many events do."""
+    """Return the rules under which jobs were accepted, and the number of those jobs."""
     found: dict[RulesId, int] = {}
     for event in history.events:
-        if isinstance(event, JobAccepted | RulesChanged) and event.rules:
+        if isinstance(event, JobAccepted):
             rules = RulesId(event.provider, event.rules)
             found[rules] = found.get(rules, 0) + 1
     return found

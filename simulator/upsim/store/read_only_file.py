@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,14 @@ from typing import Any
 
 from upsim.core.suggestions import suggestion
 from upsim.engine.exceptions import StoreAddressError, StoreError
-from upsim.store.sqlite_file import BUSY_SECONDS, is_empty, log_path, named_errors, user_of
+from upsim.store.sqlite_file import (
+    BUSY_SECONDS,
+    check_permission,
+    is_empty,
+    log_path,
+    named_errors,
+    user_of,
+)
 
 
 class ReadOnlyFile:
@@ -18,6 +26,7 @@ class ReadOnlyFile:
     def __init__(self, path: Path) -> None:
         """Open an existing store. Raises StoreError."""
         check_existing(path)
+        check_permission(path, os.R_OK)
         self.path = path
         self.user = user_of(path)
         has_log = log_path(path).exists()

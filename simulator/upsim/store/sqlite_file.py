@@ -165,6 +165,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _opened(path: Path, *, fsync: bool) -> sqlite3.Connection:
+    check_permission(path, os.R_OK | os.W_OK)
     with named_errors(path):
         db = _connected(path)
         try:
@@ -180,6 +181,16 @@ def _opened(path: Path, *, fsync: bool) -> sqlite3.Connection:
             db.close()
             raise
     return db
+
+
+def check_permission(path: Path, wanted: int) -> None:
+    """Raise StoreError if this user may not use a file of a store in these ways (`os.access`)."""
+    if path.exists() and not os.access(path, wanted):
+        may = "read and write" if wanted & os.W_OK else "read"
+        raise StoreError(
+            f"the store {path} cannot be opened: this user may not {may} it; use the account of "
+            "the server, or `chmod`"
+        )
 
 
 def _make_tables(db: sqlite3.Connection) -> None:

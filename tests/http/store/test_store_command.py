@@ -26,6 +26,7 @@ from upsim.media.clip_names import SyntheticClip
 from upsim.media.synthetic import ClipMaker
 from upsim.scenario.versions import own_version
 from upsim.store import offline_compaction
+from upsim.store.sqlite_file import SqliteFile
 from upsim.store.sqlite_store import SqliteStore
 
 CLIP = ClipMaker().make(SyntheticClip(320, 180, Fraction(30), 30, 20_000))
@@ -277,3 +278,45 @@ def metrics(life: Life) -> dict[str, int]:
 def asked(sim: Simulator, path: str) -> Answer:
     """Return the response of the application itself, which a store that is full does not hold."""
     return asyncio.run(exchange(sim.app, Request("GET", path), {}))
+
+
+def test_files_of_other_users_and_full_disks_are_refused_before_the_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server says so in one line, and neither starts nor writes a traceback."""
+    address = f"sqlite:{path}"
+
+    def refused(*words: str) -> str:
+        found = CliRunner().invoke(main, words)
+        assert (found.exit_code, type(found.exception)) == (1, SystemExit)
+        return found.stderr
+
+    with monkeypatch.context() as harm:
+        harm.setattr(os, "access", lambda _path, wanted: not wanted & os.W_OK)
+        for words in (("serve", "--port", "0", "--store", address), ("store", "compact", address)):
+            assert f"the store {path} cannot be opened: this user may not read and write it" in (
+                refused(*words)
+            )
+        assert store("info", path).exit_code == 0
+        harm.setattr(os, "access", lambda _path, _wanted: False)
+        assert "this user may not read it" in refused("store", "info", address)
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as harm:
+        harm.setattr(SqliteFile, "write", full)
+        for words in (("serve", "--port", "0", "--store", address), ("store", "compact", address)):
+            assert f"the store {path} cannot be written: database or disk is full" in (
+                refused(*words)
+            )
+    assert store("check", path).exit_code == 0
+
+
+def test_check_accepts_rules_that_no_job_had(path: Path) -> None:
+    """A scenario that applied between two restarts is named in the events, but no job needs it."""
+    with living(path, scenario="venice/happy-path-slow"):
+        pass
+    with living(path):
+        pass
+    assert store("check", path).stdout == ""

@@ -94,6 +94,8 @@ MAX_TERMS_KNOWN = 4096
 
 Part = tuple[int, Sequence[Event]]
 """The number of a sandbox, and events of it."""
+UNWRITABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
+"""What an encoder raises for a value that no file can hold."""
 
 
 class Form:
@@ -189,11 +191,18 @@ class EventWriter:
         """Write all terms again from now on, because readers no longer get the earlier batches."""
         self._known.clear()
 
-    def batch(self, parts: Iterable[Part]) -> bytes:
-        """Return events as bytes."""
-        written = [(number, [self._record(event) for event in events]) for number, events in parts]
+    def written(self, number: int, events: Iterable[Event]) -> msgspec.Raw:
+        """Return the written form of a part, for `joined`. Raises one of UNWRITABLE."""
+        return _Raw(ENCODER.encode((number, [self._record(event) for event in events])))
+
+    def joined(self, parts: Sequence[msgspec.Raw]) -> bytes:
+        """Return written parts as the bytes of one batch."""
         fresh, self._fresh = self._fresh, []
-        return ENCODER.encode((fresh, written))
+        return ENCODER.encode((fresh, parts))
+
+    def batch(self, parts: Iterable[Part]) -> bytes:
+        """Return events as bytes. Raises one of UNWRITABLE."""
+        return self.joined([self.written(*part) for part in parts])
 
     def _record(self, event: Event) -> tuple[int, object]:
         kind = type(event)
@@ -229,11 +238,12 @@ class EventWriter:
             return known[0]
         if len(self._known) >= MAX_TERMS_KNOWN:
             self._known.clear()
-        self._count += 1
-        self._known[key] = (self._count, job)  # the job keeps the objects, and so their ids
         values = list(_TERMS.values(job))
         values[TERMS.index("phases")] = [_exact_phase(phase) for phase in job.phases]
-        self._fresh.append((self._count, values))
+        written = _Raw(ENCODER.encode(values))
+        self._count += 1
+        self._known[key] = (self._count, job)  # the job keeps the objects, and so their ids
+        self._fresh.append((self._count, written))
         return self._count
 
 

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 
+from msgspec import Raw
+
 from upsim.core.events import Event
 from upsim.engine.event_log import MemoryLog
 from upsim.engine.exceptions import StoreError
@@ -76,9 +78,13 @@ class DurableLog(MemoryLog):
 
     def append(self, sandbox: str, expected_version: int, events: Sequence[Event]) -> int:
         """Append events and return the new version."""
+        if self._loaded and self._loaded.pop(sandbox, None) is events:
+            return super().append(sandbox, expected_version, events)
+        store = self._store
+        serial = store.serial_of(sandbox)
+        part = store.writes.events.written(serial, events)  # if this raises, nothing happened
         version = super().append(sandbox, expected_version, events)
-        if not self._loaded or self._loaded.pop(sandbox, None) is not events:
-            self._store.on_events(sandbox, events)
+        store.on_events(serial, part)
         return version
 
     def drop(self, sandbox: str) -> None:
@@ -189,7 +195,7 @@ class SqliteStore:
 
     def keep(self, record: SandboxRecord) -> None:
         """Keep how a sandbox was made, or the scenario that is now in force in it."""
-        serial = self._serial_of(record.name)
+        serial = self.serial_of(record.name)
         made = record_bytes(record)
         place = self._places.setdefault(record.name, serial)
         scenario = scenario_bytes(record.scenario)
@@ -229,7 +235,7 @@ class SqliteStore:
 
     def follow(self, sandbox: str, records: RecordLog) -> None:
         """Keep the records of a sandbox from now on."""
-        serial = self._serial_of(sandbox)
+        serial = self.serial_of(sandbox)
         self._compaction.follow(serial, records)
         if records.count:  # of a snapshot from which the sandbox continues
             self.writes.add_records(serial, records.count - len(records))
@@ -241,11 +247,18 @@ class SqliteStore:
 
         records.subscribe(add, on_cleared=partial(self.writes.add_records, serial))
 
-    def on_events(self, sandbox: str, events: Sequence[Event]) -> None:
-        """Write the events of a sandbox."""
-        serial = self._serials.get(sandbox) or self._serial_of(sandbox)
+    def serial_of(self, sandbox: str) -> int:
+        """Return the number of a sandbox; a new one gets the next number."""
+        serial = self._serials.get(sandbox)
+        if serial is None:
+            self.made += 1
+            serial = self._serials[sandbox] = self.made
+        return serial
+
+    def on_events(self, serial: int, part: Raw) -> None:
+        """Write events of a sandbox."""
         self._compaction.on_events(serial)
-        self.writes.add_events(serial, events)
+        self.writes.add_events(part)
 
     def on_dropped(self, sandbox: str) -> None:
         """Forget a sandbox; another one of the same name may follow."""
@@ -269,7 +282,7 @@ class SqliteStore:
         Raises StoreError if it cannot be written.
         """
         for sandbox, encoded in reports.items():
-            self.writes.add(_REPORT, self._serial_of(sandbox), encoded())
+            self.writes.add(_REPORT, self.serial_of(sandbox), encoded())
         try:
             self.writes.flush_all()
         finally:
@@ -284,13 +297,6 @@ class SqliteStore:
         self._file.close()
 
     # -- inside
-
-    def _serial_of(self, sandbox: str) -> int:
-        serial = self._serials.get(sandbox)
-        if serial is None:
-            self.made += 1
-            serial = self._serials[sandbox] = self.made
-        return serial
 
     def _on_written(self, size: int) -> None:
         self._unchecked += size

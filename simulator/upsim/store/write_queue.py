@@ -11,13 +11,14 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from upsim.core.events import Event
+import msgspec
+
 from upsim.engine.exceptions import StoreError
 from upsim.engine.request_records import Record
-from upsim.store.event_encoding import EventWriter, Part
+from upsim.store.event_encoding import UNWRITABLE, EventWriter
 from upsim.store.record_encoding import Written, records_out
 from upsim.store.sqlite_file import SqliteFile, Statement
 
@@ -50,7 +51,7 @@ class WriteQueue:
         self.events = EventWriter()
         self._file = file
         self._on_written = on_written
-        self._parts: list[Part] = []
+        self._parts: list[msgspec.Raw] = []
         self._records: list[Written] = []
         self._statements: list[Statement] = []
         self._closed: tuple[list[Statement], int] | None = None
@@ -69,9 +70,9 @@ class WriteQueue:
 
     # -- what is to be written
 
-    def add_events(self, serial: int, events: Sequence[Event]) -> None:
-        """Add events of a sandbox."""
-        self._parts.append((serial, events))
+    def add_events(self, part: msgspec.Raw) -> None:
+        """Add events of a sandbox in the form in which `events` has written them."""
+        self._parts.append(part)
         if self._timer is None:
             self._wake()
         self.unsettled = self.number + 1
@@ -170,8 +171,8 @@ class WriteQueue:
         parts, self._parts = self._parts, []
         records, self._records = self._records, []
         self.number += 1
-        written = self.events.batch(parts) if parts else b""
-        noted = records_out(records) if records else b""
+        written = self.events.joined(parts) if parts else b""
+        noted = _noted(records) if records else b""
         if written or noted:
             statements.append((BATCH, (self.number, written, noted)))
         self._closed = (statements, len(written) + len(noted))
@@ -218,6 +219,32 @@ class WriteQueue:
         loop = _running()
         if loop is not None and self._timer is None:
             self._timer = loop.call_later(RETRY_SECONDS, self.flush)
+
+
+def _noted(parts: Sequence[Written]) -> bytes:
+    """Return records as bytes, without those that cannot be written: nothing depends on them."""
+    try:
+        return records_out(parts)
+    except UNWRITABLE:
+        return records_out([part for part in _single(parts) if _is_writable(part)])
+
+
+def _single(parts: Iterable[Written]) -> Iterator[Written]:
+    """Yield each record as a part of its own."""
+    for serial, part in parts:
+        if isinstance(part, int):
+            yield serial, part
+        else:
+            yield from ((serial, (record,)) for record in part)
+
+
+def _is_writable(part: Written) -> bool:
+    try:
+        records_out([part])
+    except UNWRITABLE as error:
+        LOGGER.error("a request will be missing from the journal after a restart: %r", error)  # noqa: TRY400 - no traceback for a value
+        return False
+    return True
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

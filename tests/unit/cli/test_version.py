@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from importlib.metadata import PackageNotFoundError
 
 import pytest
@@ -13,7 +14,7 @@ from upsim.scenario import versions
 
 def test_version_of_an_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """The version is the one that the installation records."""
-    monkeypatch.setattr(versions, "version", lambda name: f"{name} 1.2.3")
+    monkeypatch.setattr(metadata, "version", lambda name: f"{name} 1.2.3")
 
     assert versions.own_version() == "upsim 1.2.3"
 
@@ -24,7 +25,7 @@ def test_version_of_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(versions, "version", missing)
+    monkeypatch.setattr(metadata, "version", missing)
 
     assert versions.own_version() == "0 (not installed)"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from typing import TypeVar
 import click
 import httpx
 
-from upsim.cli.environment_variables import ADMIN_TOKEN
+from upsim.cli.environment_variables import ADMIN_TOKEN, PREFIX
 from upsim.cli.file_arguments import FileName
 from upsim.cli.option_types import PROVIDER, SCENARIO, Amount, DurationType, base_url, target_url
 from upsim.client.http.connections import SyncTransport
@@ -170,7 +171,8 @@ def _own_server() -> Iterator[tuple[str, httpx.BaseTransport, str]]:
         ready = Path(folder) / "ready.json"
         serve = [sys.executable, "-m", "upsim", "serve", "--port", "0", "--clock", "manual"]
         arguments = [*serve, "--ready-file", str(ready), "--quiet"]
-        with subprocess.Popen(arguments, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - ourselves
+        own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, env=own) as process:  # noqa: S603 - ourselves
             try:
                 said = _said(ready, process)
                 with SyncTransport() as transport:

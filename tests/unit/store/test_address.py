@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from upsim.app import Simulator
-from upsim.cli import main
+from upsim.cli import main, verify
 from upsim.engine.exceptions import StoreError
 from upsim.store.address import sqlite_path
 
@@ -100,3 +101,20 @@ def test_other_commands_ignore_the_variable(command: str) -> None:
     found = CliRunner().invoke(main, command.split(), env={"UPSIM_STORE": "no store"})
     plain = CliRunner().invoke(main, command.split())
     assert (found.exit_code, found.output) == (plain.exit_code, plain.output)
+
+
+def test_the_server_of_verify_gets_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`upsim verify --target socket` must not fill the user's store with its test jobs."""
+    seen: dict[str, str] = {}
+
+    def popen(_arguments: list[str], *, env: dict[str, str], **_: object) -> None:
+        seen.update(env)
+        raise ChildProcessError
+
+    for name in ("UPSIM_STORE", "UPSIM_SERVE_STORE", "UPSIM_SERVE_DIALECT"):
+        monkeypatch.setenv(name, "mine")
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with pytest.raises(ChildProcessError), verify._own_server():
+        pass
+    assert seen["PATH"] == os.environ["PATH"]
+    assert not [name for name in seen if name.startswith("UPSIM_")]

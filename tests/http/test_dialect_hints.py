@@ -12,6 +12,7 @@ import pytest
 
 from upsim import Simulator
 from upsim.cli.request_log import job_of, line_of
+from upsim.core.states import JobState
 from upsim.engine import dialect_hints
 from upsim.engine.dialect_hints import PATIENCE
 from upsim.engine.request_records import Record
@@ -126,14 +127,14 @@ def test_a_hint_names_each_dialect_that_accepts(begin: Begin) -> None:
     assert named == 14
 
 
-MP4, JSON, UPPER = "the MP4 itself", "JSON with a url", "COMPLETED"
+MP4, JSON, UPPER, LOWER = "the MP4 itself", "JSON with a url", "COMPLETED", "completed"
 NAMES_NO_MODEL: dict[str, str] = {}
 ENDINGS: list[tuple[str, str, dict[str, str], set[str]]] = [
     ("venice", "auto", NAMES_NO_MODEL, {MP4, UPPER}),
-    ("venice", "auto", MODEL, {JSON, UPPER}),
+    ("venice", "auto", MODEL, {JSON, UPPER, LOWER}),
     ("venice", "guide", NAMES_NO_MODEL, {MP4, UPPER}),
     ("venice", "guide", MODEL, {MP4, UPPER}),
-    ("venice", "live", MODEL, {JSON, UPPER}),
+    ("venice", "live", MODEL, {JSON, UPPER, LOWER}),
     ("vicsee", "", {}, {"success"}),
     ("piapi", "live", {}, {"Completed"}),
 ]
@@ -149,8 +150,13 @@ MAKES = {
         },
         "data.task_id",
     ),
+    "wavespeed": ("/api/v3/runwayml/upscale-v1", {"video": VIDEO["video_url"]}, "data.id"),
 }
-POLLS = {"vicsee": "/api/v1/tasks/{}", "piapi": "/api/v1/task/{}"}
+POLLS = {
+    "vicsee": "/api/v1/tasks/{}",
+    "piapi": "/api/v1/task/{}",
+    "wavespeed": "/api/v3/predictions/{}/result",
+}
 
 
 def poll_of(http: httpx.Client, base: str, provider: str, more: dict[str, str]) -> Any:  # noqa: ANN401
@@ -158,7 +164,7 @@ def poll_of(http: httpx.Client, base: str, provider: str, more: dict[str, str]) 
     path, body, place = MAKES[provider]
     found: Any = http.post(base + path, json=body).json()
     for part in place.split("."):
-        found = found[part]
+        found = found.get(part, found) if part == "data" else found[part]
 
     def ask(base: str) -> httpx.Response:
         if provider == "venice":
@@ -174,7 +180,7 @@ def ending_of(answer: httpx.Response) -> set[str]:
     if answer.headers["content-type"] == "video/mp4":
         return {MP4}
     text = answer.text
-    words = {one for one in (UPPER, "success", "Completed") if f'"status":"{one}"' in text}
+    words = {one for one in (UPPER, LOWER, "success", "Completed") if f'"status":"{one}"' in text}
     return words | ({JSON} if '"url":"http' in text else set())
 
 
@@ -202,6 +208,45 @@ def test_each_hint_of_a_poll_works(
     for wants, _, remedies in ways:
         for way in remedies.split(" or "):
             assert wants in tried(sim, http, provider, way, more, polled), way
+
+
+def word_of(answer: httpx.Response) -> str:
+    """Return the status word in a response; empty if the response is a file."""
+    found = answer.json() if "json" in answer.headers["content-type"] else {}
+    word: str = found.get("data", found).get("status", "")
+    return word
+
+
+@pytest.mark.parametrize("provider", LIBRARY.providers())
+def test_each_knob_of_the_finished_word_has_a_hint(begin: Begin, provider: str) -> None:
+    """If a knob changes the word for `completed`, the hint offers the usual word.
+
+    The log line shows the word that was sent.
+    """
+    sim, _, lines = begin(provider)
+    admin = httpx.Client(transport=sim.transport(), base_url="http://localhost/__sim")
+    baseline = LIBRARY.baseline(provider).baseline
+    usual = str(baseline.statuses[JobState.COMPLETED].value)
+    knobs = [(name, value) for name, knob in baseline.knobs.items() for value in knob.values]
+    changed = set()
+    for name, value in knobs:
+        box = admin.post("/sandboxes", json={"knobs": {provider: {name: value}}}).json()
+        _, http, _ = begin(provider, "guide", sim=sim, key=box["keys"][provider])
+        polled = poll_of(http, "", provider, {})
+        admin.post(f"/sandboxes/{box['id']}/clock/advance", json={"seconds": 20000})
+        words = [word_of(polled("")) for _ in range(PATIENCE)]
+        hint = hint_of(lines[-1])
+        if words[-1] == usual:
+            assert f"waits for {usual} " not in hint, (name, value)
+        elif words[-1]:
+            changed.add(name)
+            other = next(one for one in baseline.knobs[name].values if one != value)
+            wanted = f"; a client that waits for {usual} needs knob {name}: {other}"
+            assert f"polled {PATIENCE} times" in hint
+            assert wanted in hint
+            assert f" {words[-1]} hint: " in lines[-1]
+    expected = {"piapi": {"status_case"}, "wavespeed": set[str]()}
+    assert expected.get(provider, {"completed_status"}) == changed
 
 
 def tried(

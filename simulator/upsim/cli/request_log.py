@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 
 import click
@@ -15,6 +16,7 @@ from upsim.core.jobs import Job
 from upsim.core.media import Media
 from upsim.core.printable_text import printable as escaped
 from upsim.core.secrets import hidden_text, hidden_url
+from upsim.core.states import JobState
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.clock import wall_clock
 from upsim.engine.request_records import Record
@@ -27,6 +29,8 @@ MAX_TEXT_LENGTH = 300
 """Characters of a provider's message, and of a path, that a line shows."""
 PLACES = (("message",), ("error", "message"), ("error",), ("detail",))
 """Keys under which a document may hold its message; the first that holds a string wins."""
+_STATUS = re.compile(rb'"status":"([^"\\]+)"')
+"""The status word of a job in a response."""
 
 
 class RequestLog:
@@ -98,7 +102,7 @@ def line_of(sandbox: Sandbox, exchange: Record, job: Job | None, *, day: str) ->
     if exchange.rule is not None:
         line += _refusal(exchange, exchange.rule)
     else:
-        made = "" if exchange.job is None else f" job {exchange.job}{_state(job)}"
+        made = "" if exchange.job is None else f" job {exchange.job}{_state(job, exchange.reply)}"
         line += f"{made}{_reason(exchange)}"
     if exchange.assumed is not None:
         line += _assumption(exchange.assumed)
@@ -166,9 +170,16 @@ def _reason(exchange: Record) -> str:
     return f" [{printable(found)}]" if found else ""
 
 
-def _state(job: Job | None) -> str:
+def _state(job: Job | None, reply: bytes) -> str:
+    """Return the state of a job; for a completed job, the word for it in the response, if any.
+
+    Clients wait for this word, and knobs and faults change it.
+    """
     if job is None:
         return ""
+    sent = _STATUS.search(reply) if job.state is JobState.COMPLETED else None
+    if sent is not None:
+        return f" {printable(sent[1].decode(errors='replace'))}"
     failure = job.failure
     return f" {job.state}{f': {failure.name}' if failure else ''}"
 

@@ -145,10 +145,10 @@ def test_an_allowed_host_needs_the_token_of_the_admin_api(open_door: Callable[..
     assert call(door, "/__sim/sandboxes", "sim.example").status_code == 401
 
 
-def test_accepted_hosts_are_cached_within_bounds(
+def test_the_cache_of_accepted_hosts_stays_small(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A host is checked once, and a client that varies the host fills no memory."""
+    """Each host is checked once; the cache stays small even if a client sends many hosts."""
     judged: list[str] = []
 
     def judge(name: str) -> bool:

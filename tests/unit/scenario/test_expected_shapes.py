@@ -39,7 +39,7 @@ def messages(folder: Path, provider: str, text: str) -> list[str]:
 
 
 def test_shape_of_every_mapping_and_list_is_yaml_of_the_right_kind() -> None:
-    """The shape of each section is valid YAML to copy and fill in, without evidence."""
+    """The shape of each section is YAML that a user can copy; it leaves out `evidence`."""
     shown = 0
     for node in nodes():
         kinds = node.get("type", ())

@@ -111,8 +111,8 @@ def test_a_preamble_is_skipped() -> None:
     assert found.data == b"abc"
 
 
-def test_a_part_may_have_no_content_type_and_odd_lines() -> None:
-    """In a part, lines that are no headers are skipped, and a missing content type is empty."""
+def test_a_part_may_lack_a_content_type_and_contain_odd_lines() -> None:
+    """Lines in a part that are not headers are skipped; a missing type counts as empty."""
     odd = b'odd line\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc'
 
     assert FilePart("", "", b"abc") == file_part(FORM, form(odd), "file")

@@ -24,6 +24,7 @@ from upsim.cli import main
 from upsim.engine.exceptions import StoreError
 from upsim.media.clip_names import SyntheticClip
 from upsim.media.synthetic import ClipMaker
+from upsim.scenario.loader import UnknownScenarioError
 from upsim.scenario.versions import own_version
 from upsim.store import offline_compaction
 from upsim.store.sqlite_file import SqliteFile
@@ -320,3 +321,17 @@ def test_check_accepts_rules_that_no_job_had(path: Path) -> None:
     with living(path):
         pass
     assert store("check", path).stdout == ""
+
+
+def test_a_start_that_fails_leaves_the_store_as_it_was(path: Path) -> None:
+    """A wrong option must not cost the report card, which only a clean end keeps."""
+    before = path.read_bytes()
+    with pytest.raises(UnknownScenarioError, match="no-such"):
+        living(path, scenario="venice/no-such")
+    found = CliRunner().invoke(
+        main, ["serve", "--port", "0", "--store", f"sqlite:{path}", "--scenario", "venice/no-such"]
+    )
+    assert found.exit_code == 2, found.output
+    assert path.read_bytes() == before
+    with living(path):
+        pass

@@ -22,6 +22,8 @@ TAKERS = (
     ("quote",),
     ("quote", "--json"),
     ("scenarios", "explain"),
+    ("store", "info"),
+    ("store", "check"),
     ("upscale", "--model", "venice", "--to", "out.mp4"),
     ("upscale", "x", "--model", "venice", "--to", "out.mp4", "--scenario"),
     ("serve", "--port", "x", "--scenario"),

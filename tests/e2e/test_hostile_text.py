@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Server
+from upsim.app import Simulator
 from upsim.cli import COMMANDS
 from upsim.media.clip_names import parse_clip_name
 from upsim.media.synthetic import make_clip
@@ -196,11 +198,25 @@ def record(folder: Path) -> bytes:
     return log.read_bytes()
 
 
+def store(folder: Path) -> bytes:
+    """Look into a store with a hostile name, in which a sandbox was renamed to a hostile one."""
+    file = text_of(folder, "a.db", "")
+    with Simulator(store=f"sqlite:{file}"):
+        pass
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("UPDATE sandboxes SET name=?", (HOSTILE,))
+        db.execute("UPDATE rules SET provider=?", (HOSTILE,))
+    shown = run("store", "info", file) + run("store", "compact", file)
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("UPDATE sandboxes SET record=x'00'")
+    return shown + run("store", "check", file) + run("store", "info", file)
+
+
 CASES: dict[str, Callable[[Path], bytes]] = {
     one.__name__: one
     for one in (
         *(validate, quote, demo, upscale, scenarios, replay, verify, drift, env),
-        *(completion, doctor, record),
+        *(completion, doctor, record, store),
     )
 }
 IN_A_SERVER = {"serve"}

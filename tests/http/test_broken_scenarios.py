@@ -55,9 +55,7 @@ CALLS: dict[str, Sequence[tuple[str, str, object]]] = {
 OTHERS: Sequence[object] = (GONE, "nope", 5, [], {})
 """Values for facts, of which there are many."""
 HOW_MANY = [20, pytest.param(300, marks=pytest.mark.nightly)]
-PLACE = re.compile(
-    r"(\S+\.yaml:\d+:\d+: )?[\w$][^:]*: \S|the document is nested more than 64 levels"
-)
+PLACE = re.compile(r"(\S+:\d+:\d+: )?[\w$][^:]*: \S|the document is nested more than 64 levels")
 LOCATED = re.compile(r"\S+\.yaml:\d+:\d+: \S")
 EVIDENCE = {"grade": "assumed", "source": "a test"}
 

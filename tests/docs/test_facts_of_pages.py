@@ -100,7 +100,9 @@ def _why(http: httpx.Client) -> dict[str, Any]:
 def _vicsee_messages(http: httpx.Client) -> Iterator[tuple[str, str]]:
     """Yield a fault that cannot fire and the cause of a refusal, each with its page."""
     patch = {"id": "odd", "provider": "vicsee", "at": "poll", "do": {"patch": {"data.staus": "x"}}}
-    http.post(f"{ADMIN}/default/faults", json=patch).raise_for_status()
+    refused = http.post(f"{ADMIN}/default/faults", json=patch).json()["error"]["message"]
+    yield refused, "how-to/faults.md"
+    http.post(f"{ADMIN}/default/faults", json={**patch, "on": "*"}).raise_for_status()
     api = f"{ROOT}/vicsee/api/v1"
     short, long = (f"{ROOT}/media/synthetic/640x360_30fps_{n}s.mp4" for n in ("4", "61.5"))
     job = http.post(f"{api}/tools/upscale-video", json={"video_url": short}, headers=KEY).json()
@@ -142,7 +144,7 @@ def test_pages_quote_messages_exactly() -> None:
     with Simulator(clock="auto") as sim, httpx.Client(transport=sim.transport()) as http:
         messages = [*_vicsee_messages(http), *_venice_hints(http), *_admin_messages(http)]
 
-    assert len(messages) == 7
+    assert len(messages) == 8
     assert [
         (message, page)
         for message, page in messages

@@ -648,7 +648,7 @@ def test_a_patch_without_its_field_does_not_fire(
     """The patch keeps its count, the journal has the reason, and the next fault may fire."""
     limit = {"first": first} if first else {}
     job = client.job()
-    client.arm(id="lost", at="poll", do={"patch": patch}, **limit)
+    client.arm(id="lost", at="poll", on="*", do={"patch": patch}, **limit)
     client.arm(id="found", at="poll", first=1, do={"patch": {"data.status": "odd"}})
     words = [client.status(job), client.status(job)]
     faults = client.admin("GET", "faults").json()["faults"]

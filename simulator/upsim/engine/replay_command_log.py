@@ -29,10 +29,12 @@ class ReplayedCommand(Command):
     """A replayed command.
 
     `turns`: where it waited when recorded; `known`: the measurement that it got there.
+    `accepted`: the recorded response was no refusal.
     """
 
     turns: Collection[Turn] = ()
     known: dict[Turn, Measured] = field(default_factory=dict)
+    accepted: bool = False
     at_turn: Turn | None = None
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)

@@ -13,6 +13,7 @@ from upsim.client.exceptions import ArgumentError
 from upsim.core.faults import ACTIONS_AT, STAGES, Stage
 from upsim.interception.provider_hosts import library
 from upsim.providers import discover
+from upsim.scenario.code_references import answers_of
 from upsim.scenario.faults.fault_rules import fault_mistakes
 from upsim.scenario.faults.vocabulary import FaultVocabulary, known_in
 
@@ -29,7 +30,7 @@ ACTIONS: Mapping[str, tuple[object, ...]] = {
     "truncate": ("50%", 0, "99%"),
     "corrupt": (1, 20),
     "trickle": ({"chunk": 64, "pause": "1s"},),
-    "patch": ({"status": "odd"}, {"data.status": "odd"}, {"data": None}),
+    "patch": ({"status": "odd", "data.status": "odd"}, {"data": None, "status": None}),
     "headers": ({"content-type": "text/html"},),
     "late": ("1s", "90s"),
 }
@@ -112,9 +113,9 @@ def plan_for(provider: str, *faults: Fault) -> FaultPlan | None:
 
 @cache
 def _known(provider: str) -> FaultVocabulary:
-    operations = discover()[provider].operations
-    kinds = {operation.name: operation.kind for operation in operations}
-    return known_in(library().tree_of(provider) or {}, kinds)
+    providers, tree = discover(), {**(library().tree_of(provider) or {})}
+    kinds = {operation.name: operation.kind for operation in providers[provider].operations}
+    return known_in(tree, kinds, answers=answers_of(tree, providers))
 
 
 def _ways(stage: Stage, name: str) -> list[object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import get_args
 
 from upsim.core.provider import Kind, Provider
@@ -92,12 +92,14 @@ def answers_of(
     root = mapping(value)
     found = (providers or {}).get(str(root["provider"]))
     failures = mapping(root["failures"]).values()
-    extra = {str(key) for entry in failures for key in mapping(mapping(entry).get("extra"))}
-    return {
-        operation.name: operation.answers | {f"*.{key}" for key in extra}
-        for operation in (found.operations if found else ())
-        if operation.answers
-    }
+    extra = [str(key) for entry in failures for key in mapping(mapping(entry).get("extra"))]
+    return answered_fields(found, extra) if found else {}
+
+
+def answered_fields(provider: Provider, extra: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    """Return the known response fields of operations; failures may add `extra` anywhere."""
+    anywhere = {f"*.{key}" for key in extra}
+    return {one.name: one.answers | anywhere for one in provider.operations if one.answers}
 
 
 def _notices(root: dict[str, Value], provider: Provider) -> Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
+import pytest
 from starlette.types import ASGIApp, Message, Scope
 
 from tests.http.replay.conftest import ASSUMED, VICSEE, Start, replayed, same
@@ -41,6 +42,23 @@ def test_an_export_of_a_version_with_more_waits_is_replayed(start: Start) -> Non
     found["commands"].append({"n": number + 1, "at": at, "resumed": wait})
 
     same(replayed(found), 2)
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_patch_of_an_unknown_field_is_replayed(
+    start: Start, monkeypatch: pytest.MonkeyPatch, *, earlier: bool
+) -> None:
+    """A replay arms the patch if an earlier version armed it, and refuses it if it was refused."""
+    run = start()
+    fault = {"provider": "vicsee", "at": "poll", "do": {"patch": {"data.statu": "x"}}}
+    with monkeypatch.context() as patch:
+        if earlier:
+            patch.setattr("upsim.web.admin.faults.answered_fields", lambda *_: {})
+        armed = run.call("POST", "/__sim/sandboxes/default/faults", json=fault)
+    following = run.admin("POST", "faults", {**fault, "do": {"respond": 503}})
+
+    assert ((201, "f2") if earlier else (400, "f1")) == (armed.status_code, following["id"])
+    same(run.replayed(), 2)
 
 
 async def status_of(app: ASGIApp, scope: Scope) -> int:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
+import httpx
 import pytest
+import yaml
 
 from tests.http.test_causes import POLLS, SUBMITTED, TOPAZ, Mistake, send
 from upsim import Simulator
 from upsim.providers import discover
 from upsim.scenario.faults.ineffective_patches import _is_in
 from upsim.scenario.loader import Library
+from upsim.testing.admin_responses import AdminCallError
+from upsim.testing.sandboxes import SandboxHandle
+from upsim.testing.simulator_targets import SimulatorTarget
 
 LIBRARY = Library()
+LOCAL = "http://127.0.0.1:4747"
 REFUSED = {
     ("vicsee", "{at: poll, do: {patch: {url: x}}}"): (
         "faults[0].do.patch.url: no response of tasks/get has 'url', so this never fires; "
@@ -31,6 +39,12 @@ WELL = [
     ("piapi", "{at: poll, do: {patch: {data.output.video_url: x}}}"),
     ("vicsee", "{at: poll, on: credits, do: {patch: {anything: x}}}"),
 ]
+
+
+def written(fault: str) -> dict[str, object]:
+    """Return a fault as JSON has it; in YAML 1.1, which `yaml` reads, `on` is a switch."""
+    found = yaml.safe_load(fault)
+    return {"on" if key is True else key: value for key, value in found.items()}
 
 
 def messages(folder: Path, provider: str, fault: str) -> list[str]:
@@ -51,6 +65,42 @@ def test_a_patch_of_an_unknown_field_is_refused(tmp_path: Path) -> None:
         assert said in message
     for provider, fault in WELL:
         assert [] == messages(tmp_path, provider, fault)
+
+
+@pytest.mark.parametrize("dialect", ["", "live"])
+def test_arming_refuses_the_same_patches_as_a_file(tmp_path: Path, dialect: str) -> None:
+    """The admin API refuses a patch of an unknown field with the message of `upsim validate`."""
+    with Simulator(dialect=dialect or None) as sim:
+        target = SimulatorTarget(LOCAL, "", cast("Any", sim.transport()))
+        with SandboxHandle(target) as box:
+            for provider, fault in REFUSED:
+                (message,) = messages(tmp_path, provider, fault)
+                said = re.escape(message.removeprefix("faults[0]."))
+                with pytest.raises(AdminCallError, match=f"^{said}") as refused:
+                    box.arm({"provider": provider, **written(fault)})
+                assert 400 == refused.value.status
+            for provider, fault in WELL:
+                box.arm({"provider": provider, **written(fault)})
+            unsure = {"provider": "vicsee", "at": "poll", "do": {"patch": {"data.statu": "x"}}}
+            box.arm({**unsure, "on": "*"})
+            assert len(WELL) + 1 == box.admin("GET", "faults")["total"]
+
+
+def test_arming_knows_the_fields_of_own_failures() -> None:
+    """A patch of a field that a failure of the sandbox's scenario adds is armed."""
+    fault = {"provider": "vicsee", "at": "poll", "do": {"patch": {"data.error.odd.trace": "x"}}}
+    other = {"provider": "piapi", "at": "poll", "do": {"patch": {"data.trace": "x"}}}
+    own = {
+        "extends": "piapi/baseline",
+        "failures": {"timeout": {"extra": {"trace": "t"}}},
+    }
+    for scenario, status in ((None, 400), (own, 201)):
+        with Simulator(scenario=scenario) as sim, httpx.Client(transport=sim.transport()) as http:
+            url = f"{LOCAL}/__sim/sandboxes/default/faults"
+            assert (201, status) == (
+                http.post(url, json=fault).status_code,
+                http.post(url, json=other).status_code,
+            )
 
 
 def leaves(value: object, path: str = "") -> Iterator[str]:

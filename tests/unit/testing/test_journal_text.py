@@ -30,7 +30,8 @@ def test_journal_shows_the_hints_of_the_log() -> None:
             box.set_balance("vicsee", 0)
             vicsee.post(SUBMIT, json=body)
             box.clock.advance(to="idle")
-            box.arm({"at": "poll", "provider": "vicsee", "do": {"patch": {"data.staus": "odd"}}})
+            odd = {"patch": {"data.staus": "odd"}}
+            box.arm({"at": "poll", "on": "*", "provider": "vicsee", "do": odd})
             for _ in range(4):
                 vicsee.get(f"/api/v1/tasks/{sent['data']['id']}")
             told = journal_text(box)

@@ -13,10 +13,12 @@ from starlette.responses import Response
 from upsim.core.baseline import ErrorRule
 from upsim.core.faults import Armed, spoken_of
 from upsim.core.json_bodies import MAX_DEPTH, depth_over
+from upsim.engine.command_log import CURRENT
 from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_id
 from upsim.engine.registry import Registry
+from upsim.engine.replay_command_log import ReplayedCommand
 from upsim.engine.sandbox import Sandbox
-from upsim.scenario.code_references import BODILESS
+from upsim.scenario.code_references import BODILESS, answered_fields
 from upsim.scenario.faults.fault_rules import build_fault, fault_mistakes
 from upsim.scenario.faults.size_limits import too_much
 from upsim.scenario.faults.vocabulary import FaultVocabulary, needed, options_in
@@ -146,6 +148,7 @@ def _provider(request: Request, sandbox: Sandbox, name: object) -> str:
 def _known(sandbox: Sandbox, provider: str) -> FaultVocabulary:
     bound = sandbox.bound(provider)
     hooks = bound.rules.baseline.webhooks
+    extra = [key for rule in bound.rules.baseline.failures.values() for key in rule.extra]
     return FaultVocabulary(
         provider=provider,
         operations={operation.name: operation.kind for operation in bound.provider.operations},
@@ -161,7 +164,17 @@ def _known(sandbox: Sandbox, provider: str) -> FaultVocabulary:
         bodiless=frozenset(op.name for op in bound.provider.operations if op.method in BODILESS),
         options=options_in(bound.rules.baseline),
         statuses={name: str(fact.value) for name, fact in bound.rules.baseline.statuses.items()},
+        answers={} if _was_armed() else answered_fields(bound.provider, extra),
     )
+
+
+def _was_armed() -> bool:
+    """Return whether a replay arms a fault that its recording armed.
+
+    Earlier versions armed patches of unknown fields, and a replay must arm them too.
+    """
+    command = CURRENT.get()
+    return isinstance(command, ReplayedCommand) and command.accepted
 
 
 def _placeholders(rule: ErrorRule) -> frozenset[str]:

@@ -152,17 +152,23 @@ class Player:
     async def _send(
         self, entry: ExportEntry, asked: ExportedRequest, waits: Iterable[ExportEntry]
     ) -> tuple[int, ReplayedExchange] | None:
+        status = entry.answer.status if entry.answer else None
+        accepted = status is not None and status < REFUSED
         try:
-            return await self._ask(entry.n, asked, waits)
+            return await self._ask(entry.n, asked, waits, accepted=accepted)
         except UnplayableError as error:
-            status = entry.answer.status if entry.answer else None
             if status is None or status < REFUSED:
                 raise
             self.skipped[entry.n] = f"{error}; skipped, for its answer was a refusal ({status})"
             return None
 
     async def _ask(
-        self, number: int, asked: ExportedRequest, waits: Iterable[ExportEntry]
+        self,
+        number: int,
+        asked: ExportedRequest,
+        waits: Iterable[ExportEntry],
+        *,
+        accepted: bool,
     ) -> tuple[int, ReplayedExchange] | None:
         exchange = ReplayedExchange(asked, self._headers(asked), _body(number, asked))
         points = [(wait.resumed, wait.media) for wait in waits if wait.resumed is not None]
@@ -184,6 +190,7 @@ class Player:
             played=True,
             turns=turns,
             known=known,
+            accepted=accepted,
         )
         context = copy_context()
         context.run(CURRENT.set, played)

@@ -34,7 +34,7 @@ def test_every_2xx_is_a_success(status: int, ok: bool) -> None:  # noqa: FBT001 
 
 
 def test_numbers_stay_exact() -> None:
-    """A JSON number with a decimal point is read as a Decimal with exactly its digits."""
+    """A JSON number with a decimal point is read as a Decimal, without rounding."""
     assert Decimal("0.10") == ProviderResponse(200, b'{"price": 0.10}').at("price")
 
 

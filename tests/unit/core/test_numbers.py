@@ -61,7 +61,7 @@ def test_odd_numbers_are_refused(text: str) -> None:
 
 
 def test_plain_numbers_are_exact() -> None:
-    """A plain number is read with exactly its digits."""
+    """A number without an exponent is read exactly, without rounding."""
     assert (7, Decimal("-0.50")) == (plain_count("007"), plain_decimal("-0.50"))
     assert [Decimal(150), Decimal("1E-7")] == [parse_seconds("2m30s"), parse_seconds(1e-7)]
     assert wait_of({"real": "1s500ms"}) == wait_of({"real": "1500ms"})

@@ -130,7 +130,7 @@ def test_the_log_gives_the_same_faults(sandbox: Sandbox) -> None:
 
 
 def test_a_compacted_log_gives_the_same_faults(sandbox: Sandbox) -> None:
-    """A compacted log has the sums of the matches, and no disarmed faults."""
+    """A compacted log keeps the number of matches of each fault, but not disarmed faults."""
     for name in ("a", "b"):
         arm(sandbox, rule(name, every=2))
     outcomes(sandbox, 7)

@@ -64,7 +64,7 @@ MISTAKES = [
     ),
     Mistake(
         "a dialect that is not spoken",
-        "does not speak the dialect live: leave it out",
+        "does not speak the dialect live: leave out --dialect live",
         provider="venice",
         target=lambda one: replace(one, dialect="live"),
     ),

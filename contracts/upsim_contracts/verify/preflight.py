@@ -93,7 +93,7 @@ def _check_keys(book: Book, form: CallForm, place: str, target: Target) -> None:
     if _amount(_ask(book, form, target, invented), place) is not None:
         raise UsageError(
             f"{target.url} accepts a key that was never issued, so facts about keys cannot be "
-            "checked: start the stand-in with --strict-keys and give an issued key"
+            "checked: start the simulator with --strict-keys and give an issued key"
         )
 
 
@@ -120,7 +120,9 @@ def _check_dialect(book: Book, target: Target, price: Pricer, sleep: Sleep) -> N
         held = [check_fact(book, one, target, price, sleep).outcome == "held" for one in probes]
         spoken = target.dialect == name
         if probes and spoken and all(held):
-            raise UsageError(f"{target.url} does not speak the dialect {name}: leave it out")
+            raise UsageError(
+                f"{target.url} does not speak the dialect {name}: leave out --dialect {name}"
+            )
         if probes and not spoken and not any(held):
             text = f"{target.url} speaks the dialect {name}: add --dialect {name}"
             raise UsageError(text)

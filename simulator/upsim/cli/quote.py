@@ -45,23 +45,21 @@ CLIP_LENGTH = DurationType(minimum="0.000001")
 
 @click.command("quote")
 @click.argument("source", required=False, metavar="[FILE|URL]")
-@click.option("--duration", type=CLIP_LENGTH, help="Duration of a clip to quote without a file.")
+@click.option("--duration", type=CLIP_LENGTH, help="Duration of the clip, if no file is given.")
+@click.option("--size", type=FrameSize(), help="Width and height of the clip, if no file is given.")
 @click.option(
-    "--size", type=FrameSize(), help="Width and height of a clip to quote without a file."
-)
-@click.option(
-    "--fps", type=FrameRate(), help="Frame rate of a clip to quote without a file.  [default: 30]"
+    "--fps", type=FrameRate(), help="Frame rate of the clip, if no file is given.  [default: 30]"
 )
 @click.option(
     "--container",
     type=click.Choice(get_args(Container)),
-    help="File format of a clip to quote without a file.  [default: mp4]",
+    help="File format of the clip, if no file is given.  [default: mp4]",
 )
 @click.option(
     "--bytes",
     "length",
     type=WholeNumber(0, 2**62),
-    help="File size of a clip to quote without a file.",
+    help="File size of the clip, if no file is given.",
 )
 @click.option(
     "--model",

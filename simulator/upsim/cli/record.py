@@ -88,7 +88,7 @@ class Recorder:
 @click.option(
     "--uses",
     type=FileName(written=True),
-    help="Add the used requests and response parts to this file at the end, for `--uses`.",
+    help="When the run ends, add what the client used to this file, for `--uses`.",
 )
 @click.option(
     "--webhooks",

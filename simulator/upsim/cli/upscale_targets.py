@@ -185,7 +185,7 @@ def _of_provider(url: str, provider: str) -> str:
     root, rest = url.removesuffix("/".join(steps[at:])) + provider, steps[at + 1 :]
     if len(rest) > 1:
         raise click.UsageError(
-            f"--target {url[:200]!r} goes on behind {provider} and a dialect: give {root}"
+            f"--target {url[:200]!r} has more than a dialect after {provider}: give {root}"
         )
     for dialect in rest:
         _check_dialect(url, provider, dialect)

@@ -151,10 +151,10 @@ def name_of(action: Action) -> str:
 class FaultRule(msgspec.Struct, frozen=True):
     """A fault: the requests that it matches, how often it fires, and its action.
 
-    It matches a provider's requests at a stage (`on` names an operation or is a glob), of an
-    `account`, with the values of `when` in the body, for jobs in a `state`. It skips the first
-    `after` matches, then fires on each `every`-th match with a `probability`, and at most `first`
-    times. `written` is the action as written.
+    A rule matches requests to one provider at one stage. These fields limit it further: `on` (an
+    operation or a glob), `account`, `when` (values of the body) and `state` (of the job). The
+    rule skips the first `after` matches, then fires on each `every`-th match with a
+    `probability`, and at most `first` times. `written` is the action as written.
     """
 
     id: str

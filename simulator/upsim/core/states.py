@@ -8,7 +8,7 @@ import msgspec
 
 
 class JobState(StrEnum):
-    """The state of a job. The provider's own word for it is the status, defined in `wire.py`."""
+    """The state of a job. `wire.py` of each provider maps it to the provider's status."""
 
     WAITING = "waiting"
     PROCESSING = "processing"

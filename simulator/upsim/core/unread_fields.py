@@ -39,10 +39,10 @@ def hint(
 ) -> str:
     """Return a sentence about each unread name, except for the name in `said`.
 
-    `where` follows each name. `query` are the names that the operation reads in the query
-    instead of the body. `idle` are fields of the body that the provider accepts without
-    effect, each with the reason; a field whose reason is empty has an effect in this request.
-    Idle fields are not named if they are null or false, which clients send as a default.
+    The text `where` is written after each name. `query` are the names that the operation reads
+    in the query instead of the body. `idle` are fields of the body that the provider accepts
+    without effect, each with the reason; a field whose reason is empty has an effect in this
+    request. Idle fields are not named if they are null or false, which clients send as a default.
     """
     options = [*options, *(name for name, reason in idle.items() if not reason)]
     known = [".".join((*path, name)) for path, names in reads.items() for name in sorted(names)]

@@ -88,7 +88,7 @@ class BlobStore:
         """End one `hold`."""
         with self._lock:
             if self._holds[digest] <= 0:
-                raise ValueError(f"blob {digest} is not held")
+                raise ValueError(f"blob {digest} is not in the store")
             self._holds[digest] -= 1
             if not self._holds[digest]:
                 del self._holds[digest]

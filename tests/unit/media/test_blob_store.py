@@ -104,8 +104,8 @@ def test_a_leased_file_ends_with_its_last_lease(store: BlobStore, tmp_path: Path
 
 
 def test_release_without_hold_is_an_error(store: BlobStore) -> None:
-    """The release of a blob that is not held raises an error."""
-    with pytest.raises(ValueError, match="is not held"):
+    """The release of a blob that is not in the store raises an error."""
+    with pytest.raises(ValueError, match="is not in the store"):
         store.release("no such")
 
 

@@ -1,4 +1,4 @@
-"""Find patches that can have no effect: no response that they apply to has their fields."""
+"""Find patches without effect: the responses to which a patch applies lack its fields."""
 
 from __future__ import annotations
 

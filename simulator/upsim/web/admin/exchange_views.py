@@ -121,4 +121,7 @@ def _shown(content: bytes, secrets: Secrets) -> str:
     except (ValueError, RecursionError):
         return hidden_fragment(text, secrets)
     safe = hidden(document, secrets)
-    return text if safe == document else json.dumps(safe, ensure_ascii=False)
+    if safe == document:
+        return text
+    shown = json.dumps(safe, ensure_ascii=False)
+    return shown.encode("utf-8", "backslashreplace").decode()  # JSON may have a lone surrogate

@@ -117,6 +117,14 @@ async def read(request: Request, shape: type[S]) -> S:
     return _decoded(body, shape)
 
 
+def _mistake(error: msgspec.ValidationError, body: bytes, shape: type[S]) -> str:
+    """Return what is wrong in a body, if possible with the value, which another error may hide."""
+    try:
+        return body_mistakes.of(str(error), body, shape)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return str(error)[:SHOWN]
+
+
 def _decoded(body: bytes, shape: type[S]) -> S:
     """Return the document as a struct. Raises AdminError."""
     if has_too_many_values(body):
@@ -127,8 +135,7 @@ def _decoded(body: bytes, shape: type[S]) -> S:
     try:
         found = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
-        message = body_mistakes.of(str(error), body, shape)
-        raise AdminError(400, "invalid", message) from error
+        raise AdminError(400, "invalid", _mistake(error, body, shape)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AdminError(400, "not_json", f"the body is not JSON: {error}") from error
     except RecursionError as error:

@@ -138,7 +138,7 @@ def test_unknown_dialects_and_providers_are_refused(
         ("", f"{upscale} {url}/vicsee/liv", "vicsee has no dialect 'liv'; did you mean live?"),
         ("", f"{upscale} {url}/sandbox/a/vicsee/liv", "no dialect 'liv'; did you mean live?"),
         ("", f"{upscale} {url}/vicse", f"names no provider; did you mean {url}/vicsee?"),
-        ("", f"{upscale} {url}/vicsee/api/v1", f"behind vicsee and a dialect: give {url}/vicsee"),
+        ("", f"{upscale} {url}/vicsee/api/v1", f"than a dialect after vicsee: give {url}/vicsee"),
         ("", f"{upscale} {url}/__sim", f"is the admin API: give {url}/vicsee"),
         ("", f"{record} {bare}/vicsee", f"lacks http://: give {url}/vicsee"),
         ("", f"{record} {url}/vicse", "names no provider; did you mean /vicsee in its path?"),

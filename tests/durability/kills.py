@@ -68,10 +68,7 @@ class Campaign:
         options = ("--pace", "200", *self.options)
         server, record = Server(home, options, self.alterations), Record()
         async with Receiver() as receiver:
-            workers = [
-                Worker(number, record, _random(random), receiver.url)
-                for number in range(CONNECTIONS)
-            ]
+            workers = workers_of(record, random, receiver.url)
             await server.start()
             try:
                 await set_up(server, record)
@@ -94,6 +91,11 @@ class Campaign:
         await asyncio.sleep(seconds)
         await asyncio.to_thread(server.end, self.how)
         await running
+
+
+def workers_of(record: Record, random: Random, hook: str) -> list[Worker]:
+    """Return a worker for each connection."""
+    return [Worker(number, record, _random(random), hook) for number in range(CONNECTIONS)]
 
 
 def _random(source: Random) -> Random:

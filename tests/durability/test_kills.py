@@ -6,11 +6,16 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from random import SystemRandom
+from random import Random, SystemRandom
 
 import pytest
 
-from .kills import Campaign, Figures
+from .checks import check
+from .kills import Campaign, Figures, set_up, workers_of
+from .load import load
+from .receiver import Receiver
+from .record import Record
+from .server import Server
 
 
 def run(campaign: Campaign, folder: Path, kills: int) -> Figures:
@@ -68,3 +73,27 @@ def test_other_ways_to_end_lose_nothing(
     figures = run(Campaign(seed, options, alterations, how, latest=1.0), tmp_path, 2)
 
     assert (figures.kills, figures.answered > 50) == (2, True), figures
+
+
+@pytest.mark.kills
+def test_no_clock_goes_back_with_that_of_the_machine(tmp_path: Path, seed: int) -> None:
+    """A restart on a machine whose clock was put back by an hour continues at the last request."""
+
+    async def lives() -> int:
+        server, record = Server(tmp_path, ("--pace", "200")), Record()
+        async with Receiver() as receiver:
+            workers = workers_of(record, Random(seed), receiver.url)  # noqa: S311 - no secret
+            try:
+                for wall in ("0", "-3600", "-7200"):
+                    server.alterations = {"KILLS_WALL_SECONDS": wall}
+                    await server.start()
+                    await (check(server, record) if record.boxes else set_up(server, record))
+                    running = asyncio.create_task(load(workers, server.base_url))
+                    await asyncio.sleep(0.5)
+                    server.end()
+                    await running
+            finally:
+                server.end()
+        return record.answered
+
+    assert asyncio.run(lives()) > 50

@@ -369,6 +369,8 @@ class Registry:
 
     def _on_rules_changed(self, sandbox: Sandbox) -> None:
         """Look up requests' sandboxes again, because keys may now be sent in other headers."""
+        for rules, scenario in sandbox.rules.known().items():
+            self.store.keep_rules(rules, scenario)
         for provider in self.providers:
             self._keys.know(provider, sandbox.scenario_for(provider).baseline.auth, sandbox.id)
         self._resolver.forget()

@@ -445,12 +445,12 @@ def built(name: str, tree: Tree, folder: Path) -> Scenario:
     from upsim.scenario.build import build_scenario
     from upsim.scenario.changes import stages
 
-    found = build_scenario(name, mapping(tree.value), folder)
-    later = tuple(
-        Change(stage.after, stage.at, build_scenario(name, mapping(stage.tree.value), folder))
-        for stage in stages(tree)
-    )
-    return replace(found, changes=later, values=mapping(tree.value))
+    def with_values(part: Tree) -> Scenario:
+        values = mapping(part.value)
+        return replace(build_scenario(name, values, folder), values=values)
+
+    later = tuple(Change(stage.after, stage.at, with_values(stage.tree)) for stage in stages(tree))
+    return replace(with_values(tree), changes=later)
 
 
 def _anchor(tree: Tree, folder: Path) -> None:

@@ -229,6 +229,25 @@ def test_a_sent_scenario_and_its_planned_changes_go_on(live: Lives) -> None:
         assert [a.balance for a in life.sim.sandbox.state.accounts.values()] == [3]
 
 
+def test_jobs_keep_the_prices_of_a_planned_change(live: Lives) -> None:
+    """The rules of a change are kept in full, like those of a scenario."""
+    retention = {"retention": {"jobs": {"value": 4000}}}
+    scenario = {"extends": "venice/baseline", "changes": [{"after": "10s", "set": retention}]}
+    with live(scenario=scenario) as life:
+        jobs = [life.submit()]
+        life.sim.advance(12)
+        jobs.append(life.submit())
+        before = life.view()
+        rules = [life.sim.sandbox.state.jobs[job].accepted.rules for job in jobs]
+    assert rules[0] != rules[1]
+    for other in (scenario, {"extends": "venice/baseline"}):
+        with live(scenario=other) as life:
+            box = life.sim.sandbox
+            found = [box.bound_of(box.state.jobs[job].accepted) for job in jobs]
+            assert [one.rules.baseline.digest for one in found] == rules
+            assert other is not scenario or life.view() == before
+
+
 def write(path: Path, price: str) -> None:
     """Write a scenario that changes a price of Venice."""
     path.write_text(
@@ -261,6 +280,20 @@ def test_an_edited_scenario_file_is_followed_and_jobs_keep_their_rules(
         assert box.bound_of(box.state.jobs[job].accepted).rules.baseline.digest == old
         reload(life.sim.registry, life.sim.registry.library.renewed())
         assert box.bound_of(box.state.jobs[job].accepted).rules.baseline.digest == old
+
+
+def test_rules_without_a_job_are_known_after_two_edits(live: Lives, tmp_path: Path) -> None:
+    """A reload, and another edit before the restart: the restart records that one, too."""
+    file = tmp_path / "mine.yaml"
+    write(file, "40")
+    with live(scenario=str(file)) as life:
+        life.submit()
+        write(file, "41")
+        reload(life.sim.registry, life.sim.registry.library.renewed())
+        between = life.sim.sandbox.state.rules["venice"]
+    write(file, "42")
+    with live(scenario=str(file)) as life:
+        assert life.sim.sandbox.state.rules["venice"] != between
 
 
 def test_a_sandbox_outlives_its_scenario_file(live: Lives, tmp_path: Path) -> None:

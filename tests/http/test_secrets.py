@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.http.conftest import SAMPLES
@@ -34,6 +35,7 @@ BODY: dict[str, Any] = {
     "input": {"video": VIDEO},
     "config": {"webhook_config": {"endpoint": HOOK, "secret": CANARY}},
 }
+DEPTHS = (300, 450, 600, 800, 960, 5000)
 VIEWS = ("journal", "jobs", "accounts", "ledger", "faults", "webhooks", "")
 
 
@@ -94,6 +96,43 @@ def test_a_complete_job_shows_no_secret(admin: Admin, name: str) -> None:
 
     assert CANARY not in text
     assert secret is None or not secret.secret or secret.secret not in text
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        r'"\ud800"',
+        r'{"\udfff": "\ud800"}',
+        *("[" * depth + "]" * depth for depth in DEPTHS),
+        *('{"a":' * depth + "1" + "}" * depth for depth in DEPTHS),
+    ],
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "piapi/api/v1/task",
+        "vicsee/api/v1/generate",
+        "wavespeed/api/v3/wavespeed-ai/video-upscaler",
+        "venice/api/v1/video/queue",
+    ],
+)
+def test_a_refused_body_never_makes_the_journal_unreadable(
+    admin: Admin, path: str, odd: str
+) -> None:
+    """Half a surrogate pair and deep nesting are shown, and the secret beside them is not."""
+    body = f'{json.dumps(BODY)[:-1]}, "odd": {odd}}}'
+    provider, _, rest = path.partition("/")
+    with admin.caller(provider, "k") as http:
+        reply = http.post(f"/{rest}", content=body, headers={"content-type": "application/json"})
+    assert reply.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+
+    for reply in (
+        admin.call("GET", f"{BOX}/journal"),
+        admin.call("POST", f"{BOX}/journal/find", {}),
+    ):
+        assert reply.status_code == httpx.codes.OK, reply.text
+        assert CANARY not in reply.text
+        assert reply.json()["exchanges"]
 
 
 def test_an_output_of_a_ticket_shows_no_signature(admin: Admin) -> None:

@@ -115,14 +115,20 @@ class RuleVersions:
 
     def bound_of(self, accepted: JobAccepted, dialect: str | None = None) -> BoundProvider:
         """Return the provider under the rules that a job was accepted under."""
-        provider = accepted.provider
-        past = self._past.get(RulesId(provider, accepted.rules)) if self._past else None
+        if not self._past:  # nearly always
+            return self.bound(accepted.provider, dialect)
+        rules = RulesId(accepted.provider, accepted.rules)
+        return self.bound_under(rules, dialect) or self.bound(accepted.provider, dialect)
+
+    def bound_under(self, rules: RulesId, dialect: str | None) -> BoundProvider | None:
+        """Return the provider under older rules; None if they are not older, or not known."""
+        past = self._past.get(rules)
         if past is None:
-            return self.bound(provider, dialect)
-        key = (provider, accepted.rules, dialect)
+            return None
+        key = (*rules, dialect)
         found = self._past_bound.get(key)
         if found is None:
-            found = self._past_bound[key] = self._bind(provider, past, dialect)
+            found = self._past_bound[key] = self._bind(rules.provider, past, dialect)
         return found
 
     def ending_of(self, accepted: JobAccepted) -> EndPolicy:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from upsim.core.events import Event
 from upsim.engine.event_log import EventLog
-from upsim.engine.request_records import RecordLog
+from upsim.engine.request_records import Record, RecordLog
 from upsim.store.event_encoding import EventWriter
 from upsim.store.record_encoding import Written, records_out
 from upsim.store.sqlite_file import SqliteFile, Statement
@@ -21,6 +21,10 @@ MIN_BYTES = 8 * 2**20
 GROWTH = 2
 """Bytes of batches for each byte of snapshots at which they are compacted."""
 EVENTS_PER_PART = 500
+PORTION_BYTES = 256 * 1024
+"""About how many bytes of records are encoded in one turn of the event loop."""
+RECORD_BYTES = 1024
+"""About how many bytes a record has beside its path and bodies."""
 BATCHES_AT_ONCE = 500
 """Batches, or parts of an older snapshot, that one transaction deletes."""
 PARTS_AT_ONCE = 20
@@ -129,9 +133,10 @@ class Compaction:
             written = writer.batch([(serial, events[start : start + EVENTS_PER_PART])])
             yield [(_PART, (serial, upto, parts, written, b""))]
             parts, size = parts + 1, size + len(written)
-        noted = records_out(records)
-        yield [(_PART, (serial, upto, parts, b"", noted))]
-        parts, size = parts + 1, size + len(noted)
+        for few in _portions(records):
+            noted = records_out(few)
+            yield [(_PART, (serial, upto, parts, b"", noted))]
+            parts, size = parts + 1, size + len(noted)
         older = self._snapshots.get(serial, (0, 0))[0]
         self._snapshots[serial] = (parts, size)
         yield [(_SNAPSHOT, (upto, serial))]
@@ -145,6 +150,23 @@ def _ring(serial: int, log: RecordLog | None) -> list[Written]:
         return []
     records = tuple(log)
     return [(serial, log.count - len(records)), (serial, records)]
+
+
+def _portions(records: Sequence[Written]) -> Iterator[list[Written]]:
+    """Yield records in portions that take about a millisecond to encode."""
+    for serial, part in records:
+        if isinstance(part, int):
+            yield [(serial, part)]
+            continue
+        few: list[Record] = []
+        size = 0
+        for record in part:
+            few.append(record)
+            size += RECORD_BYTES + len(record.path) + len(record.body) + len(record.reply)
+            if size > PORTION_BYTES:
+                yield [(serial, few)]
+                few, size = [], 0
+        yield [(serial, few)]
 
 
 def _total(file: SqliteFile, query: str) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """The records of requests as bytes, and back.
 
-What a record refers to is written by name: the rule that refused it, its model, its ledger entries,
-and its job with the number of its moves. A reader finds them in the sandbox that continues. If the
-rules have changed since, or the job was forgotten, they are missing from the record.
+What a record refers to is written by name: the rule that refused it, its model, the faults that
+fired, its ledger entries, and its job with the number of its moves. A reader finds them in the
+sandbox that continues. If the rules have changed since, the job was forgotten, or the fault was
+disarmed, they are missing from the record.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from upsim.core.events import FaultArmed
+from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.core.knobs_and_dialects import Rules
@@ -25,10 +26,8 @@ from upsim.engine.sandbox_state import SandboxState
 from upsim.store.event_encoding import (
     ENCODER,
     Form,
-    fault_out,
     json_out,
     number_in,
-    read_fault,
     restored,
 )
 
@@ -77,7 +76,7 @@ _WRITTEN = msgspec.msgpack.Decoder(
                     Any,
                     Media | bool | None,
                     list[tuple[int, int]],
-                    list[_Raw],
+                    list[str],
                     Any,
                 ]
             ],
@@ -139,7 +138,7 @@ def record_in(written: tuple[Any, ...], sources: Sources) -> Record:
         read_job=read_job,
         media=media,
         entries=tuple(_entries_in(entries, sources.state)),
-        faults=tuple(read_fault(fault).rule for fault in faults),
+        faults=tuple(_faults_in(faults, sources.state)),
         compared=compared,
         **named,
     )
@@ -163,7 +162,7 @@ def _out(record: Record) -> tuple[object, ...]:
         None if job is None else _job_out(job),
         media if job is None or media is None or media is not job.accepted.media else True,
         [(entry.account, entry.number) for entry in record.entries],
-        [fault_out(FaultArmed(0, rule)) for rule in record.faults] if record.faults else (),
+        [rule.id for rule in record.faults],
         None if compared is None else {name: _simple(value) for name, value in compared.items()},
     )
 
@@ -184,6 +183,13 @@ def _entries_in(numbers: Iterable[tuple[int, int]], state: SandboxState) -> Iter
         entry = state.accounts[account].entries.get(number)
         if entry is not None:  # else of a forgotten job
             yield entry
+
+
+def _faults_in(names: Iterable[str], state: SandboxState) -> Iterator[FaultRule]:
+    for name in names:
+        armed = state.faults.get(name)
+        if armed is not None:  # else it was disarmed since
+            yield armed.rule
 
 
 def _job_in(job: tuple[Any, ...], state: SandboxState) -> Job | None:

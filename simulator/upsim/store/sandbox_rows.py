@@ -16,6 +16,8 @@ from upsim.scenario.loader import built
 from upsim.scenario.model import Scenario
 from upsim.scenario.yaml_tree import Tree, mapping
 
+MAX_SCENARIO_BYTES = 64 * 2**20
+"""Bytes of a scenario that are read: more than all scenarios of a server may have."""
 SENT = "sent"
 """Written instead of the scenario of a request that came as a document."""
 _HINTS = get_type_hints(SandboxRequest)
@@ -33,8 +35,20 @@ def scenario_of(data: bytes) -> Scenario | None:
     """Return a scenario from its bytes. Raises ValueError."""
     if not data:
         return None
-    name, values = msgspec.msgpack.decode(zlib.decompress(data))
+    name, values = msgspec.msgpack.decode(_decompressed(data))
     return built(name, Tree(mapping(unplain(values)), {}), Path())
+
+
+def _decompressed(data: bytes) -> bytes:
+    """Return decompressed bytes. Raises ValueError for damaged data, or if it is too long."""
+    unpacker = zlib.decompressobj()
+    try:
+        found = unpacker.decompress(data, MAX_SCENARIO_BYTES)
+    except zlib.error as error:
+        raise ValueError(f"a scenario is damaged: {error}") from error
+    if not unpacker.eof:
+        raise ValueError(f"a scenario is cut, or has more than {MAX_SCENARIO_BYTES} bytes")
+    return found
 
 
 def record_bytes(record: SandboxRecord) -> bytes:

@@ -127,7 +127,10 @@ def _written(records: bytes) -> list[tuple[Any, ...]]:
 
 
 def _rules_in(versions: RuleVersions, provider: str, digest: str, dialect: str) -> Rules | None:
-    """Return the rules of a provider under a dialect, unless others are in force by now."""
-    if not digest or versions.scenario(provider).baseline.digest != digest:
+    """Return the rules of a provider under a dialect; None if they are no longer known."""
+    if not digest:
         return None
-    return versions.bound(provider, dialect).rules
+    if versions.scenario(provider).baseline.digest == digest:
+        return versions.bound(provider, dialect).rules
+    older = versions.bound_under(RulesId(provider, digest), dialect)
+    return older.rules if older else None

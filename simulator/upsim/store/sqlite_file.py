@@ -26,6 +26,8 @@ BUSY_SECONDS = 5.0
 BUSY_WRITE_MS = 50
 """How long a write waits for another program; the server handles no request in this time."""
 _PRIVATE = 0o600
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+"""A lock file is no link: another user could let it point to a file that must not change."""
 SCHEMA = """
 CREATE TABLE server(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sandboxes(
@@ -274,7 +276,7 @@ def _locked(path: Path) -> int | None:
     if not HAS_LOCKS:
         return None
     try:
-        lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+        lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | NO_LINKS, _PRIVATE)
     except OSError as error:
         raise StoreError(f"the store {path} cannot be opened: {error.strerror}") from error
     try:

@@ -114,14 +114,17 @@ def body(content: bytes, size: int, secrets: Secrets) -> exchange_shapes.Body:
 
 
 def _shown(content: bytes, secrets: Secrets) -> str:
-    """Return the text of a body; in truncated JSON, secrets are found by pattern."""
+    """Return the text of a body; in other than usual JSON, secrets are found by pattern.
+
+    A body may be refused and still be shown: half a surrogate pair stays the escape that it was.
+    """
     text = content.decode("utf-8", "replace")
     try:
         document = json.loads(content)
+        safe = hidden(document, secrets)
+        if safe == document:
+            return text
+        shown_text = json.dumps(safe, ensure_ascii=False)
     except (ValueError, RecursionError):
         return hidden_fragment(text, secrets)
-    safe = hidden(document, secrets)
-    if safe == document:
-        return text
-    shown = json.dumps(safe, ensure_ascii=False)
-    return shown.encode("utf-8", "backslashreplace").decode()  # JSON may have a lone surrogate
+    return shown_text.encode("utf-8", "backslashreplace").decode()

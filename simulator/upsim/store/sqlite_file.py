@@ -110,6 +110,11 @@ class SqliteFile:
         with named_errors(self.path):
             yield from self.db.execute(query, values)
 
+    def log_size(self) -> int:
+        """Return the size of SQLite's own log, which a killed server leaves behind."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return log.stat().st_size if log.exists() else 0
+
     def checkpoint(self, kind: str) -> None:
         """Move what is in the log of SQLite to the file, on a connection of its own.
 

@@ -112,7 +112,7 @@ class SqliteStore:
         self._places: dict[str, int] = {}
         self._known_rules: set[RulesId] = set()
         self._compaction = Compaction(self.writes, self._log, self._file)
-        self._unchecked = self._in_log = 0
+        self._unchecked = self._in_log = self._file.log_size()
         self._checkpoint: Thread | None = None
 
     def _read_server(self, seed: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from upsim.client.argument_checks import REAL_SECONDS, SECONDS, Numbers, check_number
+from upsim.client.clocks import Dice
 
 _GROWTH = Numbers("1.5", minimum=1, maximum=1000)
 _JITTER = Numbers("0.1", maximum=1)
@@ -78,6 +79,11 @@ class Timeouts:
 
     def __post_init__(self) -> None:
         _check_numbers(self, _TIMEOUTS)
+
+
+def with_jitter(seconds: float, jitter: float, dice: Dice) -> float:
+    """Return a pause that is randomly longer or shorter, by at most the fraction `jitter`."""
+    return seconds * (1 + jitter * (2 * dice.random() - 1))
 
 
 def _check_numbers(policy: Polling | Retries | Timeouts, of: Mapping[str, Numbers]) -> None:

@@ -22,7 +22,7 @@ from upsim.client.exceptions import (
 )
 from upsim.client.hidden_texts import shown_url
 from upsim.client.io_effects import Flow, LostResponse, Send, SentResponse, Sleep
-from upsim.client.polling_and_retries import Retries
+from upsim.client.polling_and_retries import Retries, with_jitter
 from upsim.client.request_guard import Reservation
 from upsim.client.results import Job
 
@@ -100,11 +100,6 @@ class Sender:
             yield Sleep(seconds)
         else:
             yield from deadline.pause(seconds)
-
-
-def with_jitter(seconds: float, jitter: float, dice: Dice) -> float:
-    """Return a pause that is randomly longer or shorter, by at most the fraction `jitter`."""
-    return seconds * (1 + jitter * (2 * dice.random() - 1))
 
 
 def _once(steps: Steps[_Result], deadline: TimeLeft | None) -> Flow[_Result]:

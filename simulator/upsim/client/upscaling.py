@@ -42,7 +42,7 @@ from upsim.client.hidden_texts import Link
 from upsim.client.io_effects import BlockingCall, CheckSleeper, Flow, ReportProgress
 from upsim.client.models import ModelInfo, find_model
 from upsim.client.options_and_prices import chosen, option_flaws, quote
-from upsim.client.polling_and_retries import Polling, Retries
+from upsim.client.polling_and_retries import Polling, Retries, with_jitter
 from upsim.client.request_guard import RequestGuard, Reservation
 from upsim.client.results import (
     AdapterRequest,
@@ -55,7 +55,7 @@ from upsim.client.results import (
     Upscaled,
     Webhook,
 )
-from upsim.client.sending import Sender, TimeLeft, with_jitter
+from upsim.client.sending import Sender, TimeLeft
 from upsim.client.video_input import (
     LocalVideo,
     RemoteVideo,

@@ -1,4 +1,4 @@
-"""API keys: read from requests, and issued in a provider's form."""
+"""API keys as requests carry them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from upsim.core.baseline import Auth
 from upsim.core.call import Credential, Headers
-from upsim.engine.seeds import Draw
 
 MAX_KEY_LENGTH = 512
 
@@ -50,8 +49,3 @@ def can_be_sent(key: str) -> bool:
     """Whether a key that a user brings can be sent in a header."""
     visible = all("!" <= character <= "~" for character in key)
     return 0 < len(key) <= MAX_KEY_LENGTH and visible
-
-
-def new_key(auth: Auth, draw: Draw) -> str:
-    """Return a new key in the provider's real form and length."""
-    return auth.key_prefix + draw.text(auth.key_alphabet, auth.key_length)

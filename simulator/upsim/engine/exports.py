@@ -26,11 +26,11 @@ from upsim.engine.command_log import (
     Resumed,
     is_json,
 )
-from upsim.engine.planned_changes import ScenarioLookup
 from upsim.engine.registry import Registry
 from upsim.engine.request_records import LoggedRequest
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sandbox_lookup import owner_shown
+from upsim.engine.scenario_lookup import ScenarioLookup
 
 FORMAT = "upsim-export"
 VERSION = 1

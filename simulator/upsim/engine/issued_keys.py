@@ -9,10 +9,10 @@ import msgspec
 
 from upsim.core.baseline import Auth
 from upsim.core.bounded_cache import BoundedCache
-from upsim.engine.api_keys import MAX_KEY_LENGTH, can_be_sent, new_key
+from upsim.engine.api_keys import MAX_KEY_LENGTH, can_be_sent
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
 from upsim.engine.key_fingerprints import Fingerprints
-from upsim.engine.seeds import Seeds, fresh_seed
+from upsim.engine.seeds import Draw, Seeds, fresh_seed
 
 MAX_RETIRED_KEPT = 4096
 """Maximum keys of deleted sandboxes that are refused; older ones count as unknown again."""
@@ -133,3 +133,8 @@ class Keyring:
         for fingerprint in self._issued.pop(sandbox, ()):
             self._holders.pop(fingerprint, None)
             self._retired[fingerprint] = sandbox
+
+
+def new_key(auth: Auth, draw: Draw) -> str:
+    """Return a new key in the provider's real form and length."""
+    return auth.key_prefix + draw.text(auth.key_alphabet, auth.key_length)

@@ -1,34 +1,15 @@
-"""Find the scenario of each provider, and the changes that a scenario plans."""
+"""Find the changes that a scenario plans, and follow a scenario whose files have changed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
-
-import msgspec
 
 from upsim.core.instants import Instant
 from upsim.engine.rule_changes import RuleChange
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.scenario_lookup import ScenarioLookup
 from upsim.scenario.loader import Library
 from upsim.scenario.model import Scenario
-
-
-class ScenarioLookup(msgspec.Struct, frozen=True):
-    """The scenario of each provider in a sandbox: the chosen scenario, or the baseline."""
-
-    library: Library
-    main: Scenario | None
-
-    def __call__(self, provider: str) -> Scenario:
-        """Return the scenario that applies to a provider."""
-        main = self.main
-        if main is None:
-            return self.library.baseline(provider)
-        if main.baseline.provider == provider:
-            return main
-        baseline = self.library.baseline(provider)
-        return replace(baseline, accounts=main.accounts) if main.accounts else baseline
 
 
 def planned_changes(sandbox: Sandbox, library: Library, main: Scenario | None) -> list[RuleChange]:

@@ -15,10 +15,11 @@ from upsim.core.instants import LATEST, Instant
 from upsim.core.provider import Provider
 from upsim.engine.clock import parse_mode, wall_clock
 from upsim.engine.exceptions import StoreError
-from upsim.engine.planned_changes import ScenarioLookup, changes_of, followed
+from upsim.engine.planned_changes import changes_of, followed
 from upsim.engine.rule_changes import PlannedRules
 from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.scenario_lookup import ScenarioLookup
 from upsim.engine.settings import SandboxSettings
 from upsim.engine.snapshots import Snapshot, folded
 from upsim.engine.store import KeptSandbox

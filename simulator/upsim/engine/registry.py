@@ -20,13 +20,14 @@ from upsim.engine.command_log import CommandLog
 from upsim.engine.exceptions import SandboxRefusedError, SandboxTakenError, UnknownSandboxError
 from upsim.engine.issued_keys import KeyHolder, Keyring
 from upsim.engine.media_lookup import MediaLookup
-from upsim.engine.planned_changes import ScenarioLookup, planned_changes
+from upsim.engine.planned_changes import planned_changes
 from upsim.engine.recovery import at_present, damage_named, follow_files, snapshot_of
 from upsim.engine.rule_versions import RulesId, RuleVersions
 from upsim.engine.sandbox import Ports, Sandbox
 from upsim.engine.sandbox_api import BoundSandbox
 from upsim.engine.sandbox_lookup import Resolver
 from upsim.engine.sandbox_request import MAIN, Recorded, SandboxRequest
+from upsim.engine.scenario_lookup import ScenarioLookup
 from upsim.engine.seeds import Seeds, derived_seed
 from upsim.engine.settings import SandboxSettings, ServerSettings
 from upsim.engine.snapshot_store import SnapshotStore

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from upsim.engine.planned_changes import ScenarioLookup
+from upsim.engine.scenario_lookup import ScenarioLookup
 from upsim.scenario.loader import Library
 from upsim.scenario.model import Scenario
 from upsim.scenario.yaml_tree import Place, dotted

@@ -237,7 +237,7 @@ class Library:
         """Return the scenarios that an unknown name may mean; a provider means its baseline.
 
         If the name has no provider, the result has the scenarios of all providers with that name.
-        Otherwise it has the synonyms first, then similar names of the same provider.
+        Otherwise it has the synonyms first, then similar and longer names of the same provider.
         """
         if name in self.providers():
             return [f"{name}/{BASELINE}"]
@@ -248,7 +248,8 @@ class Library:
             from upsim.scenario.scenario_search import meant_names
 
             meant = meant_names(name, self.names(), self.aliases)
-            return list(dict.fromkeys([*meant, *own, *found]))[:MAX_NEAR]
+            longer = [one for one in self.names() if one.startswith(name) and name[-1] != "/"]
+            return list(dict.fromkeys([*meant, *own, *longer, *found]))[:MAX_NEAR]
         short = {one.partition("/")[2] for one in found}
         return [
             *found,

@@ -85,6 +85,10 @@ def test_each_provider_has_a_baseline() -> None:
             f"no scenario file '{Path.cwd()}/vicsee/plan-pro.yaml': {SHIPS}vicsee/plan-pro",
         ),
         ("a/b", f"there is no scenario 'a/b' and no file '{Path.cwd()}/a/b'"),
+        (
+            "venice/outage",
+            "there is no scenario 'venice/outage'; did you mean venice/outage-for-a-minute?",
+        ),
         ("vicsee", "there is no scenario 'vicsee'; did you mean vicsee/baseline?"),
         ("vicsse/baseline", "there is no scenario 'vicsse/baseline'; did you mean"),
         ("a\0b.yaml", f"no scenario file '{Path.cwd()}/a\\x00b.yaml': the file does not exist"),

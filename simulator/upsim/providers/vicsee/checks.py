@@ -125,8 +125,10 @@ def supported_format(call: Call) -> Violation | None:
     media, allowed = media_of(call), call.rules.words["formats"]
     if media.container not in allowed or media.duration == 0:
         compared = {"allowed": ", ".join(allowed), "found": media.container}
-        found = f"a file of container {media.container} and {media.seconds} s"
-        cause = f"video: found {found}, expected {' or '.join(allowed)} that lasts"
+        found = f"a file of container {media.container}"
+        cause = f"video: found {found}, expected {' or '.join(allowed)}"
+        if media.container in allowed:
+            cause = f"video: found a file of {media.seconds} s, expected one with a duration"
         return Violation("not_a_video", {**compared, "seconds": media.seconds}, cause=cause)
     return None
 

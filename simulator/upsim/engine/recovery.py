@@ -34,6 +34,7 @@ UNREADABLE = (
     TypeError,
     AttributeError,
     ArithmeticError,
+    RecursionError,
     zlib.error,
 )
 """What reading damaged bytes can raise: they may still be well-formed, but have other values."""

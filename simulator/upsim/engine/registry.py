@@ -114,6 +114,8 @@ class Registry:
         return snapshot_of(kept, self.library, main, self.providers, choices)
 
     def _auth_of(self, holder: KeyHolder) -> Auth:
+        if holder.provider not in self.providers:
+            raise LookupError(f"a key is for {holder.provider[:80]!r}, which is no provider here")
         return self.sandboxes[holder.sandbox].scenario_for(holder.provider).baseline.auth
 
     # -- sandboxes

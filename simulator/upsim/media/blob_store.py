@@ -172,7 +172,8 @@ class BlobStore:
 
     def _read_folder(self, folder: Path) -> None:
         """Take over the files of an earlier server, oldest first; delete unfinished ones."""
-        for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+        files = [path for path in folder.iterdir() if path.is_file() and not path.is_symlink()]
+        for path in sorted(files, key=lambda path: path.stat().st_mtime_ns):
             if _DIGEST.fullmatch(path.name):
                 self._sizes[path.name] = path.stat().st_size
                 self._bytes += self._sizes[path.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Container, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,7 +123,8 @@ class StoreCheck:
         self, serials: Container[int], reader: EventReader, what: str, events: bytes, records: bytes
     ) -> Iterator[Problem]:
         means = "its events and requests are lost"
-        yield from _read(what, means, self._read_parts, serials, reader, events, records)
+        read = partial(self._read_parts, serials, reader, events, records)
+        yield from _read(what, means, read)
 
     def _read_parts(
         self, serials: Container[int], reader: EventReader, events: bytes, records: bytes

@@ -227,6 +227,9 @@ def is_empty(db: sqlite3.Connection, path: Path) -> bool:
             f"{path} is a store of format {found}; this upsim reads format {FORMAT}. "
             "Use the version of upsim that wrote it, or begin with another file."
         )
+    others = "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+    for kind, name in db.execute(others):
+        raise StoreError(f"{path} has a {kind} {name!r}, which upsim did not make; drop it first")
     return False
 
 

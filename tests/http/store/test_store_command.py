@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from fractions import Fraction
@@ -26,7 +27,7 @@ from upsim.media.clip_names import SyntheticClip
 from upsim.media.synthetic import ClipMaker
 from upsim.scenario.loader import UnknownScenarioError
 from upsim.scenario.versions import own_version
-from upsim.store import offline_compaction
+from upsim.store import offline_compaction, sandbox_rows
 from upsim.store.sqlite_file import SqliteFile
 from upsim.store.sqlite_store import SqliteStore
 
@@ -185,6 +186,53 @@ def check_opening(path: Path) -> None:
         found = store(name, path)
         assert found.exit_code in (0, 1), found.output
         assert found.exception is None or isinstance(found.exception, SystemExit), name
+
+
+OTHER_SCENARIO = "UPDATE sandboxes SET scenario=x'{}'"
+DEEP = OTHER_SCENARIO.format(zlib.compress(b"\x91" * 1000).hex())
+LONG = OTHER_SCENARIO.format(zlib.compress(bytes(sandbox_rows.MAX_SCENARIO_BYTES + 1)).hex())
+ODD = (
+    DEEP,
+    LONG,
+    "UPDATE sandboxes SET scenario=x'fffe'",
+    "UPDATE sandboxes SET name='x' WHERE name='default'",
+    "UPDATE reports SET report='x'",
+    "UPDATE keys SET provider='x'",
+    "UPDATE batches SET number=-1 WHERE number=(SELECT min(number) FROM batches)",
+    "UPDATE server SET value='x' WHERE name='seed'",
+    "DROP TABLE reports",
+    "CREATE TRIGGER t AFTER INSERT ON batches BEGIN DELETE FROM sandboxes; END",
+    "CREATE VIEW v AS WITH RECURSIVE r(n) AS (SELECT 1 UNION SELECT n + 1 FROM r) SELECT n FROM r",
+)
+
+
+@pytest.mark.parametrize("statement", ODD, ids=[one[:50] for one in ODD])
+def test_a_well_formed_but_odd_store_is_named(
+    statement: str, path: Path, broken: Callable[[str], None]
+) -> None:
+    """A file that somebody made on purpose gives a message, and takes no memory without bound."""
+    broken(statement)
+    check_opening(path)
+
+
+def test_odd_files_beside_a_store_are_ignored(path: Path) -> None:
+    """A link, and a folder with the name of an unfinished file, are not this store's."""
+    folder = path.with_name("kept.db-files")
+    (folder / ("a" * 64)).symlink_to("/nonexistent")
+    (folder / "part-x").mkdir()
+    with living(path) as sim:
+        assert [upload.stored for upload in sim.sandbox.state.uploads.values()] != [None]
+
+
+def test_the_lock_of_a_store_is_no_link(path: Path) -> None:
+    """The file that a link names keeps its content."""
+    lock, other = path.with_name("kept.db-lock"), path.with_name("precious")
+    other.write_text("precious")
+    lock.unlink(missing_ok=True)
+    lock.symlink_to(other)
+    with pytest.raises(StoreError, match=r"kept\.db cannot be opened"), living(path):
+        pass
+    assert other.read_text() == "precious"
 
 
 def test_no_flipped_byte_gives_a_traceback(path: Path, tmp_path: Path) -> None:

@@ -130,10 +130,11 @@ def plain(value: object, path: str = "record") -> Iterator[str]:
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
 def test_records_are_plain_data(sim: Simulator, sample: Sample) -> None:
     """A record refers to no scope, function or changing state, so that a store can write it."""
+    auth = sim.registry.library.baseline(sample.provider).baseline.auth
     with httpx.Client(
         transport=sim.transport(),
         base_url=sim.base_url(sample.provider),
-        headers={"Authorization": "Bearer sk-any", "X-Api-Key": "a-key"},
+        headers={auth.header: f"{auth.scheme} {auth.key_prefix}any".strip()},
     ) as http:
         admin = f"{HOST}/__sim/sandboxes/default"
         fault = {"provider": sample.provider, "at": "poll", "do": {"headers": {"X-A": "b"}}}

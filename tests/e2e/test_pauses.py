@@ -445,7 +445,7 @@ def test_the_watchdog_reports_a_long_callback(tmp_path: Path) -> None:
         "import asyncio, sys, time\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from pathlib import Path\n"
-        "from watched import Watch\n"
+        "from loop_watch import Watch\n"
         f"Watch(Path({str(log)!r})).begin()\n"
         "async def main():\n"
         "    began = time.thread_time()\n"

@@ -9,18 +9,19 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from upsim.engine.exports import plain, unplain
 from upsim.engine.sandbox_request import SandboxRequest
 from upsim.engine.store import SandboxRecord
 from upsim.scenario.loader import built
 from upsim.scenario.model import Scenario
 from upsim.scenario.yaml_tree import Tree, mapping
+from upsim.store.event_encoding import json_out, number_in
 
 MAX_SCENARIO_BYTES = 64 * 2**20
 """Bytes of a scenario that are read: more than all scenarios of a server may have."""
 SENT = "sent"
 """Written instead of the scenario of a request that came as a document."""
 _HINTS = get_type_hints(SandboxRequest)
+_SCENARIO = msgspec.msgpack.Decoder(tuple[str, Any], ext_hook=number_in)
 _DECODER = msgspec.msgpack.Decoder(dict[str, Any])
 
 
@@ -28,15 +29,15 @@ def scenario_bytes(scenario: Scenario | None) -> bytes:
     """Return the name and the resolved values of a scenario."""
     if scenario is None:
         return b""
-    return zlib.compress(msgspec.msgpack.encode((scenario.name, plain(scenario.values))))
+    return zlib.compress(msgspec.msgpack.encode((scenario.name, json_out(scenario.values))))
 
 
 def scenario_of(data: bytes) -> Scenario | None:
     """Return a scenario from its bytes. Raises ValueError."""
     if not data:
         return None
-    name, values = msgspec.msgpack.decode(_decompressed(data))
-    return built(name, Tree(mapping(unplain(values)), {}), Path())
+    name, values = _SCENARIO.decode(_decompressed(data))
+    return built(name, Tree(mapping(values), {}), Path())
 
 
 def _decompressed(data: bytes) -> bytes:

@@ -229,6 +229,21 @@ def test_a_sent_scenario_and_its_planned_changes_go_on(live: Lives) -> None:
         assert [a.balance for a in life.sim.sandbox.state.accounts.values()] == [3]
 
 
+def test_numbers_of_a_sent_scenario_may_be_large(live: Lives) -> None:
+    """Whole numbers of any size are kept, and decimal ones exactly."""
+    accounts = {"venice": {"balance": 10**28}, "vicsee": {"balance": 10**24}}
+    scenario = {"extends": "venice/baseline", "accounts": accounts}
+    with live() as life:
+        life.admin("POST", "sandboxes", {"id": "rich", "scenario": scenario, "clock": "manual"})
+        before = life.sim.registry.main_of(life.sim.registry.get("rich"))
+    with live() as life:
+        after = life.sim.registry.main_of(life.sim.registry.get("rich"))
+        assert before is not None
+        assert after is not None
+        assert after.values == before.values
+        assert after.accounts == before.accounts
+
+
 def test_jobs_keep_the_prices_of_a_planned_change(live: Lives) -> None:
     """The rules of a change are kept in full, like those of a scenario."""
     retention = {"retention": {"jobs": {"value": 4000}}}

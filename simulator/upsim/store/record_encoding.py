@@ -86,7 +86,7 @@ _WRITTEN = msgspec.msgpack.Decoder(
     ext_hook=number_in,
 )
 
-Written = tuple[int, int | Iterable[Record]]
+Written = tuple[int, int | Sequence[Record]]
 """The number of a sandbox, and records of it; a number alone counts those that were cleared."""
 
 

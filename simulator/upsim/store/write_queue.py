@@ -13,6 +13,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import msgspec
 
@@ -28,6 +29,39 @@ RETRY_SECONDS = 0.5
 BATCH = "INSERT INTO batches(number, events, records) VALUES(?, ?, ?)"
 
 OnSettled = Callable[[int], None]
+LARGE = 1024 * 1024
+"""Bytes from which a transaction is written in a thread: less takes some milliseconds."""
+MANY = 100
+"""Records of one part from which a transaction is encoded in a thread."""
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """A closed transaction; `records` are those that are not yet encoded."""
+
+    number: int
+    statements: list[Statement]
+    events: bytes
+    records: list[Written]
+    size: int = 0
+
+    @property
+    def is_large(self) -> bool:
+        """Whether encoding and writing it would take too long for the event loop."""
+        if any(not isinstance(part, int) and len(part) > MANY for _, part in self.records):
+            return True
+        values = (value for _, values in self.statements for value in values)
+        blobs = sum(len(value) for value in values if isinstance(value, bytes))
+        return blobs + len(self.events) > LARGE
+
+    def encode(self) -> None:
+        """Add the statement with the events and records, once."""
+        events, self.events = self.events, b""
+        records, self.records = self.records, []
+        noted = _noted(records) if records else b""
+        self.size += len(events) + len(noted)
+        if events or noted:
+            self.statements.append((BATCH, (self.number, events, noted)))
 
 
 class WriteQueue:
@@ -54,7 +88,7 @@ class WriteQueue:
         self._parts: list[msgspec.Raw] = []
         self._records: list[Written] = []
         self._statements: list[Statement] = []
-        self._closed: tuple[list[Statement], int] | None = None
+        self._closed: _Transaction | None = None
         self._waiting: deque[tuple[int, OnSettled]] = deque()
         self._is_threaded = threaded
         self._threads = ThreadPoolExecutor(1, "upsim-store")
@@ -65,7 +99,7 @@ class WriteQueue:
     @property
     def pending(self) -> int:
         """The number of changes that are not yet written."""
-        closed = len(self._closed[0]) if self._closed else 0
+        closed = len(self._closed.statements) if self._closed else 0
         return closed + len(self._parts) + len(self._records) + len(self._statements)
 
     # -- what is to be written
@@ -77,7 +111,7 @@ class WriteQueue:
             self._wake()
         self.unsettled = self.number + 1
 
-    def add_records(self, serial: int, records: int | Iterable[Record]) -> None:
+    def add_records(self, serial: int, records: int | Sequence[Record]) -> None:
         """Add records of a sandbox; a number says that all records up to it were cleared."""
         self._records.append((serial, records))
         if self._timer is None:
@@ -111,13 +145,12 @@ class WriteQueue:
         self._timer = None
         if self._writing is not None or self._pause is not None or not self.unsettled:
             return
-        if self._closed is None:
-            self._close_transaction()
-        statements = self._closed[0] if self._closed else []
-        if not self._is_threaded or (loop := _running()) is None:
-            self._end(self._written(statements))
+        closed = self._closed or self._close_transaction()
+        is_slow = self._is_threaded or closed.is_large
+        if not is_slow or (loop := _running()) is None:
+            self._end(self._written(closed))
             return
-        self._writing = writing = self._threads.submit(self._file.write, statements)
+        self._writing = writing = self._threads.submit(self._write, closed)
         writing.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end_writing, done))
 
     def flush_all(self) -> None:
@@ -130,9 +163,7 @@ class WriteQueue:
                 self._writing.exception()  # waits for its end
                 self._end_writing(self._writing)
             else:
-                if self._closed is None:
-                    self._close_transaction()
-                self._end(self._written(self._closed[0] if self._closed else []))
+                self._end(self._written(self._closed or self._close_transaction()))
             if self.problem:
                 raise StoreError(self.problem)
 
@@ -165,21 +196,23 @@ class WriteQueue:
         if loop is not None:
             self._timer = loop.call_soon(self.flush)
 
-    def _close_transaction(self) -> None:
+    def _close_transaction(self) -> _Transaction:
         """Take what was added as one transaction; what comes later belongs to the next."""
         statements, self._statements = self._statements, []
         parts, self._parts = self._parts, []
         records, self._records = self._records, []
         self.number += 1
         written = self.events.joined(parts) if parts else b""
-        noted = _noted(records) if records else b""
-        if written or noted:
-            statements.append((BATCH, (self.number, written, noted)))
-        self._closed = (statements, len(written) + len(noted))
+        self._closed = closed = _Transaction(self.number, statements, written, records)
+        return closed
 
-    def _written(self, statements: list[Statement]) -> sqlite3.Error | None:
+    def _write(self, closed: _Transaction) -> None:
+        closed.encode()
+        self._file.write(closed.statements)
+
+    def _written(self, closed: _Transaction) -> sqlite3.Error | None:
         try:
-            self._file.write(statements)
+            self._write(closed)
         except sqlite3.Error as error:
             return error
         return None
@@ -200,7 +233,7 @@ class WriteQueue:
         if self.problem:
             LOGGER.warning("the store %s can be written again", self._file.path)
             self.problem = ""
-        size = self._closed[1] if self._closed else 0
+        size = self._closed.size if self._closed else 0
         self._closed = None
         is_open = bool(self._parts or self._records or self._statements)
         self.unsettled = self.number + 1 if is_open else 0

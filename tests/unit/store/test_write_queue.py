@@ -19,7 +19,7 @@ KEEP = "INSERT INTO server(name, value) VALUES(?, ?)"
 def test_a_large_transaction_does_not_block_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, *, in_thread: bool
 ) -> None:
-    """What waits for a large transaction gets its number once it is in the file."""
+    """A waiting response is released once its transaction is in the file."""
     threads: list[threading.Thread] = []
     write = SqliteFile.write
 
